@@ -1,0 +1,94 @@
+"""What a user sees while a task works: live rows on a terminal, plain lines in a log or where CI is set."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+#: Seconds between two plain lines of one step, so that a log stays readable.
+PLAIN_INTERVAL = 15
+
+LIVE = sys.stdout.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
+
+out = Console(highlight=False, soft_wrap=not LIVE)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+_lock = threading.RLock()
+_rows = Progress(
+    SpinnerColumn(finished_text="[green]✔[/]"),
+    TextColumn("{task.description}"),
+    TextColumn("[dim]{task.fields[detail]}[/]"),
+    TimeElapsedColumn(),
+    console=out,
+    transient=True,
+)
+_open_rows = 0
+
+
+def info(text: str) -> None:
+    """Prints one line for the user."""
+    out.print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    """Prints one line that the user should not overlook, to standard error."""
+    err.print(f"[yellow]warning:[/] {text}")
+
+
+@dataclass
+class Step:
+    """A piece of work being shown; ``update`` says what it is doing now."""
+
+    title: str
+    row: TaskID | None
+    started: float = field(default_factory=time.monotonic)
+    _last_plain: float = field(default_factory=time.monotonic)
+
+    def update(self, text: str) -> None:
+        """Shows what the step does now: at once on a terminal, every so often in a log."""
+        text = text.strip()
+        if self.row is not None:
+            _rows.update(self.row, detail=text[:80])
+        elif time.monotonic() - self._last_plain >= PLAIN_INTERVAL:
+            self._last_plain = time.monotonic()
+            info(f"  {self.title}: {text[:160]} ({self.elapsed:.0f} s)")
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the step began."""
+        return time.monotonic() - self.started
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Step]:
+    """Shows a step while its body runs, then how long it took; steps in several threads stand side by side."""
+    global _open_rows  # noqa: PLW0603 - one live display a process
+    row: TaskID | None = None
+    with _lock:
+        if LIVE:
+            if _open_rows == 0:
+                _rows.start()
+            _open_rows += 1
+            row = _rows.add_task(title, total=None, detail="")
+        else:
+            info(f"  {title} …")
+    step = Step(title, row)
+    outcome = "failed"
+    try:
+        yield step
+        outcome = "done"
+    finally:
+        with _lock:
+            if row is not None:
+                _rows.remove_task(row)
+                _open_rows -= 1
+                if _open_rows == 0:
+                    _rows.stop()
+            mark = "[green]✔[/]" if outcome == "done" else "[red]✘[/]"
+            out.print(f"  {mark} {title} [dim]{step.elapsed:.1f} s[/]")

@@ -1,0 +1,1 @@
+"""What two stages share: Docker, Terraform, the local AWS, Git, Helm, Kubernetes."""
