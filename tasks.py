@@ -24,9 +24,43 @@ def lint(_context: Context) -> None:
     body.run()
 
 
+@task(name="format")
+@stage("format")
+def format_(_context: Context) -> None:
+    """Mend what lint says of formatting, in place."""
+    from pipeline.stages import lint as body
+
+    body.mend()
+
+
+@task(
+    help={
+        "fast": "leave out what needs Docker, the local AWS, Kubernetes or a browser",
+        "select": "a path or pytest argument; can be given several times",
+    },
+    iterable=["select"],
+)
+@stage("test")
+def test(_context: Context, fast: bool = False, select: list[str] | None = None) -> None:
+    """Run the tests, setting up all that they need."""
+    from pipeline.stages import test as body
+
+    body.run(fast=fast, select=select or [])
+
+
+@task
+@stage("doctor")
+def doctor(_context: Context) -> None:
+    """Show which tools and ports there are, and what to do about the rest."""
+    from pipeline.stages import doctor as body
+
+    body.run()
+
+
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
-    "Check a change": [lint],
+    "Check a change": [lint, format_, test],
+    "Look and clean up": [doctor],
 }
 
 ns = Collection(overview, *(one for group in GROUPS.values() for one in group))

@@ -1,0 +1,110 @@
+"""The lint stage: every check that reads the tree without running it; all findings are named at once."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import console, process
+from pipeline.engines import git
+from pipeline.errors import CommandFailedError, PipelineError
+from pipeline.paths import ROOT, log_file
+from pipeline.tools import tool
+
+
+@dataclass(frozen=True)
+class Check:
+    """One tool over the files that match; ``argv`` builds its command from them."""
+
+    name: str
+    patterns: Sequence[str]
+    argv: Callable[[list[Path]], list[str | Path]]
+
+
+def _on_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _ruff_format() -> str:
+    return "github" if _on_github() else "concise"
+
+
+CHECKS = (
+    Check(
+        "ruff check",
+        ("*.py",),
+        lambda _: [tool("ruff"), "check", "--output-format", _ruff_format(), "."],
+    ),
+    Check("ruff format", ("*.py",), lambda _: [tool("ruff"), "format", "--check", "--diff", "."]),
+    Check(
+        "mypy",
+        ("pipeline/*.py", "app/*.py", "tasks.py"),
+        lambda _: [tool("mypy"), "tasks.py", "pipeline", "app"],
+    ),
+    Check("imports", ("pipeline/*.py",), lambda _: [tool("lint-imports"), "--no-cache"]),
+    Check(
+        "yamllint",
+        ("*.yaml", "*.yml", ":!infra/helm/*/templates/*"),
+        lambda files: [
+            tool("yamllint"),
+            "--strict",
+            "--format",
+            "github" if _on_github() else "parsable",
+            *files,
+        ],
+    ),
+    Check(
+        "terraform fmt",
+        ("*.tf", "*.tftest.hcl"),
+        lambda _: [tool("terraform"), "fmt", "-check", "-diff", "-recursive", ROOT / "infra"],
+    ),
+    Check("hadolint", ("*Dockerfile",), lambda files: [tool("hadolint"), *files]),
+    Check("shellcheck", ("inv", ".ci/run", "*.sh"), lambda files: [tool("shellcheck"), *files]),
+)
+
+
+def run() -> str:
+    """Runs every check, two at a time, and prints all findings.
+
+    Raises:
+        PipelineError: A check has findings, or has found no file to look at.
+    """
+    with console.progress("lint"), ThreadPoolExecutor(max_workers=2) as pool:
+        found = dict(zip(CHECKS, pool.map(_findings, CHECKS), strict=True))
+    failed = [check.name for check, findings in found.items() if findings]
+    for check, findings in found.items():
+        if findings:
+            console.out.rule(f"[red]{check.name}[/]", align="left")
+            console.info(findings)
+    if failed:
+        raise PipelineError(
+            f"{len(failed)} of {len(CHECKS)} checks have findings: {', '.join(failed)}",
+            next_step="mend what is listed above (./inv format mends formatting)",
+        )
+    return f"{len(CHECKS)} checks"
+
+
+def mend() -> None:
+    """Formats Python and HCL in place and applies ruff's safe mends."""
+    commands: list[list[str | Path]] = [
+        [tool("ruff"), "check", "--fix", "--exit-zero", "."],
+        [tool("ruff"), "format", "."],
+        [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
+    ]
+    for number, argv in enumerate(commands):
+        process.run(argv, log=log_file("format"), append=number > 0)
+
+
+def _findings(check: Check) -> str:
+    """The check's output when it has findings, else nothing."""
+    files = git.files(*check.patterns)
+    if not files:
+        # A tool that looked at nothing must not pass.
+        return f"no file matches {' '.join(check.patterns)}: the check would look at nothing"
+    log = log_file(f"lint-{check.name.replace(' ', '-')}")
+    try:
+        process.run(check.argv(files), log=log)
+    except CommandFailedError:
+        return log.read_text(encoding="utf-8").partition("\n")[2].strip() or "no output"
+    return ""

@@ -1,0 +1,55 @@
+"""The test stage: pytest over tests/, first what needs no engine, on all cores, then what needs one, in one session."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline import console, process
+from pipeline.errors import CommandFailedError, PipelineError
+from pipeline.paths import REPORTS, VENV_BIN, log_file, shown
+
+FAST = "not engine and not browser and not e2e"
+#: pytest's exit code when no test was selected.
+NO_TESTS = 5
+
+
+def run(*, fast: bool, select: Sequence[str] = ()) -> str:
+    """Runs the tests.
+
+    Args:
+        fast: Leave out what needs Docker, the local AWS, Kubernetes or a browser.
+        select: Paths or further pytest arguments; all of tests/ when empty.
+
+    Raises:
+        PipelineError: A test failed, or none ran.
+    """
+    passed = _pytest("fast", FAST, ["-n", "auto", *select])
+    if not fast:
+        passed += _pytest("engines", f"not ({FAST})", [*select])
+    if passed == 0:
+        raise PipelineError("no test ran", next_step="check the paths given after --select")
+    return "fast tests passed" if fast else "all tests passed"
+
+
+def _pytest(name: str, marks: str, arguments: Sequence[str]) -> int:
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    log = log_file(f"test-{name}")
+    argv: list[str | Path] = [
+        VENV_BIN / "python",
+        "-m",
+        "pytest",
+        "-m",
+        marks,
+        f"--junitxml={REPORTS / f'junit-{name}.xml'}",
+        *arguments,
+    ]
+    try:
+        process.run(argv, log=log, on_line=console.info)
+    except CommandFailedError as error:
+        if error.code == NO_TESTS:
+            return 0
+        raise PipelineError(
+            f"the {name} tests are red: {error.tail[-1].strip('= ') if error.tail else 'no output'}",
+            next_step=f"read the failures above, or {shown(log)}",
+            log=log,
+        ) from error
+    return 1

@@ -1,0 +1,40 @@
+"""Two writers never run at once; the second one hears who the first is; a dead holder holds nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import locks
+from pipeline.errors import PipelineError
+
+HOLD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from pipeline import locks
+with locks.exclusive("deploy", Path(sys.argv[2])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_second_writer_is_refused_and_told_the_holder(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(Path.cwd()), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with (
+        pytest.raises(PipelineError, match=rf"pid {holder.pid}"),
+        locks.exclusive("deploy", tmp_path),
+    ):
+        pass
+    holder.kill()
+    holder.wait()
+    with locks.exclusive("deploy", tmp_path):
+        pass

@@ -1,0 +1,86 @@
+"""Programs are run to their end; a failure names its last words and its log; nothing survives an interruption."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline import daemons, process
+from pipeline.errors import CommandFailedError, PipelineError
+
+
+def test_output_goes_to_the_log_and_to_the_listener(tmp_path: Path) -> None:
+    seen: list[str] = []
+    process.run(["sh", "-c", "echo one; echo two >&2"], log=tmp_path / "log", on_line=seen.append)
+    assert seen == ["one", "two"]
+    assert (tmp_path / "log").read_text(encoding="utf-8").splitlines()[1:] == ["one", "two"]
+
+
+def test_a_failure_carries_code_last_words_and_log(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailedError, match="it broke") as caught:
+        process.run(["sh", "-c", "echo it broke; exit 7"], log=tmp_path / "log")
+    assert (caught.value.code, caught.value.log) == (7, tmp_path / "log")
+
+
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(PipelineError, match="no-such-program was not found"):
+        process.capture(["no-such-program"])
+
+
+def test_an_interruption_ends_the_child_in_order(tmp_path: Path) -> None:
+    script = f"""
+import sys
+sys.path.insert(0, {str(Path.cwd())!r})
+from pathlib import Path
+from pipeline import process
+from pipeline.runner import stage
+child = "trap 'echo ended; exit 3' INT; echo $$; while :; do sleep 0.05; done"
+@stage("demo")
+def body():
+    process.run(["sh", "-c", child], log=Path({str(tmp_path / "log")!r}), on_line=print)
+body()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-u", "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    os.kill(parent.pid, signal.SIGTERM)
+    _, errors = parent.communicate(timeout=20)
+    assert parent.returncode == 130
+    assert "demo interrupted" in errors
+    assert not psutil.pid_exists(child)
+    assert "ended" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+def test_a_daemon_is_found_again_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemons, "PID_FILES", tmp_path)
+    monkeypatch.setattr(daemons, "log_file", lambda name: tmp_path / f"{name}.log")
+    marker = tmp_path / "up"
+    argv = ["sh", "-c", f"touch {marker}; exec sleep 60"]
+    daemons.start("demo", argv, env=dict(os.environ), ready=marker.exists, timeout=10)
+    first = daemons.pid("demo")
+    daemons.start("demo", argv, env=dict(os.environ), ready=marker.exists, timeout=10)
+    assert daemons.pid("demo") == first
+    assert daemons.stop("demo")
+    assert not daemons.alive("demo")
+    assert not daemons.stop("demo")
+
+
+def test_a_daemon_that_ends_early_fails_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemons, "PID_FILES", tmp_path)
+    monkeypatch.setattr(daemons, "log_file", lambda name: tmp_path / f"{name}.log")
+    began = time.monotonic()
+    with pytest.raises(PipelineError, match="demo ended at once"):
+        daemons.start("demo", ["false"], env=dict(os.environ), ready=lambda: False, timeout=30)
+    assert time.monotonic() - began < 15
