@@ -16,7 +16,10 @@ PLAIN_INTERVAL = 15
 
 LIVE = sys.stdout.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
 
-out = Console(highlight=False, soft_wrap=not LIVE)
+#: Columns of a table in a log, where there is no terminal to ask.
+PLAIN_WIDTH = 140
+
+out = Console(highlight=False, width=None if LIVE else PLAIN_WIDTH)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 _lock = threading.RLock()
@@ -33,7 +36,7 @@ _open_rows = 0
 
 def info(text: str) -> None:
     """Prints one line for the user."""
-    out.print(text, markup=False)
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
