@@ -1,0 +1,24 @@
+"""Where the application can run: each target says what it runs now, in the same words."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class State:
+    """What a target runs now.
+
+    ``image`` is the reference that runs (repository@digest; a local tag for compose); ``version`` is what the
+    application says of itself; ``healthy`` means that every wanted replica runs that image and the URL is ready.
+    """
+
+    url: str
+    image: str
+    version: str
+    healthy: bool
+    replicas: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of the ``status --json`` contract."""
+        return asdict(self)
