@@ -1,0 +1,58 @@
+# Once for each account: what must exist before an environment can.
+
+provider "aws" {
+  region              = var.region
+  allowed_account_ids = [var.account_id]
+
+  default_tags {
+    tags = {
+      Application = var.name
+      ManagedBy   = "terraform"
+      Component   = "bootstrap"
+    }
+  }
+}
+
+locals {
+  state_bucket = "${var.name}-state-${var.account_id}-${var.region}"
+}
+
+# This root keeps its state in the bucket that it manages. The bucket is therefore made empty by one API call before the
+# first init (docs/terraform.md) and adopted here; versioning, encryption and policy follow in the same apply.
+import {
+  to = module.state_bucket.aws_s3_bucket.main
+  id = local.state_bucket
+}
+
+module "encryption" {
+  source = "../modules/encryption"
+
+  name                 = "${var.name}-bootstrap"
+  account_id           = var.account_id
+  region               = var.region
+  deletion_window_days = var.disposable ? 7 : 30
+}
+
+module "state_bucket" {
+  source = "../modules/state-bucket"
+
+  name          = local.state_bucket
+  kms_key_arn   = module.encryption.key_arn
+  force_destroy = var.disposable
+}
+
+module "registry" {
+  source = "../modules/registry"
+
+  name             = var.name
+  kms_key_arn      = module.encryption.key_arn
+  pull_account_ids = var.pull_account_ids
+  force_delete     = var.disposable
+}
+
+module "boundary" {
+  source = "../modules/boundary"
+
+  name       = var.name
+  account_id = var.account_id
+}

@@ -1,0 +1,54 @@
+variable "account_id" {
+  description = "Account to prepare, 12 digits. Another account's credentials are refused."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "region" {
+  description = "Region of state and registry."
+  type        = string
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be a region's name such as us-east-1."
+  }
+}
+
+variable "name" {
+  description = "Application's name: the registry's repository and the base of all other names."
+  type        = string
+  default     = "ecs-saas-app"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.name))
+    error_message = "name must be 2 to 18 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "pull_account_ids" {
+  description = "Further accounts whose environments run the images of this registry."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for id in var.pull_account_ids : can(regex("^[0-9]{12}$", id))])
+    error_message = "pull_account_ids must be account ids of 12 digits."
+  }
+}
+
+variable "disposable" {
+  description = "Allow destroy to delete states and images. For accounts that are thrown away."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = contains([true, false], var.disposable)
+    error_message = "disposable must be true or false."
+  }
+}

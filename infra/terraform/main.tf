@@ -1,0 +1,156 @@
+# One environment: what environments/<name>.yaml says, and nothing that it does not say.
+
+provider "aws" {
+  region              = module.settings.aws.region
+  allowed_account_ids = [module.settings.aws.account_id]
+
+  # Every resource that can have tags gets these.
+  default_tags {
+    tags = module.settings.tags
+  }
+}
+
+data "aws_partition" "current" {}
+
+locals {
+  desired = yamldecode(file(var.environment_file))
+  aws     = module.settings.aws
+  name    = module.settings.name
+  https   = local.aws.load_balancer.domain != null
+  # Scaling needs room between the least and the most.
+  autoscaling = coalesce(local.aws.service.max_replicas, module.settings.replica_count) > module.settings.replica_count
+
+  # <account>.dkr.ecr.<region>.amazonaws.com/<path>
+  registry       = split("/", module.settings.image_repository)[0]
+  repository_arn = "arn:${data.aws_partition.current.partition}:ecr:${split(".", local.registry)[3]}:${split(".", local.registry)[0]}:repository/${trimprefix(module.settings.image_repository, "${local.registry}/")}"
+
+  # Made by bootstrap: no role of an environment can exceed it.
+  permissions_boundary_arn = "arn:${data.aws_partition.current.partition}:iam::${local.aws.account_id}:policy/ecs-saas-app-boundary"
+}
+
+module "settings" {
+  source = "./modules/settings"
+
+  environment   = local.desired.name
+  image         = local.desired.image
+  replica_count = local.desired.replicaCount
+  database      = local.desired.database
+  aws           = local.desired.aws
+  aws_keys = flatten([
+    for key, value in local.desired.aws : can(keys(value)) && key != "tags" ?
+    [for nested in keys(value) : "${key}.${nested}"] : [key]
+  ])
+}
+
+module "encryption" {
+  source = "./modules/encryption"
+
+  name                 = local.name
+  account_id           = local.aws.account_id
+  region               = local.aws.region
+  deletion_window_days = local.aws.deletion_protection ? 30 : 7
+}
+
+module "network" {
+  source = "./modules/network"
+
+  name         = local.name
+  cidr         = local.aws.network.cidr
+  zone_count   = local.aws.network.zones
+  egress       = local.aws.network.egress
+  nat_per_zone = local.aws.network.nat_per_zone
+}
+
+module "security_groups" {
+  source = "./modules/security-groups"
+
+  name          = local.name
+  vpc_id        = module.network.vpc_id
+  https         = local.https
+  database      = module.settings.postgresql
+  allowed_cidrs = local.aws.load_balancer.allowed_cidrs
+}
+
+module "endpoints" {
+  source = "./modules/endpoints"
+  count  = local.aws.network.egress == "endpoints" ? 1 : 0
+
+  name                   = local.name
+  vpc_id                 = module.network.vpc_id
+  subnet_ids             = module.network.private_subnet_ids
+  route_table_ids        = module.network.private_route_table_ids
+  task_security_group_id = module.security_groups.tasks_id
+}
+
+module "flow_logs" {
+  source = "./modules/flow-logs"
+  count  = local.aws.network.flow_logs ? 1 : 0
+
+  name                     = local.name
+  account_id               = local.aws.account_id
+  vpc_id                   = module.network.vpc_id
+  retention_days           = local.aws.log_retention_days
+  kms_key_arn              = module.encryption.key_arn
+  permissions_boundary_arn = local.permissions_boundary_arn
+}
+
+module "certificate" {
+  source = "./modules/certificate"
+  count  = local.https ? 1 : 0
+
+  domain         = local.aws.load_balancer.domain
+  hosted_zone_id = local.aws.load_balancer.hosted_zone_id
+}
+
+module "log_bucket" {
+  source = "./modules/log-bucket"
+  count  = local.aws.load_balancer.access_logs ? 1 : 0
+
+  name           = local.name
+  account_id     = local.aws.account_id
+  region         = local.aws.region
+  retention_days = local.aws.log_retention_days
+  force_destroy  = !local.aws.deletion_protection
+}
+
+module "load_balancer" {
+  source = "./modules/load-balancer"
+
+  name                = local.name
+  vpc_id              = module.network.vpc_id
+  subnet_ids          = module.network.public_subnet_ids
+  security_group_id   = module.security_groups.load_balancer_id
+  https               = local.https
+  certificate_arn     = one(module.certificate[*].arn)
+  access_log_bucket   = one(module.log_bucket[*].name)
+  deletion_protection = local.aws.deletion_protection
+}
+
+module "secrets" {
+  source = "./modules/secrets"
+
+  name                 = local.name
+  kms_key_arn          = module.encryption.key_arn
+  recovery_window_days = local.aws.deletion_protection ? 30 : 0
+}
+
+module "database" {
+  source = "./modules/database"
+  count  = module.settings.postgresql ? 1 : 0
+
+  name                     = local.name
+  account_id               = local.aws.account_id
+  subnet_ids               = module.network.private_subnet_ids
+  security_group_id        = module.security_groups.database_id
+  kms_key_arn              = module.encryption.key_arn
+  engine_version           = local.aws.database.engine_version
+  instance_class           = local.aws.database.instance_class
+  storage_gb               = local.aws.database.storage_gb
+  max_storage_gb           = local.aws.database.max_storage_gb
+  multi_az                 = local.aws.database.multi_az
+  backup_days              = local.aws.database.backup_days
+  password_rotation_days   = local.aws.database.password_rotation_days
+  deletion_protection      = local.aws.deletion_protection
+  log_retention_days       = local.aws.log_retention_days
+  permissions_boundary_arn = local.permissions_boundary_arn
+}

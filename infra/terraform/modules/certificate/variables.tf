@@ -1,0 +1,20 @@
+variable "domain" {
+  description = "Host name that the certificate is for."
+  type        = string
+
+  validation {
+    condition     = can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
+    error_message = "aws.load_balancer.domain must be a host name such as potluck.example.com."
+  }
+}
+
+variable "hosted_zone_id" {
+  description = "Route 53 zone for the validation record, null when DNS is elsewhere."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.hosted_zone_id == null || can(regex("^Z[A-Z0-9]{5,31}$", var.hosted_zone_id))
+    error_message = "aws.load_balancer.hosted_zone_id must be a Route 53 zone's id such as Z0123456789ABCDEFGHIJ."
+  }
+}

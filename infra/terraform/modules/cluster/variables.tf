@@ -1,0 +1,42 @@
+variable "name" {
+  description = "Base of the resources' names."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,26}$", var.name))
+    error_message = "name must be 2 to 27 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts what rests on disk."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:kms:", var.kms_key_arn))
+    error_message = "kms_key_arn must be a KMS key's ARN."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = var.log_retention_days >= 1
+    error_message = "log_retention_days must be 1 or more: logs kept for ever cost for ever."
+  }
+}
+
+variable "container_insights" {
+  description = "CPU, memory and network metrics of tasks. Costs by metric."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = contains([true, false], var.container_insights)
+    error_message = "aws.service.container_insights must be true or false."
+  }
+}

@@ -1,0 +1,172 @@
+variable "name" {
+  description = "Base of the resources' names."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,26}$", var.name))
+    error_message = "name must be 2 to 27 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "account_id" {
+  description = "Account that the database belongs to."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Private subnets in two zones or more."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "subnet_ids must name subnets in two zones."
+  }
+}
+
+variable "security_group_id" {
+  description = "Database's security group."
+  type        = string
+
+  validation {
+    condition     = var.security_group_id != null && var.security_group_id != ""
+    error_message = "security_group_id must not be empty."
+  }
+}
+
+variable "kms_key_arn" {
+  description = "Key that encrypts storage, password, logs and insights."
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:kms:", var.kms_key_arn))
+    error_message = "kms_key_arn must be a KMS key's ARN."
+  }
+}
+
+variable "database_name" {
+  description = "Database inside the instance."
+  type        = string
+  default     = "thanksgiving"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{0,62}$", var.database_name))
+    error_message = "database_name must be lower-case letters, digits or underscores."
+  }
+}
+
+variable "engine_version" {
+  description = "PostgreSQL version: major, so that minor upgrades are no difference, or major.minor."
+  type        = string
+  default     = "15"
+
+  validation {
+    condition     = can(regex("^1[4-9](\\.[0-9]+)?$", var.engine_version))
+    error_message = "aws.database.engine_version must be a quoted PostgreSQL version from 14, such as \"15\"."
+  }
+}
+
+variable "instance_class" {
+  description = "Size of the instance."
+  type        = string
+  default     = "db.t4g.micro"
+
+  validation {
+    condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.instance_class))
+    error_message = "aws.database.instance_class must be like db.t4g.micro."
+  }
+}
+
+variable "storage_gb" {
+  description = "Storage in GiB at the start."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.storage_gb >= 20 && var.storage_gb <= 65536
+    error_message = "aws.database.storage_gb must be from 20 to 65536."
+  }
+}
+
+variable "max_storage_gb" {
+  description = "Storage in GiB that it may grow to by itself."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.max_storage_gb >= ceil(var.storage_gb * 1.1)
+    error_message = "aws.database.max_storage_gb must exceed storage_gb by 10 % or more."
+  }
+}
+
+variable "multi_az" {
+  description = "Standby in a second zone."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = contains([true, false], var.multi_az)
+    error_message = "aws.database.multi_az must be true or false."
+  }
+}
+
+variable "backup_days" {
+  description = "Days that automatic backups are kept."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.backup_days >= 1 && var.backup_days <= 35
+    error_message = "aws.database.backup_days must be from 1 to 35."
+  }
+}
+
+variable "password_rotation_days" {
+  description = "Days between rotations of the managed password."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = var.password_rotation_days >= 1 && var.password_rotation_days <= 1000
+    error_message = "aws.database.password_rotation_days must be from 1 to 1000."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the database, and keep a final snapshot."
+  type        = bool
+  default     = true
+  nullable    = false
+
+  validation {
+    condition     = contains([true, false], var.deletion_protection)
+    error_message = "deletion_protection must be true or false."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that exported logs are kept."
+  type        = number
+  default     = 365
+
+  validation {
+    condition     = var.log_retention_days >= 1
+    error_message = "log_retention_days must be 1 or more."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "Permissions boundary of the monitoring role, null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam:", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn must be a policy's ARN or null."
+  }
+}

@@ -1,0 +1,45 @@
+# VPC endpoints: tasks pull images, read secrets and write logs without leaving AWS.
+
+data "aws_region" "current" {}
+
+resource "aws_security_group" "endpoints" {
+  name        = "${var.name}-endpoints"
+  description = "Interface endpoints, reached by tasks"
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-endpoints" }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "tasks" {
+  security_group_id            = aws_security_group.endpoints.id
+  description                  = "HTTPS from tasks"
+  referenced_security_group_id = var.task_security_group_id
+  from_port                    = 443
+  to_port                      = 443
+  ip_protocol                  = "tcp"
+
+  tags = { Name = "${var.name}-endpoints-https" }
+}
+
+resource "aws_vpc_endpoint" "interface" {
+  for_each = var.interface_services
+
+  vpc_id              = var.vpc_id
+  service_name        = "com.amazonaws.${data.aws_region.current.name}.${each.value}"
+  vpc_endpoint_type   = "Interface"
+  subnet_ids          = var.subnet_ids
+  security_group_ids  = [aws_security_group.endpoints.id]
+  private_dns_enabled = true
+
+  tags = { Name = "${var.name}-${replace(each.value, ".", "-")}" }
+}
+
+# Image layers lie in S3. A gateway endpoint costs nothing.
+resource "aws_vpc_endpoint" "s3" {
+  vpc_id            = var.vpc_id
+  service_name      = "com.amazonaws.${data.aws_region.current.name}.s3"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = var.route_table_ids
+
+  tags = { Name = "${var.name}-s3" }
+}

@@ -1,0 +1,123 @@
+# One VPC over several zones: public subnets for the load balancer, private ones for tasks and database.
+# How private subnets reach AWS is a choice: "public" puts tasks into the public subnets (cheapest), "nat" goes through
+# NAT gateways, "endpoints" stays inside AWS and reaches nothing else.
+
+data "aws_availability_zones" "available" {
+  state = "available"
+
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
+}
+
+locals {
+  zones     = slice(data.aws_availability_zones.available.names, 0, var.zone_count)
+  nat_zones = var.egress == "nat" ? slice(local.zones, 0, var.nat_per_zone ? var.zone_count : 1) : []
+
+  # /16 gives /20 subnets: public 0-3, private 4-7, the rest stays free.
+  public_cidrs  = { for index, zone in local.zones : zone => cidrsubnet(var.cidr, 4, index) }
+  private_cidrs = { for index, zone in local.zones : zone => cidrsubnet(var.cidr, 4, index + 4) }
+}
+
+resource "aws_vpc" "main" {
+  cidr_block           = var.cidr
+  enable_dns_support   = true
+  enable_dns_hostnames = true
+
+  tags = { Name = var.name }
+}
+
+# The default group allows everything among its members: emptied, so that nothing works by accident.
+resource "aws_default_security_group" "closed" {
+  vpc_id = aws_vpc.main.id
+
+  tags = { Name = "${var.name}-unused" }
+}
+
+resource "aws_internet_gateway" "main" {
+  vpc_id = aws_vpc.main.id
+
+  tags = { Name = var.name }
+}
+
+resource "aws_subnet" "public" {
+  for_each = local.public_cidrs
+
+  vpc_id            = aws_vpc.main.id
+  availability_zone = each.key
+  cidr_block        = each.value
+
+  tags = { Name = "${var.name}-public-${each.key}" }
+}
+
+resource "aws_subnet" "private" {
+  for_each = local.private_cidrs
+
+  vpc_id            = aws_vpc.main.id
+  availability_zone = each.key
+  cidr_block        = each.value
+
+  tags = { Name = "${var.name}-private-${each.key}" }
+}
+
+resource "aws_route_table" "public" {
+  vpc_id = aws_vpc.main.id
+
+  tags = { Name = "${var.name}-public" }
+}
+
+resource "aws_route" "internet" {
+  route_table_id         = aws_route_table.public.id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway.main.id
+}
+
+resource "aws_route_table_association" "public" {
+  for_each = aws_subnet.public
+
+  subnet_id      = each.value.id
+  route_table_id = aws_route_table.public.id
+}
+
+resource "aws_route_table" "private" {
+  for_each = local.private_cidrs
+
+  vpc_id = aws_vpc.main.id
+
+  tags = { Name = "${var.name}-private-${each.key}" }
+}
+
+resource "aws_route_table_association" "private" {
+  for_each = aws_subnet.private
+
+  subnet_id      = each.value.id
+  route_table_id = aws_route_table.private[each.key].id
+}
+
+resource "aws_eip" "nat" {
+  for_each = toset(local.nat_zones)
+
+  domain = "vpc"
+
+  tags = { Name = "${var.name}-nat-${each.key}" }
+}
+
+resource "aws_nat_gateway" "main" {
+  for_each = toset(local.nat_zones)
+
+  allocation_id = aws_eip.nat[each.key].id
+  subnet_id     = aws_subnet.public[each.key].id
+
+  tags = { Name = "${var.name}-${each.key}" }
+
+  depends_on = [aws_internet_gateway.main]
+}
+
+resource "aws_route" "nat" {
+  for_each = var.egress == "nat" ? local.private_cidrs : {}
+
+  route_table_id         = aws_route_table.private[each.key].id
+  destination_cidr_block = "0.0.0.0/0"
+  nat_gateway_id         = aws_nat_gateway.main[contains(local.nat_zones, each.key) ? each.key : local.zones[0]].id
+}

@@ -1,0 +1,21 @@
+# The application's signing key: made by AWS, written once, never part of a plan or the state. Raising the version makes a
+# new one, which signs everybody out.
+
+ephemeral "aws_secretsmanager_random_password" "secret_key" {
+  password_length     = 64
+  exclude_punctuation = true
+}
+
+resource "aws_secretsmanager_secret" "secret_key" {
+  #checkov:skip=CKV2_AWS_57:rotating the signing key signs every user out; it is a decision, made by secret_key_version
+  name                    = "${var.name}/secret-key"
+  description             = "Signing key of the application's sessions"
+  kms_key_id              = var.kms_key_arn
+  recovery_window_in_days = var.recovery_window_days
+}
+
+resource "aws_secretsmanager_secret_version" "secret_key" {
+  secret_id                = aws_secretsmanager_secret.secret_key.id
+  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.secret_key.random_password
+  secret_string_wo_version = var.secret_key_version
+}

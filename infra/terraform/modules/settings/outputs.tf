@@ -1,0 +1,48 @@
+output "name" {
+  description = "Base of every resource's name."
+  value       = local.name
+}
+
+output "environment" {
+  description = "Environment's name."
+  value       = var.environment
+}
+
+output "image" {
+  description = "Image reference by digest."
+  value       = "${var.image.repository}@${var.image.digest}"
+}
+
+output "image_digest" {
+  description = "Image's digest alone."
+  value       = var.image.digest
+}
+
+output "image_repository" {
+  description = "Image reference without digest."
+  value       = var.image.repository
+}
+
+output "replica_count" {
+  description = "Tasks that run at least."
+  value       = var.replica_count
+}
+
+output "postgresql" {
+  description = "Whether the application's data lives in RDS."
+  value       = var.database.engine == "postgresql"
+}
+
+output "aws" {
+  description = "The aws block with its defaults filled in."
+  value       = var.aws
+}
+
+output "tags" {
+  description = "Tags for every resource, set once in the provider."
+  value = merge(var.aws.tags, {
+    Application = var.application
+    Environment = var.environment
+    ManagedBy   = "terraform"
+  })
+}

@@ -1,0 +1,92 @@
+# What one replica is: migrate first, then serve, with a read-only root file system and no right it does not need.
+
+data "aws_region" "current" {}
+
+locals {
+  # Only these paths can be written; they are empty at each start.
+  writable = { tmp = "/tmp", data = "/data" }
+
+  shared = {
+    image                  = var.image
+    user                   = "10001"
+    readonlyRootFilesystem = true
+
+    environment = [for name in sort(keys(var.environment)) : { name = name, value = var.environment[name] }]
+    secrets     = [for name in sort(keys(var.secrets)) : { name = name, valueFrom = var.secrets[name] }]
+    mountPoints = [for name in sort(keys(local.writable)) : { sourceVolume = name, containerPath = local.writable[name], readOnly = false }]
+
+    linuxParameters = {
+      capabilities       = { add = [], drop = ["ALL"] }
+      initProcessEnabled = true
+    }
+  }
+
+  migrate = merge(local.shared, {
+    name             = "migrate"
+    essential        = false
+    command          = ["python", "-m", "thanksgiving.migrate"]
+    logConfiguration = local.log_configuration["migrate"]
+  })
+
+  serve = merge(local.shared, {
+    name             = var.name
+    essential        = true
+    stopTimeout      = var.stop_timeout_seconds
+    logConfiguration = local.log_configuration["app"]
+    dependsOn        = [{ containerName = "migrate", condition = "SUCCESS" }]
+    portMappings     = [{ containerPort = var.container_port, hostPort = var.container_port, protocol = "tcp" }]
+
+    # ECS ignores the image's own HEALTHCHECK. Liveness only: a database outage must not restart tasks.
+    healthCheck = {
+      command = [
+        "CMD", "python", "-c",
+        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:${var.container_port}/healthz', timeout=2)",
+      ]
+      interval    = 15
+      timeout     = 5
+      retries     = 3
+      startPeriod = 30
+    }
+  })
+
+  log_configuration = {
+    for prefix in ["migrate", "app"] : prefix => {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = var.log_group_name
+        awslogs-region        = data.aws_region.current.name
+        awslogs-stream-prefix = prefix
+        # A slow log service must not stop the application.
+        mode            = "non-blocking"
+        max-buffer-size = "4m"
+      }
+    }
+  }
+}
+
+resource "aws_ecs_task_definition" "main" {
+  family                   = var.name
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = var.cpu
+  memory                   = var.memory
+  execution_role_arn       = var.execution_role_arn
+  task_role_arn            = var.task_role_arn
+  container_definitions    = jsonencode([local.migrate, local.serve])
+
+  # A rollback needs the revision before: it is never deregistered.
+  skip_destroy = true
+
+  runtime_platform {
+    cpu_architecture        = "X86_64"
+    operating_system_family = "LINUX"
+  }
+
+  dynamic "volume" {
+    for_each = local.writable
+
+    content {
+      name = volume.key
+    }
+  }
+}

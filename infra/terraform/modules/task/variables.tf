@@ -1,0 +1,113 @@
+variable "name" {
+  description = "Base of the resources' names."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,26}$", var.name))
+    error_message = "name must be 2 to 27 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "image" {
+  description = "Image by digest."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[^:@]+(:[0-9]+)?/[^:@]+@sha256:[0-9a-f]{64}$", var.image))
+    error_message = "image must be <repository>@sha256:<64 hex digits>; a tag can move and never rolls out."
+  }
+}
+
+variable "container_port" {
+  description = "Port that the application listens on."
+  type        = number
+  default     = 5000
+
+  validation {
+    condition     = var.container_port >= 1024 && var.container_port <= 65535
+    error_message = "container_port must be from 1024 to 65535: the application is not root."
+  }
+}
+
+variable "cpu" {
+  description = "CPU units, 1024 for one vCPU."
+  type        = number
+  default     = 256
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096], var.cpu)
+    error_message = "cpu must be 256, 512, 1024, 2048 or 4096."
+  }
+}
+
+variable "memory" {
+  description = "Memory in MiB."
+  type        = number
+  default     = 512
+
+  validation {
+    condition     = var.memory >= 512 && var.memory <= 30720
+    error_message = "memory must be from 512 to 30720."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables. Nothing secret: they are visible in the task definition."
+  type        = map(string)
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment) : !can(regex("PASSWORD|SECRET|TOKEN", name))])
+    error_message = "environment must not hold a password, secret or token: use secrets."
+  }
+}
+
+variable "secrets" {
+  description = "Environment variables whose values are fetched from Secrets Manager at start: name to ARN (with JSON key)."
+  type        = map(string)
+
+  validation {
+    condition     = alltrue([for arn in values(var.secrets) : can(regex("^arn:[a-z-]+:secretsmanager:", arn))])
+    error_message = "secrets must be Secrets Manager ARNs."
+  }
+}
+
+variable "stop_timeout_seconds" {
+  description = "Seconds between SIGTERM and SIGKILL. The application drains for 5 and finishes requests within 20."
+  type        = number
+  default     = 60
+
+  validation {
+    condition     = var.stop_timeout_seconds > 30 && var.stop_timeout_seconds <= 120
+    error_message = "stop_timeout_seconds must exceed the deregistration delay of 30 seconds; Fargate allows 120."
+  }
+}
+
+variable "execution_role_arn" {
+  description = "Role that ECS starts the task with."
+  type        = string
+
+  validation {
+    condition     = length(var.execution_role_arn) > 0
+    error_message = "execution_role_arn must not be empty."
+  }
+}
+
+variable "task_role_arn" {
+  description = "Role that the application runs as."
+  type        = string
+
+  validation {
+    condition     = length(var.task_role_arn) > 0
+    error_message = "task_role_arn must not be empty."
+  }
+}
+
+variable "log_group_name" {
+  description = "Log group that the containers write to."
+  type        = string
+
+  validation {
+    condition     = length(var.log_group_name) > 0
+    error_message = "log_group_name must not be empty."
+  }
+}

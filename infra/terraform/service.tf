@@ -1,0 +1,86 @@
+# What runs in the environment.
+
+locals {
+  database = one(module.database[*])
+
+  container_environment = merge(
+    {
+      ENVIRONMENT     = module.settings.environment
+      IMAGE_DIGEST    = module.settings.image_digest
+      PORT            = "5000"
+      REPLICAS        = tostring(module.settings.replica_count)
+      TRUSTED_PROXIES = "1"
+    },
+    local.database == null ? {} : {
+      DATABASE_HOST    = local.database.address
+      DATABASE_PORT    = tostring(local.database.port)
+      DATABASE_NAME    = local.database.database_name
+      DATABASE_SSLMODE = "require"
+    },
+  )
+
+  container_secrets = merge(
+    { SECRET_KEY = module.secrets.secret_key_arn },
+    local.database == null ? {} : {
+      DATABASE_USER     = "${local.database.secret_arn}:username::"
+      DATABASE_PASSWORD = "${local.database.secret_arn}:password::"
+    },
+  )
+}
+
+module "cluster" {
+  source = "./modules/cluster"
+
+  name               = local.name
+  kms_key_arn        = module.encryption.key_arn
+  log_retention_days = local.aws.log_retention_days
+  container_insights = local.aws.service.container_insights
+}
+
+module "task_roles" {
+  source = "./modules/task-roles"
+
+  name                          = local.name
+  account_id                    = local.aws.account_id
+  repository_arn                = local.repository_arn
+  secret_arns                   = concat(module.secrets.secret_arns, module.database[*].secret_arn)
+  kms_key_arn                   = module.encryption.key_arn
+  log_group_arn                 = module.cluster.log_group_arn
+  execute_command               = local.aws.service.execute_command
+  execute_command_log_group_arn = module.cluster.execute_command_log_group_arn
+  permissions_boundary_arn      = local.permissions_boundary_arn
+}
+
+module "task" {
+  source = "./modules/task"
+
+  name               = local.name
+  image              = module.settings.image
+  cpu                = local.aws.service.cpu
+  memory             = local.aws.service.memory
+  environment        = local.container_environment
+  secrets            = local.container_secrets
+  execution_role_arn = module.task_roles.execution_role_arn
+  task_role_arn      = module.task_roles.task_role_arn
+  log_group_name     = module.cluster.log_group_name
+}
+
+module "service" {
+  source = "./modules/service"
+
+  name                = local.name
+  cluster_arn         = module.cluster.arn
+  task_definition_arn = module.task.arn
+  replica_count       = module.settings.replica_count
+  autoscaling         = local.autoscaling
+  subnet_ids          = module.network.task_subnet_ids
+  security_group_id   = module.security_groups.tasks_id
+  assign_public_ip    = local.aws.network.egress == "public"
+  target_group_arn    = module.load_balancer.target_group_arn
+  container_name      = module.task.container_name
+  container_port      = module.task.container_port
+  execute_command     = local.aws.service.execute_command
+
+  # Tasks start the moment the service exists: everything that they need must be there.
+  depends_on = [module.database, module.endpoints]
+}
