@@ -1,0 +1,12 @@
+"""How Alembic runs here: in the transaction and under the lock that thanksgiving.migrate holds."""
+
+from alembic import context
+from thanksgiving.models import Base
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite cannot alter most of a table in place
+)
+context.run_migrations()

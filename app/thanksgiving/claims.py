@@ -1,0 +1,140 @@
+"""Who brings what. The last portion goes to one guest only, however many ask at once."""
+
+from enum import StrEnum
+
+from sqlalchemy import Connection, and_, delete, insert, select, update
+
+from thanksgiving.gatherings import MAX_DISHES, count_dishes
+from thanksgiving.guests import ClosedError, touch
+from thanksgiving.models import Claim, Dish, Guest
+from thanksgiving.validation import Wish
+
+
+class Outcome(StrEnum):
+    """How an attempt ended. Only the first three changed something."""
+
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    ADDED = "added"
+    UNCHANGED = "unchanged"
+    TAKEN = "taken"
+    NOT_COMING = "not-coming"
+    GONE = "gone"
+    CLOSED = "closed"
+    FULL = "full"
+
+
+CHANGES = {Outcome.CLAIMED, Outcome.RELEASED, Outcome.ADDED}
+
+
+class RefusedError(Exception):
+    """Nothing was changed; raised inside the transaction so that it is rolled back."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+def claim(
+    connection: Connection, guest_token: str, visitor: str, dish_id: int, portions: int
+) -> Outcome:
+    """Makes the visitor bring exactly ``portions`` of a dish, so that pressing twice claims once.
+
+    Raises:
+        NotFoundError: No gathering has this guest link.
+        RefusedError: The portions are taken, the visitor has not said that they come, the dish is
+        gone or RSVPs are closed.
+    """
+    guest_id, held, own = _position(connection, guest_token, visitor, dish_id)
+    if own:
+        raise RefusedError(Outcome.GONE)
+    if held == portions:
+        raise RefusedError(Outcome.UNCHANGED)
+    # The condition and the change are one statement, and a CHECK constraint stands behind it.
+    taken = connection.execute(
+        update(Dish)
+        .where(Dish.id == dish_id, Dish.taken + (portions - held) <= Dish.wanted)
+        .values(taken=Dish.taken + (portions - held))
+    )
+    if taken.rowcount == 0:
+        raise RefusedError(Outcome.TAKEN)
+    if held:
+        connection.execute(
+            update(Claim)
+            .where(Claim.dish_id == dish_id, Claim.guest_id == guest_id)
+            .values(portions=portions)
+        )
+    else:
+        connection.execute(
+            insert(Claim), {"dish_id": dish_id, "guest_id": guest_id, "portions": portions}
+        )
+    return Outcome.CLAIMED
+
+
+def release(connection: Connection, guest_token: str, visitor: str, dish_id: int) -> Outcome:
+    """Gives back what the visitor claimed of a dish; a dish of their own leaves the list. Raises as ``claim`` does."""
+    guest_id, held, own = _position(connection, guest_token, visitor, dish_id)
+    if not held:
+        raise RefusedError(Outcome.UNCHANGED)
+    if own:
+        connection.execute(delete(Dish).where(Dish.id == dish_id))
+        return Outcome.RELEASED
+    connection.execute(delete(Claim).where(Claim.dish_id == dish_id, Claim.guest_id == guest_id))
+    connection.execute(update(Dish).where(Dish.id == dish_id).values(taken=Dish.taken - held))
+    return Outcome.RELEASED
+
+
+def bring_own(connection: Connection, guest_token: str, visitor: str, wish: Wish) -> Outcome:
+    """Adds something that nobody asked for and claims it. Raises as ``claim`` does."""
+    gathering_id = _open_gathering(connection, guest_token)
+    guest_id = connection.execute(
+        select(Guest.id).where(
+            Guest.gathering_id == gathering_id, Guest.visitor == visitor, Guest.attending
+        )
+    ).scalar()
+    if guest_id is None:
+        raise RefusedError(Outcome.NOT_COMING)
+    if count_dishes(connection, gathering_id) >= MAX_DISHES:
+        raise RefusedError(Outcome.FULL)
+    dish_id = connection.execute(
+        insert(Dish).returning(Dish.id),
+        {
+            "gathering_id": gathering_id,
+            "own_guest_id": guest_id,
+            "category": wish.category,
+            "name": wish.name,
+            "wanted": wish.amount,
+            "taken": wish.amount,
+        },
+    ).scalar_one()
+    connection.execute(
+        insert(Claim), {"dish_id": dish_id, "guest_id": guest_id, "portions": wish.amount}
+    )
+    return Outcome.ADDED
+
+
+def _open_gathering(connection: Connection, guest_token: str) -> int:
+    try:
+        return touch(connection, guest_token)
+    except ClosedError:
+        raise RefusedError(Outcome.CLOSED) from None
+
+
+def _position(
+    connection: Connection, guest_token: str, visitor: str, dish_id: int
+) -> tuple[int, int, bool]:
+    """The visitor's guest id, the portions they hold of the dish, and whether the dish is some guest's own."""
+    gathering_id = _open_gathering(connection, guest_token)
+    row = connection.execute(
+        select(Guest.id, Guest.attending, Dish.id, Dish.own_guest_id, Claim.portions)
+        .select_from(Dish)
+        .outerjoin(Guest, and_(Guest.gathering_id == Dish.gathering_id, Guest.visitor == visitor))
+        .outerjoin(Claim, and_(Claim.dish_id == Dish.id, Claim.guest_id == Guest.id))
+        .where(Dish.id == dish_id, Dish.gathering_id == gathering_id)
+    ).first()
+    if row is None:
+        raise RefusedError(Outcome.GONE)
+    guest_id, attending, _, own_guest_id, portions = row
+    if not attending:
+        raise RefusedError(Outcome.NOT_COMING)
+    return guest_id, portions or 0, own_guest_id is not None

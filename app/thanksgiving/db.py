@@ -1,0 +1,194 @@
+"""The database.
+
+One pool, reads that commit nothing, writes in one transaction, both retried once after a lost
+connection.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from thanksgiving import metrics
+from thanksgiving.config import Settings
+
+T = TypeVar("T")
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+POOL_WAIT = 10
+#: A statement that takes longer than this many milliseconds is ended by PostgreSQL.
+STATEMENT_TIMEOUT_MS = 10_000
+POSTGRES_ARGUMENTS = {
+    "connect_timeout": 3,
+    "application_name": "thanksgiving",
+    "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c idle_in_transaction_session_timeout=15000",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+
+
+class Database:
+    """A pool of autocommit connections; ``write`` opens its transactions itself.
+
+    Autocommit spares a read the two extra round trips of BEGIN and ROLLBACK.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.engine = make_engine(settings)
+        self._sqlite = settings.sqlite
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Runs ``work`` with a connection outside a transaction."""
+        return self._timed("read", work)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Runs ``work`` in one transaction: committed when it returns, rolled back when it raises."""
+
+        def in_transaction(connection: Connection) -> T:
+            with self._transaction(connection):
+                return work(connection)
+
+        return self._timed("write", in_transaction)
+
+    def _timed(self, kind: str, work: Callable[[Connection], T]) -> T:
+        started = perf_counter()
+        try:
+            return self._retried(work)
+        finally:
+            metrics.database_seconds(kind).observe(perf_counter() - started)
+
+    def _retried(self, work: Callable[[Connection], T]) -> T:
+        try:
+            with self.engine.connect() as connection:
+                return work(connection)
+        except CommitUncertainError as error:
+            raise error.cause from error
+        except DBAPIError as error:
+            # A pooled connection that the database closed meanwhile (restart, failover): nothing was committed.
+            if not error.connection_invalidated:
+                raise
+        with self.engine.connect() as connection:
+            return work(connection)
+
+    @contextmanager
+    def _transaction(self, connection: Connection) -> Iterator[None]:
+        lock = connection.info.get("write_lock")
+        if lock is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if self._sqlite else "BEGIN")
+            try:
+                yield
+            except BaseException:
+                if not connection.invalidated:
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
+            try:
+                connection.exec_driver_sql("COMMIT")
+            except DBAPIError as error:
+                raise CommitUncertainError(error) from error
+        finally:
+            if lock is not None:
+                fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+class CommitUncertainError(Exception):
+    """The connection broke during COMMIT: the work may be done, so it is not tried again."""
+
+    def __init__(self, cause: DBAPIError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def make_engine(settings: Settings) -> Engine:
+    """An engine with a connection for every thread of a worker; it connects on first use."""
+    if not settings.sqlite:
+        return create_engine(
+            settings.database_url,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
+            pool_size=settings.threads,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT,
+            pool_use_lifo=True,
+            hide_parameters=True,
+            connect_args=POSTGRES_ARGUMENTS,
+        )
+    engine = create_engine(
+        settings.database_url,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_size=settings.threads,
+        max_overflow=0,
+        pool_timeout=POOL_WAIT,
+        pool_use_lifo=True,
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "close", _close_lock)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    """Sets the pragmas and opens the write lock.
+
+    Writers queue at a file lock, which wakes the next one at once; SQLite's own busy handler sleeps and polls.
+    """
+    file = connection.execute("PRAGMA database_list").fetchone()[2]
+    for pragma in (
+        "busy_timeout=5000",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    record.info["write_lock"] = os.open(
+        f"{file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+
+
+def _close_lock(_connection: Any, record: Any) -> None:
+    if (lock := record.info.pop("write_lock", None)) is not None:
+        os.close(lock)
+
+
+def head() -> str:
+    """The newest schema version that this code knows, from the names of its migrations (they sort by number)."""
+    return max(path.name.split("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*_*.py"))
+
+
+def schema_version(connection: Connection) -> str:
+    """The schema version of the database; empty when it was never migrated.
+
+    Raises:
+        SQLAlchemyError: The database cannot be reached.
+    """
+    tables = {
+        "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
+        "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+    }
+    if connection.execute(text(tables[connection.dialect.name])).first() is None:
+        return ""
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
+
+
+def unready_because(database: Database) -> str | None:
+    """Why the database cannot serve this code now, or None when it can.
+
+    A newer schema is fine: each migration keeps the previous version of the code working, or a
+    roll-out would turn every old replica unready at once.
+    """
+    try:
+        version = database.read(schema_version)
+    except SQLAlchemyError:
+        return "the database cannot be reached"
+    if version < head():
+        return f"the database is at schema {version or 'none'}, this version needs {head()}"
+    return None

@@ -1,0 +1,45 @@
+"""The orderly stop.
+
+SIGTERM turns readiness false at once, requests are still served while the load balancer notices,
+then gunicorn stops gracefully. The times are one chain, see docs/application.md.
+"""
+
+import mmap
+import signal
+from types import FrameType
+from typing import Any
+
+#: One byte that the gunicorn master shares with its workers.
+_draining = mmap.mmap(-1, 1)
+
+
+def draining() -> bool:
+    """Whether this replica is about to stop and must get no new traffic."""
+    return _draining[0] != 0
+
+
+def start_draining() -> None:
+    """Turns readiness false in every worker."""
+    _draining[0] = 1
+
+
+def stop_draining() -> None:
+    """Undoes ``start_draining``."""
+    _draining[0] = 0
+
+
+def delay_stop(arbiter: Any, drain_seconds: float) -> None:
+    """Makes gunicorn's master wait ``drain_seconds`` between SIGTERM and its own graceful stop."""
+
+    def on_alarm(_signal: int, frame: FrameType | None) -> None:
+        arbiter.signal(signal.SIGTERM, frame)
+
+    def on_term(_signal: int, frame: FrameType | None) -> None:
+        start_draining()
+        if drain_seconds > 0:
+            signal.setitimer(signal.ITIMER_REAL, drain_seconds)
+        else:
+            on_alarm(_signal, frame)
+
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.signal(signal.SIGTERM, on_term)

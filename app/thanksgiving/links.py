@@ -1,0 +1,27 @@
+"""Secret links: a random token in the URL, its SHA-256 in the database.
+
+A look-up by digest takes the same time however much of a guessed token is right, and for a wrong, a
+revoked and a right one.
+"""
+
+import hashlib
+import re
+import secrets
+
+TOKEN_BYTES = 18
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{24}")
+
+
+def new_token() -> str:
+    """A token of 24 URL-safe characters that nobody can guess (144 bits)."""
+    return secrets.token_urlsafe(TOKEN_BYTES)
+
+
+def well_formed(token: str) -> bool:
+    """Whether the text could be a token at all."""
+    return _TOKEN.fullmatch(token) is not None
+
+
+def digest(token: str) -> str:
+    """What the database keeps of a token: 64 hex digits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,141 @@
+"""Who is asking, and may this request write? A signed visitor cookie, form tokens tied to it, rate
+limits, response headers.
+
+Everything is stateless, so that any replica with the same SECRET_KEY can answer.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from typing import Any
+
+from flask import Flask, Response, g, request
+from itsdangerous import BadSignature, Signer
+
+from thanksgiving import metrics
+from thanksgiving.config import Settings
+from thanksgiving.ratelimit import RateLimit
+
+COOKIE = "visitor"
+COOKIE_SECONDS = 400 * 24 * 3600
+MAXIMUM_BODY = 64 * 1024
+MAXIMUM_FORM_PARTS = 400
+#: Writes that a client may do each second once its burst (WRITE_BURST) is used up.
+WRITES_PER_SECOND = 1.0
+_VISITOR = re.compile(r"[A-Za-z0-9_-]{22}")
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    ("Content-Security-Policy", CONTENT_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    # The path is a secret: other sites must not see where a visitor comes from.
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
+    ("X-Robots-Tag", "noindex, nofollow"),
+)
+TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains"
+
+
+class WriteRefusedError(Exception):
+    """A write that must not happen. ``status`` is the HTTP status, ``retry_after`` seconds where waiting helps."""
+
+    def __init__(self, status: int, message: str, retry_after: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.retry_after = retry_after
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Checks every write before its view runs, and adds the headers to every response."""
+    signer = Signer(settings.secret_key, salt="visitor", digest_method=hashlib.sha256)
+    limit = RateLimit(settings.write_burst, WRITES_PER_SECOND)
+    csrf_key = hmac.digest(settings.secret_key.encode(), b"csrf", "sha256")
+    app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY
+    app.config["MAX_FORM_PARTS"] = MAXIMUM_FORM_PARTS
+    app.extensions["visitor_signer"] = signer
+    app.extensions["csrf_key"] = csrf_key
+
+    @app.before_request
+    def check_write() -> None:
+        if request.method in ("GET", "HEAD", "OPTIONS"):
+            return
+        wait = limit.wait_for(request.remote_addr or "")
+        if wait:
+            metrics.LIMITED.inc()
+            raise WriteRefusedError(
+                429, "That was a lot at once. Please wait a moment, then try again.", wait
+            )
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            raise WriteRefusedError(403, "This form was sent from another site.")
+        known = _known_visitor(signer)
+        sent = request.form.get("csrf_token", "")
+        if known is None or not hmac.compare_digest(
+            sent.encode("utf-8", "replace"), csrf_token_for(csrf_key, known).encode()
+        ):
+            raise WriteRefusedError(
+                400,
+                "This form is too old, or your browser blocks cookies. Please reload the page and send it again.",
+            )
+        g.visitor = known
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        headers = response.headers
+        for name, value in HEADERS:
+            headers[name] = value
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "private, no-cache"
+        if request.is_secure:
+            headers["Strict-Transport-Security"] = TRANSPORT_SECURITY
+        if fresh := g.get("new_visitor"):
+            response.set_cookie(
+                COOKIE,
+                fresh,
+                max_age=COOKIE_SECONDS,
+                secure=settings.cookies_always_secure or request.is_secure,
+                httponly=True,
+                samesite="Lax",
+            )
+        return response
+
+
+def _known_visitor(signer: Signer) -> str | None:
+    cookie = request.cookies.get(COOKIE)
+    if not cookie:
+        return None
+    try:
+        visitor = signer.unsign(cookie).decode()
+    except (BadSignature, UnicodeError):
+        return None
+    return visitor if _VISITOR.fullmatch(visitor) else None
+
+
+def visitor(app: Flask) -> str:
+    """The identity of this browser, 22 characters; a new one (and its cookie) when it has none or a forged one."""
+    current: Any = g.get("visitor")
+    if current is None:
+        signer: Signer = app.extensions["visitor_signer"]
+        current = _known_visitor(signer)
+        if current is None:
+            current = secrets.token_urlsafe(16)
+            g.new_visitor = signer.sign(current).decode()
+        g.visitor = current
+    return str(current)
+
+
+def csrf_token_for(key: bytes, visitor_id: str) -> str:
+    """The form token that belongs to a visitor, 64 hex digits."""
+    return hmac.digest(key, visitor_id.encode(), "sha256").hex()
+
+
+def csrf_token(app: Flask) -> str:
+    """The form token of this request's visitor."""
+    return csrf_token_for(app.extensions["csrf_key"], visitor(app))
