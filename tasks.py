@@ -48,6 +48,15 @@ def test(_context: Context, fast: bool = False, select: list[str] | None = None)
     body.run(fast=fast, select=select or [])
 
 
+@task(help={"upgrade": "take the newest versions that fit"})
+@stage("lock")
+def lock(_context: Context, upgrade: bool = False) -> None:
+    """Lock the Python packages with their hashes."""
+    from pipeline.stages import lock as body
+
+    body.run(upgrade=upgrade)
+
+
 @task
 @stage("doctor")
 def doctor(_context: Context) -> None:
@@ -60,7 +69,7 @@ def doctor(_context: Context) -> None:
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Check a change": [lint, format_, test],
-    "Look and clean up": [doctor],
+    "Look and clean up": [doctor, lock],
 }
 
 ns = Collection(overview, *(one for group in GROUPS.values() for one in group))

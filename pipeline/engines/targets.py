@@ -1,6 +1,5 @@
 """Where the application can run: each target says what it runs now, in the same words."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 

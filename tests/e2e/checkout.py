@@ -1,0 +1,85 @@
+"""A scratch clone with ports of its own: the tests deploy from it as a user would, beside what the user has running."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import ports
+from pipeline.engines import git
+from pipeline.paths import ROOT
+
+#: Moves every port of the scratch clone away from those of this checkout.
+PORT_STEP = 1000
+TASK_SECONDS = 1500
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A clone in which tasks are run; ``folder`` is its work tree."""
+
+    folder: Path
+
+    def inv(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Runs ``./inv`` to its end, as CI does; its output is in the result."""
+        result = subprocess.run(
+            ["./inv", *arguments],
+            cwd=self.folder,
+            env=self.environ(),
+            capture_output=True,
+            text=True,
+            timeout=TASK_SECONDS,
+            check=False,
+        )
+        if check and result.returncode != 0:
+            raise AssertionError(
+                f"./inv {' '.join(arguments)} ended with {result.returncode}\n{result.stdout[-6000:]}\n{result.stderr}"
+            )
+        return result
+
+    def environ(self) -> dict[str, str]:
+        """The environment of its tasks."""
+        return {**os.environ, "CI": "true", "PORT_OFFSET": str(ports.OFFSET + PORT_STEP)}
+
+    def status(self) -> dict[str, Any]:
+        """The targets of ``./inv status --json``."""
+        targets: dict[str, Any] = json.loads(self.inv("status", "--json").stdout)["targets"]
+        return targets
+
+    def edit(self, name: str, pattern: str, replacement: str) -> None:
+        """Replaces the first match of a pattern in a file; a pattern that matches nothing is an error."""
+        path = self.folder / name
+        text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), count=1, flags=re.M)
+        assert count == 1, f"{pattern!r} is not in {name}"
+        path.write_text(text, encoding="utf-8")
+
+    def restore(self) -> None:
+        """Brings the work tree back to the clone's commit; what runs is not touched."""
+        subprocess.run(["git", "checkout", "-q", "."], cwd=self.folder, check=True)
+
+
+def make(folder: Path) -> Checkout:
+    """Clones this checkout with the work tree as it is, uncommitted changes included, as one commit."""
+    subprocess.run(["git", "clone", "-q", "--no-hardlinks", ROOT, folder], check=True)
+    kept = set()
+    for source in git.files():
+        name = source.relative_to(ROOT)
+        kept.add(name)
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    for file in git.files(root=folder):
+        if file.relative_to(folder) not in kept:
+            file.unlink()
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
+    subprocess.run(
+        ["git", *identity, "commit", "-q", "--allow-empty", "-m", "The work tree under test"],
+        cwd=folder,
+        check=True,
+    )
+    return Checkout(folder)
