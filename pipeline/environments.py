@@ -106,3 +106,14 @@ def resolve(environment: Environment, digest: str) -> Environment:
         yaml.dump(document, sink)
     partial.replace(target)
     return read(target)
+
+
+def resolved(name: str) -> Environment:
+    """The environment with the digest that was resolved last; Git's file when none was.
+
+    Raises:
+        PipelineError: As ``load`` does.
+    """
+    environment = load(name)
+    file = LOCAL / "environments" / f"{name}.yaml"
+    return read(file) if file.is_file() else environment

@@ -60,8 +60,8 @@ def account(environment: Environment) -> Account:
         PipelineError: There are no credentials, or they are of another account than the environment file names.
     """
     if is_local(environment):
-        localaws.ensure_running()
-        return Account(localaws.environment(), local=True)
+        localaws.start()
+        return Account(localaws.process_environment(), local=True)
     found = Account(dict(os.environ), local=False)
     wanted = str(environment.raw["aws"]["account_id"])
     try:

@@ -1,0 +1,82 @@
+"""The target ``ecs``: what an environment's service runs, and where a user reaches it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from pipeline.engines import aws, ecs, localaws, web
+from pipeline.engines.aws import Account
+from pipeline.engines.targets import State
+from pipeline.environments import Environment
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of an environment's resources by the rule of the Terraform module ``settings``."""
+
+    cluster: str
+    service: str
+    balancer: str
+    log_group: str
+
+
+def names(environment: Environment) -> Names:
+    """The names: ``ecs-saas-app``, with ``aws.name_suffix`` where several environments share an account."""
+    suffix = environment.raw["aws"].get("name_suffix")
+    base = f"ecs-saas-app-{suffix}" if suffix else "ecs-saas-app"
+    return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}")
+
+
+def url(environment: Environment, account: Account) -> str | None:
+    """Where the application answers, or None when there is no load balancer."""
+    if account.local:
+        host = _balancer_host(environment, account)
+        return localaws.url() if host else None
+    domain = environment.raw["aws"].get("load_balancer", {}).get("domain")
+    host = _balancer_host(environment, account)
+    if host is None:
+        return None
+    return f"https://{domain}" if domain else f"http://{host}"
+
+
+def running(environment: Environment, account: Account) -> ecs.Service | None:
+    """The service as the API shows it now."""
+    wanted = names(environment)
+    return ecs.service(account.client("ecs"), wanted.cluster, wanted.service)
+
+
+def observe(environment: Environment) -> State | None:
+    """What the environment runs now; None when it is not up. Starts nothing."""
+    if aws.is_local(environment) and not localaws.running():
+        return None
+    account = aws.account(environment)
+    service = running(environment, account)
+    address = url(environment, account)
+    if service is None or address is None:
+        return None
+    image = ecs.image_of(account.client("ecs"), service.task_definition)
+    wanted_digest = image.partition("@")[2]
+    version, answers = "", False
+    try:
+        version, answers = str(web.ask(address).get("version", "")), web.is_ready(address)
+    except (httpx.HTTPError, ValueError):
+        pass
+    return State(
+        url=address,
+        image=image,
+        version=version,
+        healthy=answers
+        and service.digests == {wanted_digest}
+        and len(service.running) >= service.desired,
+        replicas=len(service.running),
+    )
+
+
+def _balancer_host(environment: Environment, account: Account) -> str | None:
+    client: Any = account.client("elbv2")
+    try:
+        found = client.describe_load_balancers(Names=[names(environment).balancer])
+    except client.exceptions.LoadBalancerNotFoundException:
+        return None
+    return str(found["LoadBalancers"][0]["DNSName"]) if found["LoadBalancers"] else None

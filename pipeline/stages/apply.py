@@ -1,0 +1,74 @@
+"""The apply stage: exactly the saved plan; afterwards AWS itself is asked whether what runs is what was wanted."""
+
+from pipeline import console, environments
+from pipeline.engines import aws, ecs, ecs_target, terraform, terraform_root
+from pipeline.engines.aws import Account
+from pipeline.environments import Environment
+from pipeline.errors import PipelineError
+from pipeline.locks import exclusive
+
+
+def run(environment_name: str) -> str:
+    """Applies the plan that ``plan`` saved, and checks the running tasks.
+
+    Raises:
+        PipelineError: There is no plan, it is stale, AWS refused, or ECS has rolled the deployment back; the cause
+            then ends with the last words of the container that failed.
+    """
+    environment = environments.resolved(environment_name)
+    with exclusive(f"apply-{environment_name}"):
+        account = aws.account(environment)
+        root = terraform_root.environment_root(environment, account.environ)
+        plan = terraform.saved_plan(root)
+        result = "nothing to change"
+        if plan.changed:
+            try:
+                with console.progress(f"terraform apply {environment_name}") as step:
+                    applied = terraform.apply(plan, show=step.update)
+            except PipelineError as error:
+                _show_failure(environment, account)
+                raise _rolled_back(environment, account) or error from error
+            result = f"{len(applied.seconds)} resources changed"
+        problem = _rolled_back(environment, account)
+        if problem:
+            _show_failure(environment, account)
+            raise problem
+        return result
+
+
+def _rolled_back(environment: Environment, account: Account) -> PipelineError | None:
+    """Why the running tasks are not the wanted ones; None when they are.
+
+    Terraform alone does not tell: a service that was rolled back is steady, too.
+    """
+    service = ecs_target.running(environment, account)
+    wanted = environment.image.digest
+    if service is None:
+        return PipelineError(
+            f"{environment.name} has no running service", next_step="run ./inv plan and ./inv apply"
+        )
+    if service.digests == {wanted} and len(service.running) >= service.desired:
+        return None
+    seen = ", ".join(sorted(digest[7:19] or "unknown" for digest in service.digests)) or "nothing"
+    failure = _failure(environment, account)
+    why = f" ({failure[0]})" if failure else ""
+    return PipelineError(
+        f"ECS runs {seen} in {len(service.running)} of {service.desired} tasks, not {wanted[7:19]}{why};"
+        " an image that does not become healthy is rolled back and the old one keeps serving",
+        next_step="read the container's last lines above, mend the image, then build, plan and apply again",
+    )
+
+
+def _show_failure(environment: Environment, account: Account) -> None:
+    lines = _failure(environment, account)
+    if lines:
+        console.out.rule("what the failed task said last", align="left")
+        for line in lines:
+            console.info(f"  {line}")
+
+
+def _failure(environment: Environment, account: Account) -> list[str]:
+    names = ecs_target.names(environment)
+    return ecs.last_failure(
+        account.client("ecs"), account.client("logs"), names.cluster, names.service, names.log_group
+    )

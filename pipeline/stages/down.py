@@ -1,0 +1,26 @@
+"""The down stage: everything that this checkout started is removed, and nothing else."""
+
+import shutil
+
+from pipeline import console
+from pipeline.engines import docker, localaws
+from pipeline.paths import LOCAL
+
+#: What describes a world that is gone afterwards.
+FORGOTTEN = ("terraform", "environments", "passed")
+
+
+def run() -> str:
+    """Ends the servers, removes containers, networks and volumes, and forgets the local state.
+
+    Docker's engine keeps running, also when a task has started it: others may use it by now. Images stay, too: they
+    make the next start quick.
+    """
+    with console.progress("down") as step:
+        step.update("local AWS")
+        localaws.stop(purge=True)
+        step.update("containers")
+        removed = docker.remove_ours()
+        for name in FORGOTTEN:
+            shutil.rmtree(LOCAL / name, ignore_errors=True)
+    return f"{len(removed)} containers, networks and volumes removed"

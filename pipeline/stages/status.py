@@ -1,0 +1,41 @@
+"""The status stage: what is live on each target, for people and as JSON."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from rich.table import Table
+
+from pipeline import console, environments
+from pipeline.engines import ecs_target
+from pipeline.engines.targets import State
+
+#: Each target and the function that looks at it; none of them starts anything.
+OBSERVERS: dict[str, Callable[[], State | None]] = {
+    "ecs": lambda: ecs_target.observe(environments.load("local")),
+}
+
+
+def run(*, as_json: bool) -> None:
+    """Prints what runs where.
+
+    Raises:
+        PipelineError: A target that is up cannot be asked.
+    """
+    with ThreadPoolExecutor(max_workers=len(OBSERVERS)) as pool:
+        seen = dict(zip(OBSERVERS, pool.map(lambda observe: observe(), OBSERVERS.values()), strict=True))
+    if as_json:
+        targets = {name: state.as_json() if state else None for name, state in seen.items()}
+        print(json.dumps({"targets": targets}))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("target", "url", "version", "image", "replicas", "health"):
+        table.add_column(heading)
+    for name, state in seen.items():
+        if state is None:
+            table.add_row(name, "[dim]not up[/]", "", "", "", "")
+            continue
+        health = "[green]healthy[/]" if state.healthy else "[red]not healthy[/]"
+        image = state.image.rpartition("/")[2]
+        table.add_row(name, state.url, state.version, image[:40], str(state.replicas), health)
+    console.out.print(table)

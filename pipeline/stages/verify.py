@@ -1,0 +1,66 @@
+"""The verify stage: the URL answers with the digest that was deployed, from every replica."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline import console, environments
+from pipeline.engines import aws, ecs_target, web
+from pipeline.errors import PipelineError
+
+#: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
+PATIENCE = 60
+
+
+def ecs(environment_name: str, digest: str | None = None) -> str:
+    """Checks an environment on ECS and returns its URL.
+
+    Args:
+        digest: The digest that must run; the one of the service's task definition when None.
+
+    Raises:
+        PipelineError: Nothing is deployed, another digest answers, or fewer replicas than wanted do.
+    """
+    environment = environments.load(environment_name)
+    account = aws.account(environment)
+    url = ecs_target.url(environment, account)
+    if url is None:
+        raise PipelineError(
+            f"{environment_name} has no load balancer", next_step="run ./inv deploy first"
+        )
+    state = ecs_target.observe(environment)
+    if state is None:
+        raise PipelineError(
+            f"{environment_name} has no service", next_step="run ./inv deploy first"
+        )
+    check(url, digest or state.image.partition("@")[2], environment.replicas)
+    return url
+
+
+def check(url: str, digest: str, replicas: int) -> None:
+    """Asks until ``replicas`` hostnames have answered with ``digest``.
+
+    Raises:
+        PipelineError: They have not within the patience; the cause says who answered with what.
+    """
+
+    def enough(by_host: Mapping[str, Mapping[str, Any]]) -> bool:
+        return len([1 for answer in by_host.values() if answer.get("image") == digest]) >= replicas
+
+    with console.progress(f"verify {url}") as step:
+        answers = web.gather(url, enough=enough, timeout=PATIENCE, on_answer=step.update)
+        ready = web.is_ready(url)
+    if not enough(answers.by_host):
+        heard = ", ".join(
+            f"{host} runs {str(answer.get('image'))[7:19]}"
+            for host, answer in answers.by_host.items()
+        )
+        raise PipelineError(
+            f"{replicas} replicas of {digest[7:19]} were wanted, heard: {heard or 'nobody'}"
+            + (f"; last problem: {answers.problem}" if answers.problem else ""),
+            next_step="run ./inv status, then read the application's log",
+        )
+    if not ready:
+        raise PipelineError(
+            f"{url}/readyz does not answer 200",
+            next_step="open that address: it says what is not ready",
+        )
