@@ -1,0 +1,328 @@
+"""Runs Terraform on one root at a time: init, plan, apply, output, destroy.
+
+State lies in S3 with native locks. Everything that a run leaves on this machine is under ``.local/terraform/<name>``,
+readable by this user alone, because plans contain secrets.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline import console, process
+from pipeline.engines.terraform_errors import Diagnostic, diagnostic, explain
+from pipeline.engines.terraform_root import Root, environ, init_key, source_key
+from pipeline.errors import CommandFailedError, PipelineError
+from pipeline.paths import log_file
+from pipeline.tools import tool
+
+#: `terraform plan -detailed-exitcode` with changes.
+CHANGES = 2
+#: Seconds that a held lock is waited for before it is reported.
+LOCK_SECONDS = 5
+_OURS_ALONE = 0o600
+
+Show = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A saved plan. ``document`` is Terraform's JSON of it, None when nothing changes; it contains secrets."""
+
+    root: Root
+    changed: bool
+    file: Path
+    document: dict[str, Any] | None
+    key: str
+
+
+@dataclass
+class Applied:
+    """What an apply did: seconds by resource address, the slowest first in ``slowest``."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def slowest(self, count: int = 5) -> list[tuple[str, float]]:
+        """The resources that took longest."""
+        return sorted(self.seconds.items(), key=lambda item: -item[1])[:count]
+
+
+def init(root: Root) -> None:
+    """Installs provider and modules and connects to the state; at once when nothing of that has changed.
+
+    Raises:
+        PipelineError: The bucket does not exist, the provider cannot be had, or an unsaved state does not fit.
+    """
+    root.home.mkdir(parents=True, exist_ok=True)
+    root.home.chmod(0o700)
+    stamp, key = root.home / "initialised", init_key(root)
+    if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == key):
+        stamp.unlink(missing_ok=True)
+        _text(
+            root,
+            [
+                "init",
+                "-reconfigure",
+                "-lockfile=readonly",
+                f"-backend-config=bucket={root.bucket}",
+                f"-backend-config=key={root.state_key}",
+                f"-backend-config=region={root.region}",
+                "-backend-config=encrypt=true",
+                "-backend-config=use_lockfile=true",
+            ],
+        )
+        stamp.write_text(key, encoding="utf-8")
+    _save_unsaved(root)
+
+
+def plan(
+    root: Root,
+    *,
+    destroy: bool = False,
+    lock: bool = True,
+    show: Show | None = None,
+) -> Plan:
+    """Plans, saves the plan, and reads it.
+
+    Args:
+        lock: False for plans that nobody applies (pull requests): they neither wait for nor hold a lock.
+        show: Called with a line of progress.
+
+    Raises:
+        PipelineError: Terraform refused; the cause says why in our words.
+    """
+    init(root)
+    file = root.home / "plan.tfplan"
+    file.unlink(missing_ok=True)
+    key = source_key(root)
+    arguments = [
+        "plan",
+        "-json",
+        "-detailed-exitcode",
+        f"-out={file}",
+        *(["-destroy"] if destroy else []),
+        *([f"-lock-timeout={LOCK_SECONDS}s"] if lock else ["-lock=false"]),
+        *_variables(root),
+    ]
+    code = _stream(root, arguments, "plan", show)
+    file.chmod(_OURS_ALONE)
+    document = _document(root, file) if code == CHANGES else None
+    result = Plan(root=root, changed=code == CHANGES, file=file, document=document, key=key)
+    _write(root.home / "plan.key", key)
+    _write(root.home / "plan.json", json.dumps(document))
+    return result
+
+
+def saved_plan(root: Root) -> Plan:
+    """The plan that ``plan`` saved last.
+
+    Raises:
+        PipelineError: There is none, or the configuration has changed since.
+    """
+    file, key = root.home / "plan.tfplan", root.home / "plan.key"
+    if not file.is_file() or not key.is_file():
+        raise PipelineError(
+            f"there is no plan for {root.name}", next_step="run ./inv plan and read it"
+        )
+    if key.read_text(encoding="utf-8") != source_key(root):
+        raise PipelineError(
+            f"the plan for {root.name} is stale: the configuration or the environment file has changed since",
+            next_step="run ./inv plan again and read the new plan",
+        )
+    document = json.loads((root.home / "plan.json").read_text(encoding="utf-8"))
+    return Plan(
+        root=root,
+        changed=document is not None,
+        file=file,
+        document=document,
+        key=key.read_text(encoding="utf-8"),
+    )
+
+
+def apply(saved: Plan, *, show: Show | None = None) -> Applied:
+    """Applies exactly a saved plan, and removes it: it is used up, and it contains secrets.
+
+    Raises:
+        PipelineError: The plan is stale, the state is locked, or AWS refused.
+    """
+    root = saved.root
+    if saved.key != source_key(root):
+        raise PipelineError(
+            f"the plan for {root.name} is stale: the configuration or the environment file has changed since",
+            next_step="run ./inv plan again and read the new plan",
+        )
+    applied = Applied()
+    arguments = ["apply", "-json", f"-lock-timeout={LOCK_SECONDS}s", str(saved.file)]
+    try:
+        _stream(root, arguments, "apply", show, applied=applied)
+    finally:
+        for used in ("plan.tfplan", "plan.json", "plan.key"):
+            (root.home / used).unlink(missing_ok=True)
+    return applied
+
+
+def destroy(root: Root, *, confirm: str, show: Show | None = None) -> Applied:
+    """Destroys everything of the root.
+
+    Args:
+        confirm: The root's name, typed by whoever asks for it.
+
+    Raises:
+        PipelineError: ``confirm`` is another name, or the environment is protected.
+    """
+    if confirm != root.name:
+        raise PipelineError(
+            f"destroying {root.name} was not confirmed by its name",
+            next_step=f"name it: --confirm {root.name}",
+        )
+    if root.protected:
+        raise PipelineError(
+            f"{root.name} is protected against deletion",
+            next_step=f"set aws.deletion_protection: false in environments/{root.name}.yaml and apply that first",
+        )
+    return apply(plan(root, destroy=True, show=show), show=show)
+
+
+def output(root: Root) -> dict[str, Any]:
+    """The root's outputs by name; empty when it has never been applied."""
+    init(root)
+    text = process.capture(_command(root, ["output", "-json"]), cwd=root.folder, env=environ(root))
+    return {name: entry["value"] for name, entry in json.loads(text).items()}
+
+
+def state_addresses(root: Root) -> list[str]:
+    """The addresses of everything in the state."""
+    init(root)
+    text = process.capture(_command(root, ["state", "list"]), cwd=root.folder, env=environ(root))
+    return text.split()
+
+
+def unlock(root: Root, lock_id: str) -> None:
+    """Removes a lock whose holder is dead. Terraform refuses when the id is not the lock's."""
+    init(root)
+    _text(root, ["force-unlock", "-force", lock_id])
+
+
+def _save_unsaved(root: Root) -> None:
+    # Terraform leaves this file where it ran when it could not reach the bucket. Pushing it back is safe: Terraform
+    # itself refuses another lineage or an older serial.
+    kept = root.home / "errored.tfstate"
+    if not kept.is_file():
+        return
+    _text(root, ["state", "push", str(kept)])
+    kept.unlink()
+    console.warn(f"saved the state of {root.name} that the last run could not save")
+
+
+def _keep_unsaved(root: Root) -> None:
+    left = root.folder / "errored.tfstate"
+    if left.is_file():
+        kept = root.home / "errored.tfstate"
+        left.chmod(_OURS_ALONE)
+        left.replace(kept)
+
+
+def _stream(
+    root: Root,
+    arguments: Sequence[str],
+    what: str,
+    show: Show | None,
+    applied: Applied | None = None,
+) -> int:
+    """Runs a command that prints JSON lines; writes them readable to a log; returns its code (0 or 2)."""
+    readable = log_file(f"terraform-{what}-{root.name}")
+    errors: list[Diagnostic] = []
+    with readable.open("w", encoding="utf-8") as sink:
+
+        def on_line(line: str) -> None:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                sink.write(f"{line}\n")
+                return
+            if not isinstance(message, dict):
+                return
+            found = diagnostic(message)
+            if found:
+                sink.write(f"\n{found.severity}: {found.summary} {found.where}\n{found.detail}\n\n")
+                if found.severity == "error":
+                    errors.append(found)
+            else:
+                sink.write(f"{message.get('@message', line)}\n")
+            sink.flush()
+            if applied is not None:
+                _note(message, applied)
+            if show:
+                show(str(message.get("@message", "")))
+
+        try:
+            process.run(
+                _command(root, arguments),
+                log=root.home / f"{what}.jsonl",
+                cwd=root.folder,
+                env=environ(root),
+                on_line=on_line,
+            )
+        except CommandFailedError as error:
+            if error.code == CHANGES and not errors:
+                return CHANGES
+            _keep_unsaved(root)
+            explained = explain(errors, name=root.name)
+            raise PipelineError(
+                explained.cause, next_step=explained.next_step, log=readable
+            ) from error
+        except BaseException:
+            _keep_unsaved(root)
+            raise
+    return 0
+
+
+def _note(message: Mapping[str, Any], applied: Applied) -> None:
+    if message.get("type") == "apply_complete":
+        hook = message["hook"]
+        applied.seconds[hook["resource"]["addr"]] = float(hook.get("elapsed_seconds", 0))
+
+
+def _text(root: Root, arguments: Sequence[str]) -> None:
+    """Runs a command that prints text for people."""
+    log = log_file(f"terraform-{arguments[0]}-{root.name}")
+    try:
+        process.run(_command(root, arguments), log=log, cwd=root.folder, env=environ(root))
+    except CommandFailedError as error:
+        text = log.read_text(encoding="utf-8").replace("│", "").replace("╷", "").replace("╵", "")
+        _, _, problem = text.partition("Error: ")
+        summary, _, detail = problem.strip().partition("\n")
+        found = [Diagnostic("error", summary, detail)] if summary else []
+        explained = explain(found, name=root.name)
+        raise PipelineError(explained.cause, next_step=explained.next_step, log=log) from error
+
+
+def _document(root: Root, file: Path) -> dict[str, Any]:
+    text = process.capture(
+        _command(root, ["show", "-json", str(file)]), cwd=root.folder, env=environ(root)
+    )
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def _command(root: Root, arguments: Sequence[str]) -> list[str | Path]:
+    plain = [] if "-json" in arguments else ["-no-color"]
+    takes_input = (
+        [] if arguments[0] in ("show", "output", "state", "force-unlock") else ["-input=false"]
+    )
+    if arguments[0] == "state":
+        plain = []
+    return [tool("terraform"), arguments[0], *plain, *takes_input, *arguments[1:]]
+
+
+def _variables(root: Root) -> list[str]:
+    return [f"-var={name}={value}" for name, value in sorted(root.variables.items())]
+
+
+def _write(file: Path, text: str) -> None:
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.touch(mode=_OURS_ALONE)
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
