@@ -1,0 +1,106 @@
+"""Runs ministack with our extensions and the load balancer's front door.
+
+Usage: ``python -m pipeline.localaws.server`` in the emulators' environment; settings come as ``LOCALAWS_*``.
+"""
+
+import asyncio
+import logging
+import resource
+import signal
+import threading
+from typing import Any
+
+from pipeline.localaws import (
+    balancer,
+    databases,
+    emulator,
+    network,
+    registry,
+    services,
+    settings,
+    snapshots,
+    tasks,
+    versions,
+)
+from pipeline.localaws.settings import Settings
+from pipeline.localaws.targets import Tracker
+
+KEEP_ALIVE = 75
+logger = logging.getLogger("localaws")
+
+
+def extend(chosen: Settings) -> Tracker:
+    """Installs every extension; ministack must not serve yet."""
+    tracker = Tracker()
+    balancer.install(tracker)
+    tasks.install(chosen, services.install(tracker))
+    databases.install(chosen)
+    network.install()
+    registry.install(chosen.state / "registry")
+    return tracker
+
+
+def start_data_plane(tracker: Tracker, chosen: Settings) -> None:
+    """Health checks and the front door, on an event loop and a thread of their own.
+
+    Raises:
+        SystemExit: The front door could not listen.
+    """
+    from pipeline.localaws import checks, frontdoor  # noqa: PLC0415 - aiohttp takes its time
+
+    ready = threading.Event()
+    failure: list[BaseException] = []
+
+    async def run() -> None:
+        doors = {frontdoor.HTTP_PORT: chosen.http_port, frontdoor.HTTPS_PORT: chosen.https_port}
+        listening = asyncio.create_task(frontdoor.serve(tracker, doors, ("127.0.0.1",), ready.set))
+        await asyncio.gather(listening, checks.run(tracker))
+
+    def work() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:
+            failure.append(error)
+            logger.exception("the load balancer's data plane has ended")
+            ready.set()
+
+    threading.Thread(target=work, daemon=True, name="localaws-data-plane").start()
+    ready.wait()
+    if failure:
+        raise SystemExit(f"the load balancer's front door cannot serve: {failure[0]}")
+
+
+async def serve(app: Any, chosen: Settings) -> None:
+    """Serves the API on loopback, and to the tasks on their network's gateway, until SIGTERM or SIGINT."""
+    from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after the version check
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    config = Config()
+    gateway = tasks.gateway(emulator.service("ecs")._get_docker(), chosen.network)
+    config.bind = [f"{host}:{chosen.api_port}" for host in ("127.0.0.1", gateway) if host]
+    config.keep_alive_timeout = KEEP_ALIVE
+    config.loglevel = "WARNING"
+    await hypercorn_serve(app, config, shutdown_trigger=ending.wait)
+
+
+def main() -> None:
+    """Serves until it is ended."""
+    versions.check("ministack")
+    chosen = settings.from_environment()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    from ministack import app  # noqa: PLC0415 - after the version check
+
+    tracker = extend(chosen)
+    start_data_plane(tracker, chosen)
+    snapshots.start(app)
+    threading.Thread(target=databases.restart_ended, daemon=True, name="localaws-databases").start()
+    asyncio.run(serve(app.app, chosen))
+
+
+if __name__ == "__main__":
+    main()
