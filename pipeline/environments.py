@@ -109,11 +109,11 @@ def resolve(environment: Environment, digest: str) -> Environment:
 
 
 def resolved(name: str) -> Environment:
-    """The environment with the digest that was resolved last; Git's file when none was.
+    """The environment of Git's file, with the digest that was resolved last on this machine where there is one.
 
     Raises:
         PipelineError: As ``load`` does.
     """
     environment = load(name)
     file = LOCAL / "environments" / f"{name}.yaml"
-    return read(file) if file.is_file() else environment
+    return resolve(environment, read(file).image.digest) if file.is_file() else environment

@@ -1,0 +1,58 @@
+"""The path of a change to a target, as `./inv deploy` runs it: the stages in their order, side by side where they may be."""
+
+from collections.abc import Callable
+
+from pipeline import console, graph, passes
+from pipeline.engines import git
+from pipeline.errors import PipelineError
+from pipeline.graph import Step
+from pipeline.locks import exclusive
+from pipeline.stages import apply, bootstrap, build, plan, push, scan, test, verify
+
+ENVIRONMENT = "local"
+
+
+def deploy(target: str) -> None:
+    """Brings what is in the work tree to a target, and ends by printing the URL that answers.
+
+    Raises:
+        PipelineError: An unknown target, another deploy is under way, or a stage failed.
+    """
+    if target not in TARGETS:
+        raise PipelineError(
+            f"there is no target {target!r}", next_step=f"choose one of: {', '.join(TARGETS)}"
+        )
+    with exclusive("deploy"):
+        url = TARGETS[target]()
+    console.out.print(f"\nThe application answers at [bold]{url}[/]", soft_wrap=True)
+
+
+def to_ecs() -> str:
+    """Deploys to ECS on the local AWS; returns the URL."""
+    answer: list[str] = []
+
+    def verified() -> str:
+        answer.append(verify.ecs(ENVIRONMENT))
+        return answer[0]
+
+    graph.run(
+        [
+            Step("test", _tested),
+            Step("account", lambda: bootstrap.run(ENVIRONMENT)),
+            Step("build", build.run),
+            Step("scan", scan.run, needs=["build"]),
+            Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "scan"]),
+            Step("plan", lambda: plan.run(ENVIRONMENT), needs=["push", "test"]),
+            Step("apply", lambda: apply.run(ENVIRONMENT), needs=["plan"]),
+            Step("verify", verified, needs=["apply"]),
+        ],
+        title="deploy to ecs",
+    )
+    return answer[0]
+
+
+def _tested() -> str:
+    return passes.once("test-fast", git.content_key(git.files()), lambda: test.run(fast=True))
+
+
+TARGETS: dict[str, Callable[[], str]] = {"ecs": to_ecs}

@@ -1,0 +1,183 @@
+"""The system as `./inv deploy` leaves it: two replicas behind a balancer, one digest, data that outlives a release.
+
+The tests change what is deployed, so they stand in the order of a release's life; each can also run alone.
+"""
+
+import hashlib
+import json
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import docker
+import httpx
+import pytest
+
+from pipeline.engines import web
+from pipeline.paths import CHECKOUT_LABEL
+from pipeline.stages.journeys import create_gathering
+from tests.e2e.checkout import Checkout
+from tests.e2e.conftest import Deployed
+
+pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+
+
+class Watcher:
+    """Asks the URL twenty times a second, and keeps every answer that a user would call broken."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.count = 0
+        self.broken: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> "Watcher":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(timeout=10) as client:
+            while not self._stop.wait(0.05):
+                self.count += 1
+                try:
+                    response = client.get(f"{self.url}/readyz")
+                    if response.status_code != httpx.codes.OK:
+                        self.broken.append(f"{response.status_code} {response.text[:80]}")
+                except httpx.HTTPError as error:
+                    self.broken.append(repr(error))
+
+
+def built_digest(checkout: Checkout) -> str:
+    """The digest that the clone built and pushed last."""
+    record = json.loads((checkout.folder / ".local" / "build.json").read_text(encoding="utf-8"))
+    digest: str = record["digest"]
+    return digest
+
+
+def containers(checkout: Checkout) -> list[str]:
+    """The names of the containers that the clone started, running or not."""
+    own = hashlib.sha256(str(checkout.folder.resolve()).encode()).hexdigest()[:8]
+    found = docker.from_env().containers.list(
+        all=True, filters={"label": f"{CHECKOUT_LABEL}={own}"}
+    )
+    return [one.name or "" for one in found]
+
+
+def replicas(checkout: Checkout) -> Iterator[str]:
+    """The address of each application container, past the balancer."""
+    client = docker.from_env()
+    for name in containers(checkout):
+        one = client.containers.get(name)
+        if one.status == "running" and name.endswith("-ecs-saas-app"):
+            networks = one.attrs["NetworkSettings"]["Networks"].values()
+            yield f"http://{next(iter(networks))['IPAddress']}:5000"
+
+
+def test_two_replicas_answer_with_the_digest_just_built(deployed: Deployed) -> None:
+    answers = web.gather(deployed.url, enough=lambda hosts: len(hosts) >= 2, timeout=20)
+    assert len(answers.by_host) == 2
+    assert {one["image"] for one in answers.by_host.values()} == {built_digest(deployed.checkout)}
+
+
+def test_status_keeps_its_contract(deployed: Deployed) -> None:
+    targets = deployed.checkout.status()
+    assert set(targets) == {"ecs", "kubernetes", "compose"}
+    assert targets["compose"] is None
+    assert {"url", "image", "version", "healthy", "replicas"} <= set(targets["ecs"])
+    assert (targets["ecs"]["healthy"], targets["ecs"]["replicas"]) == (True, 2)
+    assert targets["ecs"]["image"].endswith(built_digest(deployed.checkout))
+
+
+def test_a_gathering_made_by_one_replica_is_read_by_the_other(deployed: Deployed) -> None:
+    gathering = create_gathering(deployed.url)
+    path = gathering.guest_url.removeprefix(deployed.url)
+    addresses = list(replicas(deployed.checkout))
+    assert len(addresses) == 2
+    for address in addresses:
+        assert gathering.title in httpx.get(address + path, timeout=10).text
+
+
+def test_the_same_again_changes_nothing_and_says_so(deployed: Deployed) -> None:
+    output = deployed.checkout.inv("deploy").stdout
+    assert re.search(r"no changes", output), output
+    assert deployed.url in output
+
+
+def test_a_second_deploy_is_refused_and_hears_the_holder(deployed: Deployed) -> None:
+    first = subprocess.Popen(
+        ["./inv", "deploy"],
+        cwd=deployed.checkout.folder,
+        env=deployed.checkout.environ(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    lock = deployed.checkout.folder / ".local" / "locks" / "deploy.lock"
+    while f'"pid": {first.pid}' not in (lock.read_text("utf-8") if lock.exists() else ""):
+        assert first.poll() is None
+        time.sleep(0.1)
+    second = deployed.checkout.inv("deploy", check=False)
+    assert second.returncode == 1
+    assert f"pid {first.pid}" in second.stderr
+    assert first.wait(timeout=300) == 0
+
+
+def test_a_new_version_loses_no_request_and_no_gathering(deployed: Deployed) -> None:
+    checkout = deployed.checkout
+    gathering = create_gathering(deployed.url)
+    before = built_digest(checkout)
+    checkout.edit("app/thanksgiving/views_system.py", r'_plain\("ready"\)', '_plain("ready now")')
+    with Watcher(deployed.url) as watcher:
+        checkout.inv("deploy")
+    assert watcher.count > 20
+    assert watcher.broken == []
+    assert built_digest(checkout) != before
+    assert httpx.get(f"{deployed.url}/readyz", timeout=10).text == "ready now\n"
+    assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
+
+
+def test_an_image_that_dies_is_rolled_back_and_its_last_words_are_shown(deployed: Deployed) -> None:
+    checkout = deployed.checkout
+    running = checkout.status()["ecs"]["image"]
+    checkout.edit(
+        "app/app.py", r"^app = create_app\(\)", 'raise SystemExit("the turkey has burnt")'
+    )
+    try:
+        with Watcher(deployed.url) as watcher:
+            checkout.inv("build")
+            checkout.inv("push")
+            checkout.inv("plan")
+            failed = checkout.inv("apply", check=False)
+    finally:
+        checkout.restore()
+    assert failed.returncode == 1
+    assert "apply failed" in failed.stderr
+    assert "the turkey has burnt" in failed.stdout
+    assert watcher.broken == []
+    after = checkout.status()["ecs"]
+    assert (after["image"], after["healthy"]) == (running, True)
+
+
+def test_wrong_names_are_refused_with_the_right_ones(checkout: Checkout) -> None:
+    target = checkout.inv("deploy", "--to", "moon", check=False)
+    assert target.returncode == 1
+    assert "ecs" in target.stderr
+    environment = checkout.inv("plan", "--environment", "prod", check=False)
+    assert environment.returncode == 1
+    assert "production" in environment.stderr
+
+
+def test_down_leaves_nothing(deployed: Deployed) -> None:
+    assert containers(deployed.checkout)
+    deployed.checkout.inv("down")
+    assert containers(deployed.checkout) == []
+    assert deployed.checkout.status()["ecs"] is None
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(deployed.url, timeout=5)
+    deployed.checkout.inv("down")
