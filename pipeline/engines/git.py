@@ -1,10 +1,14 @@
 """What the tasks ask of Git: files and the revision. Nothing here changes the user's branch, index or work tree."""
 
+import base64
 import hashlib
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline import process
+from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import ROOT
 
 
@@ -41,3 +45,125 @@ def content_key(paths: Sequence[Path], *extra: str, root: Path = ROOT) -> str:
         digest.update(f"{path.relative_to(root)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def changed(since: str, until: str = "HEAD", *, root: Path = ROOT) -> list[str]:
+    """The paths that differ between two revisions, a renamed file under both names; sorted, relative to the root."""
+    listed = process.capture(
+        ["git", "diff", "--name-only", "--no-renames", "-z", since, until, "--"], cwd=root
+    )
+    return sorted(name for name in listed.split("\0") if name)
+
+
+def show(revision: str, path: str, *, root: Path = ROOT) -> str:
+    """The text of a file in a commit; raises CommandFailedError when it is not there."""
+    return process.capture(["git", "show", f"{revision}:{path}"], cwd=root)
+
+
+def resolve(revision: str, *, root: Path = ROOT) -> str:
+    """The full commit id that a name, tag, branch or short id stands for.
+
+    Raises:
+        PipelineError: There is no such commit.
+    """
+    try:
+        return process.capture(
+            ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"],
+            cwd=root,
+        ).strip()
+    except CommandFailedError as error:
+        raise PipelineError(
+            f"there is no commit {revision!r}", next_step="choose one that git log shows"
+        ) from error
+
+
+def is_ancestor(older: str, newer: str, *, root: Path = ROOT) -> bool:
+    """Whether ``newer`` contains ``older`` (a commit contains itself)."""
+    try:
+        process.capture(["git", "merge-base", "--is-ancestor", older, newer], cwd=root)
+    except CommandFailedError as error:
+        if error.code == 1:
+            return False
+        raise
+    return True
+
+
+def commit_files(
+    changes: Mapping[str, str],
+    *,
+    parent: str,
+    message: str,
+    root: Path = ROOT,
+    author: tuple[str, str] = ("ecs-saas-app pipeline", "pipeline@users.noreply.github.com"),
+) -> str:
+    """Makes a commit on top of ``parent`` that gives the named files new text, and returns its id.
+
+    Branch, index and work tree stay as they are: the commit is an object that only its id names until it is pushed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {
+            **os.environ,
+            "GIT_INDEX_FILE": str(Path(folder) / "index"),
+            "GIT_AUTHOR_NAME": author[0],
+            "GIT_AUTHOR_EMAIL": author[1],
+            "GIT_COMMITTER_NAME": author[0],
+            "GIT_COMMITTER_EMAIL": author[1],
+        }
+
+        def git(*arguments: str, stdin: str | None = None) -> str:
+            return process.capture(["git", *arguments], cwd=root, env=environ, stdin=stdin).strip()
+
+        git("read-tree", parent)
+        for path, text in changes.items():
+            blob = git("hash-object", "-w", "--stdin", stdin=text)
+            git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+        tree = git("write-tree")
+        return git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message)
+
+
+def push(
+    commit: str, *, remote: str, branch: str, token: str | None = None, root: Path = ROOT
+) -> None:
+    """Pushes a commit to a branch of a remote (its name or URL), never by force.
+
+    Args:
+        token: A GitHub token for an HTTPS remote; it travels in the environment, not on the command line.
+
+    Raises:
+        CommandFailedError: The remote refused, for instance because the branch has moved on.
+    """
+    process.capture(
+        ["git", "push", "--quiet", remote, f"{commit}:refs/heads/{branch}"],
+        cwd=root,
+        env=_with_token(token),
+        next_step="fetch, and run this again",
+    )
+
+
+def fetch(
+    branch: str, *, remote: str = "origin", token: str | None = None, root: Path = ROOT
+) -> str:
+    """Fetches a branch and returns its newest commit's id; the user's own branches stay as they are."""
+    process.capture(
+        ["git", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, f"+refs/heads/{branch}:{_seen(branch)}"],
+        cwd=root,
+        env=_with_token(token),
+        next_step="check the network and the remote",
+    )
+    return resolve(_seen(branch), root=root)
+
+
+def _seen(branch: str) -> str:
+    return f"refs/pipeline/{branch}"
+
+
+def _with_token(token: str | None) -> dict[str, str]:
+    environ = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    if token:
+        basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+        count = int(environ.get("GIT_CONFIG_COUNT", "0"))
+        server = environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+        environ["GIT_CONFIG_COUNT"] = str(count + 1)
+        environ[f"GIT_CONFIG_KEY_{count}"] = f"http.{server}/.extraheader"
+        environ[f"GIT_CONFIG_VALUE_{count}"] = f"Authorization: basic {basic}"
+    return environ
