@@ -66,10 +66,52 @@ def doctor(_context: Context) -> None:
     body.run()
 
 
+@task(help={"since": "the revision before the change"})
+@stage("affected")
+def affected(_context: Context, since: str = "HEAD^1") -> None:
+    """Say which stages a change can affect."""
+    from pipeline.stages import affected as body
+
+    body.run(since)
+
+
+@task(
+    help={
+        "environment": "the environment whose file names the image",
+        "digest": "the image, sha256:…",
+    }
+)
+@stage("release")
+def release(_context: Context, environment: str, digest: str) -> None:
+    """Commit the digest of what was deployed to main (in workflows only)."""
+    from pipeline.stages import release as body
+
+    body.run(environment, digest)
+
+
+@task(help={"number": "the pull request"})
+@stage("comment")
+def comment(_context: Context, number: int) -> None:
+    """Write the results into the one comment of a pull request (in workflows only)."""
+    from pipeline.stages import comment as body
+
+    body.run(number)
+
+
+@task
+@stage("gate")
+def gate(_context: Context) -> None:
+    """Require that every needed job passed or was left out on purpose (in workflows only)."""
+    from pipeline.stages import gate as body
+
+    body.run()
+
+
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Check a change": [lint, format_, test],
     "Look and clean up": [doctor, lock],
+    "In workflows": [affected, gate, comment, release],
 }
 
 ns = Collection(overview, *(one for group in GROUPS.values() for one in group))

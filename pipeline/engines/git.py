@@ -68,7 +68,14 @@ def resolve(revision: str, *, root: Path = ROOT) -> str:
     """
     try:
         return process.capture(
-            ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"],
+            [
+                "git",
+                "rev-parse",
+                "--verify",
+                "--quiet",
+                "--end-of-options",
+                f"{revision}^{{commit}}",
+            ],
             cwd=root,
         ).strip()
     except CommandFailedError as error:
@@ -145,7 +152,15 @@ def fetch(
 ) -> str:
     """Fetches a branch and returns its newest commit's id; the user's own branches stay as they are."""
     process.capture(
-        ["git", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, f"+refs/heads/{branch}:{_seen(branch)}"],
+        [
+            "git",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            remote,
+            f"+refs/heads/{branch}:{_seen(branch)}",
+        ],
         cwd=root,
         env=_with_token(token),
         next_step="check the network and the remote",

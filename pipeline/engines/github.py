@@ -96,7 +96,9 @@ def cut(text: str, limit: int, *, where: str) -> str:
     if len(text) <= limit:
         return text
     note = f"\n\n*Cut here: the whole text is in {where}.*\n"
-    kept = text[: limit - len(note) - 100].rpartition("\n")[0]
+    room = limit - len(note) - 100
+    line_end = text.rfind("\n", 0, room)
+    kept = text[: line_end if line_end > room // 2 else room]
     fence = _open_fence(kept)
     return kept + (f"\n{fence}" if fence else "") + note
 
@@ -141,7 +143,9 @@ class Api:
         if body is None:
             if not own:
                 return ""
-            self._call("POST", f"issues/{own['number']}/comments", {"body": "The difference is gone."})
+            self._call(
+                "POST", f"issues/{own['number']}/comments", {"body": "The difference is gone."}
+            )
             closed = {"state": "closed", "state_reason": "completed"}
             return str(self._call("PATCH", f"issues/{own['number']}", closed)["html_url"])
         text = f"{marker}\n{cut(body, BODY_LIMIT - len(marker) - 1, where=_linked_run())}"

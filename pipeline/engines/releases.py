@@ -176,4 +176,7 @@ def set_digest(
 
 
 def _moved(error: CommandFailedError) -> bool:
-    return re.search(r"non-fast-forward|fetch first|cannot lock ref", "\n".join(error.tail)) is not None
+    return (
+        re.search(r"non-fast-forward|fetch first|cannot lock ref", "\n".join(error.tail))
+        is not None
+    )

@@ -6,7 +6,7 @@ from pipeline import console
 from pipeline.engines import github, needs, reports
 
 MARKER = "<!-- ecs-saas-app:pull-request -->"
-MARKS = {"success": "✅", "skipped": "➖", "failure": "❌", "cancelled": "⛔"}
+MARKS = {"success": "✅", "skipped": "⏭", "failure": "❌", "cancelled": "⛔"}
 
 
 def run(number: int) -> str:

@@ -61,6 +61,16 @@ CHECKS = (
     ),
     Check("hadolint", ("*Dockerfile",), lambda files: [tool("hadolint"), *files]),
     Check("shellcheck", ("inv", ".ci/run", "*.sh"), lambda files: [tool("shellcheck"), *files]),
+    Check(
+        "actionlint",
+        (".github/workflows/*.yml",),
+        lambda files: [tool("actionlint"), "-shellcheck", tool("shellcheck"), "-pyflakes=", *files],
+    ),
+    Check(
+        "zizmor",
+        (".github/workflows/*.yml", ".github/actions/*/action.yml", ".github/dependabot.yml"),
+        lambda files: [tool("zizmor"), "--offline", "--no-progress", "--persona=pedantic", *files],
+    ),
 )
 
 

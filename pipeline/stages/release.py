@@ -1,11 +1,13 @@
 """The release stage: the digest that has just been deployed becomes the desired state, by a commit."""
 
 import os
+from pathlib import Path
 
 from pipeline import console, environments
 from pipeline.engines import git, github, releases, reports
 from pipeline.errors import PipelineError
 from pipeline.images import ImageReference
+from pipeline.paths import ROOT
 
 
 def run(environment: str, digest: str) -> str:
@@ -31,20 +33,22 @@ def run(environment: str, digest: str) -> str:
         console.info(f"  {environment} is at {image.short} already")
         return f"{environment} unchanged"
     console.info(f"  {commit[:12]}: {environment} runs {image}")
-    reports.write("release", f"### Released\n\n`{environment}` runs `{image}` (commit `{commit[:12]}`).\n")
+    reports.write(
+        "release", f"### Released\n\n`{environment}` runs `{image}` (commit `{commit[:12]}`).\n"
+    )
     github.output("commit", commit)
     return f"{environment} at {image.short}"
 
 
-def refuse_older(tip: str, environment: str, source: str) -> None:
+def refuse_older(tip: str, environment: str, source: str, *, root: Path = ROOT) -> None:
     """Refuses a commit that is not on main, or that an already released one contains: an old run, run again."""
-    if not git.is_ancestor(source, tip):
+    if not git.is_ancestor(source, tip, root=root):
         raise PipelineError(
             f"commit {source[:12]} is not on main", next_step="merge it; only main is released"
         )
-    released = releases.history(tip, environment)
+    released = releases.history(tip, environment, root=root)
     newest = released[0].source if released else ""
-    if newest and newest != source and git.is_ancestor(source, newest):
+    if newest and newest != source and git.is_ancestor(source, newest, root=root):
         raise PipelineError(
             f"{environment} already runs commit {newest[:12]}, which contains {source[:12]}",
             next_step=f"to go back on purpose, run rollback.yml for {environment}",
@@ -60,5 +64,7 @@ def message(environment: str, image: ImageReference, source: str) -> str:
         f"{releases.SOURCE}: {source}",
     ]
     if github.run_url():
-        lines.append(f"Run: {github.run_url()} (attempt {os.environ.get('GITHUB_RUN_ATTEMPT', '1')})")
+        lines.append(
+            f"Run: {github.run_url()} (attempt {os.environ.get('GITHUB_RUN_ATTEMPT', '1')})"
+        )
     return "\n".join(lines) + "\n"
