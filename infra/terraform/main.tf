@@ -154,3 +154,18 @@ module "database" {
   log_retention_days       = local.aws.log_retention_days
   permissions_boundary_arn = local.permissions_boundary_arn
 }
+
+# With the domain's zone here, its name leads to the load balancer.
+resource "aws_route53_record" "site" {
+  for_each = local.aws.load_balancer.hosted_zone_id == null ? toset([]) : toset(["A"])
+
+  zone_id = local.aws.load_balancer.hosted_zone_id
+  name    = local.aws.load_balancer.domain
+  type    = each.key
+
+  alias {
+    name                   = module.load_balancer.dns_name
+    zone_id                = module.load_balancer.zone_id
+    evaluate_target_health = true
+  }
+}
