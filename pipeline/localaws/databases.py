@@ -29,6 +29,7 @@ def install(settings: Settings) -> None:
     emulator.wrap(rds, "_delete_db_instance", _delete)
     emulator.wrap(rds, "_instance_xml", _xml)
     emulator.wrap(rds, "_run_rds_container", functools.partial(_run, settings))
+    emulator.wrap(rds, "_rds_docker_scope", functools.partial(_scope, settings))
 
 
 def host_name(db_id: str, account: str, region: str) -> str:
@@ -57,6 +58,11 @@ def restart_ended() -> None:
             logger.warning("the container of database %s has ended: starting it again", db_id)
             with emulator.core("responses").request_scope(account, region):
                 rds._start_rds_container_for_instance(db_id, instance)
+
+
+def _scope(settings: Settings, original: Any, *args: Any) -> str:
+    """Part of the names of containers and volumes: two checkouts on one machine have databases of the same name."""
+    return f"{settings.label_value}-{original(*args)}"
 
 
 def _create(original: Any, params: Any) -> Any:
