@@ -10,9 +10,9 @@ import psutil
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pipeline.errors import PipelineError
-from pipeline.paths import LOCAL, LOGS, log_file
+from pipeline.paths import ENGINES, LOGS, log_file
 
-PID_FILES = LOCAL / "run"
+PID_FILES = ENGINES / "run"
 STOP_SECONDS = 20
 
 

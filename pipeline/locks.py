@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.paths import LOCAL
+from pipeline.paths import ENGINES
 
 
 @contextlib.contextmanager
-def exclusive(name: str, folder: Path = LOCAL / "locks", *, wait: bool = False) -> Iterator[None]:
+def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False) -> Iterator[None]:
     """Holds the lock ``name``; the system frees it when this process ends, however it ends.
 
     Args:

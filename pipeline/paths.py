@@ -17,8 +17,13 @@ BUILD_RECORD = LOCAL / "build.json"
 #: Expensive builds that outlive a clone, keyed by what they are built from.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecs-saas-app"
 
-#: Eight hex digits that tell this checkout from another one on the same machine.
-CHECKOUT_ID = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+#: The checkout whose servers, clusters and locks are used: this one; a job of a workflow that another checkout runs on
+#: this machine uses that one's, as jobs on GitHub use one cloud.
+HOST = Path(os.environ.get("PIPELINE_HOST") or ROOT)
+ENGINES = HOST / ".local"
+
+#: Eight hex digits that tell the host checkout from another one on the same machine.
+CHECKOUT_ID = hashlib.sha256(str(HOST).encode()).hexdigest()[:8]
 
 #: Docker label on everything that this checkout starts; ``./inv down`` removes by it.
 CHECKOUT_LABEL = "ecs-saas-app.checkout"

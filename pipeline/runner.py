@@ -11,6 +11,7 @@ from typing import NoReturn, ParamSpec, TypeVar
 from rich.markup import escape
 
 from pipeline import console, process
+from pipeline.engines import github, reports
 from pipeline.errors import PipelineError
 from pipeline.paths import log_file, shown
 
@@ -29,6 +30,7 @@ def stage(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             # A cancelled CI job sends SIGTERM: it must end in the same order as Ctrl-C.
             signal.signal(signal.SIGTERM, _interrupt)
+            reported = reports.Published()
             try:
                 return body(*args, **kwargs)
             except PipelineError as error:
@@ -52,6 +54,8 @@ def stage(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                         log=log,
                     ),
                 )
+            finally:
+                reported.publish()
 
         return guarded
 
@@ -64,6 +68,7 @@ def fail(name: str, error: PipelineError) -> NoReturn:
     if error.log:
         line += f" [bold]Log:[/] {escape(shown(error.log))}"
     console.err.print(line)
+    github.annotate("error", f"{error.cause}. Next: {error.next_step}.", title=f"{name} failed")
     sys.exit(1)
 
 

@@ -18,12 +18,12 @@ from docker.errors import APIError, DockerException, NotFound
 from pipeline import console, daemons, locks, ports
 from pipeline.errors import PipelineError
 from pipeline.localaws.settings import Settings
-from pipeline.paths import CHECKOUT_ID, CHECKOUT_LABEL, LOCAL, LOGS, ROOT
+from pipeline.paths import CHECKOUT_ID, CHECKOUT_LABEL, ENGINES, LOGS, ROOT
 from pipeline.tools import python_environment
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-STATE = LOCAL / "aws"
+STATE = ENGINES / "aws"
 NETWORK = f"ecs-saas-app-{CHECKOUT_ID}"
 #: Prefix of the database images; ministack asks for ``<prefix>/postgres:<major>-alpine``.
 IMAGE_PREFIX = "ecs-saas-app"

@@ -1,6 +1,6 @@
 """What a stage found, as Markdown for people who do not read logs: job summary and pull-request comment.
 
-A stage calls ``write``; each fragment lies in ``.local/reports/<stage>.md``, without secrets.
+Each fragment lies in ``.local/reports/<stage>.md``, without secrets; the runner adds it to the summary of the job.
 """
 
 from pathlib import Path
@@ -13,12 +13,28 @@ ORDER = ("plan", "test", "build", "scan", "push", "verify", "drift")
 
 
 def write(stage: str, markdown: str) -> Path:
-    """Keeps a stage's fragment (it begins with a heading) and adds it to the summary of the job."""
+    """Keeps a stage's fragment; it begins with a heading."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     path = REPORTS / f"{stage}.md"
     path.write_text(markdown.rstrip() + "\n", encoding="utf-8")
-    github.summary(markdown)
     return path
+
+
+class Published:
+    """Adds to the summary of the job what a stage reports: the fragments that change between start and ``publish``."""
+
+    def __init__(self, folder: Path = REPORTS) -> None:
+        self._folder = folder
+        self._before = self._state()
+
+    def publish(self) -> None:
+        """Adds the fragments that are new; does nothing outside GitHub Actions."""
+        for path, changed in self._state().items():
+            if self._before.get(path) != changed:
+                github.summary(path.read_text(encoding="utf-8"))
+
+    def _state(self) -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in sorted(self._folder.glob("*.md"))}
 
 
 def collect(folder: Path = REPORTS) -> dict[str, str]:

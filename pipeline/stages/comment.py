@@ -3,7 +3,7 @@
 import os
 
 from pipeline import console
-from pipeline.engines import github, needs, reports
+from pipeline.engines import github, github_api, needs, reports
 
 MARKER = "<!-- ecs-saas-app:pull-request -->"
 MARKS = {"success": "✅", "skipped": "⏭", "failure": "❌", "cancelled": "⛔"}
@@ -16,7 +16,7 @@ def run(number: int) -> str:
         PipelineError: GitHub refused, or NEEDS cannot be read.
     """
     text = body(needs.judge(os.environ.get("NEEDS", "")), reports.collect())
-    url = github.api().comment(number, MARKER, text)
+    url = github_api.api().comment(number, MARKER, text)
     console.info(f"  {url}")
     return url
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.engines import github
+from pipeline.engines import github, github_api
 from pipeline.errors import PipelineError
 from pipeline.stages import comment
-from tests.workflows.stand_ins import github_api
+from tests.workflows.stand_ins import github_api as stand_in
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[github_api.Store]:
-    with github_api.serve() as (url, store):
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[stand_in.Store]:
+    with stand_in.serve() as (url, store):
         monkeypatch.setenv("GITHUB_API_URL", url)
         monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
         monkeypatch.setenv("GITHUB_TOKEN", "job-token")
@@ -69,8 +69,8 @@ def test_a_text_that_is_too_long_is_cut_at_a_line_and_says_where_the_rest_is() -
     assert kept.count("```") == 2, "the open block is closed"
 
 
-def test_the_comment_is_written_once_and_then_rewritten(store: github_api.Store) -> None:
-    api = github.api()
+def test_the_comment_is_written_once_and_then_rewritten(store: stand_in.Store) -> None:
+    api = github_api.api()
     first = api.comment(7, comment.MARKER, "one")
     store.comments(7).append(
         {"id": 99, "body": f"{comment.MARKER}\nfake", "user": {"type": "User"}, "html_url": "x"}
@@ -83,19 +83,19 @@ def test_the_comment_is_written_once_and_then_rewritten(store: github_api.Store)
     assert len(ours[0]["body"]) <= github.BODY_LIMIT
 
 
-def test_the_comment_is_found_behind_a_hundred_others(store: github_api.Store) -> None:
+def test_the_comment_is_found_behind_a_hundred_others(store: stand_in.Store) -> None:
     store.comments(7).extend(
         {"id": 1000 + number, "body": "talk", "user": {"type": "User"}, "html_url": "x"}
         for number in range(150)
     )
-    api = github.api()
+    api = github_api.api()
     api.comment(7, comment.MARKER, "one")
     api.comment(7, comment.MARKER, "two")
     assert sum(one["user"]["type"] == "Bot" for one in store.comments(7)) == 1
 
 
-def test_one_issue_is_opened_updated_and_closed(store: github_api.Store) -> None:
-    api = github.api()
+def test_one_issue_is_opened_updated_and_closed(store: stand_in.Store) -> None:
+    api = github_api.api()
     assert api.issue("<!-- drift -->", "Drift", None, label="drift") == ""
     opened = api.issue("<!-- drift -->", "Drift", "a differs", label="drift")
     assert api.issue("<!-- drift -->", "Drift", "a and b differ", label="drift") == opened
@@ -105,15 +105,15 @@ def test_one_issue_is_opened_updated_and_closed(store: github_api.Store) -> None
     assert api.issue("<!-- drift -->", "Drift", "again", label="drift") != opened
 
 
-def test_a_pull_request_is_opened_once(store: github_api.Store) -> None:
-    api = github.api()
+def test_a_pull_request_is_opened_once(store: stand_in.Store) -> None:
+    api = github_api.api()
     wanted = {"branch": "promote", "base": "main", "title": "Promote", "body": "why"}
     assert api.pull_request(**wanted) == api.pull_request(**wanted)
     assert len(store.pulls) == 1
 
 
-def test_a_release_is_published_once(store: github_api.Store) -> None:
-    api = github.api()
+def test_a_release_is_published_once(store: stand_in.Store) -> None:
+    api = github_api.api()
     one = api.release(tag="v1", commit="a" * 40, title="v1", body="first")
     assert api.release(tag="v1", commit="a" * 40, title="v1", body="second") == one
     assert [release["body"] for release in store.releases] == ["second"]
@@ -137,7 +137,7 @@ def test_a_refusal_names_the_call_and_the_way_out(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
     monkeypatch.setenv("GITHUB_TOKEN", "job-token")
     with pytest.raises(PipelineError, match="403 Resource not accessible") as caught:
-        github.api().comment(1, "<!-- x -->", "text")
+        github_api.api().comment(1, "<!-- x -->", "text")
     assert "permissions" in caught.value.next_step
     server.shutdown()
     server.server_close()
@@ -146,4 +146,4 @@ def test_a_refusal_names_the_call_and_the_way_out(monkeypatch: pytest.MonkeyPatc
 def test_without_a_token_the_task_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     with pytest.raises(PipelineError, match="GITHUB_TOKEN"):
-        github.api()
+        github_api.api()

@@ -1,0 +1,253 @@
+"""What the stand-ins for third-party actions do on this machine. Called by their action.yml with the action's name.
+
+Each call is recorded in ``calls.jsonl`` (action, job, inputs); then the action's effect is brought about locally: a clone,
+kept files, credentials from the local AWS. An input that the real action would refuse is refused here as well.
+"""
+
+import fcntl
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+Inputs = dict[str, str]
+
+WORKSPACE = Path(os.environ["GITHUB_WORKSPACE"])
+#: What all jobs of the run share: the record, the artifacts, the repository.
+SHARED = Path(os.environ["STAND_IN_FOLDER"])
+#: The checkout that runs act; its installed packages are the cache.
+HOST = Path(os.environ["STAND_IN_HOST"])
+
+
+class RefusedError(Exception):
+    """The action would have failed."""
+
+
+def checkout(inputs: Inputs) -> None:
+    """Clones the wanted commit with a history of the wanted depth; the token is never kept."""
+    if inputs["persist-credentials"] != "false":
+        raise RefusedError("persist-credentials must be false")
+    source = f"file://{SHARED / 'github.git'}"
+    ref = inputs["ref"] or os.environ["GITHUB_SHA"]
+    depth = [] if inputs["fetch-depth"] == "0" else ["--depth", inputs["fetch-depth"]]
+    _git("init", "--quiet", "--initial-branch=main")
+    _git("remote", "add", "origin", source)
+    _git("fetch", "--quiet", "--no-tags", *depth, "origin", ref)
+    _git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+
+
+def setup_uv(_inputs: Inputs) -> None:
+    """Lends the host's environment where its lock is the same; otherwise ./inv makes one from the locks."""
+    if shutil.which("uv") is None:
+        raise RefusedError("uv is not on PATH")
+    host = HOST / ".local" / "venv"
+    locks = [WORKSPACE / "requirements" / name for name in ("pipeline.txt", "uv.txt")]
+    _lend(host, WORKSPACE / ".local" / "venv", locks)
+    for venv in sorted((HOST / ".local" / "environments-python").glob("*")):
+        target = WORKSPACE / ".local" / "environments-python" / venv.name
+        _lend(venv, target, [WORKSPACE / "requirements" / f"{venv.name}.txt"])
+
+
+def cache(inputs: Inputs) -> None:
+    """Nothing to do: the folder is this machine's own."""
+    if not inputs["path"] or not inputs["key"]:
+        raise RefusedError("path and key are required")
+
+
+def upload_artifact(inputs: Inputs) -> None:
+    """Copies files; hidden ones only when asked for, as the action does."""
+    name, root = inputs["name"], WORKSPACE / inputs["path"].strip()
+    target = SHARED / "artifacts" / name
+    found = [path for path in sorted(root.rglob("*")) if path.is_file()]
+    if inputs["include-hidden-files"] != "true":
+        found = [path for path in found if not _hidden(path.relative_to(WORKSPACE))]
+    if not found:
+        if inputs["if-no-files-found"] == "error":
+            raise RefusedError(f"no files were found at {inputs['path']}")
+        print(f"no files were found at {inputs['path']}")
+        return
+    try:
+        target.mkdir(parents=True)
+    except FileExistsError as error:
+        raise RefusedError(f"an artifact with the name {name} exists already") from error
+    for path in found:
+        copy = target / path.relative_to(root)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+
+
+def download_artifact(inputs: Inputs) -> None:
+    """Copies the artifacts of this run: one into the folder itself, several each into a folder of its own."""
+    kept = SHARED / "artifacts"
+    target = WORKSPACE / inputs["path"].strip()
+    if inputs["name"]:
+        if not (kept / inputs["name"]).is_dir():
+            raise RefusedError(f"artifact {inputs['name']} was not found")
+        shutil.copytree(kept / inputs["name"], target, dirs_exist_ok=True)
+        return
+    for artifact in sorted(kept.glob("*")):
+        if fnmatch.fnmatch(artifact.name, inputs["pattern"] or "*"):
+            shutil.copytree(artifact, target / artifact.name, dirs_exist_ok=True)
+
+
+def configure_aws_credentials(inputs: Inputs) -> None:
+    """Gets an identity token, then the role's credentials from STS, and exports them to the following steps."""
+    role, region = inputs["role-to-assume"], inputs["aws-region"]
+    if not re.fullmatch(r"arn:aws:iam::\d{12}:role/[\w+=,.@/-]+", role) or not region:
+        raise RefusedError(
+            "role-to-assume and aws-region are required: set the variables of docs/github.md"
+        )
+    endpoint = os.environ.get("STAND_IN_STS")
+    if not endpoint:
+        return
+    token = _identity_token(inputs["audience"])
+    query = {
+        "Action": "AssumeRoleWithWebIdentity",
+        "Version": "2011-06-15",
+        "RoleArn": role,
+        "RoleSessionName": "GitHubActions",
+        "WebIdentityToken": token,
+    }
+    data = urllib.parse.urlencode(query).encode()
+    try:
+        with urllib.request.urlopen(endpoint, data=data, timeout=30) as answer:
+            document = ElementTree.fromstring(answer.read())
+    except urllib.error.HTTPError as error:
+        raise RefusedError(f"STS refused {role}: {error.read().decode()[:500]}") from error
+    found = {element.tag.rpartition("}")[2]: element.text or "" for element in document.iter()}
+    _append("GITHUB_ENV", f"AWS_REGION={region}\n")
+    for name, key in (
+        ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
+        ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
+        ("AWS_SESSION_TOKEN", "SessionToken"),
+    ):
+        print(f"::add-mask::{found[key]}")
+        _append("GITHUB_ENV", f"{name}={found[key]}\n")
+
+
+def create_github_app_token(inputs: Inputs) -> None:
+    """Gives a token that the stand-in for GitHub knows."""
+    if not inputs["client-id"] or not inputs["private-key"]:
+        raise RefusedError(
+            "client-id and private-key are required: set them as docs/github.md says"
+        )
+    if not any(value for name, value in inputs.items() if name.startswith("permission-")):
+        raise RefusedError(
+            "the token would have every right of the app: ask for single permissions"
+        )
+    _append("GITHUB_OUTPUT", "token=app-token\n")
+
+
+def attest(inputs: Inputs) -> None:
+    """Keeps the statement; refuses a subject that is not named by digest and an SBOM that is none."""
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", inputs["subject-digest"]):
+        raise RefusedError(f"subject-digest is {inputs['subject-digest']!r}")
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)+", inputs["subject-name"]):
+        raise RefusedError(f"subject-name is {inputs['subject-name']!r}, it must be a repository")
+    predicate = "https://slsa.dev/provenance/v1"
+    if inputs["sbom-path"]:
+        document = json.loads((WORKSPACE / inputs["sbom-path"]).read_text(encoding="utf-8"))
+        if "spdxVersion" not in document and document.get("bomFormat") != "CycloneDX":
+            raise RefusedError(f"{inputs['sbom-path']} is neither SPDX nor CycloneDX")
+        predicate = "https://spdx.dev/Document"
+    statement = {"predicateType": predicate, "subject": inputs["subject-digest"]}
+    with (SHARED / "attestations.jsonl").open("a", encoding="utf-8") as sink:
+        sink.write(json.dumps(statement) + "\n")
+
+
+def upload_sarif(inputs: Inputs) -> None:
+    """Refuses what code scanning would refuse: no file, or a file that is not SARIF 2.1.0."""
+    where = WORKSPACE / inputs["sarif_file"]
+    files = sorted(where.rglob("*.sarif")) if where.is_dir() else [where]
+    if not files:
+        raise RefusedError(f"no SARIF file in {inputs['sarif_file']}")
+    for file in files:
+        document = json.loads(file.read_text(encoding="utf-8"))
+        if document.get("version") != "2.1.0" or not document.get("runs"):
+            raise RefusedError(f"{file.name} is not SARIF 2.1.0 with a run")
+
+
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=WORKSPACE, check=True)
+
+
+def _lend(source: Path, target: Path, locks: list[Path]) -> None:
+    stamp = source / "locked.txt"
+    if not stamp.is_file() or not all(lock.is_file() for lock in locks):
+        return
+    if stamp.read_bytes() == b"".join(lock.read_bytes() for lock in locks) and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(source, target_is_directory=True)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _identity_token(audience: str) -> str:
+    url, bearer = (os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{name}") for name in ("URL", "TOKEN"))
+    if not url or not bearer:
+        raise RefusedError(
+            "no identity token can be had: the job needs the permission id-token: write"
+        )
+    query = urllib.parse.urlencode(
+        {"audience": audience, "environment": os.environ.get("TARGET", "")}
+    )
+    request = urllib.request.Request(
+        f"{url}&{query}", headers={"Authorization": f"Bearer {bearer}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return str(json.loads(answer.read())["value"])
+
+
+def _append(variable: str, text: str) -> None:
+    with Path(os.environ[variable]).open("a", encoding="utf-8") as sink:
+        sink.write(text)
+
+
+def _record(action: str, inputs: Inputs) -> None:
+    secret = {"private-key", "github-token", "token"}
+    shown = {name: "***" if name in secret and value else value for name, value in inputs.items()}
+    call = {"action": action, "job": os.environ.get("GITHUB_JOB", ""), "inputs": shown}
+    with (SHARED / "calls.jsonl").open("a", encoding="utf-8") as sink:
+        fcntl.flock(sink, fcntl.LOCK_EX)
+        sink.write(json.dumps(call) + "\n")
+
+
+ACTIONS: dict[str, Callable[[Inputs], None]] = {
+    "checkout": checkout,
+    "setup-uv": setup_uv,
+    "cache": cache,
+    "upload-artifact": upload_artifact,
+    "download-artifact": download_artifact,
+    "configure-aws-credentials": configure_aws_credentials,
+    "create-github-app-token": create_github_app_token,
+    "attest": attest,
+    "upload-sarif": upload_sarif,
+}
+
+
+def main() -> int:
+    """Records and does one call; an action that would fail exits with 1."""
+    action = sys.argv[1]
+    inputs: Inputs = {name: str(value) for name, value in json.loads(os.environ["INPUTS"]).items()}
+    _record(action, inputs)
+    try:
+        ACTIONS[action](inputs)
+    except (RefusedError, subprocess.CalledProcessError, urllib.error.URLError) as error:
+        print(f"::error::{action}: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
