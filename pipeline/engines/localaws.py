@@ -202,7 +202,11 @@ def _settings(*, cpu_quota: bool) -> Settings:
 def _server_environment(settings: Settings, *, auth: bool) -> dict[str, str]:
     """What the servers see: the user's environment without AWS, the emulators' own settings, and ours."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | {
+    return kept | _own_variables(settings, auth=auth)
+
+
+def _own_variables(settings: Settings, *, auth: bool) -> dict[str, str]:
+    return {
         "AUTH": str(auth).lower(),
         "DOCKER_NETWORK": settings.network,
         "ECS_RESTORE_RECONCILE_DELAY_SECONDS": "0",
@@ -234,7 +238,7 @@ def _server_environment(settings: Settings, *, auth: bool) -> dict[str, str]:
 
 def _fingerprint(settings: Settings, *, auth: bool) -> str:
     """Changes with anything that a running server would have to be started again for."""
-    digest = hashlib.sha256(repr((sorted(settings.variables().items()), auth)).encode())
+    digest = hashlib.sha256(repr(sorted(_own_variables(settings, auth=auth).items())).encode())
     sources = sorted((ROOT / "pipeline" / "localaws").glob("*.py"))
     for file in (ROOT / "requirements" / "localaws.txt", *sources):
         digest.update(file.read_bytes())

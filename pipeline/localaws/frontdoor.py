@@ -104,7 +104,7 @@ class Door:
                     skip_auto_headers=_NOT_COPIED,
                 ) as answer:
                     return await _relay(request, answer)
-            except aiohttp.ClientConnectorError as error:
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 # Nothing has been sent: another target can have the request.
                 logger.info("%s:%s refused: %s", target.address, target.port, error)
             except aiohttp.ServerTimeoutError:
@@ -126,10 +126,12 @@ class Door:
         targets = self.tracker.routable(group)
         if not targets:
             return []
-        if balancer.algorithm(group) == "least_outstanding_requests":
-            return sorted(targets, key=lambda target: self._outstanding[target])
         start = next(self._turn) % len(targets)
-        return targets[start:] + targets[:start]
+        turned = targets[start:] + targets[:start]
+        if balancer.algorithm(group) == "least_outstanding_requests":
+            # The sort keeps the turn among those that are equally busy.
+            turned.sort(key=lambda target: self._outstanding[target])
+        return turned
 
     def _headers(self, request: web.BaseRequest, chosen: balancer.Listener) -> CIMultiDict[str]:
         """What the target gets: the client's headers, with those that the load balancer writes."""
@@ -147,7 +149,7 @@ class Door:
         # The port that the client used, which is this door's.
         written["x-forwarded-port"] = str(self.ports[self.stands_for])
         for name, value in written.items():
-            headers[name] = value
+            headers[_as_written(name)] = value
         return headers
 
     async def _other(
@@ -199,6 +201,11 @@ async def _relay(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> we
         if request.transport:
             request.transport.abort()
     return response
+
+
+def _as_written(name: str) -> str:
+    """A header's name as the load balancer spells it, such as ``X-Forwarded-For``."""
+    return "-".join(part.capitalize() for part in name.split("-"))
 
 
 def _group(action: dict[str, object]) -> str:

@@ -28,6 +28,8 @@ MAX_EVENTS = 100
 THROTTLE_AFTER = 3
 THROTTLE_MAX = 60.0
 
+#: Seconds between two looks at the containers' own health checks of a task that counts.
+CONTAINER_LOOK = 5.0
 #: Seconds that a task without a load balancer must have stayed up to count.
 STEADY = 1.0
 
@@ -198,11 +200,13 @@ def _supervise(ecs: Any, tracker: Tracker, settle: Any, task: dict[str, Any]) ->
     account, region = ecs.get_account_id(), ecs.get_region()
     grace = time.monotonic() + float(svc.get("healthCheckGracePeriodSeconds") or 0)
     steady = 0.0 if svc.get("loadBalancers") else time.monotonic() + STEADY
-    counted = False
+    counted, container, look = False, None, 0.0
     while ecs._task_is_active(task["taskArn"], task):
         targets = _targets(ecs, svc, task)
         found = [(target, tracker.health(target)) for target in targets]
-        container = tasks.container_health(task)
+        if not container or container != "HEALTHY" or time.monotonic() >= look:
+            container = _container_health(task)
+            look = time.monotonic() + CONTAINER_LOOK
         healthy = all(one and one.state is State.HEALTHY for _, one in found)
         steadied = time.monotonic() >= steady
         if healthy and container in (None, "HEALTHY") and steadied and not counted:
@@ -222,6 +226,14 @@ def _supervise(ecs: Any, tracker: Tracker, settle: Any, task: dict[str, Any]) ->
                 _stop_and_count(ecs, task, "Task failed container health checks")
                 return
         tracker.wait(1.0)
+
+
+def _container_health(task: dict[str, Any]) -> str | None:
+    try:
+        return tasks.container_health(task, task.get("_health_checks") or {})
+    except Exception as error:  # noqa: BLE001 - docker-py raises what the transport raises
+        logger.debug("container health of %s: %s", _id(task), error)
+        return "UNKNOWN"  # the container is just ending; its end is watched elsewhere
 
 
 def _replace_unhealthy(

@@ -55,26 +55,37 @@ def service_of(task: dict[str, Any]) -> dict[str, Any] | None:
     return endings.service_of(task)
 
 
-def container_health(task: dict[str, Any]) -> str | None:
-    """HEALTHY, UNHEALTHY or UNKNOWN from the containers' own health checks; None when the task defines none."""
-    wanted = task.get("_health_checked")
-    if not wanted:
+def container_health(task: dict[str, Any], definitions: dict[str, Any]) -> str | None:
+    """HEALTHY, UNHEALTHY or UNKNOWN from the containers' own health checks; None when the task defines none.
+
+    Args:
+        definitions: The health checks by container name, as the task definition has them.
+    """
+    if not definitions:
         return None
     client = emulator.service("ecs")._get_docker()
-    found = set()
+    found = {}
     for container_id in task.get("_docker_ids") or []:
         container = client.containers.get(container_id)
         name = container.labels.get(_CONTAINER_NAME)
-        if name in wanted:
-            status = container.attrs["State"].get("Health", {}).get("Status", "starting")
-            state = {"healthy": "HEALTHY", "unhealthy": "UNHEALTHY"}.get(status, "UNKNOWN")
-            found.add(state)
-            for one in task["containers"]:
-                if one["name"] == name:
-                    one["healthStatus"] = state
-    state = next((one for one in ("UNHEALTHY", "UNKNOWN") if one in found), "HEALTHY")
-    task["healthStatus"] = state
-    return state
+        if name in definitions:
+            found[name] = _own_health(container, definitions[name])
+    for one in task["containers"]:
+        if one["name"] in found:
+            one["healthStatus"] = found[one["name"]]
+    worst = (one for one in ("UNHEALTHY", "UNKNOWN") if one in found.values())
+    task["healthStatus"] = next(worst, "HEALTHY" if found else "UNKNOWN")
+    return str(task["healthStatus"])
+
+
+def _own_health(container: Any, check: dict[str, Any]) -> str:
+    status = container.attrs["State"].get("Health", {}).get("Status", "starting")
+    if status == "starting":
+        # Docker asks for the first time only after a whole interval: ask now, so that a start is as fast as it is.
+        kind, *command = check["command"]
+        argv = ["/bin/sh", "-c", *command] if kind == "CMD-SHELL" else command
+        return "HEALTHY" if container.exec_run(argv).exit_code == 0 else "UNKNOWN"
+    return {"healthy": "HEALTHY", "unhealthy": "UNHEALTHY"}.get(status, "UNKNOWN")
 
 
 def gateway(client: Any, network: str) -> str | None:
@@ -188,7 +199,9 @@ def _prepared(settings: Settings, task: dict[str, Any], td: dict[str, Any]) -> d
         task["_serving"] = _serving(task, definitions)
         task["_stop_timeouts"] = {one["name"]: containers.stop_timeout(one) for one in definitions}
         task["_volumes"] = list(containers.task_volumes(task_id, td).values())
-        task["_health_checked"] = [one["name"] for one in definitions if one.get("healthCheck")]
+        task["_health_checks"] = {
+            one["name"]: one["healthCheck"] for one in definitions if one.get("healthCheck")
+        }
     ordered = [
         definitions[index]
         | {"image": containers.local_image(definitions[index]["image"], settings.registry)}
