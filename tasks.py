@@ -107,10 +107,102 @@ def gate(_context: Context) -> None:
     body.run()
 
 
+ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
+
+
+@task(help={**ENVIRONMENT})
+@stage("bootstrap")
+def bootstrap(_context: Context, environment: str = "local") -> None:
+    """Prepare the environment's AWS account, once: state bucket, image registry, roles."""
+    from pipeline import console
+    from pipeline.stages import bootstrap as body
+
+    console.info(body.run(environment))
+
+
+@task(help={**ENVIRONMENT})
+@stage("push")
+def push(_context: Context, environment: str = "local") -> None:
+    """Push the image that was built to the environment's registry; prints its digest."""
+    from pipeline import console
+    from pipeline.stages import push as body
+
+    console.info(body.run(environment))
+
+
+@task(
+    help={
+        **ENVIRONMENT,
+        "digest": "the image to run (sha256:…); default: the one pushed last",
+        "lock": "hold the state's lock meanwhile; --no-lock for a plan that nobody applies",
+    }
+)
+@stage("plan")
+def plan(
+    _context: Context, environment: str = "local", digest: str | None = None, lock: bool = True
+) -> None:
+    """Show what an apply would change and what that costs a month; save the plan."""
+    from pipeline.stages import plan as body
+
+    body.run(environment, digest=digest, lock=lock)
+
+
+@task(
+    help={
+        **ENVIRONMENT,
+        "acknowledge": "the address of a resource whose loss is meant; can be given several times",
+    },
+    iterable=["acknowledge"],
+)
+@stage("apply")
+def apply(
+    _context: Context, environment: str = "local", acknowledge: list[str] | None = None
+) -> None:
+    """Apply exactly the saved plan, then compare what runs with what was wanted."""
+    from pipeline import console
+    from pipeline.stages import apply as body
+
+    console.info(body.run(environment, acknowledged=acknowledge or []))
+
+
+@task(
+    help={
+        "to": "ecs (default), kubernetes or compose",
+        "redo": "run the tests also when nothing has changed since they passed",
+    }
+)
+@stage("deploy")
+def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> None:
+    """Bring the work tree to a target on this machine: all stages in order; ends with the URL."""
+    from pipeline import delivery
+
+    delivery.deploy(to, redo=redo)
+
+
+@task(help={"json": "one JSON object on standard output"})
+@stage("status")
+def status(_context: Context, json: bool = False) -> None:
+    """Show what is live on each target."""
+    from pipeline.stages import status as body
+
+    body.run(as_json=json)
+
+
+@task
+@stage("down")
+def down(_context: Context) -> None:
+    """Remove everything that this checkout started, and nothing else."""
+    from pipeline import console
+    from pipeline.stages import down as body
+
+    console.info(body.run())
+
+
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Check a change": [lint, format_, test],
-    "Look and clean up": [doctor, lock],
+    "Build and deploy": [push, plan, apply, deploy],
+    "Look and clean up": [status, down, doctor, lock, bootstrap],
     "In workflows": [affected, gate, comment, release],
 }
 

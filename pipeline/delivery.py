@@ -1,4 +1,4 @@
-"""The path of a change to a target, as `./inv deploy` runs it: the stages in their order, side by side where they may be."""
+"""The path of a change to a target, as `./inv deploy` runs it: all stages, side by side where they may be."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,14 @@ from pipeline.locks import exclusive
 from pipeline.stages import apply, bootstrap, build, plan, push, scan, test, verify
 
 ENVIRONMENT = "local"
+TESTS = "test-fast"
 
 
-def deploy(target: str) -> None:
+def deploy(target: str, *, redo: bool = False) -> None:
     """Brings what is in the work tree to a target, and ends by printing the URL that answers.
+
+    Args:
+        redo: Run the tests also when nothing has changed since they passed.
 
     Raises:
         PipelineError: An unknown target, another deploy is under way, or a stage failed.
@@ -23,6 +27,8 @@ def deploy(target: str) -> None:
             f"there is no target {target!r}", next_step=f"choose one of: {', '.join(TARGETS)}"
         )
     with exclusive("deploy"):
+        if redo:
+            passes.forget(TESTS)
         url = TARGETS[target]()
     console.out.print(f"\nThe application answers at [bold]{url}[/]", soft_wrap=True)
 
@@ -52,7 +58,7 @@ def to_ecs() -> str:
 
 
 def _tested() -> str:
-    return passes.once("test-fast", git.content_key(git.files()), lambda: test.run(fast=True))
+    return passes.once(TESTS, git.content_key(git.files()), lambda: test.run(fast=True))
 
 
 TARGETS: dict[str, Callable[[], str]] = {"ecs": to_ecs}

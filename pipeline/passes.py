@@ -29,3 +29,8 @@ def once(stage: str, key: str, body: Callable[[], str], folder: Path = FOLDER) -
     now = datetime.now().astimezone().strftime("%H:%M")
     file.write_text(json.dumps({"key": key, "at": now, "result": result}), encoding="utf-8")
     return result
+
+
+def forget(stage: str, folder: Path = FOLDER) -> None:
+    """Makes the next ``once`` run again."""
+    (folder / f"{stage}.json").unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """The target ``ecs``: what an environment's service runs, and where a user reaches it."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,10 +59,8 @@ def observe(environment: Environment) -> State | None:
     image = ecs.image_of(account.client("ecs"), service.task_definition)
     wanted_digest = image.partition("@")[2]
     version, answers = "", False
-    try:
+    with contextlib.suppress(httpx.HTTPError, ValueError):
         version, answers = str(web.ask(address).get("version", "")), web.is_ready(address)
-    except (httpx.HTTPError, ValueError):
-        pass
     return State(
         url=address,
         image=image,

@@ -34,7 +34,10 @@ def ask(url: str) -> dict[str, Any]:
 def is_ready(url: str) -> bool:
     """Whether ``/readyz`` answers 200 now."""
     try:
-        return httpx.get(f"{url.rstrip('/')}/readyz", timeout=REQUEST_SECONDS).status_code == httpx.codes.OK
+        return (
+            httpx.get(f"{url.rstrip('/')}/readyz", timeout=REQUEST_SECONDS).status_code
+            == httpx.codes.OK
+        )
     except httpx.HTTPError:
         return False
 

@@ -1,6 +1,8 @@
 """The apply stage: exactly the saved plan; afterwards AWS itself is asked whether what runs is what was wanted."""
 
-from pipeline import console, environments
+from collections.abc import Collection
+
+from pipeline import console, environments, plan_summary
 from pipeline.engines import aws, ecs, ecs_target, terraform, terraform_root
 from pipeline.engines.aws import Account
 from pipeline.environments import Environment
@@ -8,12 +10,15 @@ from pipeline.errors import PipelineError
 from pipeline.locks import exclusive
 
 
-def run(environment_name: str) -> str:
+def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> str:
     """Applies the plan that ``plan`` saved, and checks the running tasks.
 
+    Args:
+        acknowledged: Addresses of resources whose destruction or replacement is meant.
+
     Raises:
-        PipelineError: There is no plan, it is stale, AWS refused, or ECS has rolled the deployment back; the cause
-            then ends with the last words of the container that failed.
+        PipelineError: There is no plan, it is stale, it would destroy what was not acknowledged, AWS refused, or
+            ECS has rolled the deployment back; the cause then ends with the last words of the container that failed.
     """
     environment = environments.resolved(environment_name)
     with exclusive(f"apply-{environment_name}"):
@@ -22,6 +27,8 @@ def run(environment_name: str) -> str:
         plan = terraform.saved_plan(root)
         result = "nothing to change"
         if plan.changed:
+            summary = plan_summary.summarise(plan.document, environment_name)
+            plan_summary.require_acknowledgement(summary, acknowledged)
             try:
                 with console.progress(f"terraform apply {environment_name}") as step:
                     applied = terraform.apply(plan, show=step.update)

@@ -23,7 +23,9 @@ def run(*, as_json: bool) -> None:
         PipelineError: A target that is up cannot be asked.
     """
     with ThreadPoolExecutor(max_workers=len(OBSERVERS)) as pool:
-        seen = dict(zip(OBSERVERS, pool.map(lambda observe: observe(), OBSERVERS.values()), strict=True))
+        seen = dict(
+            zip(OBSERVERS, pool.map(lambda observe: observe(), OBSERVERS.values()), strict=True)
+        )
     if as_json:
         targets = {name: state.as_json() if state else None for name, state in seen.items()}
         print(json.dumps({"targets": targets}))

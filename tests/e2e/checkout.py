@@ -1,5 +1,6 @@
 """A scratch clone with ports of its own: the tests deploy from it as a user would, beside what the user has running."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import docker
+
 from pipeline import ports
 from pipeline.engines import git
-from pipeline.paths import ROOT
+from pipeline.paths import CHECKOUT_LABEL, ROOT
 
 #: Moves every port of the scratch clone away from those of this checkout.
 PORT_STEP = 1000
@@ -53,7 +56,9 @@ class Checkout:
     def edit(self, name: str, pattern: str, replacement: str) -> None:
         """Replaces the first match of a pattern in a file; a pattern that matches nothing is an error."""
         path = self.folder / name
-        text, count = re.subn(pattern, replacement, path.read_text(encoding="utf-8"), count=1, flags=re.M)
+        text, count = re.subn(
+            pattern, replacement, path.read_text(encoding="utf-8"), count=1, flags=re.M
+        )
         assert count == 1, f"{pattern!r} is not in {name}"
         path.write_text(text, encoding="utf-8")
 
@@ -83,3 +88,12 @@ def make(folder: Path) -> Checkout:
         check=True,
     )
     return Checkout(folder)
+
+
+def containers(checkout: Checkout) -> list[str]:
+    """The names of the containers that the clone started, running or not."""
+    own = hashlib.sha256(str(checkout.folder.resolve()).encode()).hexdigest()[:8]
+    found = docker.from_env().containers.list(
+        all=True, filters={"label": f"{CHECKOUT_LABEL}={own}"}
+    )
+    return [one.name or "" for one in found]

@@ -25,6 +25,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     clone = scratch.make(Path(tmp_path_factory.mktemp("clone")) / "ecs-saas-app")
     yield clone
     clone.inv("down")
+    assert scratch.containers(clone) == []
+    assert clone.status() == {"ecs": None, "kubernetes": None, "compose": None}
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,8 @@
 """The system as `./inv deploy` leaves it: two replicas behind a balancer, one digest, data that outlives a release.
 
-The tests change what is deployed, so they stand in the order of a release's life; each can also run alone.
+Each test can run alone. That `./inv down` leaves nothing behind is asserted where the shared clone is given up.
 """
 
-import hashlib
 import json
 import re
 import subprocess
@@ -16,9 +15,8 @@ import httpx
 import pytest
 
 from pipeline.engines import web
-from pipeline.paths import CHECKOUT_LABEL
 from pipeline.stages.journeys import create_gathering
-from tests.e2e.checkout import Checkout
+from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
@@ -59,15 +57,6 @@ def built_digest(checkout: Checkout) -> str:
     record = json.loads((checkout.folder / ".local" / "build.json").read_text(encoding="utf-8"))
     digest: str = record["digest"]
     return digest
-
-
-def containers(checkout: Checkout) -> list[str]:
-    """The names of the containers that the clone started, running or not."""
-    own = hashlib.sha256(str(checkout.folder.resolve()).encode()).hexdigest()[:8]
-    found = docker.from_env().containers.list(
-        all=True, filters={"label": f"{CHECKOUT_LABEL}={own}"}
-    )
-    return [one.name or "" for one in found]
 
 
 def replicas(checkout: Checkout) -> Iterator[str]:
@@ -171,13 +160,3 @@ def test_wrong_names_are_refused_with_the_right_ones(checkout: Checkout) -> None
     environment = checkout.inv("plan", "--environment", "prod", check=False)
     assert environment.returncode == 1
     assert "production" in environment.stderr
-
-
-def test_down_leaves_nothing(deployed: Deployed) -> None:
-    assert containers(deployed.checkout)
-    deployed.checkout.inv("down")
-    assert containers(deployed.checkout) == []
-    assert deployed.checkout.status()["ecs"] is None
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(deployed.url, timeout=5)
-    deployed.checkout.inv("down")
