@@ -33,7 +33,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     except ConfigurationError as error:
         sys.exit(f"thanksgiving cannot start: {error}")
     app = Flask(__name__, static_url_path="/static")
-    app.config.update(SECRET_KEY=settings.secret_key, TEMPLATES_AUTO_RELOAD=settings.development)
+    # Flask's own session is not used, so it gets no key: it would be opened for every request.
+    app.config.update(TEMPLATES_AUTO_RELOAD=settings.development)
     app.extensions["settings"] = settings
     app.extensions["database"] = database = Database(settings)
     if settings.auto_migrate:

@@ -2,7 +2,17 @@
 
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from thanksgiving.gatherings import MAX_DISHES, count_dishes
 from thanksgiving.guests import ClosedError, touch
@@ -35,6 +45,29 @@ class RefusedError(Exception):
         self.outcome = outcome
 
 
+# Built once, as in snapshot.py.
+_POSITION = (
+    select(Guest.id, Guest.attending, Dish.own_guest_id, Claim.portions)
+    .select_from(Dish)
+    .outerjoin(
+        Guest,
+        and_(Guest.gathering_id == Dish.gathering_id, Guest.visitor == bindparam("visitor")),
+    )
+    .outerjoin(Claim, and_(Claim.dish_id == Dish.id, Claim.guest_id == Guest.id))
+    .where(Dish.id == bindparam("dish"), Dish.gathering_id == bindparam("gathering"))
+)
+#: Condition and change are one statement, and a CHECK constraint stands behind it.
+_TAKE = (
+    update(Dish)
+    .where(
+        Dish.id == bindparam("dish"),
+        Dish.taken + bindparam("portions", type_=Integer) <= Dish.wanted,
+    )
+    .values(taken=Dish.taken + bindparam("portions", type_=Integer))
+)
+_CLAIM = insert(Claim)
+
+
 def claim(
     connection: Connection, guest_token: str, visitor: str, dish_id: int, portions: int
 ) -> Outcome:
@@ -50,24 +83,13 @@ def claim(
         raise RefusedError(Outcome.GONE)
     if held == portions:
         raise RefusedError(Outcome.UNCHANGED)
-    # The condition and the change are one statement, and a CHECK constraint stands behind it.
-    taken = connection.execute(
-        update(Dish)
-        .where(Dish.id == dish_id, Dish.taken + (portions - held) <= Dish.wanted)
-        .values(taken=Dish.taken + (portions - held))
-    )
-    if taken.rowcount == 0:
+    change = {"dish": dish_id, "portions": portions - held}
+    if connection.execute(_TAKE, change).rowcount == 0:
         raise RefusedError(Outcome.TAKEN)
+    claimed = {"dish_id": dish_id, "guest_id": guest_id, "portions": portions}
     if held:
-        connection.execute(
-            update(Claim)
-            .where(Claim.dish_id == dish_id, Claim.guest_id == guest_id)
-            .values(portions=portions)
-        )
-    else:
-        connection.execute(
-            insert(Claim), {"dish_id": dish_id, "guest_id": guest_id, "portions": portions}
-        )
+        connection.execute(delete(Claim).where(*_claim_of(dish_id, guest_id)))
+    connection.execute(_CLAIM, claimed)
     return Outcome.CLAIMED
 
 
@@ -79,8 +101,8 @@ def release(connection: Connection, guest_token: str, visitor: str, dish_id: int
     if own:
         connection.execute(delete(Dish).where(Dish.id == dish_id))
         return Outcome.RELEASED
-    connection.execute(delete(Claim).where(Claim.dish_id == dish_id, Claim.guest_id == guest_id))
-    connection.execute(update(Dish).where(Dish.id == dish_id).values(taken=Dish.taken - held))
+    connection.execute(delete(Claim).where(*_claim_of(dish_id, guest_id)))
+    connection.execute(_TAKE, {"dish": dish_id, "portions": -held})
     return Outcome.RELEASED
 
 
@@ -107,9 +129,7 @@ def bring_own(connection: Connection, guest_token: str, visitor: str, wish: Wish
             "taken": wish.amount,
         },
     ).scalar_one()
-    connection.execute(
-        insert(Claim), {"dish_id": dish_id, "guest_id": guest_id, "portions": wish.amount}
-    )
+    connection.execute(_CLAIM, {"dish_id": dish_id, "guest_id": guest_id, "portions": wish.amount})
     return Outcome.ADDED
 
 
@@ -125,16 +145,15 @@ def _position(
 ) -> tuple[int, int, bool]:
     """The visitor's guest id, the portions they hold of the dish, and whether the dish is some guest's own."""
     gathering_id = _open_gathering(connection, guest_token)
-    row = connection.execute(
-        select(Guest.id, Guest.attending, Dish.id, Dish.own_guest_id, Claim.portions)
-        .select_from(Dish)
-        .outerjoin(Guest, and_(Guest.gathering_id == Dish.gathering_id, Guest.visitor == visitor))
-        .outerjoin(Claim, and_(Claim.dish_id == Dish.id, Claim.guest_id == Guest.id))
-        .where(Dish.id == dish_id, Dish.gathering_id == gathering_id)
-    ).first()
+    asked = {"dish": dish_id, "gathering": gathering_id, "visitor": visitor}
+    row = connection.execute(_POSITION, asked).first()
     if row is None:
         raise RefusedError(Outcome.GONE)
-    guest_id, attending, _, own_guest_id, portions = row
+    guest_id, attending, own_guest_id, portions = row
     if not attending:
         raise RefusedError(Outcome.NOT_COMING)
     return guest_id, portions or 0, own_guest_id is not None
+
+
+def _claim_of(dish_id: int, guest_id: int) -> tuple[ColumnElement[bool], ...]:
+    return Claim.dish_id == dish_id, Claim.guest_id == guest_id

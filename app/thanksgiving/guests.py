@@ -3,13 +3,21 @@
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from thanksgiving import links
 from thanksgiving.gatherings import NotFoundError, give_back
 from thanksgiving.models import Gathering, Guest
 
 MAX_GUESTS = 500
+
+
+_TOUCH = (
+    update(Gathering)
+    .where(Gathering.guest_digest == bindparam("digest"))
+    .values(revision=Gathering.revision + 1)
+    .returning(Gathering.id, Gathering.rsvps_open)
+)
 
 
 class ClosedError(Exception):
@@ -41,12 +49,7 @@ def touch(connection: Connection, guest_token: str) -> int:
         NotFoundError: No gathering has this guest link; revoked is the same as never existed.
         ClosedError: RSVPs are closed.
     """
-    row = connection.execute(
-        update(Gathering)
-        .where(Gathering.guest_digest == links.digest(guest_token))
-        .values(revision=Gathering.revision + 1)
-        .returning(Gathering.id, Gathering.rsvps_open)
-    ).first()
+    row = connection.execute(_TOUCH, {"digest": links.digest(guest_token)}).first()
     if row is None:
         raise NotFoundError
     if not row.rsvps_open:

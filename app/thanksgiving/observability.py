@@ -1,6 +1,5 @@
 """One log line and one measurement for each request, with an id that follows it through proxies."""
 
-import logging
 import re
 import secrets
 from time import perf_counter
@@ -8,8 +7,7 @@ from time import perf_counter
 from flask import Flask, Response, g, request
 
 from thanksgiving import metrics
-
-access = logging.getLogger("thanksgiving.access")
+from thanksgiving.logs import write_access
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=:;-]{1,128}")
 #: Probes come every few seconds; they are measured, but not logged.
@@ -47,16 +45,13 @@ def install(app: Flask) -> None:
         metrics.request_seconds(route).observe(seconds)
         response.headers["X-Request-ID"] = g.request_id
         if route not in QUIET:
-            access.info(
-                "request",
-                extra={
-                    "fields": {
-                        "request_id": g.request_id,
-                        "method": method,
-                        "route": route,
-                        "status": response.status_code,
-                        "ms": round(seconds * 1000, 2),
-                    }
-                },
+            write_access(
+                {
+                    "request_id": g.request_id,
+                    "method": method,
+                    "route": route,
+                    "status": response.status_code,
+                    "ms": round(seconds * 1000, 2),
+                }
             )
         return response

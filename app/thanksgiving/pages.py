@@ -96,7 +96,7 @@ def snapshots() -> Snapshots:
 def install(app: Flask) -> None:
     """Gives the templates what they use, and static files a year of caching."""
     development = app.extensions["settings"].development
-    app.extensions["snapshots"] = Snapshots()
+    app.extensions["snapshots"] = Snapshots(app.extensions["database"])
     app.extensions["guest_pages"] = LruCache[tuple[int, int, int], "KeptPage"](PAGES_KEPT)
     app.jinja_env.globals.update(
         static_url=static_url.__wrapped__ if development else static_url,

@@ -8,7 +8,8 @@ import hashlib
 import hmac
 import re
 import secrets
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
 from itsdangerous import BadSignature, Signer
@@ -16,6 +17,9 @@ from itsdangerous import BadSignature, Signer
 from thanksgiving import metrics
 from thanksgiving.config import Settings
 from thanksgiving.ratelimit import RateLimit
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 COOKIE = "visitor"
 COOKIE_SECONDS = 400 * 24 * 3600
@@ -29,7 +33,7 @@ CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS = (
+HEADERS = [
     ("Content-Security-Policy", CONTENT_POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -39,8 +43,8 @@ HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"),
     ("X-Robots-Tag", "noindex, nofollow"),
-)
-TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains"
+]
+SECURE_HEADERS = [*HEADERS, ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")]
 
 
 class WriteRefusedError(Exception):
@@ -86,15 +90,10 @@ def install(app: Flask, settings: Settings) -> None:
             )
         g.visitor = known
 
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]
+
     @app.after_request
-    def add_headers(response: Response) -> Response:
-        headers = response.headers
-        for name, value in HEADERS:
-            headers[name] = value
-        if "Cache-Control" not in headers:
-            headers["Cache-Control"] = "private, no-cache"
-        if request.is_secure:
-            headers["Strict-Transport-Security"] = TRANSPORT_SECURITY
+    def give_cookie(response: Response) -> Response:
         if fresh := g.get("new_visitor"):
             response.set_cookie(
                 COOKIE,
@@ -105,6 +104,22 @@ def install(app: Flask, settings: Settings) -> None:
                 samesite="Lax",
             )
         return response
+
+
+def _with_headers(inner: "WSGIApplication") -> "WSGIApplication":
+    """Adds the fixed headers to whatever is answered; as plain WSGI, since this is done each time."""
+
+    def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        fixed = SECURE_HEADERS if environ["wsgi.url_scheme"] == "https" else HEADERS
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            if not any(name == "Cache-Control" for name, _ in headers):
+                headers.append(("Cache-Control", "private, no-cache"))
+            return start_response(status, [*headers, *fixed], *rest)
+
+        return inner(environ, start)
+
+    return wrapped
 
 
 def _known_visitor(signer: Signer) -> str | None:

@@ -8,12 +8,13 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from thanksgiving import links
+from thanksgiving.db import Database
 from thanksgiving.gatherings import NotFoundError
 from thanksgiving.models import Claim, Dish, Gathering, Guest
 from thanksgiving.validation import CATEGORIES
@@ -23,6 +24,13 @@ V = TypeVar("V")
 
 SNAPSHOTS_KEPT = 256
 
+# Statements are built once: a statement made anew for each request costs more than running it.
+_BY_GUEST_LINK = select(Gathering.id, Gathering.revision).where(
+    Gathering.guest_digest == bindparam("digest")
+)
+_BY_ORGANISER_LINK = select(Gathering.id, Gathering.revision).where(
+    Gathering.organiser_digest == bindparam("digest")
+)
 _HEADER = select(
     Gathering.id,
     Gathering.revision,
@@ -34,6 +42,33 @@ _HEADER = select(
     Gathering.note,
     Gathering.rsvps_open,
     Gathering.guest_token,
+).where(Gathering.id == bindparam("id"))
+_GUESTS = (
+    select(
+        Guest.id,
+        Guest.visitor,
+        Guest.name,
+        Guest.attending,
+        Guest.party_size,
+        Guest.vegetarian,
+        Guest.vegan,
+        Guest.gluten_free,
+        Guest.nuts,
+        Guest.dietary_note,
+    )
+    .where(Guest.gathering_id == bindparam("id"))
+    .order_by(Guest.id)
+)
+_DISHES = (
+    select(Dish.id, Dish.own_guest_id, Dish.category, Dish.name, Dish.wanted, Dish.taken)
+    .where(Dish.gathering_id == bindparam("id"))
+    .order_by(Dish.id)
+)
+_CLAIMS = (
+    select(Claim.dish_id, Claim.guest_id, Claim.portions)
+    .join(Dish, Dish.id == Claim.dish_id)
+    .where(Dish.gathering_id == bindparam("id"))
+    .order_by(Claim.dish_id, Claim.guest_id)
 )
 
 
@@ -176,73 +211,51 @@ class LruCache(Generic[K, V]):
 class Snapshots:
     """Loads snapshots by link, from memory where the revision is still the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._kept: LruCache[tuple[int, int], Snapshot] = LruCache(SNAPSHOTS_KEPT)
 
-    def for_guest(self, connection: Connection, token: str) -> Snapshot:
+    def for_guest(self, token: str) -> Snapshot:
         """The gathering of a guest link.
 
         Raises:
             NotFoundError: No gathering has this guest link.
         """
-        query = _HEADER.where(Gathering.guest_digest == links.digest(token))
-        return self._complete(connection, connection.execute(query).first())
+        return self._find(_BY_GUEST_LINK, token)
 
-    def for_organiser(self, connection: Connection, token: str) -> Snapshot:
+    def for_organiser(self, token: str) -> Snapshot:
         """The gathering of an organiser link.
 
         Raises:
             NotFoundError: No gathering has this organiser link.
         """
-        query = _HEADER.where(Gathering.organiser_digest == links.digest(token))
-        return self._complete(connection, connection.execute(query).first())
+        return self._find(_BY_ORGANISER_LINK, token)
 
-    def _complete(self, connection: Connection, header: Row[*tuple[Any, ...]] | None) -> Snapshot:
-        if header is None:
+    def _find(self, link: Select[int, int], token: str) -> Snapshot:
+        found = self._database.first(link, digest=links.digest(token))
+        if found is None:
             raise NotFoundError
-        key = (header.id, header.revision)
-        snapshot = self._kept.get(key)
+        snapshot = self._kept.get(found)
         if snapshot is None:
-            snapshot = _load(connection, header)
-            self._kept.put(key, snapshot)
+            snapshot = self._database.read(lambda connection: _load(connection, found[0]))
+            self._kept.put((snapshot.id, snapshot.revision), snapshot)
         return snapshot
 
 
-def _load(connection: Connection, header: Row[*tuple[Any, ...]]) -> Snapshot:
-    guests = {
-        row.id: GuestView(**row._asdict())
-        for row in connection.execute(
-            select(
-                Guest.id,
-                Guest.visitor,
-                Guest.name,
-                Guest.attending,
-                Guest.party_size,
-                Guest.vegetarian,
-                Guest.vegan,
-                Guest.gluten_free,
-                Guest.nuts,
-                Guest.dietary_note,
-            )
-            .where(Guest.gathering_id == header.id)
-            .order_by(Guest.id)
-        )
-    }
-    dishes = {
-        row.id: DishView(**row._asdict())
-        for row in connection.execute(
-            select(Dish.id, Dish.own_guest_id, Dish.category, Dish.name, Dish.wanted, Dish.taken)
-            .where(Dish.gathering_id == header.id)
-            .order_by(Dish.id)
-        )
-    }
-    held = (
-        select(Claim.dish_id, Claim.guest_id, Claim.portions)
-        .join(Dish, Dish.id == Claim.dish_id)
-        .where(Dish.gathering_id == header.id)
-        .order_by(Claim.dish_id, Claim.guest_id)
-    )
-    for dish_id, guest_id, portions in connection.execute(held):
+def _load(connection: Connection, gathering_id: int) -> Snapshot:
+    """Loads a gathering. Its revision comes first: a change in between makes it older than its
+    content, which then is loaded once more, never newer, which would hide the change.
+
+    Raises:
+        NotFoundError: It was deleted a moment ago.
+    """
+    this = {"id": gathering_id}
+    header = connection.execute(_HEADER, this).first()
+    if header is None:
+        raise NotFoundError
+    guests = {row.id: GuestView(**row._asdict()) for row in connection.execute(_GUESTS, this)}
+    dishes = {row.id: DishView(**row._asdict()) for row in connection.execute(_DISHES, this)}
+    for dish_id, guest_id, portions in connection.execute(_CLAIMS, this):
         if dish_id in dishes and guest_id in guests:
             dishes[dish_id].brought_by.append((guests[guest_id], portions))
     return Snapshot(

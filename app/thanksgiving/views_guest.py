@@ -19,7 +19,7 @@ DISH = f"/dishes/<int(max={MAX_ID}):dish_id>"
 
 def load(token: str) -> Snapshot:
     """The gathering of a guest link; NotFoundError for any other text."""
-    return pages.database().read(lambda connection: pages.snapshots().for_guest(connection, token))
+    return pages.snapshots().for_guest(token)
 
 
 @blueprint.get("")

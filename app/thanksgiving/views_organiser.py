@@ -17,9 +17,7 @@ DISH = f"/dishes/<int(max={MAX_ID}):dish_id>"
 
 def load(token: str) -> Snapshot:
     """The gathering of an organiser link; NotFoundError for any other text."""
-    return pages.database().read(
-        lambda connection: pages.snapshots().for_organiser(connection, token)
-    )
+    return pages.snapshots().for_organiser(token)
 
 
 @blueprint.get("")
