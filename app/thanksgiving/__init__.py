@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from thanksgiving import (
+    demo,
     errors,
     observability,
     pages,
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     security.install(app, settings)
     pages.install(app)
     errors.install(app)
+    demo.install(app)
     for views in (views_system, views_public, views_guest, views_organiser):
         app.register_blueprint(views.blueprint)
     if settings.trusted_proxies:

@@ -5,21 +5,14 @@ revoked and a right one.
 """
 
 import hashlib
-import re
 import secrets
 
 TOKEN_BYTES = 18
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{24}")
 
 
 def new_token() -> str:
     """A token of 24 URL-safe characters that nobody can guess (144 bits)."""
     return secrets.token_urlsafe(TOKEN_BYTES)
-
-
-def well_formed(token: str) -> bool:
-    """Whether the text could be a token at all."""
-    return _TOKEN.fullmatch(token) is not None
 
 
 def digest(token: str) -> str:

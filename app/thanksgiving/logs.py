@@ -4,10 +4,14 @@ One JSON object a line on standard output. They hold no names, texts, addresses,
 strings.
 """
 
+import atexit
 import json
 import logging
 import os
 import sys
+import threading
+import time
+from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,15 +35,51 @@ class JsonFormatter(logging.Formatter):
         return _encode(entry)
 
 
-def write_access(fields: dict[str, Any]) -> None:
-    """Writes the line of one request.
+class AccessLog:
+    """Writes the lines of requests, several at once, in a thread of its own.
 
-    Around the logging package, which would take longer than most of what there is to log; one
-    system call, so that lines of several threads and workers stay whole.
+    Around the logging package, and not in the thread that answers: both would take longer than most
+    of what there is to log. A line is written within ``SECONDS``, at the latest when the process ends.
     """
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    entry = {"time": now, "level": "info", "logger": "access", "message": "request", **fields}
-    os.write(1, f"{_encode(entry)}\n".encode())
+
+    SECONDS = 0.1
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque()
+        self._pid = 0
+        self._start = threading.Lock()
+        atexit.register(self.flush)
+
+    def write(self, fields: dict[str, Any]) -> None:
+        """Takes the fields of one line."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        entry = {"time": now, "level": "info", "logger": "access", "message": "request", **fields}
+        self._lines.append(_encode(entry))
+        if self._pid != os.getpid():  # a thread does not survive gunicorn's fork
+            self._run()
+
+    def flush(self) -> None:
+        """Writes what is there, in one system call, so that lines of several workers stay whole."""
+        lines = []
+        while self._lines:
+            lines.append(self._lines.popleft())
+        if lines:
+            os.write(1, ("\n".join(lines) + "\n").encode())
+
+    def _run(self) -> None:
+        with self._start:
+            if self._pid == os.getpid():
+                return
+            self._pid = os.getpid()
+            threading.Thread(target=self._flush_regularly, name="access-log", daemon=True).start()
+
+    def _flush_regularly(self) -> None:
+        while True:
+            time.sleep(self.SECONDS)
+            self.flush()
+
+
+ACCESS = AccessLog()
 
 
 #: For logging.config: the application's and gunicorn's own messages in the same form.

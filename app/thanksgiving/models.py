@@ -138,3 +138,17 @@ class Claim(Base):
         ForeignKey("guest.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     portions: Mapped[int]
+
+
+class Gratitude(Base):
+    """What a guest is thankful for, on the wall that everybody sees."""
+
+    __tablename__ = "gratitude"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    gathering_id: Mapped[int] = mapped_column(
+        ForeignKey("gathering.id", ondelete="CASCADE"), index=True
+    )
+    guest_id: Mapped[int] = mapped_column(ForeignKey("guest.id", ondelete="CASCADE"), index=True)
+    text: Mapped[str] = mapped_column(String(500))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

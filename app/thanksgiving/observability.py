@@ -7,7 +7,7 @@ from time import perf_counter
 from flask import Flask, Response, g, request
 
 from thanksgiving import metrics
-from thanksgiving.logs import write_access
+from thanksgiving.logs import ACCESS
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=:;-]{1,128}")
 #: Probes come every few seconds; they are measured, but not logged.
@@ -45,7 +45,7 @@ def install(app: Flask) -> None:
         metrics.request_seconds(route).observe(seconds)
         response.headers["X-Request-ID"] = g.request_id
         if route not in QUIET:
-            write_access(
+            ACCESS.write(
                 {
                     "request_id": g.request_id,
                     "method": method,

@@ -161,3 +161,10 @@ def notice_html(shown: tuple[str, str] | None) -> str:
         return '<div id="notice" role="status" aria-live="polite"></div>'
     kind, sentence = shown
     return f'<div id="notice" role="status" aria-live="polite"><p class="notice {kind}">{escape(sentence)}</p></div>'
+
+
+def download(content: str, mimetype: str, name: str) -> Response:
+    """A file to keep."""
+    response = Response(content, content_type=f"{mimetype}; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Select, bindparam, select
 from thanksgiving import links
 from thanksgiving.db import Database
 from thanksgiving.gatherings import NotFoundError
-from thanksgiving.models import Claim, Dish, Gathering, Guest
+from thanksgiving.models import Claim, Dish, Gathering, Gratitude, Guest
+from thanksgiving.singleflight import SingleFlight
 from thanksgiving.validation import CATEGORIES
 
 K = TypeVar("K")
@@ -71,6 +72,12 @@ _CLAIMS = (
     .order_by(Claim.dish_id, Claim.guest_id)
 )
 
+_POSTS = (
+    select(Gratitude.id, Gratitude.guest_id, Gratitude.text)
+    .where(Gratitude.gathering_id == bindparam("id"))
+    .order_by(Gratitude.id.desc())
+)
+
 
 @dataclass(frozen=True, slots=True)
 class GuestView:
@@ -110,6 +117,15 @@ class DishView:
         return sum(portions for one, portions in self.brought_by if one is guest)
 
 
+@dataclass(frozen=True, slots=True)
+class PostView:
+    """A post on the gratitude wall."""
+
+    id: int
+    author: GuestView
+    text: str
+
+
 @dataclass(slots=True)
 class Snapshot:
     """Everything about one gathering at one revision. Not to be changed: requests share it."""
@@ -126,6 +142,7 @@ class Snapshot:
     guest_token: str | None
     guests: list[GuestView]
     dishes: list[DishView]
+    posts: list[PostView]
     by_visitor: dict[str, GuestView]
 
     @property
@@ -213,6 +230,7 @@ class Snapshots:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._looked_up: SingleFlight[tuple[int, int] | None] = SingleFlight()
         self._kept: LruCache[tuple[int, int], Snapshot] = LruCache(SNAPSHOTS_KEPT)
 
     def for_guest(self, token: str) -> Snapshot:
@@ -232,7 +250,10 @@ class Snapshots:
         return self._find(_BY_ORGANISER_LINK, token)
 
     def _find(self, link: Select[int, int], token: str) -> Snapshot:
-        found = self._database.first(link, digest=links.digest(token))
+        digest = links.digest(token)
+        found = self._looked_up.get(
+            (link, digest), lambda: self._database.first(link, digest=digest)
+        )
         if found is None:
             raise NotFoundError
         snapshot = self._kept.get(found)
@@ -258,9 +279,15 @@ def _load(connection: Connection, gathering_id: int) -> Snapshot:
     for dish_id, guest_id, portions in connection.execute(_CLAIMS, this):
         if dish_id in dishes and guest_id in guests:
             dishes[dish_id].brought_by.append((guests[guest_id], portions))
+    posts = [
+        PostView(row.id, guests[row.guest_id], row.text)
+        for row in connection.execute(_POSTS, this)
+        if row.guest_id in guests
+    ]
     return Snapshot(
         **header._asdict(),
         guests=list(guests.values()),
         dishes=list(dishes.values()),
+        posts=posts,
         by_visitor={guest.visitor: guest for guest in guests.values()},
     )

@@ -6,7 +6,7 @@ No account: the signed visitor cookie ties changes to their browser.
 from flask import Blueprint, abort, current_app, redirect, request
 from werkzeug.wrappers import Response
 
-from thanksgiving import claims, guests, links, metrics, pages, security
+from thanksgiving import claims, export, guests, metrics, pages, security, wall
 from thanksgiving.claims import Outcome, RefusedError
 from thanksgiving.models import MAX_ID
 from thanksgiving.snapshot import Snapshot
@@ -55,8 +55,6 @@ def rsvp(token: str) -> Response:
         given_back = pages.database().write(
             lambda connection: guests.answer(connection, token, visitor, given)
         )
-    except guests.ClosedError:
-        return _back(token, "closed")
     except guests.ListFullError:
         return _back(token, "full")
     metrics.RSVPS.labels("yes" if attending else "no").inc()
@@ -119,6 +117,44 @@ def bring_own(token: str) -> Response:
     return _after(token, outcome)
 
 
+@blueprint.post("/thanks")
+def give_thanks(token: str) -> Response:
+    """Posts to the gratitude wall."""
+    form = Form(request.form)
+    text = form.text("text", "What you are grateful for", 500, required=True, lines=True)
+    if form.errors:
+        return _refuse(token, form)
+    visitor = security.visitor(current_app)
+    try:
+        pages.database().write(lambda connection: wall.post(connection, token, visitor, text))
+    except wall.UnknownGuestError:
+        return _back(token, "wall-closed", "rsvp")
+    except guests.ListFullError:
+        return _back(token, "full", "wall")
+    metrics.THANKS.inc()
+    return _back(token, "thanked", "wall")
+
+
+@blueprint.post(f"/thanks/<int(max={MAX_ID}):post_id>/remove")
+def withdraw_thanks(token: str, post_id: int) -> Response:
+    """Takes down one's own post."""
+    visitor = security.visitor(current_app)
+    try:
+        pages.database().write(
+            lambda connection: wall.withdraw(connection, token, visitor, post_id)
+        )
+    except wall.UnknownGuestError:
+        abort(404)
+    return _back(token, "thanks-removed", "wall")
+
+
+@blueprint.get("/event.ics")
+def calendar(token: str) -> Response:
+    """The event for the guest's calendar."""
+    url = f"{request.host_url.rstrip('/')}/g/{token}"
+    return pages.download(export.calendar(load(token), url), "text/calendar", "thanksgiving.ics")
+
+
 def _after(token: str, outcome: Outcome, dish_id: int | None = None) -> Response:
     if outcome is Outcome.NOT_COMING:
         return _back(token, "say-you-come", "rsvp")
@@ -131,8 +167,6 @@ def _back(token: str, notice: str, anchor: str = "top") -> Response:
 
 def _refuse(token: str, form: Form) -> Response:
     """The page again with what was wrong, for a form that the browser itself would not have sent."""
-    if not links.well_formed(token):
-        abort(404)
     response = _page(load(token))
     sentence = " ".join(form.errors.values())
     response.set_data(

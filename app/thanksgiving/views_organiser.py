@@ -4,7 +4,7 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
-from thanksgiving import gatherings, pages
+from thanksgiving import export, gatherings, pages, wall
 from thanksgiving.models import MAX_ID
 from thanksgiving.snapshot import Snapshot
 from thanksgiving.validation import CATEGORIES, MAX_WANTED, Form, Wish
@@ -180,6 +180,35 @@ def remove_guest(token: str, guest_id: int) -> Response:
     """Takes a guest off the list."""
     pages.database().write(lambda connection: gatherings.remove_guest(connection, token, guest_id))
     return _back(token, "guest-removed", "guests")
+
+
+@blueprint.post(f"/thanks/<int(max={MAX_ID}):post_id>/remove")
+def remove_thanks(token: str, post_id: int) -> Response:
+    """Takes a post off the gratitude wall."""
+    pages.database().write(lambda connection: wall.remove(connection, token, post_id))
+    return _back(token, "thanks-removed", "wall")
+
+
+@blueprint.get("/guests.csv")
+def guests_csv(token: str) -> Response:
+    """The answers as a spreadsheet."""
+    return pages.download(export.guests_csv(load(token)), "text/csv", "guests.csv")
+
+
+@blueprint.get("/dishes.csv")
+def dishes_csv(token: str) -> Response:
+    """The menu as a spreadsheet."""
+    return pages.download(export.dishes_csv(load(token)), "text/csv", "dishes.csv")
+
+
+@blueprint.get("/event.ics")
+def calendar(token: str) -> Response:
+    """The event for the organiser's calendar; it names the guest link, which may be shown around."""
+    event = load(token)
+    path = f"g/{event.guest_token}" if event.guest_token else ""
+    return pages.download(
+        export.calendar(event, request.host_url + path), "text/calendar", "thanksgiving.ics"
+    )
 
 
 def _read_dish(form: Form) -> Wish:
