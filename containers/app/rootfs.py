@@ -96,8 +96,8 @@ def main(target: Path, packages: Path) -> None:
         tree.add(needed)
     keep_package_records(tree)
     write_accounts(target)
-    for folder in ("data", "dev", "proc", "run", "sys", "tmp"):
-        (target / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("data", "dev", "proc", "run", "sys", "tmp"):
+        (target / name).mkdir(parents=True, exist_ok=True)
     # The database of one replica without a server, and scratch files; all else stays as it is.
     os.chown(target / "data", UID, UID)
     (target / "tmp").chmod(0o1777)
@@ -155,7 +155,8 @@ class Tree:
                 self._folder(step.parent)
                 if not copy.is_symlink():
                     copy.symlink_to(goal)
-                self.taken.add(step)
+                if not step.is_dir():  # nearly every package lists the links /lib and /bin
+                    self.taken.add(step)
                 if goal.is_absolute():
                     real, parts = Path("/"), [*goal.parts[1:], *parts]
                 else:

@@ -36,6 +36,7 @@ class Builder:
     argv: tuple[str, ...]
     env: Mapping[str, str]
     version: str
+    has_buildx: bool
 
 
 @cache
@@ -107,11 +108,11 @@ def builder_cli() -> Builder:
                 # Attestations would make the image an index, whose digest differs at every build.
                 {**_environment(), "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
                 version,
+                has_buildx=True,
             )
         if plain is None and int(version.partition(".")[0]) < BUILDX_NEEDED_FROM:
-            plain = Builder(
-                (str(path), "build"), {**_environment(), "DOCKER_BUILDKIT": "1"}, version
-            )
+            environment = {**_environment(), "DOCKER_BUILDKIT": "1"}
+            plain = Builder((str(path), "build"), environment, version, has_buildx=False)
     if plain:
         return plain
     if not seen:

@@ -3,8 +3,10 @@
 import base64
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline import process
@@ -31,9 +33,37 @@ def revision(root: Path = ROOT) -> str:
     return process.capture(["git", "rev-parse", "HEAD"], cwd=root).strip()
 
 
-def is_dirty(root: Path = ROOT) -> bool:
-    """Whether the work tree differs from HEAD (untracked files count)."""
-    return bool(process.capture(["git", "status", "--porcelain"], cwd=root).strip())
+def is_dirty(*paths: str, root: Path = ROOT) -> bool:
+    """Whether the work tree (or what lies under the paths) differs from HEAD; untracked files count."""
+    return bool(process.capture(["git", "status", "--porcelain", "--", *paths], cwd=root).strip())
+
+
+def committed_at(revision: str = "HEAD", *, root: Path = ROOT) -> datetime:
+    """When a commit was made, in UTC."""
+    stamp = process.capture(["git", "log", "-1", "--format=%ct", revision], cwd=root)
+    return datetime.fromtimestamp(int(stamp), UTC)
+
+
+def release_tag(*, root: Path = ROOT) -> str | None:
+    """The version tag (``v1.2.3``) of HEAD itself, if it has one; the highest of several."""
+    listed = process.capture(
+        ["git", "tag", "--points-at", "HEAD", "--sort=-version:refname", "--list", "v[0-9]*"],
+        cwd=root,
+    )
+    return listed.splitlines()[0] if listed.strip() else None
+
+
+def web_address(*, root: Path = ROOT) -> str:
+    """Where people read the repository (its origin as an https address, without credentials); maybe empty."""
+    try:
+        origin = process.capture(["git", "remote", "get-url", "origin"], cwd=root).strip()
+    except CommandFailedError:
+        return ""
+    found = re.fullmatch(
+        r"(?:https?://(?:[^/@]+@)?|ssh://(?:[^/@]+@)?|git@)([^/:]+)(?::\d+)?[:/](.+?)(?:\.git)?/?",
+        origin,
+    )
+    return f"https://{found[1]}/{found[2]}" if found else ""
 
 
 def content_key(paths: Sequence[Path], *extra: str, root: Path = ROOT) -> str:
