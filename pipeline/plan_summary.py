@@ -34,6 +34,7 @@ _HARMLESS = {"aws_ecs_task_definition": "a new revision, the old one stays for a
 
 HIDDEN = "(hidden)"
 UNKNOWN = "(known after apply)"
+_TAINTED = "replace_because_tainted"
 _SECRET_NAME = re.compile(
     r"password|passwd|secret_string|private_key|token|access_key|credential", re.I
 )
@@ -61,6 +62,7 @@ class Change:
     action: str
     attributes: tuple[Attribute, ...]
     loss: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def summarise(document: Mapping[str, Any] | None, name: str) -> Summary:
         if action is None or resource.get("mode") == "data":
             continue
         kind = resource["type"]
-        lost = GUARDED.get(kind) if action in ("destroy", "replace") else None
+        # A resource whose creation failed is made anew: there is nothing in it to lose.
+        tainted = resource.get("action_reason") == _TAINTED
+        lost = GUARDED.get(kind) if action in ("destroy", "replace") and not tainted else None
         found.append(
             Change(
                 address=resource["address"],
@@ -207,6 +211,19 @@ def _action(change: Mapping[str, Any]) -> str | None:
         if name in actions:
             return ours
     return "import" if change.get("importing") else None
+
+
+def _shown(change: Mapping[str, Any], action: str) -> tuple[Attribute, ...]:
+    if action == "update":
+        return tuple(_attributes(change))
+    if action == "replace":
+        # A new resource has a new everything; what matters is why it is new, and what is really different.
+        return tuple(
+            one
+            for one in _attributes(change)
+            if one.forces_replacement or one.after not in (UNKNOWN, "(none)")
+        )
+    return ()
 
 
 def _attributes(change: Mapping[str, Any]) -> Iterator[Attribute]:

@@ -142,6 +142,9 @@ def _xml(original: Any, instance: Any) -> Any:
     if secret:
         fields = "".join(f"<{name}>{value}</{name}>" for name, value in secret.items())
         text += f"<{_SECRET}>{fields}</{_SECRET}>"
+    insights_key = instance.get("PerformanceInsightsKMSKeyId")
+    if insights_key:
+        text += f"<PerformanceInsightsKMSKeyId>{insights_key}</PerformanceInsightsKMSKeyId>"
     exports = instance.get("EnabledCloudwatchLogsExports") or []
     members = "".join(f"<member>{one}</member>" for one in exports)
     filled = f"<EnabledCloudwatchLogsExports>{members}</EnabledCloudwatchLogsExports>"
