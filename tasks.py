@@ -120,6 +120,16 @@ def bootstrap(_context: Context, environment: str = "local") -> None:
     console.info(body.run(environment))
 
 
+@task(help={"no_cache": "build every step anew"})
+@stage("build")
+def build(_context: Context, no_cache: bool = False) -> None:
+    """Build the image of the work tree."""
+    from pipeline import console
+    from pipeline.stages import build as body
+
+    console.info(body.run(no_cache=no_cache))
+
+
 @task(help={**ENVIRONMENT})
 @stage("push")
 def push(_context: Context, environment: str = "local") -> None:
@@ -167,6 +177,21 @@ def apply(
 
 @task(
     help={
+        **ENVIRONMENT,
+        "digest": "the digest that must run; default: that of the task definition",
+    }
+)
+@stage("verify")
+def verify(_context: Context, environment: str = "local", digest: str | None = None) -> None:
+    """Ask the URL until every replica has answered with the wanted digest."""
+    from pipeline import console
+    from pipeline.stages import verify as body
+
+    console.info(body.ecs(environment, digest))
+
+
+@task(
+    help={
         "to": "ecs (default), kubernetes or compose",
         "redo": "run the tests also when nothing has changed since they passed",
     }
@@ -201,7 +226,7 @@ def down(_context: Context) -> None:
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Check a change": [lint, format_, test],
-    "Build and deploy": [push, plan, apply, deploy],
+    "Build and deploy": [build, push, plan, apply, verify, deploy],
     "Look and clean up": [status, down, doctor, lock, bootstrap],
     "In workflows": [affected, gate, comment, release],
 }

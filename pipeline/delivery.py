@@ -7,7 +7,7 @@ from pipeline.engines import git
 from pipeline.errors import PipelineError
 from pipeline.graph import Step
 from pipeline.locks import exclusive
-from pipeline.stages import apply, bootstrap, build, plan, push, scan, test, verify
+from pipeline.stages import apply, bootstrap, build, plan, push, test, verify
 
 ENVIRONMENT = "local"
 TESTS = "test-fast"
@@ -46,8 +46,7 @@ def to_ecs() -> str:
             Step("test", _tested),
             Step("account", lambda: bootstrap.run(ENVIRONMENT)),
             Step("build", build.run),
-            Step("scan", scan.run, needs=["build"]),
-            Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "scan"]),
+            Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "build"]),
             Step("plan", lambda: plan.run(ENVIRONMENT), needs=["push", "test"]),
             Step("apply", lambda: apply.run(ENVIRONMENT), needs=["plan"]),
             Step("verify", verified, needs=["apply"]),
