@@ -1,0 +1,210 @@
+{{/* Name of the application. */}}
+{{- define "ecs-saas-app.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Full name of the release's resources; the release's name where that already says it. */}}
+{{- define "ecs-saas-app.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains (include "ecs-saas-app.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "ecs-saas-app.name" .) | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Full name with a suffix, cut before the suffix so that the whole stays within 63 characters.
+     Input: list of the root context and the suffix. */}}
+{{- define "ecs-saas-app.suffixed" -}}
+{{- $root := index . 0 -}}
+{{- $suffix := index . 1 -}}
+{{- $room := int (sub 62 (len $suffix)) -}}
+{{- printf "%s-%s" (include "ecs-saas-app.fullname" $root | trunc $room | trimSuffix "-") $suffix -}}
+{{- end -}}
+
+{{/* Labels that select pods. Never the version: selectors cannot change.
+     Input: list of the root context and the component. */}}
+{{- define "ecs-saas-app.selectorLabels" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ include "ecs-saas-app.name" $root }}
+app.kubernetes.io/instance: {{ $root.Release.Name | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end -}}
+
+{{/* Labels of every resource. Input: list of the root context and the component. */}}
+{{- define "ecs-saas-app.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "ecs-saas-app.selectorLabels" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{- define "ecs-saas-app.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository .Values.image.tag -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ecs-saas-app.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "ecs-saas-app.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where the chart runs its own PostgreSQL. */}}
+{{- define "ecs-saas-app.bundledDatabase" -}}
+{{- if and (eq .Values.database.engine "postgresql") .Values.database.bundled.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* Secret whose random values a hook makes once; "" where nothing needs it. */}}
+{{- define "ecs-saas-app.generatedSecret" -}}
+{{- if or (not .Values.secretKey.existingSecret) (include "ecs-saas-app.bundledDatabase" .) -}}
+{{- include "ecs-saas-app.suffixed" (list . "generated") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Most pods that this release may run. */}}
+{{- define "ecs-saas-app.maxReplicas" -}}
+{{- if .Values.autoscaling.enabled -}}{{ int .Values.autoscaling.maxReplicas }}{{- else -}}{{ int .Values.replicaCount }}{{- end -}}
+{{- end -}}
+
+{{- define "ecs-saas-app.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "ecs-saas-app.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* Database, secret key and the chart's own settings as environment of a container. */}}
+{{- define "ecs-saas-app.environment" -}}
+{{- $database := .Values.database -}}
+{{- $generated := include "ecs-saas-app.generatedSecret" . -}}
+- name: SECRET_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secretKey.existingSecret | default $generated }}
+      key: {{ ternary .Values.secretKey.key "SECRET_KEY" (not (empty .Values.secretKey.existingSecret)) }}
+- name: REPLICAS
+  value: {{ include "ecs-saas-app.maxReplicas" . | quote }}
+{{- with .Values.image.digest }}
+- name: IMAGE_DIGEST
+  value: {{ . | quote }}
+{{- end }}
+{{- if eq $database.engine "sqlite" }}
+- name: AUTO_MIGRATE
+  value: "1"
+{{- else if include "ecs-saas-app.bundledDatabase" . }}
+- name: DATABASE_HOST
+  value: {{ include "ecs-saas-app.suffixed" (list . "database") }}
+- name: DATABASE_PORT
+  value: "5432"
+- name: DATABASE_NAME
+  value: thanksgiving
+- name: DATABASE_USER
+  value: thanksgiving
+- name: DATABASE_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ $generated }}
+      key: DATABASE_PASSWORD
+{{- else if $database.secretKeys.url }}
+- name: DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ $database.existingSecret }}
+      key: {{ $database.secretKeys.url }}
+{{- else }}
+{{- $secret := $database.existingSecret -}}
+{{- range $name, $part := dict
+      "DATABASE_HOST" (dict "value" $database.host "key" $database.secretKeys.host)
+      "DATABASE_NAME" (dict "value" $database.name "key" $database.secretKeys.name)
+      "DATABASE_PASSWORD" (dict "value" "" "key" $database.secretKeys.password)
+      "DATABASE_PORT" (dict "value" $database.port "key" $database.secretKeys.port)
+      "DATABASE_USER" (dict "value" "" "key" $database.secretKeys.user) }}
+- name: {{ $name }}
+  {{- if $part.value }}
+  value: {{ $part.value | toString | quote }}
+  {{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $secret }}
+      key: {{ $part.key }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- if and (eq $database.engine "postgresql") $database.sslmode }}
+- name: DATABASE_SSLMODE
+  value: {{ $database.sslmode | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What the values may not ask for; each message says why and what to set. */}}
+{{- define "ecs-saas-app.validate" -}}
+{{- $database := .Values.database -}}
+{{- $replicas := include "ecs-saas-app.maxReplicas" . | int -}}
+{{- if and (eq $database.engine "sqlite") (gt $replicas 1) -}}
+{{- fail (printf "%d replicas on SQLite: each pod would keep a database of its own and lose the others' data. Set database.engine=postgresql, or replicaCount=1 without autoscaling." $replicas) -}}
+{{- end -}}
+{{- if eq $database.engine "postgresql" -}}
+{{- if and $database.bundled.enabled $database.existingSecret -}}
+{{- fail "database.existingSecret names an external PostgreSQL while database.bundled.enabled asks for one in the cluster. Choose one: set database.bundled.enabled=false, or leave database.existingSecret empty." -}}
+{{- end -}}
+{{- if not (or $database.bundled.enabled $database.existingSecret) -}}
+{{- fail "PostgreSQL has no connection: set database.existingSecret to the Secret that holds it, or database.bundled.enabled=true." -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.podDisruptionBudget -}}
+{{- if .enabled -}}
+{{- $min := .minAvailable -}}
+{{- $max := .maxUnavailable -}}
+{{- if and (not (kindIs "invalid" $min)) (not (kindIs "invalid" $max)) -}}
+{{- fail "podDisruptionBudget: the API takes minAvailable or maxUnavailable, not both. Set one of them to null." -}}
+{{- end -}}
+{{- $least := ternary (int $.Values.autoscaling.minReplicas) (int $.Values.replicaCount) $.Values.autoscaling.enabled -}}
+{{- $blocksMin := and (not (kindIs "invalid" $min)) (or (eq (toString $min) "100%") (and (not (kindIs "string" $min)) (ge (int $min) $least))) -}}
+{{- $blocksMax := and (not (kindIs "invalid" $max)) (has (toString $max) (list "0" "0%")) -}}
+{{- if or $blocksMin $blocksMax -}}
+{{- fail (printf "podDisruptionBudget allows no pod of %d to be missing: no node could ever be drained. Lower minAvailable or raise maxUnavailable." $least) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.autoscaling -}}
+{{- if .enabled -}}
+{{- if gt (int .minReplicas) (int .maxReplicas) -}}
+{{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)." (int .minReplicas) (int .maxReplicas)) -}}
+{{- end -}}
+{{- if not (or .targetCPUUtilizationPercentage .targetMemoryUtilizationPercentage) -}}
+{{- fail "autoscaling has nothing to scale by: set targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.shutdown -}}
+{{- if le (int .gracePeriodSeconds) (add (int .drainSeconds) (int .gracefulSeconds)) -}}
+{{- fail (printf "shutdown.gracePeriodSeconds (%d) must exceed drainSeconds + gracefulSeconds (%d): a pod would be killed while it still serves." (int .gracePeriodSeconds) (int (add (int .drainSeconds) (int .gracefulSeconds)))) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.rollout -}}
+{{- if and (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) -}}
+{{- fail "rollout.maxSurge and rollout.maxUnavailable are both 0: no pod could ever be replaced." -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that the route attaches to." -}}
+{{- end -}}
+{{- end -}}
