@@ -1,7 +1,7 @@
 // Command metrics-server serves the resource metrics API with the packages of metrics-server itself.
 //
 // Its own main package brings OpenAPI definitions generated for a newer Kubernetes than the one this
-// module pins; nothing that reads metrics (the autoscaler, kubectl top) needs them.
+// module pins; the API server's own definitions describe the same types.
 package main
 
 import (
@@ -11,11 +11,13 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/options"
 	"k8s.io/apiserver/pkg/util/compatibility"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/kubernetes/pkg/generated/openapi"
 	"sigs.k8s.io/metrics-server/pkg/api"
 	"sigs.k8s.io/metrics-server/pkg/scraper/client"
 	"sigs.k8s.io/metrics-server/pkg/server"
@@ -72,6 +74,9 @@ func apiserverConfig(kubeconfig, certificate, key string, port int) (*genericapi
 	config := genericapiserver.NewConfig(api.Codecs)
 	config.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
 	config.ExternalAddress = "127.0.0.1:443"
+	names := openapinamer.NewDefinitionNamer(api.Scheme)
+	config.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, names)
+	config.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, names)
 
 	serving := options.NewSecureServingOptions().WithLoopback()
 	serving.BindPort = port
