@@ -2,7 +2,6 @@
 # Runs a whole Kubernetes node in this container. Each component is restarted when it ends; logs are in /var/log/cluster.
 #   NODE_NAME, NODE_ADDRESS   name and address of the node        LOAD_BALANCER_FIRST  first further load balancer address
 #   CGROUP_ROOT               cgroup of the pods                  UPSTREAM_DNS         name servers for names outside the cluster
-#   REGISTRIES                lines of "NAME URL": where images of a registry NAME are really pulled from
 set -eu
 
 state=/var/lib/cluster
@@ -10,8 +9,8 @@ pki=$state/pki
 logs=/var/log/cluster
 mkdir -p "$state" "$logs" /run/cluster /var/lib/volumes
 
-# Restarted, not started: what ran before is gone, its sockets and pid files are not.
-rm -rf /run/containerd /run/cluster/ready
+# Leases of pods that ended with the container.
+rm -rf /var/lib/cni/networks
 pki.sh "$pki" "$NODE_NAME" "$NODE_ADDRESS"
 
 configure() { # TEMPLATE TARGET
@@ -26,12 +25,6 @@ for manifest in /etc/cluster/manifests/*.yaml; do
   configure "$manifest" "/run/cluster/manifests/${manifest##*/}"
 done
 for server in $UPSTREAM_DNS; do echo "nameserver $server"; done >/run/cluster/resolv.conf
-echo "$REGISTRIES" | while read -r name url; do
-  [ -n "$name" ] || continue
-  mkdir -p "/etc/containerd/certs.d/$name"
-  printf 'server = "%s"\n[host."%s"]\n  capabilities = ["pull", "resolve"]\n' "$url" "$url" \
-    >"/etc/containerd/certs.d/$name/hosts.toml"
-done
 
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
   # cgroup v2: a cgroup with children may hold no processes itself, so those of this container move into a leaf.
@@ -61,10 +54,30 @@ supervise() { # NAME COMMAND...
   done
 }
 
+# The images that need no registry, beside everything else; a pod that waits for one tries again by itself.
+import_images() {
+  until ctr version >/dev/null 2>&1; do sleep 0.1; done
+  for archive in /opt/cluster/images/*.tar; do
+    [ -e "$archive" ] || continue
+    marker="$state/imported-${archive##*/}"
+    [ -e "$marker" ] && continue
+    ctr --namespace k8s.io images import "$archive"
+    # In the engine they are named ecs-saas-app/NAME; here they get the names of the manifests.
+    for image in $(ctr --namespace k8s.io images list --quiet | grep '^docker.io/ecs-saas-app/'); do
+      name=${image#docker.io/ecs-saas-app/}
+      case ${name%%/*} in *.*) ;; *) name=docker.io/library/$name ;; esac
+      ctr --namespace k8s.io images tag --force "$image" "$name"
+    done
+    touch "$marker"
+  done
+  touch /run/cluster/images-imported
+}
+
 supervise containerd containerd &
+import_images >>"$logs/images.log" 2>&1 &
 supervise etcd etcd --data-dir "$state/etcd" --listen-client-urls http://127.0.0.1:2379 \
   --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 \
-  --auto-compaction-retention 10m --log-level warn ${ETCD_UNSAFE_NO_FSYNC:+--unsafe-no-fsync} &
+  --auto-compaction-retention 10m --log-level warn &
 supervise kube-apiserver kube-apiserver --advertise-address "$NODE_ADDRESS" --secure-port 6443 \
   --etcd-servers http://127.0.0.1:2379 --service-cluster-ip-range 10.96.0.0/16 --authorization-mode Node,RBAC \
   --enable-admission-plugins NodeRestriction --allow-privileged --profiling=false \
@@ -95,16 +108,6 @@ supervise metrics-server metrics-server --kubeconfig "$pki/metrics-server.conf" 
 kubectl apply --server-side --force-conflicts --filename /run/cluster/manifests >>"$logs/manifests.log" 2>&1
 supervise node-agent node-agent --kubeconfig "$pki/node-agent.conf" --node-address "$NODE_ADDRESS" \
   --first-address "$LOAD_BALANCER_FIRST" --volumes /var/lib/volumes &
-
-# The images that need no registry; a pod that waits for one tries again by itself.
-for archive in /opt/cluster/images/*.tar; do
-  [ -e "$archive" ] || continue
-  marker="$state/imported-${archive##*/}"
-  [ -e "$marker" ] && continue
-  ctr --namespace k8s.io images import --no-unpack=false "$archive" >>"$logs/images.log" 2>&1
-  touch "$marker"
-done
-touch /run/cluster/ready
 
 stop() {
   trap - TERM
