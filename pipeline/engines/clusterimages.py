@@ -45,7 +45,9 @@ class Image:
 @functools.cache
 def catalogue() -> dict[str, Any]:
     """``images.yaml`` as it is."""
-    loaded: dict[str, Any] = YAML(typ="safe").load((RECIPES / "images.yaml").read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = YAML(typ="safe").load(
+        (RECIPES / "images.yaml").read_text(encoding="utf-8")
+    )
     return loaded
 
 
@@ -105,7 +107,8 @@ def archives() -> list[Path]:
     Raises:
         PipelineError: An image can neither be pulled nor built.
     """
-    small, large = [], []
+    small: list[str] = []
+    large: list[str] = []
     for name, entry in catalogue()["images"].items():
         if "recipe" in entry:
             large.append(baseimages.resolve_base(entry["recipe"]))
@@ -151,7 +154,9 @@ def _tagged(by_digest: str, wanted: Image) -> bool:
     return True
 
 
-def _build(folder: Path, name: str, base: str | None, binaries: tuple[str, ...], files: tuple[str, ...]) -> None:
+def _build(
+    folder: Path, name: str, base: str | None, binaries: tuple[str, ...], files: tuple[str, ...]
+) -> None:
     """Builds ``folder/Dockerfile`` unless the engine holds what it would give."""
     base_image = baseimages.resolve_base(base) if base else None
     key = _key(folder, base_image, binaries, files)
@@ -178,7 +183,17 @@ def _build(folder: Path, name: str, base: str | None, binaries: tuple[str, ...],
             _link(programs.files(group) / path, context / Path(path).name)
         arguments = ["--build-arg", f"BASE={base_image}"] if base_image else []
         process.run(
-            [*builder.argv, "--network", "host", "--label", f"{RECIPE_LABEL}={key}", "--tag", name, *arguments, context],
+            [
+                *builder.argv,
+                "--network",
+                "host",
+                "--label",
+                f"{RECIPE_LABEL}={key}",
+                "--tag",
+                name,
+                *arguments,
+                context,
+            ],
             log=log_file(f"image-{folder.name}"),
             env=builder.env,
             on_line=step.update,
@@ -211,5 +226,3 @@ def kind_image() -> str | None:
     if not shutil.which("kind") or not registries.answers(host):
         return None
     return f"{entry['reference']}@{entry['digest']}"
-
-

@@ -42,7 +42,9 @@ class Cluster:
         """The output of a kubectl command; raises CommandFailedError with its last error line."""
         return process.capture([*self.kubectl, *arguments], stdin=stdin)
 
-    def get(self, kind: str, name: str = "", namespace: str = "", selector: str = "") -> dict[str, Any] | None:
+    def get(
+        self, kind: str, name: str = "", namespace: str = "", selector: str = ""
+    ) -> dict[str, Any] | None:
         """One object, or the list of them without a name; None when there is no such object or kind.
 
         Args:
@@ -75,13 +77,22 @@ class Cluster:
         """
         where = ["--namespace", namespace] if namespace else []
         self.run(
-            "apply", "--server-side", "--force-conflicts", "--field-manager", manager, *where, "--filename", "-",
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager",
+            manager,
+            *where,
+            "--filename",
+            "-",
             stdin=manifest,
         )
 
     def ensure_namespace(self, name: str) -> None:
         """Makes a namespace unless it is there."""
-        self.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+        self.apply(
+            json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        )
 
 
 def up(registries: Sequence[Registry] = ()) -> Cluster:
@@ -151,7 +162,9 @@ def wait(check: Callable[[], bool], *, timeout: float, interval: float = POLL_SE
     try:
         return bool(
             Retrying(
-                retry=retry_if_result(lambda done: not done), wait=wait_fixed(interval), stop=stop_after_delay(timeout)
+                retry=retry_if_result(lambda done: not done),
+                wait=wait_fixed(interval),
+                stop=stop_after_delay(timeout),
             )(check)
         )
     except RetryError:
@@ -194,8 +207,15 @@ def _ready(cluster: Cluster) -> bool:
     """Whether the node takes pods and the pods' network has its names (a default service account, the DNS address)."""
     try:
         nodes = cluster.items("nodes")
-        conditions = {one["type"]: one["status"] for entry in nodes for one in entry["status"].get("conditions", [])}
-        return conditions.get("Ready") == "True" and cluster.get("service", "kube-dns", "kube-system") is not None
+        conditions = {
+            one["type"]: one["status"]
+            for entry in nodes
+            for one in entry["status"].get("conditions", [])
+        }
+        return (
+            conditions.get("Ready") == "True"
+            and cluster.get("service", "kube-dns", "kube-system") is not None
+        )
     except CommandFailedError:
         return False
 
@@ -219,11 +239,14 @@ def _await(check: Callable[[], bool], problem: str, update: Callable[[str], None
 def _write_kubeconfig() -> None:
     code, text = node.execute(["cat", "/var/lib/cluster/pki/admin.conf"])
     if code != 0:
-        raise PipelineError("the node has no kubeconfig", next_step="read its log", log=node.save_log())
+        raise PipelineError(
+            "the node has no kubeconfig", next_step="read its log", log=node.save_log()
+        )
     FOLDER.mkdir(parents=True, exist_ok=True)
     partial = FOLDER / f".kubeconfig.{os.getpid()}"
     partial.touch(mode=0o600)
     partial.write_text(
-        text.replace("https://127.0.0.1:6443", f"https://127.0.0.1:{ports.KUBERNETES_API}"), encoding="utf-8"
+        text.replace("https://127.0.0.1:6443", f"https://127.0.0.1:{ports.KUBERNETES_API}"),
+        encoding="utf-8",
     )
     partial.replace(KUBECONFIG)

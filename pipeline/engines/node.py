@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -30,11 +31,45 @@ VOLUMES = {
 }
 #: Capabilities by bit, as linux/capability.h numbers them; later ones are unknown to older engines.
 CAPABILITIES = (
-    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
-    "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
-    "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
-    "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ"
-).split()
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+)
 #: Without these no container runtime works inside the container.
 INDISPENSABLE = ("SYS_ADMIN", "NET_ADMIN", "MKNOD", "SYS_CHROOT", "SETFCAP")
 STOP_SECONDS = 20
@@ -155,7 +190,9 @@ def _run(image: str, binaries: Path, archives: list[Path]) -> None:
     client = engine.client()
     network = _network_range()
     capabilities = _capabilities()
-    volumes = {_volume(name): {"bind": path, "mode": "rw"} for name, path in VOLUMES.items()}
+    volumes: dict[str, Mapping[str, str]] = {
+        _volume(name): {"bind": path, "mode": "rw"} for name, path in VOLUMES.items()
+    }
     for name in volumes:
         client.volumes.create(name, labels=dict(engine.LABELS))
     volumes[str(binaries)] = {"bind": "/opt/cluster/bin", "mode": "ro"}
@@ -204,7 +241,7 @@ def _run(image: str, binaries: Path, archives: list[Path]) -> None:
         },
         host_config=options,
         networking_config=client.api.create_networking_config(
-            {NETWORK: client.api.create_endpoint_config(ipv4_address=str(network[2]))}
+            {NETWORK: client.api.create_endpoint_config(ipv4_address=str(network[2]))}  # type: ignore[arg-type]
         ),
     )
     try:
@@ -231,14 +268,18 @@ def _network_range() -> IPv4Network:
     with locks.exclusive("cluster-network", CACHE / "locks", wait=True):
         found = client.networks.list(names=[f"^{NETWORK}$"])
         if not found:
-            probe = client.networks.create(f"{NETWORK}-{secrets.token_hex(4)}", labels=dict(engine.LABELS))
+            probe = client.networks.create(
+                f"{NETWORK}-{secrets.token_hex(4)}", labels=dict(engine.LABELS)
+            )
             probe.reload()
             subnet = probe.attrs["IPAM"]["Config"][0]["Subnet"]
             probe.remove()
             pool = docker.types.IPAMPool(subnet=subnet, gateway=str(IPv4Network(subnet)[1]))
             found = [
                 client.networks.create(
-                    NETWORK, labels=dict(engine.LABELS), ipam=docker.types.IPAMConfig(pool_configs=[pool])
+                    NETWORK,
+                    labels=dict(engine.LABELS),
+                    ipam=docker.types.IPAMConfig(pool_configs=[pool]),
                 )
             ]
         found[0].reload()
@@ -278,7 +319,9 @@ def _bounding_set() -> int | None:
     """The engine's capabilities where they can be told: those of its process, when it runs on this machine."""
     for pid_file in (Path("/var/run/docker.pid"), Path("/run/docker.pid")):
         try:
-            status = Path(f"/proc/{pid_file.read_text(encoding='utf-8').strip()}/status").read_text(encoding="utf-8")
+            status = Path(f"/proc/{pid_file.read_text(encoding='utf-8').strip()}/status").read_text(
+                encoding="utf-8"
+            )
         except OSError:
             continue
         match = re.search(r"^CapBnd:\s*([0-9a-f]+)$", status, re.M)
@@ -293,7 +336,11 @@ def _name_servers() -> list[str]:
     for file in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"):
         if Path(file).is_file():
             lines = Path(file).read_text(encoding="utf-8").splitlines()
-            found = [line.split()[1] for line in lines if line.startswith("nameserver ") and ":" not in line]
+            found = [
+                line.split()[1]
+                for line in lines
+                if line.startswith("nameserver ") and ":" not in line
+            ]
             found = [one for one in found if not one.startswith("127.")]
         if found:
             break

@@ -69,7 +69,9 @@ def files(name: str) -> Path:
         _require_go()
         source = Path(
             process.capture(
-                ["go", "list", "-m", "-f", "{{.Dir}}", entry["module"]], cwd=MODULE, env=_environment()
+                ["go", "list", "-m", "-f", "{{.Dir}}", entry["module"]],
+                cwd=MODULE,
+                env=_environment(),
             ).strip()
         )
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +99,9 @@ def key() -> str:
 def _go_version() -> str:
     if not shutil.which("go"):
         return "none"
-    return process.capture(["go", "env", "GOVERSION", "GOOS", "GOARCH"], cwd=MODULE, env=_environment())
+    return process.capture(
+        ["go", "env", "GOVERSION", "GOOS", "GOARCH"], cwd=MODULE, env=_environment()
+    )
 
 
 def _require_go() -> None:
@@ -145,7 +149,20 @@ def _build(names: Sequence[str], folder: Path) -> None:
         for index, (target, paths) in enumerate(groups):
             output = f"{target}/" if target.is_dir() else str(target)
             process.run(
-                ["nice", "-n", "10", "go", "build", "-v", *FLAGS, "-ldflags", f"-s -w {values}", "-o", output, *paths],
+                [
+                    "nice",
+                    "-n",
+                    "10",
+                    "go",
+                    "build",
+                    "-v",
+                    *FLAGS,
+                    "-ldflags",
+                    f"-s -w {values}",
+                    "-o",
+                    output,
+                    *paths,
+                ],
                 log=log,
                 cwd=MODULE,
                 env=_environment(),

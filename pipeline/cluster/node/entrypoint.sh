@@ -43,6 +43,15 @@ else
 fi
 mount --make-rshared /
 echo 1 >/proc/sys/net/ipv4/ip_forward
+# A Service address that kube-proxy has not translated yet must not leave the node: whoever answers out there is not it.
+nft -f - <<END
+add table inet services
+flush table inet services
+table inet services {
+  chain output { type filter hook output priority filter; ip daddr 10.96.0.0/16 reject; }
+  chain forward { type filter hook forward priority filter; ip daddr 10.96.0.0/16 reject; }
+}
+END
 
 supervise() { # NAME COMMAND...
   name=$1

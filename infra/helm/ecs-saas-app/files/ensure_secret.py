@@ -11,23 +11,30 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 CONFLICT = 409
 NOT_FOUND = 404
 
 
-def call(method: str, path: str, body: object = None, kind: str = "application/json") -> dict:
+def call(
+    method: str, path: str, body: object = None, kind: str = "application/json"
+) -> dict[str, Any]:
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     request = urllib.request.Request(
         f"https://{host}:{port}{path}",
         method=method,
         data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": kind},
+        headers={
+            "Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}",
+            "Content-Type": kind,
+        },
     )
     trust = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    with urllib.request.urlopen(request, context=trust, timeout=20) as response:
-        return json.load(response)
+    with urllib.request.urlopen(request, context=trust, timeout=20) as response:  # noqa: S310 - https as above
+        answer: dict[str, Any] = json.load(response)
+    return answer
 
 
 def main(name: str, keys: list[str]) -> None:

@@ -17,4 +17,4 @@ while True:
         if time.monotonic() > deadline:
             sys.exit(f"database {address[0]}:{address[1]} is not reachable: {error}")
         time.sleep(0.5)
-os.execvp("python", ["python", "-m", "thanksgiving.migrate"])
+os.execvp("python", ["python", "-m", "thanksgiving.migrate"])  # noqa: S606 - the image's own Python
