@@ -16,6 +16,7 @@ from pipeline.localaws import (
     emulator,
     network,
     registry,
+    secrets,
     services,
     settings,
     snapshots,
@@ -35,6 +36,7 @@ def extend(chosen: Settings) -> Tracker:
     balancer.install(tracker)
     tasks.install(chosen, services.install(tracker))
     databases.install(chosen)
+    secrets.install()
     network.install()
     registry.install(chosen.state / "registry")
     return tracker
