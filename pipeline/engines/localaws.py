@@ -209,7 +209,6 @@ def _own_variables(settings: Settings, *, auth: bool) -> dict[str, str]:
     return {
         "AUTH": str(auth).lower(),
         "DOCKER_NETWORK": settings.network,
-        "ECS_RESTORE_RECONCILE_DELAY_SECONDS": "0",
         "GATEWAY_PORT": str(settings.api_port),
         # ministack would look for itself among the containers, by this name.
         "HOSTNAME": "",

@@ -7,10 +7,9 @@ import functools
 import hashlib
 import json
 import logging
-import time
 from typing import Any
 
-from pipeline.localaws import emulator
+from pipeline.localaws import emulator, lifetime
 from pipeline.localaws.settings import Settings
 
 logger = logging.getLogger("localaws.databases")
@@ -47,13 +46,12 @@ def address(instance: dict[str, Any]) -> str:
 def restart_ended() -> None:
     """Brings back databases whose container has ended (the engine was restarted), for as long as the process lives."""
     rds = emulator.service("rds")
-    while True:
-        time.sleep(WATCH_SECONDS)
+    while not lifetime.ending.wait(WATCH_SECONDS):
         for (account, region, db_id), instance in rds._instances.all_items():
             if instance.get("DBInstanceStatus") != "available":
                 continue
             container_id = instance.get("_docker_container_id")
-            if not container_id or not _has_ended(rds, container_id):
+            if not container_id or not _has_ended(rds, container_id) or lifetime.ending.is_set():
                 continue
             logger.warning("the container of database %s has ended: starting it again", db_id)
             with emulator.core("responses").request_scope(account, region):
@@ -175,6 +173,24 @@ def _run(
     }
     names = [name, *rest.pop("tls_names", ())]
     return original(client, engine, chosen, *args, tls_names=names, **rest)
+
+
+def all_ready() -> bool:
+    """Whether every database takes connections, apart from those that are stopped or have failed."""
+    rds = emulator.service("rds")
+    for _scope, instance in rds._instances.all_items():
+        if instance.get("DBInstanceStatus") == "creating":
+            return False
+        if instance.get("DBInstanceStatus") == "available" and instance.get("_internal_address"):
+            login = (
+                instance["MasterUsername"],
+                instance["_MasterUserPassword"],
+                instance["DBName"],
+            )
+            where = (instance["_internal_address"], instance["_internal_port"], instance["Engine"])
+            if not rds._try_database_connect(*where, *login):
+                return False
+    return True
 
 
 def _has_ended(rds: Any, container_id: str) -> bool:

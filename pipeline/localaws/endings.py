@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipeline.localaws import balancer, containers, emulator
+from pipeline.localaws import balancer, containers, emulator, lifetime
 
 logger = logging.getLogger("localaws.endings")
 
@@ -159,6 +159,8 @@ def _watch_exit(task: dict[str, Any], client: Any, container_id: str) -> None:
                 continue
             # Somebody removed the container by hand; on AWS nobody can, but the task is gone all the same.
             code = KILLED
+        if lifetime.ending.is_set():
+            return
         note_exit(task, container_id, code)
         _conclude(task, container_id, code)
         return

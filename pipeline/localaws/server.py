@@ -14,8 +14,10 @@ from pipeline.localaws import (
     balancer,
     databases,
     emulator,
+    lifetime,
     network,
     registry,
+    restart,
     secrets,
     services,
     settings,
@@ -77,15 +79,20 @@ async def serve(app: Any, chosen: Settings) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after the version check
     from hypercorn.config import Config  # noqa: PLC0415
 
-    ending = asyncio.Event()
+    asked = asyncio.Event()
+
+    def end() -> None:
+        lifetime.ending.set()
+        asked.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     config = Config()
     gateway = tasks.gateway(emulator.service("ecs")._get_docker(), chosen.network)
     config.bind = [f"{host}:{chosen.api_port}" for host in ("127.0.0.1", gateway) if host]
     config.keep_alive_timeout = KEEP_ALIVE
     config.loglevel = "WARNING"
-    await hypercorn_serve(app, config, shutdown_trigger=ending.wait)
+    await hypercorn_serve(app, config, shutdown_trigger=asked.wait)
 
 
 def main() -> None:
@@ -98,6 +105,7 @@ def main() -> None:
     from ministack import app  # noqa: PLC0415 - after the version check
 
     tracker = extend(chosen)
+    restart.install(app)
     start_data_plane(tracker, chosen)
     snapshots.start(app)
     threading.Thread(target=databases.restart_ended, daemon=True, name="localaws-databases").start()
