@@ -8,10 +8,15 @@ import logging
 from typing import Any
 
 from pipeline.localaws import settings, versions
+from pipeline.localaws.moto_state import Keeper
 
 
-def extend() -> None:
-    """Adds the tags of scalable targets, and leaves it to the other emulator to know the ECS services."""
+def extend() -> dict[str, dict[str, str]]:
+    """Adds the tags of scalable targets, and leaves it to the other emulator to know the ECS services.
+
+    Returns:
+        The tags by ARN.
+    """
     from moto.applicationautoscaling.models import (  # noqa: PLC0415 - after the version check
         ApplicationAutoscalingBackend,
     )
@@ -48,19 +53,21 @@ def extend() -> None:
     ApplicationAutoScalingResponse.list_tags_for_resource = list_tags_for_resource
     # moto would look for the service among its own, of which there are none.
     ApplicationAutoscalingBackend._ecs_service_exists_for_target = lambda _self, _id: True
+    return tags
 
 
 def main() -> None:
     """Serves until it is ended."""
     versions.check("moto")
     chosen = settings.from_environment()
-    extend()
+    keeper = Keeper(chosen.state / "moto.pickle", chosen.account, chosen.region, extend())
+    keeper.load()
     from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
     from werkzeug.serving import run_simple  # noqa: PLC0415
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     application = DomainDispatcherApplication(create_backend_app)
-    run_simple("127.0.0.1", chosen.moto_port, application, threaded=True)
+    run_simple("127.0.0.1", chosen.moto_port, keeper.around(application), threaded=True)
 
 
 if __name__ == "__main__":

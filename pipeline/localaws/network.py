@@ -69,6 +69,8 @@ def install() -> None:
                 _format=ec2._p(params, "LogFormat"),
                 _group=ec2._p(params, "LogGroupName"),
             )
+            # The API's name of the resource type; ministack knows another one.
+            ec2._parse_tag_specs(params, "vpc-flow-log", log_id)
         return response
 
     def describe_flow_logs(original: Any, params: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.localaws import (
     balancer,
+    certificates,
     databases,
     emulator,
     lifetime,
@@ -40,6 +41,7 @@ def extend(chosen: Settings) -> Tracker:
     databases.install(chosen)
     secrets.install()
     network.install()
+    certificates.install()
     registry.install(chosen.state / "registry")
     return tracker
 
