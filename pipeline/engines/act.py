@@ -26,8 +26,8 @@ JOBS = 2
 class Job:
     """One job of a run; one of a matrix is told by its name.
 
-    ``result`` is success, failure or skipped; ``seconds`` is its own time; ``steps`` are the steps that ran, by name, with
-    their results; ``last_words`` are its newest output lines.
+    ``result`` is success, failure or skipped; ``seconds`` is its own time; ``steps`` are the steps that ran, by
+    name, with their results; ``last_words`` are its newest output lines.
     """
 
     identity: str

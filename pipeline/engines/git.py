@@ -126,26 +126,14 @@ def is_ancestor(older: str, newer: str, *, root: Path = ROOT) -> bool:
 
 
 def commit_files(
-    changes: Mapping[str, str],
-    *,
-    parent: str,
-    message: str,
-    root: Path = ROOT,
-    author: tuple[str, str] = ("ecs-saas-app pipeline", "pipeline@users.noreply.github.com"),
+    changes: Mapping[str, str], *, parent: str, message: str, root: Path = ROOT
 ) -> str:
     """Makes a commit on top of ``parent`` that gives the named files new text, and returns its id.
 
     Branch, index and work tree stay as they are: the commit is an object that only its id names until it is pushed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        environ = {
-            **os.environ,
-            "GIT_INDEX_FILE": str(Path(folder) / "index"),
-            "GIT_AUTHOR_NAME": author[0],
-            "GIT_AUTHOR_EMAIL": author[1],
-            "GIT_COMMITTER_NAME": author[0],
-            "GIT_COMMITTER_EMAIL": author[1],
-        }
+        environ = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
 
         def git(*arguments: str, stdin: str | None = None) -> str:
             return process.capture(["git", *arguments], cwd=root, env=environ, stdin=stdin).strip()
@@ -155,7 +143,7 @@ def commit_files(
             blob = git("hash-object", "-w", "--stdin", stdin=text)
             git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
         tree = git("write-tree")
-        return git("commit-tree", tree, "-p", parent, "-F", "-", stdin=message)
+        return _commit_tree(tree, [parent], message, root=root)
 
 
 def push(
@@ -212,3 +200,50 @@ def _with_token(token: str | None) -> dict[str, str]:
         environ[f"GIT_CONFIG_KEY_{count}"] = f"http.{server}/.extraheader"
         environ[f"GIT_CONFIG_VALUE_{count}"] = f"Authorization: basic {basic}"
     return environ
+
+
+def snapshot(message: str, *, root: Path = ROOT) -> str:
+    """A commit of the work tree as it is, new files included, on top of HEAD; HEAD itself when nothing differs.
+
+    Branch, index and work tree stay as they are.
+    """
+    if not is_dirty(root):
+        return revision(root)
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {**os.environ, **_identity(), "GIT_INDEX_FILE": str(Path(folder) / "index")}
+        for arguments in (["read-tree", "HEAD"], ["add", "--all"]):
+            process.capture(["git", *arguments], cwd=root, env=environ)
+        tree = process.capture(["git", "write-tree"], cwd=root, env=environ).strip()
+        return _commit_tree(tree, ["HEAD"], message, root=root)
+
+
+def merge(base: str, change: str, *, root: Path = ROOT) -> str:
+    """The merge commit of a change into its base, as GitHub makes it for a pull request; no branch is moved.
+
+    Raises:
+        CommandFailedError: They conflict.
+    """
+    tree = process.capture(
+        ["git", "merge-tree", "--write-tree", base, change], cwd=root
+    ).splitlines()[0]
+    return _commit_tree(tree, [base, change], f"Merge {change} into {base}", root=root)
+
+
+def _commit_tree(tree: str, parents: Sequence[str], message: str, *, root: Path) -> str:
+    options = [word for parent in parents for word in ("-p", parent)]
+    return process.capture(
+        ["git", "commit-tree", tree, *options, "-F", "-"],
+        cwd=root,
+        env={**os.environ, **_identity()},
+        stdin=message,
+    ).strip()
+
+
+def _identity() -> dict[str, str]:
+    """Who makes the pipeline's own commits."""
+    name, address = "ecs-saas-app pipeline", "pipeline@users.noreply.github.com"
+    return {
+        f"GIT_{role}_{kind}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for kind, value in (("NAME", name), ("EMAIL", address))
+    }

@@ -1,4 +1,4 @@
-"""What the tasks say to GitHub Actions: outputs, annotations and job summaries. Elsewhere nothing here does anything."""
+"""What the tasks say to GitHub Actions: outputs, annotations and job summaries. Elsewhere they do nothing."""
 
 import os
 import re

@@ -29,6 +29,16 @@ class Store:
         """The comments of an issue or pull request."""
         return self._comments.setdefault(number, [])
 
+    def kept(self) -> dict[str, Any]:
+        """Everything that the repository was told."""
+        return {
+            "calls": self.calls,
+            "comments": {str(number): found for number, found in self._comments.items()},
+            "issues": self.issues,
+            "pulls": self.pulls,
+            "releases": self.releases,
+        }
+
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
         """Status and JSON for one call."""
         with self._lock:

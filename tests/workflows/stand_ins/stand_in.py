@@ -1,7 +1,7 @@
 """What the stand-ins for third-party actions do on this machine. Called by their action.yml with the action's name.
 
-Each call is recorded in ``calls.jsonl`` (action, job, inputs); then the action's effect is brought about locally: a clone,
-kept files, credentials from the local AWS. An input that the real action would refuse is refused here as well.
+Each call is recorded in ``calls.jsonl`` (action, job, inputs); then the action's effect is brought about locally: a
+clone, kept files, credentials from the local AWS. An input that the real action would refuse is refused here as well.
 """
 
 import fcntl
@@ -17,7 +17,6 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 Inputs = dict[str, str]
 
@@ -120,10 +119,10 @@ def configure_aws_credentials(inputs: Inputs) -> None:
     data = urllib.parse.urlencode(query).encode()
     try:
         with urllib.request.urlopen(endpoint, data=data, timeout=30) as answer:
-            document = ElementTree.fromstring(answer.read())
+            text = answer.read().decode()
     except urllib.error.HTTPError as error:
         raise RefusedError(f"STS refused {role}: {error.read().decode()[:500]}") from error
-    found = {element.tag.rpartition("}")[2]: element.text or "" for element in document.iter()}
+    found = dict(re.findall(r"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<", text))
     _append("GITHUB_ENV", f"AWS_REGION={region}\n")
     for name, key in (
         ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
@@ -200,7 +199,11 @@ def _identity_token(audience: str) -> str:
             "no identity token can be had: the job needs the permission id-token: write"
         )
     query = urllib.parse.urlencode(
-        {"audience": audience, "environment": os.environ.get("TARGET", "")}
+        {
+            "audience": audience,
+            "job": os.environ["GITHUB_JOB"],
+            "target": os.environ.get("TARGET", ""),
+        }
     )
     request = urllib.request.Request(
         f"{url}&{query}", headers={"Authorization": f"Bearer {bearer}"}

@@ -1,0 +1,40 @@
+"""Takes the place of ./inv where a test asks which tasks the workflows call, in which order and with what rights.
+
+It writes each call to ``tasks.jsonl`` beside the stand-ins' record, sets the outputs that ``behaviour.json`` names for
+the task, and fails where that says so. The workflows, act, Git and the stand-ins for actions are real.
+"""
+
+import fcntl
+import json
+import os
+import sys
+from pathlib import Path
+
+SHARED = Path(os.environ["STAND_IN_FOLDER"])
+#: Whose presence in a job is a right.
+RIGHTS = ("GITHUB_TOKEN", "RELEASE_TOKEN", "LOCAL_AWS", "NEEDS")
+
+
+def main() -> int:
+    """Records one call; exits with 1 when the task is to fail."""
+    task, *arguments = sys.argv[1:]
+    call = {
+        "task": task,
+        "arguments": arguments,
+        "job": os.environ["GITHUB_JOB"],
+        "with": [name for name in RIGHTS if os.environ.get(name)],
+    }
+    with (SHARED / "tasks.jsonl").open("a", encoding="utf-8") as sink:
+        fcntl.flock(sink, fcntl.LOCK_EX)
+        sink.write(json.dumps(call) + "\n")
+    behaviour = json.loads((SHARED / "behaviour.json").read_text(encoding="utf-8"))
+    for name, value in behaviour["outputs"].get(task, {}).items():
+        with Path(os.environ["GITHUB_OUTPUT"]).open("a", encoding="utf-8") as sink:
+            sink.write(f"{name}={value}\n")
+    if task == "push":
+        Path("sbom.json").write_text('{"spdxVersion": "SPDX-2.3"}', encoding="utf-8")
+    return 1 if f"{call['job']}:{task}" in behaviour["fails"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
