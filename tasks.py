@@ -66,6 +66,21 @@ def doctor(_context: Context) -> None:
     body.run()
 
 
+@task(
+    help={
+        "event": "pull_request or push (a merge)",
+        "since": "the revision that counts as main before the change",
+        "fork": "pretend that the pull request comes from a fork",
+    }
+)
+@stage("pipeline")
+def pipeline(_context: Context, event: str, since: str | None = None, fork: bool = False) -> None:
+    """Run the GitHub workflows of an event on this machine, with act."""
+    from pipeline.stages import pipeline as body
+
+    body.run(event, since=since, fork=fork)
+
+
 @task(help={"since": "the revision before the change"})
 @stage("affected")
 def affected(_context: Context, since: str = "HEAD^1") -> None:
@@ -154,7 +169,7 @@ def plan(
     """Show what an apply would change and what that costs a month; save the plan."""
     from pipeline.stages import plan as body
 
-    body.run(environment, digest=digest, lock=lock)
+    body.run(environment, digest=digest or None, lock=lock)
 
 
 @task(
@@ -178,16 +193,19 @@ def apply(
 @task(
     help={
         **ENVIRONMENT,
+        "to": "ecs (default) or kubernetes",
         "digest": "the digest that must run; default: that of the task definition",
     }
 )
 @stage("verify")
-def verify(_context: Context, environment: str = "local", digest: str | None = None) -> None:
+def verify(
+    _context: Context, environment: str = "local", to: str = "ecs", digest: str | None = None
+) -> None:
     """Ask the URL until every replica has answered with the wanted digest."""
     from pipeline import console
     from pipeline.stages import verify as body
 
-    console.info(body.ecs(environment, digest))
+    console.info(body.run(environment, to=to, digest=digest or None))
 
 
 @task(
@@ -228,7 +246,7 @@ GROUPS = {
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, push, plan, apply, verify, deploy],
     "Look and clean up": [status, down, doctor, lock, bootstrap],
-    "In workflows": [affected, gate, comment, release],
+    "In workflows": [pipeline, affected, gate, comment, release],
 }
 
 ns = Collection(overview, *(one for group in GROUPS.values() for one in group))

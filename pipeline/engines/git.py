@@ -207,7 +207,7 @@ def snapshot(message: str, *, root: Path = ROOT) -> str:
 
     Branch, index and work tree stay as they are.
     """
-    if not is_dirty(root):
+    if not is_dirty(root=root):
         return revision(root)
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, **_identity(), "GIT_INDEX_FILE": str(Path(folder) / "index")}

@@ -1,6 +1,6 @@
 """The verify stage: the URL answers with the digest that was deployed, from every replica."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline import console, environments
@@ -9,6 +9,15 @@ from pipeline.errors import PipelineError
 
 #: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
 PATIENCE = 60
+
+
+def run(environment_name: str, *, to: str = "ecs", digest: str | None = None) -> str:
+    """Checks an environment on one target and returns its URL; raises PipelineError as the target's check does."""
+    if to not in TARGETS:
+        raise PipelineError(
+            f"there is no target {to!r} to verify", next_step=f"choose one of: {', '.join(TARGETS)}"
+        )
+    return TARGETS[to](environment_name, digest)
 
 
 def ecs(environment_name: str, digest: str | None = None) -> str:
@@ -64,3 +73,7 @@ def check(url: str, digest: str, replicas: int) -> None:
             f"{url}/readyz does not answer 200",
             next_step="open that address: it says what is not ready",
         )
+
+
+#: How each target is verified: environment and wanted digest in, URL out.
+TARGETS: dict[str, Callable[[str, str | None], str]] = {"ecs": ecs}

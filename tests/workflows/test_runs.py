@@ -145,7 +145,7 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(run: R
         f"plan --environment staging --digest {DIGEST}",
         "apply --environment staging",
         f"release --environment staging --digest {DIGEST}",
-        "verify --environment staging --to ecs",
+        f"verify --environment staging --to ecs --digest {DIGEST}",
         f"notes --environment staging --digest {DIGEST}",
     ]
     rights = {
@@ -236,8 +236,8 @@ def test_with_a_cluster_the_sync_comes_before_both_are_verified(run: Runner) -> 
     result = run("main.yml", "push", variables={"KUBERNETES_ENABLED": "true"})
     assert result.called("sync") == ["sync --environment staging"]
     assert sorted(result.called("verify")) == [
-        "verify --environment staging --to ecs",
-        "verify --environment staging --to kubernetes",
+        f"verify --environment staging --to ecs --digest {DIGEST}",
+        f"verify --environment staging --to kubernetes --digest {DIGEST}",
     ]
     tasks = [call["task"] for call in result.tasks]
     assert tasks.index("release") < tasks.index("sync") < tasks.index("verify")
@@ -251,7 +251,7 @@ def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -
     assert [" ".join([call["task"], *call["arguments"]]).strip() for call in merged.tasks] == [
         "plan --environment production --digest",
         "apply --environment production",
-        "verify --environment production --to ecs",
+        "verify --environment production --to ecs --digest",
     ]
 
 
@@ -271,7 +271,7 @@ def test_a_rollback_by_hand_deploys_what_it_reverted_to(run: Runner) -> None:
         f"plan --environment production --digest {EARLIER}",
         "apply --environment production",
         f"release --environment production --digest {EARLIER}",
-        "verify --environment production --to ecs",
+        f"verify --environment production --to ecs --digest {EARLIER}",
     ]
 
 
