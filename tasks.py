@@ -104,6 +104,29 @@ def release(_context: Context, environment: str, digest: str) -> None:
     body.run(environment, digest)
 
 
+@task(
+    help={
+        "environment": "the environment that was deployed",
+        "digest": "the image that it runs, sha256:…",
+    }
+)
+@stage("notes")
+def notes(_context: Context, environment: str, digest: str) -> None:
+    """Publish the release notes of a deployment (in workflows only)."""
+    from pipeline.stages import notes as body
+
+    body.run(environment, digest)
+
+
+@task(name="drift-issue")
+@stage("drift-issue")
+def drift_issue(_context: Context) -> None:
+    """Keep the one issue that tells of drift (in workflows only)."""
+    from pipeline.stages import drift_issue as body
+
+    body.run()
+
+
 @task(help={"number": "the pull request"})
 @stage("comment")
 def comment(_context: Context, number: int) -> None:
@@ -246,7 +269,7 @@ GROUPS = {
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, push, plan, apply, verify, deploy],
     "Look and clean up": [status, down, doctor, lock, bootstrap],
-    "In workflows": [pipeline, affected, gate, comment, release],
+    "In workflows": [pipeline, affected, gate, comment, release, notes, drift_issue],
 }
 
 ns = Collection(overview, *(one for group in GROUPS.values() for one in group))

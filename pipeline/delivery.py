@@ -41,19 +41,21 @@ def to_ecs() -> str:
         answer.append(verify.ecs(ENVIRONMENT))
         return answer[0]
 
-    graph.run(
-        [
-            Step("test", _tested),
-            Step("account", lambda: bootstrap.run(ENVIRONMENT)),
-            Step("build", build.run),
-            Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "build"]),
-            Step("plan", lambda: plan.run(ENVIRONMENT), needs=["push", "test"]),
-            Step("apply", lambda: apply.run(ENVIRONMENT), needs=["plan"]),
-            Step("verify", verified, needs=["apply"]),
-        ],
-        title="deploy to ecs",
-    )
+    graph.run(ecs_steps(verified), title="deploy to ecs")
     return answer[0]
+
+
+def ecs_steps(verified: Callable[[], str]) -> list[Step]:
+    """The stages of a deployment to ECS; their tasks bear the same names, except the account's, which is bootstrap."""
+    return [
+        Step("test", _tested),
+        Step("account", lambda: bootstrap.run(ENVIRONMENT)),
+        Step("build", build.run),
+        Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "build"]),
+        Step("plan", lambda: plan.run(ENVIRONMENT), needs=["push", "test"]),
+        Step("apply", lambda: apply.run(ENVIRONMENT), needs=["plan"]),
+        Step("verify", verified, needs=["apply"]),
+    ]
 
 
 def _tested() -> str:

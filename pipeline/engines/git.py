@@ -247,3 +247,10 @@ def _identity() -> dict[str, str]:
         for role in ("AUTHOR", "COMMITTER")
         for kind, value in (("NAME", name), ("EMAIL", address))
     }
+
+
+def subjects(since: str | None, until: str, *, root: Path = ROOT) -> list[str]:
+    """The first lines of the commits' messages, newest first, along the branch itself; all of it when since is None."""
+    span = f"{since}..{until}" if since else until
+    listed = process.capture(["git", "log", "--first-parent", "--format=%s", span, "--"], cwd=root)
+    return listed.splitlines()

@@ -192,6 +192,8 @@ def _env(rehearsal: Rehearsal) -> dict[str, str]:
         "STAND_IN_PYTHON": sys.executable,
         "STAND_IN_SCRIPT": str(STAND_INS / "stand_in.py"),
         "PIPELINE_HOST": str(HOST),
+        "NO_COLOR": "1",
+        "TERM": "dumb",
         "PORT_OFFSET": os.environ.get("PORT_OFFSET", "0"),
     }
 

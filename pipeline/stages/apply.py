@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from pipeline import console, environments, plan_summary
+from pipeline import acknowledgements, console, environments, plan_summary
 from pipeline.engines import aws, ecs, ecs_target, terraform, terraform_root
 from pipeline.engines.aws import Account
 from pipeline.environments import Environment
@@ -28,7 +28,8 @@ def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> str:
         result = "nothing to change"
         if plan.changed:
             summary = plan_summary.summarise(plan.document, environment_name)
-            plan_summary.require_acknowledgement(summary, acknowledged)
+            meant = {*acknowledged, *acknowledgements.committed(environment_name)}
+            plan_summary.require_acknowledgement(summary, meant)
             try:
                 with console.progress(f"terraform apply {environment_name}") as step:
                     applied = terraform.apply(plan, show=step.update)

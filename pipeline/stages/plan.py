@@ -1,8 +1,11 @@
 """The plan stage: what an apply would change, what that costs a month, and the plan itself, saved for the apply."""
 
-from pipeline import console, cost, environments, plan_summary
+from pipeline import acknowledgements, console, cost, environments, plan_summary
 from pipeline.engines import aws, terraform, terraform_root
 from pipeline.paths import REPORTS
+
+#: Stands for the image in a review of an environment to which nothing has been released yet.
+PLACEHOLDER = f"sha256:{'0' * 64}"
 
 
 def run(environment_name: str, *, digest: str | None = None, lock: bool = True) -> str:
@@ -10,12 +13,17 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
 
     Args:
         digest: The image to run; when None the one pushed last, or the one in the environment's file.
-        lock: False for a plan that nobody applies, such as a pull request's.
+        lock: False for a plan that nobody applies, such as a pull request's: it is a review, and refuses at once what
+            an apply would refuse.
 
     Raises:
-        PipelineError: No image is known, the environment file is wrong, or Terraform refused.
+        PipelineError: No image is known, the environment file is wrong, Terraform refused, or a review finds a loss
+            that was not acknowledged.
     """
     environment = environments.resolved(environment_name)
+    if not lock and digest is None and environment.digest is None:
+        console.info(f"  nothing is released to {environment_name} yet: planned with a placeholder")
+        digest = PLACEHOLDER
     environment = environments.resolve(environment, digest or environment.image.digest)
     account = aws.account(environment)
     root = terraform_root.environment_root(environment, account.environ)
@@ -30,4 +38,6 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
     REPORTS.mkdir(parents=True, exist_ok=True)
     (REPORTS / f"plan-{environment_name}.md").write_text(markdown, encoding="utf-8")
     console.info(text)
+    if not lock:
+        plan_summary.require_acknowledgement(summary, acknowledgements.committed(environment_name))
     return summary.headline

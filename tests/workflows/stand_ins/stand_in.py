@@ -57,9 +57,15 @@ def setup_uv(_inputs: Inputs) -> None:
 
 
 def cache(inputs: Inputs) -> None:
-    """Nothing to do: the folder is this machine's own."""
+    """Restores folders of the workspace from the host's checkout; folders of the user are this machine's own."""
     if not inputs["path"] or not inputs["key"]:
         raise RefusedError("path and key are required")
+    for name in inputs["path"].split():
+        if name.startswith(("~", "/")):
+            continue
+        source, target = HOST / name, WORKSPACE / name
+        if source.is_dir() and not target.exists():
+            shutil.copytree(source, target)
 
 
 def upload_artifact(inputs: Inputs) -> None:
