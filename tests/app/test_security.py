@@ -1,0 +1,268 @@
+"""Forms from elsewhere, cookies, headers, sizes, rates, proxies, secrets."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from thanksgiving import create_app
+from thanksgiving.logs import ACCESS
+from thanksgiving.ratelimit import CAPACITY, RateLimit
+from thanksgiving.security import COOKIE, HEADERS
+from werkzeug.test import Client, TestResponse
+
+from pipeline.stages import journeys
+from pipeline.stages.journeys import NewBrowser
+from tests.app.conftest import browsers, settings_for, sqlite_copy
+from tests.app.test_pages import NEW
+
+
+@pytest.fixture
+def people(lite: Flask) -> NewBrowser:
+    return browsers(lite)
+
+
+def token_in(response: TestResponse) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', response.text)
+    assert found
+    return found[1]
+
+
+def test_a_form_without_its_token_is_refused(people: NewBrowser) -> None:
+    person = people()
+    token = person.open("/new").token
+    for wrong in ("", "0" * 64, token[:-1], token.upper(), token + "0", "é"):
+        answer = person.post("/new", {**NEW, "csrf_token": wrong})
+        assert answer.status_code == 400, wrong
+    assert person.post("/new", {**NEW, "csrf_token": token}).status_code == 303
+
+
+def test_a_token_belongs_to_one_visitor(people: NewBrowser) -> None:
+    ann, bob = people(), people()
+    token = ann.open("/new").token
+    bob.open("/new")
+    assert bob.post("/new", {**NEW, "csrf_token": token}).status_code == 400
+    assert people().post("/new", {**NEW, "csrf_token": token}).status_code == 400
+
+
+@pytest.mark.parametrize("change", ["cut", "swap", "foreign", "empty", "unsigned", "short"])
+def test_a_forged_cookie_is_nobody(lite: Flask, change: str) -> None:
+    client = lite.test_client()
+    token = token_in(client.get("/new"))
+    cookie = client.get_cookie(COOKIE)
+    assert cookie
+    identity, _, signature = cookie.value.rpartition(".")
+    signer = lite.extensions["visitor_signer"]
+    forged = {
+        "cut": cookie.value[:-1],
+        "swap": f"{identity[::-1]}.{signature}",
+        "foreign": f"{identity}.{'A' * len(signature)}",
+        "empty": "",
+        "unsigned": identity,
+        "short": signer.sign("x").decode(),
+    }[change]
+    client.set_cookie(COOKIE, forged)
+    answer = client.post("/new", data={**NEW, "csrf_token": token})
+    assert answer.status_code == 400
+    fresh = client.get("/new")
+    assert COOKIE in fresh.headers["Set-Cookie"]
+
+
+def test_another_secret_does_not_know_the_visitor(lite: Flask) -> None:
+    database = str(lite.extensions["settings"].database_url)
+    other = create_app(settings_for(database, SECRET_KEY="another-secret-0123456789-0123456789"))
+    client = lite.test_client()
+    token = token_in(client.get("/new"))
+    cookie = client.get_cookie(COOKIE)
+    assert cookie
+    stranger = other.test_client()
+    stranger.set_cookie(COOKIE, cookie.value)
+    assert stranger.post("/new", data={**NEW, "csrf_token": token}).status_code == 400
+    twin = create_app(settings_for(database)).test_client()
+    twin.set_cookie(COOKIE, cookie.value)
+    assert twin.post("/new", data={**NEW, "csrf_token": token}).status_code == 303
+
+
+def test_forms_of_other_sites_are_refused(lite: Flask) -> None:
+    client = lite.test_client()
+    form = {**NEW, "csrf_token": token_in(client.get("/new"))}
+    cross = client.post("/new", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert cross.status_code == 403
+    same = client.post("/new", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+    assert same.status_code == 303
+
+
+def test_cookie_flags(lite: Flask) -> None:
+    plain = lite.test_client().get("/new").headers["Set-Cookie"]
+    assert "HttpOnly" in plain
+    assert "SameSite=Lax" in plain
+    assert "Secure" not in plain
+    https = lite.test_client().get("/new", base_url="https://app.test").headers["Set-Cookie"]
+    assert "Secure" in https
+
+
+def test_cookies_can_be_always_secure(lite: Flask) -> None:
+    database = str(lite.extensions["settings"].database_url)
+    app = create_app(settings_for(database, COOKIES_ALWAYS_SECURE="1"))
+    assert "Secure" in app.test_client().get("/new").headers["Set-Cookie"]
+
+
+@pytest.mark.parametrize("path", ["/", "/new", "/nowhere", "/static/app.css", "/healthz"])
+def test_headers_are_on_everything(lite: Flask, path: str) -> None:
+    answer = lite.test_client().get(path)
+    for name, value in HEADERS:
+        assert answer.headers.getlist(name) == [value]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert "Cache-Control" in answer.headers
+    assert "Strict-Transport-Security" not in answer.headers
+    secure = lite.test_client().get(path, base_url="https://app.test")
+    assert "max-age=31536000" in secure.headers["Strict-Transport-Security"]
+
+
+def test_no_page_has_inline_script_or_style(people: NewBrowser) -> None:
+    event = journeys.create_with(people())
+    person = people()
+    journeys.rsvp(person, event.guest_path, "Ann")
+    for path in ("/", "/new", event.guest_path, event.organiser_path, "/nowhere"):
+        html = person.raw(path).text
+        assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+        assert not re.search(r"\sstyle=|<style|\son[a-z]+=|javascript:", html)
+
+
+def test_big_requests_are_refused(lite: Flask) -> None:
+    client = lite.test_client()
+    token = token_in(client.get("/new"))
+    big = client.post("/new", data={**NEW, "csrf_token": token, "note": "x" * 70_000})
+    assert big.status_code == 413
+    many = {f"f{number}": ["x"] for number in range(500)}
+    parts = client.post(
+        "/new", data={**NEW, "csrf_token": token, **many}, content_type="multipart/form-data"
+    )
+    assert parts.status_code == 413
+
+
+def test_writes_are_limited_per_address(lite: Flask) -> None:
+    database = str(lite.extensions["settings"].database_url)
+    app = create_app(settings_for(database, WRITE_BURST="3", TRUSTED_PROXIES="1"))
+    client = app.test_client()
+    form = {**NEW, "csrf_token": token_in(client.get("/new"))}
+
+    def write(address: str) -> TestResponse:
+        return client.post("/new", data=form, headers={"X-Forwarded-For": address})
+
+    assert [write("192.0.2.1").status_code for _ in range(4)] == [303, 303, 303, 429]
+    refused = write("192.0.2.1")
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert write("192.0.2.2").status_code == 303
+    assert client.get("/new").status_code == 200
+
+
+def test_the_bucket_fills_again() -> None:
+    limit = RateLimit(2, 0.5)
+    assert [limit.wait_for("a", now=100.0) for _ in range(3)] == [0, 0, 3]
+    assert limit.wait_for("a", now=101.0) == 2
+    assert limit.wait_for("a", now=103.5) == 0
+    assert limit.wait_for("a", now=1000.0) == 0
+    assert limit.wait_for("a", now=1000.0) == 0
+    assert limit.wait_for("a", now=1000.0) > 0
+
+
+def test_the_limit_forgets_the_longest_unseen() -> None:
+    limit = RateLimit(1, 0.001)
+    limit.wait_for("first", now=0.0)
+    for number in range(CAPACITY):
+        limit.wait_for(str(number), now=0.0)
+    assert limit.wait_for("first", now=0.0) == 0
+    assert limit.wait_for(str(CAPACITY - 1), now=0.0) > 0
+
+
+def test_a_burst_of_zero_is_no_limit() -> None:
+    limit = RateLimit(0, 1)
+    assert {limit.wait_for("a") for _ in range(100)} == {0}
+
+
+def seen_by(app: Flask, headers: dict[str, str]) -> dict[str, str | None]:
+    """How the application sees a request that comes through proxies."""
+    from flask import request  # noqa: PLC0415
+
+    seen: dict[str, str | None] = {}
+
+    @app.before_request
+    def look() -> None:
+        seen.update(scheme=request.scheme, host=request.host, address=request.remote_addr)
+
+    Client(app).get(
+        "/healthz",
+        headers=headers,
+        base_url="http://inner.test",
+        environ_base={"REMOTE_ADDR": "127.0.0.1"},
+    )
+    return seen
+
+
+FORWARDED = {
+    "X-Forwarded-For": "203.0.113.9, 198.51.100.7, 10.0.0.5",
+    "X-Forwarded-Proto": "http, https",
+    "X-Forwarded-Host": "evil.test, potluck.test",
+}
+
+
+@pytest.mark.parametrize(
+    ("hops", "expected"),
+    [
+        ("0", {"scheme": "http", "host": "inner.test", "address": "127.0.0.1"}),
+        ("1", {"scheme": "https", "host": "potluck.test", "address": "10.0.0.5"}),
+        ("2", {"scheme": "http", "host": "evil.test", "address": "198.51.100.7"}),
+    ],
+)
+def test_exactly_the_trusted_proxies_are_believed(
+    migrated_sqlite: Path, tmp_path: Path, hops: str, expected: dict[str, str]
+) -> None:
+    database = sqlite_copy(migrated_sqlite, tmp_path)
+    app = create_app(settings_for(database, TRUSTED_PROXIES=hops))
+    assert seen_by(app, FORWARDED) == expected
+
+
+def test_the_log_has_no_personal_data(
+    people: NewBrowser, capfd: pytest.CaptureFixture[str]
+) -> None:
+    event = journeys.create_with(people(), "Secret party")
+    person = people()
+    journeys.rsvp(person, event.guest_path, "Annabella", dietary_note="Peanuts!")
+    person.raw(f"{event.guest_path}?notice=x&name=Annabella")
+    person.raw("/nowhere/Annabella")
+    ACCESS.flush()
+    out = capfd.readouterr().out
+    for private in ("Annabella", "Peanuts", "Secret party", event.guest_path[3:], "127.0.0.1"):
+        assert private not in out
+    assert event.organiser_path[3:] not in out
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert {"/g/<token>/rsvp", "/g/<token>", "/new", "unmatched"} <= {x["route"] for x in lines}
+    assert all({"time", "level", "request_id", "status", "ms", "method"} <= set(x) for x in lines)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"X-Request-ID": "abc-123"}, "abc-123"),
+        ({"X-Amzn-Trace-Id": "Self=1-2;Root=1-67891233-abcdef012345678912345678"},
+         "1-67891233-abcdef012345678912345678"),
+        ({"X-Request-ID": "abc", "X-Amzn-Trace-Id": "Root=1-2"}, "abc"),
+        ({"X-Request-ID": 'a"b\\n'}, None),
+        ({"X-Request-ID": "x" * 129}, None),
+        ({"X-Amzn-Trace-Id": "Root=<b>"}, None),
+        ({}, None),
+    ],
+)  # fmt: skip
+def test_request_ids(
+    lite: Flask,
+    capfd: pytest.CaptureFixture[str],
+    headers: dict[str, str],
+    expected: str | None,
+) -> None:
+    answer = lite.test_client().get("/", headers=headers)
+    given = answer.headers["X-Request-ID"]
+    assert given == expected if expected else re.fullmatch("[0-9a-f]{32}", given)
+    ACCESS.flush()
+    assert json.loads(capfd.readouterr().out)["request_id"] == given
