@@ -9,14 +9,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 START_SECONDS = 60
-#: A container image that honours the official image's contract; `./inv build` makes one where no registry can be reached.
+#: Images that honour the official image's contract, with a registry or made here without one.
 IMAGES = ("postgres:17-alpine", "postgres:16-alpine", "postgres:15-alpine")
 INSTALL = (
     "sudo apt-get install postgresql-15   (or any PostgreSQL whose initdb and pg_ctl are found)"
@@ -82,7 +82,7 @@ def _cluster(programs: Path) -> Iterator[str]:
     options = (
         f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=100"
     )
-    control = [programs / "pg_ctl", "-D", data, "-w", "-t", str(START_SECONDS)]
+    control: list[str | Path] = [programs / "pg_ctl", "-D", data, "-w", "-t", str(START_SECONDS)]
     _run([*control, "-l", folder / "log", "-o", options, "start"], user)
     try:
         yield f"postgresql://postgres@127.0.0.1:{port}"
@@ -101,7 +101,7 @@ def _owner(folder: Path) -> str | None:
     return user.pw_name
 
 
-def _run(argv: list[str | Path], user: str | None) -> None:
+def _run(argv: Sequence[str | Path], user: str | None) -> None:
     entry = pwd.getpwnam(user) if user else None
     done = subprocess.run(
         argv,
@@ -128,16 +128,9 @@ def _container() -> Iterator[str]:
     port = free_port()
     started = subprocess.run(
         [
-            docker,
-            "run",
-            "--detach",
-            "--rm",
-            "--env",
-            "POSTGRES_PASSWORD=test",
-            "--env",
-            "POSTGRES_USER=postgres",
-        ]
-        + ["--publish", f"127.0.0.1:{port}:5432", present[0]],
+            *(docker, "run", "--detach", "--rm", "--publish", f"127.0.0.1:{port}:5432"),
+            *("--env", "POSTGRES_PASSWORD=test", "--env", "POSTGRES_USER=postgres", present[0]),
+        ],
         check=True,
         capture_output=True,
         text=True,

@@ -23,6 +23,11 @@ from pipeline.stages import journeys
 ANSWER = guests.Answer("Ann", True, 1, False, False, False, False, "")
 ANSWER_COLUMNS = asdict(ANSWER)
 NOW = datetime.now(UTC)
+BROKEN = (
+    "UPDATE dish SET taken = wanted + 1 WHERE id = :id",
+    "UPDATE dish SET taken = -1 WHERE id = :id",
+    "UPDATE dish SET wanted = 0 WHERE id = :id",
+)
 
 
 @pytest.fixture
@@ -228,12 +233,10 @@ def test_a_refused_claim_changes_no_revision(database: Database, token: str, dis
     assert Snapshots(database).for_guest(token).revision == before + 1
 
 
-@pytest.mark.parametrize("wrong", ["taken = wanted + 1", "taken = -1", "wanted = 0"])
+@pytest.mark.parametrize("wrong", BROKEN)
 def test_the_database_itself_refuses(database: Database, dish: int, wrong: str) -> None:
     with pytest.raises(IntegrityError):
-        database.write(
-            lambda c: c.execute(text(f"UPDATE dish SET {wrong} WHERE id = :id"), {"id": dish})
-        )
+        database.write(lambda c: c.execute(text(wrong), {"id": dish}))
 
 
 def test_a_thousand_at_once_for_ten_portions(database: Database, token: str, dish: int) -> None:
