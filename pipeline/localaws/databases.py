@@ -26,6 +26,7 @@ def install(settings: Settings) -> None:
     rds = emulator.service("rds")
     emulator.wrap(rds, "_create_db_instance", _create)
     emulator.wrap(rds, "_delete_db_instance", _delete)
+    emulator.wrap(rds, "_apply_instance_filters", _filter)
     emulator.wrap(rds, "_instance_xml", _xml)
     emulator.wrap(rds, "_run_rds_container", functools.partial(_run, settings))
     emulator.wrap(rds, "_rds_docker_scope", functools.partial(_scope, settings))
@@ -125,6 +126,13 @@ def _delete(original: Any, params: Any) -> Any:
             emulator.service("secretsmanager").delete_secret_in_process(arn)
         _drop_volume(rds, instance)
     return response
+
+
+def _filter(original: Any, instances: Any, filters: Any) -> Any:
+    """Filters of DescribeDBInstances; ministack does not know the one by which Terraform finds its instance."""
+    wanted = filters.get("dbi-resource-id")
+    found = original(instances, filters)
+    return [one for one in found if one["DbiResourceId"] in wanted] if wanted else found
 
 
 def _xml(original: Any, instance: Any) -> Any:

@@ -9,8 +9,9 @@ running ones end.
 import asyncio
 import itertools
 import logging
+import ssl
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import parse_qs
 
 import aiohttp
@@ -25,6 +26,7 @@ CONNECT_TIMEOUT = 10.0
 #: Seconds that an idle connection to a target is kept.
 DEFAULT_KEEPALIVE = 60.0
 CHUNK = 65536
+LOOPBACK = "127.0.0.1"
 HTTP_PORT = 80
 HTTPS_PORT = 443
 SERVER = "awselb/2.0"
@@ -225,12 +227,13 @@ def _own(status: int) -> web.Response:
 
 
 async def serve(
-    tracker: Tracker, ports: dict[int, int], hosts: Iterable[str], ready: Callable[[], None]
+    tracker: Tracker, ports: dict[int, int], tls: ssl.SSLContext, ready: Callable[[], None]
 ) -> None:
-    """Listens for the load balancer until cancelled.
+    """Listens for the load balancer on loopback until cancelled.
 
     Args:
         ports: Listener port → the door's port.
+        tls: For the door that stands for port 443.
         ready: Called once all doors listen.
     """
     # Kept longer than any load balancer's idle timeout, on which each request's own timeout decides.
@@ -244,16 +247,14 @@ async def serve(
     runners = []
     try:
         for stands_for, port in ports.items():
-            if stands_for == HTTPS_PORT:
-                continue
             door = Door(tracker, session, stands_for=stands_for, ports=ports)
             runner = web.ServerRunner(
                 web.Server(door.handle, access_log=None, keepalive_timeout=60)
             )
             await runner.setup()
             runners.append(runner)
-            for host in hosts:
-                await web.TCPSite(runner, host, port, backlog=1024).start()
+            context = tls if stands_for == HTTPS_PORT else None
+            await web.TCPSite(runner, LOOPBACK, port, backlog=1024, ssl_context=context).start()
         ready()
         await asyncio.Event().wait()
     finally:

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 from pipeline.localaws import (
+    authority,
     balancer,
     certificates,
     databases,
@@ -42,6 +43,7 @@ def extend(chosen: Settings) -> Tracker:
     secrets.install()
     network.install()
     certificates.install()
+    authority.install(chosen.state)
     registry.install(chosen.state / "registry")
     return tracker
 
@@ -59,7 +61,8 @@ def start_data_plane(tracker: Tracker, chosen: Settings) -> None:
 
     async def run() -> None:
         doors = {frontdoor.HTTP_PORT: chosen.http_port, frontdoor.HTTPS_PORT: chosen.https_port}
-        listening = asyncio.create_task(frontdoor.serve(tracker, doors, ("127.0.0.1",), ready.set))
+        tls = authority.Certificates(chosen.state).default
+        listening = asyncio.create_task(frontdoor.serve(tracker, doors, tls, ready.set))
         await asyncio.gather(listening, checks.run(tracker))
 
     def work() -> None:

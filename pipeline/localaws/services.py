@@ -33,7 +33,7 @@ CONTAINER_LOOK = 5.0
 #: Seconds that a task without a load balancer must have stayed up to count.
 STEADY = 1.0
 
-_failures: dict[str, int] = {}
+_failures: dict[str | None, int] = {}
 _failures_lock = threading.Lock()
 _counting = threading.RLock()
 
@@ -166,7 +166,7 @@ def _failed(original: Any, task: Any, *args: Any, **kwargs: Any) -> Any:
     if svc is None or svc.get("status") != "ACTIVE":
         return original(task, *args, **kwargs)
     event(svc, f"(task {_id(task)}) stopped: {task.get('stoppedReason')}{_exits(task)}.")
-    delay = _throttle(svc)
+    delay = _throttle(svc, task)
     if not delay:
         return original(task, *args, **kwargs)
     event(svc, "is unable to consistently start tasks successfully.")
@@ -212,7 +212,7 @@ def _supervise(ecs: Any, tracker: Tracker, settle: Any, task: dict[str, Any]) ->
         if healthy and container in (None, "HEALTHY") and steadied and not counted:
             counted = True
             with _failures_lock:
-                _failures.pop(svc["serviceArn"], None)
+                _failures.pop(task.get("_deployment_id"), None)
             for target in targets:
                 event(svc, f"registered 1 targets in (target-group {target.group})")
             settle(key.partition("/")[0], key, account, region, healthy_task=task)
@@ -289,13 +289,13 @@ def _count(ecs: Any, svc: dict[str, Any]) -> None:
         ]
 
 
-def _throttle(svc: dict[str, Any]) -> float:
-    """Seconds to wait before the next start; grows with the failures in a row."""
+def _throttle(svc: dict[str, Any], task: dict[str, Any]) -> float:
+    """Seconds to wait before the next start; grows with the failures in a row of one deployment."""
+    deployment = task.get("_deployment_id")
     with _failures_lock:
-        count = _failures[svc["serviceArn"]] = _failures.get(svc["serviceArn"], 0) + 1
-    if count <= THROTTLE_AFTER * max(1, int(svc.get("desiredCount", 1))):
-        return 0
-    return float(min(THROTTLE_MAX, 2.0 ** (count - THROTTLE_AFTER)))
+        count = _failures[deployment] = _failures.get(deployment, 0) + 1
+    beyond = count - THROTTLE_AFTER * max(1, int(svc.get("desiredCount", 1)))
+    return float(min(THROTTLE_MAX, 2.0**beyond)) if beyond > 0 else 0
 
 
 def _ending(ecs: Any, svc: dict[str, Any]) -> bool:

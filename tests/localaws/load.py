@@ -1,0 +1,56 @@
+"""Requests at a fixed rate, whatever becomes of them: what a deployment must not let its users feel."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+WORKERS = 40
+
+
+@dataclass
+class Load:
+    """What became of the requests: how many were sent, and what failed, with its second."""
+
+    sent: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def constant(url: str, rate: float) -> Iterator[Load]:
+    """Sends ``rate`` requests a second from several connections as long as the body runs."""
+    load, stop = Load(), threading.Event()
+    began = time.monotonic()
+
+    def one(client: httpx.Client) -> None:
+        try:
+            status = client.get(url).status_code
+            problem = "" if status == httpx.codes.OK else f"status {status}"
+        except httpx.HTTPError as error:
+            problem = repr(error)
+        if problem:
+            load.failures.append(f"{time.monotonic() - began:.1f} s: {problem}")
+
+    def send(client: httpx.Client, pool: ThreadPoolExecutor) -> None:
+        while not stop.is_set():
+            pool.submit(one, client)
+            load.sent += 1
+            stop.wait(max(0.0, began + load.sent / rate - time.monotonic()))
+
+    with (
+        httpx.Client(
+            timeout=20, trust_env=False, limits=httpx.Limits(max_connections=WORKERS)
+        ) as client,
+        ThreadPoolExecutor(WORKERS) as pool,
+    ):
+        sender = threading.Thread(target=send, args=(client, pool))
+        sender.start()
+        try:
+            yield load
+        finally:
+            stop.set()
+            sender.join()
