@@ -9,7 +9,7 @@ import json
 import logging
 from typing import Any
 
-from pipeline.localaws import emulator, lifetime
+from pipeline.localaws import database_access, emulator, lifetime
 from pipeline.localaws.settings import Settings
 
 logger = logging.getLogger("localaws.databases")
@@ -24,6 +24,7 @@ _SECRET = "MasterUserSecret"  # noqa: S105 - a field's name
 def install(settings: Settings) -> None:
     """Extends ministack's RDS."""
     rds = emulator.service("rds")
+    database_access.install()
     emulator.wrap(rds, "_create_db_instance", _create)
     emulator.wrap(rds, "_delete_db_instance", _delete)
     emulator.wrap(rds, "_apply_instance_filters", _filter)
@@ -72,6 +73,7 @@ def _create(original: Any, params: Any) -> Any:
         message = "You can't specify MasterUserPassword when ManageMasterUserPassword is enabled."
         return rds._error("InvalidParameterCombination", message, 400)
     password = rds._generate_master_user_password()
+    database_access.creating_with.set(rds._p(params, "DBParameterGroupName") or None)
     response = original(params | {"MasterUserPassword": [password]} if managed else params)
     instance = rds._instances.get(rds._p(params, "DBInstanceIdentifier"))
     if response[0] != OK or instance is None:
@@ -179,6 +181,9 @@ def _run(
         "stop_signal": "SIGINT",
         "ports": {port: (LOOPBACK, host) for port, host in (kwargs.get("ports") or {}).items()},
     }
+    command = database_access.prepare(engine, labels.get("db_id", ""), kwargs["image"])
+    if command:
+        chosen["command"] = command
     names = [name, *rest.pop("tls_names", ())]
     return original(client, engine, chosen, *args, tls_names=names, **rest)
 

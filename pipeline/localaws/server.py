@@ -17,6 +17,7 @@ from pipeline.localaws import (
     databases,
     emulator,
     lifetime,
+    logs,
     network,
     registry,
     restart,
@@ -43,6 +44,7 @@ def extend(chosen: Settings) -> Tracker:
     secrets.install()
     network.install()
     certificates.install()
+    logs.install()
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")
     return tracker

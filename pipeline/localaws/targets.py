@@ -38,7 +38,8 @@ class Tracker:
 
     def sync(self, group: str, registered: Iterable[tuple[str, int]], delay: float) -> None:
         """Takes over the registrations of a group; what is no longer there drains for ``delay`` seconds."""
-        wanted = {Target(group, address, port) for address, port in registered}
+        # In the order of registration, so that requests go round in it.
+        wanted = dict.fromkeys(Target(group, address, port) for address, port in registered)
         now = self.clock()
         with self._changed:
             changed = False

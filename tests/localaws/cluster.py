@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.localaws.conftest import LOG_GROUP, World, until
+from tests.localaws.conftest import World, until
 
 PORT = 5000
 #: Short, so that a failing target is told soon; the deregistration delay so that draining can be seen.
@@ -21,8 +21,14 @@ class Service:
     balancer: str = ""
     revisions: int = field(default=0)
 
+    @property
+    def log_group(self) -> str:
+        """Where the tasks' output goes."""
+        return f"/tests/{self.name}"
+
     def create(self, **container: Any) -> None:
         """Makes the load balancer and the service, and waits until it is steady."""
+        self.world.client("logs").create_log_group(logGroupName=self.log_group)
         elb, ecs = self.world.client("elbv2"), self.world.client("ecs")
         made = elb.create_load_balancer(Name=self.name, Subnets=self.world.subnets)
         self.balancer = made["LoadBalancers"][0]["LoadBalancerArn"]
@@ -84,7 +90,7 @@ class Service:
         logs = {
             "logDriver": "awslogs",
             "options": {
-                "awslogs-group": LOG_GROUP,
+                "awslogs-group": self.log_group,
                 "awslogs-region": "us-east-1",
                 "awslogs-stream-prefix": self.name,
             },
@@ -165,9 +171,7 @@ class Service:
 
     def log_lines(self) -> list[str]:
         """What the tasks have printed, as CloudWatch Logs has it."""
-        found = self.world.client("logs").filter_log_events(
-            logGroupName=LOG_GROUP, logStreamNamePrefix=self.name
-        )
+        found = self.world.client("logs").filter_log_events(logGroupName=self.log_group)
         return [one["message"] for one in found["events"]]
 
     def delete(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
+import botocore.session
 import docker
 import pytest
 
@@ -21,7 +22,6 @@ T = TypeVar("T")
 PORT_STEP = 2000
 IMAGE = Path(__file__).parent / "image"
 REPOSITORY = "server"
-LOG_GROUP = "/tests"
 WAIT_SECONDS = 120
 
 
@@ -45,8 +45,9 @@ class World:
     def client(self, service: str) -> Any:
         """A boto3 client of the local AWS, made as any program would be led there."""
         environ = localaws.environment()
+        known_as = botocore.session.get_session().get_service_model(service).service_id
         endpoint = environ.get(
-            f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}", environ["AWS_ENDPOINT_URL"]
+            f"AWS_ENDPOINT_URL_{known_as.upper().replace(' ', '_')}", environ["AWS_ENDPOINT_URL"]
         )
         return boto3.client(  # type: ignore[call-overload]
             service,
@@ -109,7 +110,6 @@ def world(running: None) -> World:
     finally:
         client.images.remove(image, force=True)
     digest = ecr.describe_images(repositoryName=REPOSITORY)["imageDetails"][0]["imageDigest"]
-    empty.client("logs").create_log_group(logGroupName=LOG_GROUP)
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets = [
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]

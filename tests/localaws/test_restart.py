@@ -1,0 +1,61 @@
+"""The servers may go: what was made stays, and comes back with them."""
+
+import pytest
+
+from pipeline import daemons
+from pipeline.engines import localaws
+from tests.localaws.cluster import Service
+from tests.localaws.conftest import World, until
+
+pytestmark = pytest.mark.engine
+
+ALARM = "kept"
+RESOURCE = "service/returning/returning"
+
+
+def test_state_and_services_come_back(world: World) -> None:
+    service = Service(world, "returning")
+    service.create()
+    scaling, alarms = world.client("application-autoscaling"), world.client("cloudwatch")
+    target = scaling.register_scalable_target(
+        ServiceNamespace="ecs",
+        ResourceId=RESOURCE,
+        ScalableDimension="ecs:service:DesiredCount",
+        MinCapacity=2,
+        MaxCapacity=4,
+        Tags={"Name": ALARM},
+    )["ScalableTargetARN"]
+    alarms.put_metric_alarm(
+        AlarmName=ALARM,
+        Namespace="AWS/ECS",
+        MetricName="CPUUtilization",
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=80,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    before = localaws_pids()
+    localaws.stop()
+    localaws.start()
+    assert localaws_pids().isdisjoint(before)
+    try:
+        until(lambda: sorted(service.health().values()) == ["healthy"] * 2, "both replicas")
+        service.wait_steady()
+        assert scaling.list_tags_for_resource(ResourceARN=target)["Tags"] == {"Name": ALARM}
+        found = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+        assert [(one["ResourceId"], one["MaxCapacity"]) for one in found] == [(RESOURCE, 4)]
+        assert [one["AlarmName"] for one in alarms.describe_alarms()["MetricAlarms"]] == [ALARM]
+    finally:
+        service.delete()
+
+
+def test_starting_again_uses_what_runs(running: None) -> None:
+    before = localaws_pids()
+    localaws.start()
+    assert localaws_pids() == before
+
+
+def localaws_pids() -> set[int | None]:
+    """The process ids of both servers."""
+    return {daemons.pid(localaws.API), daemons.pid(localaws.MOTO)}
