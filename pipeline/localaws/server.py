@@ -16,6 +16,7 @@ from pipeline.localaws import (
     certificates,
     databases,
     emulator,
+    firewall,
     lifetime,
     logs,
     network,
@@ -44,6 +45,7 @@ def extend(chosen: Settings) -> Tracker:
     secrets.install()
     network.install()
     certificates.install()
+    firewall.install()
     logs.install()
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")

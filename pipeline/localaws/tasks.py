@@ -126,11 +126,23 @@ def _run_container(
         _await_dependencies(client, task, cdef)
         for volume in task.get("_volumes") or []:
             client.volumes.create(volume, labels=settings.labels)
-    # What is named by digest cannot change, and what is not in our registry cannot be refreshed.
-    settled = "@" in cdef["image"] or not cdef["image"].startswith(settings.registry)
-    if settled and _is_local(client, cdef["image"]):
+    image = cdef["image"]
+    if image.startswith(settings.registry):
+        # Fargate has no cache: what the registry does not hold (any more) cannot run, whoever else still has it.
+        rest["allow_cached"] = False
+        if _is_local(client, image) and _in_registry(settings, image):
+            rest["refresh_image"] = False
+    elif _is_local(client, image):
+        # No registry here could refresh it.
         rest["refresh_image"] = False
     return original(client, cdef, kwargs, **rest)
+
+
+def _in_registry(settings: Settings, image: str) -> bool:
+    """Whether the local registry holds the digest that the image is named by; what is named by tag may change."""
+    name, _, digest = image.removeprefix(f"{settings.registry}/").partition("@")
+    manifests = emulator.service("ecr")._manifest_blobs.get(name) or {}
+    return bool(digest) and digest in manifests
 
 
 def _resolve_images(settings: Settings, original: Any, task: Any, td: Any, client: Any) -> Any:
