@@ -1,4 +1,4 @@
-"""Where a web ACL logs to, which ministack does not know. Kept in the ACL's own record, so that it outlives a restart."""
+"""Where a web ACL logs to, which ministack does not know. Kept in the ACL's own record: so it outlives a restart."""
 
 import json
 from typing import Any
