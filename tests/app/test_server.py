@@ -1,0 +1,206 @@
+"""gunicorn with its production settings: starting, stopping, two workers, keep-alive, a database that goes away."""
+
+import http.client
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, text
+
+from pipeline.stages import journeys
+from tests.app import servers
+from tests.app.conftest import settings_for, sqlite_copy
+
+Start = Callable[..., servers.Server]
+
+
+@pytest.fixture
+def database(migrated_sqlite: Path, tmp_path: Path) -> str:
+    return sqlite_copy(migrated_sqlite, tmp_path)
+
+
+def metric(server: servers.Server, line: str) -> float:
+    found = re.search(
+        rf"^{re.escape(line)} ([0-9.e+]+)$", httpx.get(f"{server.url}/metrics").text, re.M
+    )
+    return float(found[1]) if found else 0
+
+
+def test_metrics_are_those_of_both_workers(start: Start, database: str) -> None:
+    server = start(database)
+    event = journeys.create_gathering(server.url)
+    for _ in range(40):  # a new connection each: both workers get some
+        httpx.get(event.guest_url)
+    route = 'http_requests_total{method="GET",route="/g/<token>",status="200"}'
+    assert metric(server, route) == 40
+    assert metric(server, "thanksgiving_gatherings_created_total") == 1
+    assert metric(server, 'http_request_duration_seconds_count{route="/g/<token>"}') == 40
+    assert metric(server, 'database_duration_seconds_count{kind="write"}') == 1
+    token = event.guest_path.removeprefix("/g/")
+    assert token not in httpx.get(f"{server.url}/metrics").text
+
+
+def test_metrics_are_not_public(start: Start, database: str) -> None:
+    server = start(database)
+    assert server.answers("/metrics") == 200
+    for header in ("X-Forwarded-For", "Forwarded"):
+        assert (
+            httpx.get(f"{server.url}/metrics", headers={header: "for=1.2.3.4"}).status_code == 404
+        )
+
+
+def test_version(start: Start, database: str) -> None:
+    server = start(database, IMAGE_DIGEST="sha256:abc", APP_VERSION="1.2.3", GIT_COMMIT="f00")
+    answer = httpx.get(f"{server.url}/version").json()
+    hostname = answer.pop("hostname")
+    assert hostname
+    expected = {"version": "1.2.3", "commit": "f00", "image": "sha256:abc", "environment": "test"}
+    assert answer == expected
+
+
+def test_a_connection_outlives_the_balancers_idle_timeout(start: Start, database: str) -> None:
+    namespace: dict[str, object] = {}
+    source = (servers.APP / "gunicorn.conf.py").read_text()
+    for name in ("keepalive", "graceful_timeout", "worker_class"):
+        found = re.search(rf"^{name} = (.+)$", source, re.M)
+        assert found
+        namespace[name] = found[1]
+    assert int(str(namespace["keepalive"])) > 60
+    assert 5 + int(str(namespace["graceful_timeout"])) < 60
+    # And it is really kept: gunicorn's default worker would have closed it.
+    server = start(database)
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
+    for _ in range(3):
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.getheader("Connection") == "keep-alive"
+        time.sleep(0.3)
+    connection.close()
+
+
+def test_stopping_turns_unready_serves_on_and_finishes(start: Start, database: str) -> None:
+    server = start(database, DRAIN_SECONDS="3")
+    event = journeys.create_gathering(server.url)
+    kept = httpx.Client(base_url=server.url)
+    assert kept.get("/healthz").status_code == 200
+    server.terminate()
+    servers.wait_until(server, "/readyz", status=503)
+    assert kept.get("/readyz").text == "stopping\n"
+    # The balancer has not noticed yet: new and old connections are served.
+    assert httpx.get(event.guest_url).status_code == 200
+    assert kept.get(event.guest_path).status_code == 200
+    assert server.answers("/healthz") == 200
+    assert server.process.poll() is None
+    assert server.process.wait(20) == 0
+
+
+@pytest.mark.engine
+def test_requests_in_flight_are_finished(start: Start, server: str, database_url: str) -> None:
+    if "sqlite" in database_url:
+        pytest.skip("needs a lock that a second connection can hold")
+    running = start(database_url, DRAIN_SECONDS="0")
+    event = journeys.create_gathering(running.url)
+    person = journeys.Browser(running.url)
+    page = person.open(event.guest_path)
+    engine = create_engine(settings_for(database_url).database_url)
+    with engine.begin() as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute(text("SELECT 1 FROM gathering FOR UPDATE"))
+        fields = {"csrf_token": page.token, "name": "Ann", "attending": "yes"}
+        answer = pool.submit(person.post, f"{event.guest_path}/rsvp", fields)
+        with engine.connect() as watcher:
+            waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            while not watcher.execute(waiting).scalar():
+                watcher.rollback()
+                time.sleep(0.02)
+        running.terminate()
+        servers_gone = threading.Event()
+        while running.answers("/healthz") and not servers_gone.wait(0.05):
+            pass
+        holder.rollback()
+        assert answer.result(20).status_code == 303
+    assert running.process.wait(20) == 0
+    engine.dispose()
+
+
+def test_the_log_is_json_to_the_last_line(start: Start, database: str) -> None:
+    server = start(database)
+    httpx.get(f"{server.url}/")
+    server.terminate()
+    server.process.wait(20)
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert any(line.get("route") == "/" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("env", "said"),
+    [
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"SECRET_KEY": "changeme"}, "SECRET_KEY is a default"),
+        ({"REPLICAS": "2"}, "every replica would keep a database of its own"),
+        ({"DATABASE_URL": "sqlite://"}, "SQLite needs a file"),
+        ({"DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "migrating the database failed"),
+    ],
+)
+def test_refuses_to_start(tmp_path: Path, database: str, env: dict[str, str], said: str) -> None:
+    settings = {"SECRET_KEY": "x" * 40, "DATABASE_URL": database, **env}
+    server = servers.start(tmp_path, settings, ready=False)
+    assert server.process.wait(20) != 0
+    assert said in server.log.read_text()
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.engine
+def test_a_thousand_at_once_over_http(start: Start, database_url: str) -> None:
+    """Ten portions, a thousand guests: ten succeed, nobody gets a 5xx."""
+    running = start(database_url)
+    event = journeys.create_gathering(running.url)
+    organiser = journeys.Browser(running.url)
+    page = organiser.open(event.organiser_path)
+    dish = page.dish("Pumpkin pie")
+    wish = {"category": "desserts", "name": "Pumpkin pie", "wanted": "10"}
+    organiser.send(page, f"{event.organiser_path}/dishes/{dish}", wish)
+
+    def arrive(_: int) -> tuple[str, str]:
+        with httpx.Client(base_url=running.url, timeout=60) as client:
+            token = re.search(r'csrf_token" value="(\w+)"', client.get(event.guest_path).text)
+            assert token
+            fields = {"csrf_token": token[1], "name": "Guest", "attending": "yes"}
+            assert client.post(f"{event.guest_path}/rsvp", data=fields).status_code == 303
+            return client.cookies["visitor"], token[1]
+
+    with ThreadPoolExecutor(8) as pool:
+        people = list(pool.map(arrive, range(500)))
+    assert "500 at the table" in organiser.open(event.organiser_path).words
+    barrier = threading.Barrier(50)
+
+    def claim(person: tuple[str, str]) -> tuple[int, str]:
+        cookie, token = person
+        path = f"{running.url}{event.guest_path}/dishes/{dish}/claim"
+        answer = httpx.post(
+            path, data={"csrf_token": token}, cookies={"visitor": cookie}, timeout=60
+        )
+        return answer.status_code, answer.headers.get("Location", "")
+
+    def crowd(number: int) -> list[tuple[int, str]]:
+        barrier.wait()
+        # Everybody presses twice: a thousand claims.
+        return [claim(one) for one in people[number::50] for _ in range(2)]
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = [one for some in pool.map(crowd, range(50)) for one in some]
+    assert len(answers) == 1000
+    assert {status for status, _ in answers} == {303}
+    said = Counter(re.sub(r".*notice=([a-z-]+).*", r"\1", where) for _, where in answers)
+    assert said["claimed"] == 10
+    assert said["unchanged"] == 10
+    assert said["taken"] == 980
+    assert organiser.open(event.organiser_path).count("Pumpkin pie") == "10 of 10"
