@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -164,7 +165,9 @@ def _download(entry: Tool) -> Path:
             f"no {entry.name} release is known for {where}",
             next_step=f"install {entry.name} {entry.wanted} yourself, on PATH",
         )
-    url = entry.settings["url"].format(pinned=entry.settings["pinned"], platform=where)
+    # A few projects name a platform in their own way.
+    spelled = entry.settings.get("platforms", {}).get(where, where)
+    url = entry.settings["url"].format(pinned=entry.settings["pinned"], platform=spelled)
     with locks.exclusive(f"tool-{entry.name}", CACHE / "locks", wait=True):
         if target.is_file():
             return target
@@ -183,9 +186,33 @@ def _download(entry: Tool) -> Path:
                 f"the {entry.name} release has the checksum {found}, not {wanted}",
                 next_step="do not use it; check the network and tools/tools.yaml",
             )
-        with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
-            _place(archive.read(entry.name), target)
+        _place(_member(response.content, url, entry.name), target)
     return target
+
+
+def _member(content: bytes, url: str, name: str) -> bytes:
+    """The program in a release archive (zip or tar.gz)."""
+    if url.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.read(name)
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        file = archive.extractfile(name)
+        if file is None:
+            raise PipelineError(
+                f"the release {url} holds no program {name}", next_step="check tools/tools.yaml"
+            )
+        return file.read()
+
+
+def _download_or_build(entry: Tool) -> Path:
+    """The checked release, or the same version built from source where the release cannot be fetched."""
+    try:
+        return _download(entry)
+    except PipelineError as error:
+        if "checksum" in error.cause or not shutil.which("go"):
+            raise
+        console.info(f"  {error.cause}: building it from source")
+    return _build_with_go(entry)
 
 
 def _download_target(entry: Tool) -> Path:
@@ -199,7 +226,7 @@ def _find_built(entry: Tool) -> Found | None:
 
 def _build_with_go(entry: Tool) -> Path:
     target = _built_target(entry)
-    module = f"{entry.settings['module']}@v{entry.settings['version']}"
+    module = f"{entry.settings['module']}@v{_go_version(entry)}"
     if not shutil.which("go"):
         raise PipelineError(
             f"{entry.name} is built from its Go module, and go was not found",
@@ -211,7 +238,7 @@ def _build_with_go(entry: Tool) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(dir=target.parent) as folder,
-            console.progress(f"{entry.name} {entry.settings['version']} from source") as step,
+            console.progress(f"{entry.name} {_go_version(entry)} from source") as step,
         ):
             process.run(
                 ["go", "install", "-v", "-trimpath", "-ldflags=-s -w", module],
@@ -219,12 +246,19 @@ def _build_with_go(entry: Tool) -> Path:
                 env={**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod"},
                 on_line=step.update,
             )
-            (Path(folder) / entry.name).replace(target)
+            built = Path(folder) / entry.name
+            if not built.exists():  # a module's major version is the last part of its path
+                (built,) = Path(folder).iterdir()
+            built.replace(target)
     return target
 
 
 def _built_target(entry: Tool) -> Path:
-    return GO_TOOLS / f"{entry.name}-{entry.settings['version']}" / entry.name
+    return GO_TOOLS / f"{entry.name}-{_go_version(entry)}" / entry.name
+
+
+def _go_version(entry: Tool) -> str:
+    return str(entry.settings.get("version") or entry.settings["pinned"])
 
 
 def _find_in_own_venv(entry: Tool) -> Found | None:
@@ -265,6 +299,7 @@ _FIND: dict[str, Callable[[Tool], Found | None]] = {
     "venv": _find_in_venv,
     "path": _find_on_path,
     "path-or-download": _find_downloaded,
+    "path-or-download-or-go": _find_downloaded,
     "go": _find_built,
     "own-venv": _find_in_own_venv,
 }
@@ -272,6 +307,7 @@ _OBTAIN: dict[str, Callable[[Tool], Path]] = {
     "venv": _missing_from_venv,
     "path": _missing_from_path,
     "path-or-download": _download,
+    "path-or-download-or-go": _download_or_build,
     "go": _build_with_go,
     "own-venv": _make_own_venv,
 }

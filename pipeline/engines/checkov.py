@@ -1,0 +1,103 @@
+"""checkov: policies for Terraform, the Dockerfile, the workflows, Kubernetes manifests and the chart."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pipeline import console, process, tools
+from pipeline.engines import git, github
+from pipeline.engines.findings import Finding, Outcome, judged, not_checked
+from pipeline.errors import PipelineError
+from pipeline.paths import REPORTS, ROOT, log_file
+
+#: checkov's name of a kind of file, and the files that make it due.
+FRAMEWORKS = {
+    "terraform": ("infra/terraform/*.tf",),
+    "dockerfile": ("Dockerfile",),
+    "github_actions": (".github/workflows/*.yml",),
+    "kubernetes": ("argocd/*.yaml",),
+    "helm": ("infra/helm/*/Chart.yaml",),
+}
+#: Not ours, or wrong on purpose.
+SKIPPED = (".local", "tests")
+
+
+def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
+    """Runs every policy; one outcome for each kind of file that the tree has.
+
+    Accepted findings are marked where they are, with the reason: ``#checkov:skip=<rule>:<reason>``.
+
+    Raises:
+        PipelineError: checkov failed, could not parse a file, or looked at nothing of a kind that is there.
+    """
+    due = [name for name, patterns in FRAMEWORKS.items() if git.files(*patterns, root=root)]
+    helm = _helm() if "helm" in due else None
+    outcomes: list[Outcome] = []
+    if "helm" in due and helm is None:
+        due.remove("helm")
+        outcomes.append(
+            not_checked(
+                "checkov helm", "helm is not here yet; ./inv deploy --to kubernetes gets it"
+            )
+        )
+    if not due:
+        raise PipelineError(
+            "checkov would look at nothing", next_step="check pipeline/engines/checkov.py"
+        )
+    folder = reports / "checkov"
+    shutil.rmtree(folder, ignore_errors=True)
+    environment = {**os.environ, "LOG_LEVEL": "ERROR"}
+    if helm:
+        environment["PATH"] = f"{helm.parent}{os.pathsep}{environment['PATH']}"
+    argv: list[str | Path] = [tools.tool("checkov"), "--directory", root, "--skip-download"]
+    argv += ["--compact", "--quiet", "--soft-fail", "--framework", *due]
+    for path in SKIPPED:
+        argv += ["--skip-path", f"^{path}/"]
+    argv += ["--output", "json", "--output", "sarif", "--output-file-path", folder]
+    with console.progress("checkov") as step:
+        process.run(argv, log=log_file("scan-checkov"), env=environment, on_line=step.update)
+    raw = json.loads((folder / "results_json.json").read_text(encoding="utf-8"))
+    (folder / "results_sarif.sarif").replace(reports / "checkov.sarif")
+    return outcomes + [judge(name, raw) for name in due]
+
+
+def judge(framework: str, raw: Any) -> Outcome:
+    """The outcome for one kind of file, from checkov's JSON.
+
+    Raises:
+        PipelineError: It parsed none of those files, or not all.
+    """
+    results = raw if isinstance(raw, list) else [raw]
+    of_kind = [one for one in results if one.get("check_type") == framework]
+    summaries = [one["summary"] for one in of_kind]
+    if any(summary["parsing_errors"] for summary in summaries):
+        broken = [name for one in of_kind for name in one["results"].get("parsing_errors", [])]
+        raise PipelineError(
+            f"checkov could not parse {', '.join(map(str, broken)) or f'some {framework} files'}",
+            next_step="correct the file, then scan again",
+        )
+    count = sum(one["passed"] + one["failed"] + one["skipped"] for one in summaries)
+    findings = [
+        Finding(
+            rule=check["check_id"],
+            where=check["file_path"].lstrip("/"),
+            line=check["file_line_range"][0],
+            message=f"{check['check_name']} ({check['resource']})",
+        )
+        for one in of_kind
+        for check in one["results"]["failed_checks"]
+    ]
+    return judged(f"checkov {framework}", count, "checks", findings)
+
+
+def _helm() -> Path | None:
+    """helm, when it is there; built only in a workflow, since a laptop's deploy to ECS has no need of it."""
+    entry = tools.catalogue().get("helm")
+    if entry is None:
+        return None
+    if github.running():
+        return tools.tool("helm")
+    found = tools.find(entry)
+    return found.path if found else None
