@@ -167,6 +167,7 @@ def stop(*, purge: bool = False) -> bool:
             found = _remove_containers(client) or found
             if purge:
                 _remove_volumes_and_network(client)
+                _forget_pulled_images(client)
         if purge and STATE.exists():
             shutil.rmtree(STATE)
             found = True
@@ -313,6 +314,20 @@ def _remove_volumes_and_network(client: docker.DockerClient) -> None:
             volume.remove(force=True)
     for network in client.networks.list(names=[NETWORK], filters=_mine()):
         network.remove()
+
+
+def _forget_pulled_images(client: docker.DockerClient) -> None:
+    """Drops the names under which tasks pulled from the registry that is gone; images with other names stay."""
+    prefix = f"{registry()}/"
+    for image in client.images.list():
+        for reference in [*image.tags, *(image.attrs.get("RepoDigests") or [])]:
+            if reference.startswith(prefix):
+                try:
+                    client.images.remove(reference, force=True)
+                except APIError as error:
+                    # The last name has taken the others with it, or a container of somebody else uses the image.
+                    if error.status_code not in (404, 409):
+                        raise
 
 
 def _no_proxy(environ: Mapping[str, str]) -> str:

@@ -84,9 +84,13 @@ def running(scratch: Path, label: str) -> Iterator[None]:
     """The local AWS itself; nothing of it is left at the end."""
     baseimages.ensure_postgres_image()
     localaws.start()
+    prefix = f"{localaws.registry()}/"
     yield
     localaws.stop(purge=True)
     assert not localaws.running()
+    images = docker.from_env().images.list()
+    names = [name for image in images for name in (*image.tags, *image.attrs["RepoDigests"])]
+    assert [name for name in names if name.startswith(prefix)] == []
     assert not scratch.exists()
     mine = {"label": f"{CHECKOUT_LABEL}={label}"}
     client = docker.from_env()
