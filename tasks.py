@@ -168,6 +168,16 @@ def build(_context: Context, no_cache: bool = False) -> None:
     console.info(body.run(no_cache=no_cache))
 
 
+@task(help={"require_vulnerabilities": "fail when known vulnerabilities could not be looked up"})
+@stage("scan")
+def scan(_context: Context, require_vulnerabilities: bool = False) -> None:
+    """Look for policy violations, secrets and known vulnerabilities; say what was not looked at."""
+    from pipeline import console
+    from pipeline.stages import scan as body
+
+    console.info(body.run(require_vulnerabilities=require_vulnerabilities))
+
+
 @task(help={**ENVIRONMENT})
 @stage("push")
 def push(_context: Context, environment: str = "local") -> None:
@@ -267,7 +277,7 @@ def down(_context: Context) -> None:
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Check a change": [lint, format_, test],
-    "Build and deploy": [build, push, plan, apply, verify, deploy],
+    "Build and deploy": [build, scan, push, plan, apply, verify, deploy],
     "Look and clean up": [status, down, doctor, lock, bootstrap],
     "In workflows": [pipeline, affected, gate, comment, release, notes, drift_issue],
 }
