@@ -7,7 +7,7 @@ from pipeline.engines import git
 from pipeline.errors import PipelineError
 from pipeline.graph import Step
 from pipeline.locks import exclusive
-from pipeline.stages import apply, bootstrap, build, plan, push, test, verify
+from pipeline.stages import apply, bootstrap, build, plan, push, scan, test, verify
 
 ENVIRONMENT = "local"
 TESTS = "test-fast"
@@ -51,7 +51,8 @@ def ecs_steps(verified: Callable[[], str]) -> list[Step]:
         Step("test", _tested),
         Step("account", lambda: bootstrap.run(ENVIRONMENT)),
         Step("build", build.run),
-        Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "build"]),
+        Step("scan", scan.run, needs=["build"]),
+        Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "scan"]),
         Step("plan", lambda: plan.run(ENVIRONMENT), needs=["push", "test"]),
         Step("apply", lambda: apply.run(ENVIRONMENT), needs=["plan"]),
         Step("verify", verified, needs=["apply"]),

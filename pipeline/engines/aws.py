@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
 
 from pipeline.engines import localaws
 from pipeline.environments import Environment
@@ -27,8 +28,10 @@ class Account:
 
     def client(self, service: str) -> Any:
         """A boto3 client that talks to the same account as a program run with ``environ``."""
+        # The variables are named by the service's id, which is not always its boto3 name.
+        service_id = get_session().get_service_model(service).service_id.hyphenize()
         endpoint = self.environ.get(
-            f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}",
+            f"AWS_ENDPOINT_URL_{service_id.upper().replace('-', '_')}",
             self.environ.get("AWS_ENDPOINT_URL"),
         )
         session = boto3.Session(

@@ -1,7 +1,7 @@
 """The bootstrap stage, once an account: the bucket for Terraform's state, the image registry, the roles of GitHub."""
 
 from pipeline import console, environments
-from pipeline.engines import aws, state_bucket, terraform, terraform_root
+from pipeline.engines import aws, baseimages, state_bucket, terraform, terraform_root
 
 
 def run(environment_name: str) -> str:
@@ -18,6 +18,9 @@ def run(environment_name: str) -> str:
     variables = {"disposable": "true"} if account.local else {}
     root = terraform_root.bootstrap_root(account_id, region, account.environ, variables)
     state_bucket.ensure(root.bucket, region, account.environ)
+    if account.local:
+        # What stands behind the local RDS; the real one brings its own.
+        baseimages.ensure_postgres_image()
     with console.progress("bootstrap of the account") as step:
         plan = terraform.plan(root, show=step.update)
         if not plan.changed:
