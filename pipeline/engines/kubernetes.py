@@ -35,7 +35,7 @@ class Cluster:
     @property
     def kubectl(self) -> list[str]:
         """The kubectl command up to its subcommand."""
-        argv = [str(_kubectl()), "--context", self.context]
+        argv = [str(_kubectl(local=self.local)), "--context", self.context]
         return [*argv, "--kubeconfig", str(self.kubeconfig)] if self.kubeconfig else argv
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
@@ -138,6 +138,18 @@ def find() -> Cluster | None:
     return _local() if alive() else None
 
 
+def from_content(kubeconfig: str) -> Cluster:
+    """The cluster that the text of a kubeconfig leads to by its current context; the text is kept in ``.local``."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    file = FOLDER / "kubeconfig-given"
+    file.touch(mode=0o600)
+    file.write_text(kubeconfig, encoding="utf-8")
+    context = process.capture(
+        [str(_kubectl(local=False)), "--kubeconfig", str(file), "config", "current-context"]
+    )
+    return Cluster(context.strip(), file, local=False)
+
+
 def choose(context: str) -> Cluster:
     """Uses a cluster of the user's from now on, by its context in their kubeconfig.
 
@@ -194,8 +206,9 @@ def _named(context: str) -> Cluster:
     return Cluster(context, None, local=False)
 
 
-def _kubectl() -> Path:
-    found = shutil.which("kubectl")
+def _kubectl(*, local: bool) -> Path:
+    # The user's own kubectl fits the user's cluster; for the local one there is one of its own version.
+    found = None if local else shutil.which("kubectl")
     return Path(found) if found else programs.program("kubectl")
 
 

@@ -10,6 +10,8 @@ class State:
 
     ``image`` is the reference that runs (repository@digest; a local tag for compose); ``version`` is what the
     application says of itself; ``healthy`` means that every wanted replica runs that image and the URL is ready.
+    ``revision`` is the commit that is live and ``wanted_revision`` the one in Git, ``age`` the seconds since the last
+    deployment; None where a target has no such thing.
     """
 
     url: str
@@ -17,6 +19,9 @@ class State:
     version: str
     healthy: bool
     replicas: int
+    revision: str | None = None
+    wanted_revision: str | None = None
+    age: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object of the ``status --json`` contract."""

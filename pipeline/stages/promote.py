@@ -1,0 +1,62 @@
+"""The promote stage: an environment gets the image that another one runs, by a commit."""
+
+from pipeline import environments
+from pipeline.engines import github, kubernetes, kubernetes_target, releases, reports
+from pipeline.errors import PipelineError
+from pipeline.images import ImageReference
+
+
+def run(source: str, target: str) -> str:
+    """Commits the digest of ``source`` to ``target``'s file; on this machine the cluster is brought to it as well.
+
+    In a workflow the jobs that follow deploy it.
+
+    Raises:
+        PipelineError: Nothing is released to ``source``, the same environment twice, or the target did not get there.
+    """
+    giving, taking = environments.load(source), environments.load(target)
+    if source == target:
+        raise PipelineError(
+            "an environment cannot be promoted to itself", next_step="name two environments"
+        )
+    desired = kubernetes_target.desired()
+    tip = desired.tip()
+    digest = releases.at(tip, source, root=desired.root)
+    if digest is None:
+        raise PipelineError(
+            f"nothing has been released to {source} yet", next_step=f"deploy to {source} first"
+        )
+    image = ImageReference(giving.repository, digest)
+    commit = releases.set_digest(
+        desired, target, digest, message=_message(desired, tip, source, target, image)
+    )
+    github.output("digest", digest)
+    github.output("commit", commit or "")
+    if commit is None:
+        return f"{target} runs {image.short} already"
+    reports.write(
+        "promote",
+        f"### Promoted\n\n`{target}` gets `{image}` from `{source}` (commit `{commit[:12]}`).\n",
+    )
+    cluster = None if github.running() else kubernetes.find()
+    if cluster is None:
+        return f"{target} gets {image.short}"
+    address = kubernetes_target.deliver(cluster, taking, commit)
+    return f"{target} runs {image.short} at {address}"
+
+
+def _message(
+    desired: releases.Desired, tip: str, source: str, target: str, image: ImageReference
+) -> str:
+    """The commit's message. The commit that the image was built from is handed on."""
+    states = releases.history(tip, source, root=desired.root, limit=20)
+    lines = [
+        f"Promote {image.short} from {source} to {target} {releases.NO_BUILD}",
+        "",
+        f"Image: {image}",
+    ]
+    if states and states[0].source:
+        lines.append(f"{releases.SOURCE}: {states[0].source}")
+    if github.run_url():
+        lines.append(f"Run: {github.run_url()}")
+    return "\n".join(lines) + "\n"
