@@ -255,6 +255,62 @@ def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> None:
     delivery.deploy(to, redo=redo)
 
 
+@task(
+    positional=["action"],
+    help={
+        "action": "up, down or status",
+        "context": "use this cluster of yours from now on (a context of your kubeconfig)",
+    },
+)
+@stage("cluster")
+def cluster(_context: Context, action: str = "status", context: str | None = None) -> None:
+    """Start, remove or show the local Kubernetes, or choose a cluster of yours."""
+    from pipeline.stages import cluster as body
+
+    body.run(action, context)
+
+
+@task(
+    help={
+        **ENVIRONMENT,
+        "digest": "the image to run (sha256:…); default: the one that was pushed or that Git names",
+    }
+)
+@stage("sync")
+def sync(_context: Context, environment: str = "local", digest: str | None = None) -> None:
+    """Have Argo CD bring an environment to what Git says, and wait until it is there."""
+    from pipeline import console
+    from pipeline.stages import sync as body
+
+    console.info(body.run(environment, digest or None))
+
+
+@task(
+    positional=["source", "target"],
+    help={"source": "the environment that has the image", "target": "the one that is to get it"},
+)
+@stage("promote")
+def promote(_context: Context, source: str, target: str) -> None:
+    """Give an environment the image that another one runs, by a commit."""
+    from pipeline import console
+    from pipeline.stages import promote as body
+
+    console.info(body.run(source, target))
+
+
+@task(
+    positional=["environment"],
+    help={**ENVIRONMENT, "revision": "go back to what this commit said; default: one release back"},
+)
+@stage("rollback")
+def rollback(_context: Context, environment: str, revision: str | None = None) -> None:
+    """Give an environment the image back that it had, by a commit."""
+    from pipeline import console
+    from pipeline.stages import rollback as body
+
+    console.info(body.run(environment, revision or None))
+
+
 @task(help={"json": "one JSON object on standard output"})
 @stage("status")
 def status(_context: Context, json: bool = False) -> None:
@@ -277,8 +333,9 @@ def down(_context: Context) -> None:
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Check a change": [lint, format_, test],
-    "Build and deploy": [build, scan, push, plan, apply, verify, deploy],
-    "Look and clean up": [status, down, doctor, lock, bootstrap],
+    "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
+    "After the deployment": [promote, rollback],
+    "Look and clean up": [status, down, cluster, doctor, lock, bootstrap],
     "In workflows": [pipeline, affected, gate, comment, release, notes, drift_issue],
 }
 

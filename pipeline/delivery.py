@@ -7,7 +7,7 @@ from pipeline.engines import git
 from pipeline.errors import PipelineError
 from pipeline.graph import Step
 from pipeline.locks import exclusive
-from pipeline.stages import apply, bootstrap, build, plan, push, scan, test, verify
+from pipeline.stages import apply, bootstrap, build, plan, push, scan, sync, test, verify
 
 ENVIRONMENT = "local"
 TESTS = "test-fast"
@@ -59,8 +59,32 @@ def ecs_steps(verified: Callable[[], str]) -> list[Step]:
     ]
 
 
+def to_kubernetes() -> str:
+    """Deploys to Kubernetes: Argo CD syncs a commit of the work tree; returns the URL."""
+    answer: list[str] = []
+
+    def verified() -> str:
+        answer.append(verify.kubernetes(ENVIRONMENT))
+        return answer[0]
+
+    graph.run(
+        [
+            Step("test", _tested),
+            Step("account", lambda: bootstrap.run(ENVIRONMENT)),
+            Step("cluster", sync.prepare),
+            Step("build", build.run),
+            Step("scan", scan.run, needs=["build"]),
+            Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "scan"]),
+            Step("sync", lambda: sync.run(ENVIRONMENT), needs=["cluster", "push", "test"]),
+            Step("verify", verified, needs=["sync"]),
+        ],
+        title="deploy to kubernetes",
+    )
+    return answer[0]
+
+
 def _tested() -> str:
     return passes.once(TESTS, git.content_key(git.files()), lambda: test.run(fast=True))
 
 
-TARGETS: dict[str, Callable[[], str]] = {"ecs": to_ecs}
+TARGETS: dict[str, Callable[[], str]] = {"ecs": to_ecs, "kubernetes": to_kubernetes}

@@ -14,9 +14,9 @@ from pathlib import Path
 from pipeline import daemons, locks, ports, process
 from pipeline.engines import git, programs, releases
 from pipeline.errors import CommandFailedError, PipelineError
-from pipeline.paths import LOCAL, ROOT
+from pipeline.paths import ENGINES, ROOT
 
-FOLDER = LOCAL / "gitops"
+FOLDER = ENGINES / "gitops"
 BARE = FOLDER / "ecs-saas-app.git"
 INDEX = FOLDER / "index"
 BRANCH = "main"

@@ -14,9 +14,9 @@ from pipeline import console, locks, ports, process
 from pipeline.engines import node, programs
 from pipeline.engines.node import Registry
 from pipeline.errors import CommandFailedError, PipelineError
-from pipeline.paths import LOCAL
+from pipeline.paths import ENGINES
 
-FOLDER = LOCAL / "cluster"
+FOLDER = ENGINES / "cluster"
 KUBECONFIG = FOLDER / "kubeconfig"
 CONTEXT_FILE = FOLDER / "context"
 LOCAL_CONTEXT = "local"
@@ -121,8 +121,14 @@ def down() -> bool:
     """Removes the local cluster with all that runs in it; True when there was one."""
     with locks.exclusive("cluster", wait=True):
         removed = node.remove()
-        shutil.rmtree(FOLDER, ignore_errors=True)
+        forget()
     return removed
+
+
+def forget() -> None:
+    """Removes what this machine keeps of a local cluster whose node is gone."""
+    node.remove_cgroups()
+    shutil.rmtree(FOLDER, ignore_errors=True)
 
 
 def alive() -> bool:

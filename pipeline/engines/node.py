@@ -141,7 +141,6 @@ def remove() -> bool:
             volume.remove(force=True)
     for network in client.networks.list(names=[f"^{NETWORK}$"]):
         network.remove()
-    _remove_cgroups()
     return existing is not None
 
 
@@ -348,7 +347,7 @@ def _name_servers() -> list[str]:
     return found or ["192.0.2.1"]
 
 
-def _remove_cgroups() -> None:
+def remove_cgroups() -> None:
     """Removes the cgroups that the pods left behind, where this user may; empty ones cost nothing."""
     if not os.access(CGROUPS, os.W_OK):
         return

@@ -4,6 +4,23 @@ from rich.table import Table
 
 from pipeline import console
 from pipeline.engines import argocd, gitops, kubernetes, kubernetes_target
+from pipeline.errors import PipelineError
+
+
+def run(action: str, context: str | None = None) -> None:
+    """Does what the task is asked for: ``up``, ``down`` or ``status``.
+
+    Raises:
+        PipelineError: Another action, or the action failed.
+    """
+    if action == "up" or (context and action == "status"):
+        console.info(up(context))
+    elif action == "down":
+        console.info(down())
+    elif action == "status":
+        status()
+    else:
+        raise PipelineError(f"there is no action {action!r}", next_step="choose up, down or status")
 
 
 def up(context: str | None = None) -> str:

@@ -3,11 +3,11 @@
 import shutil
 
 from pipeline import console
-from pipeline.engines import docker, localaws
+from pipeline.engines import docker, gitops, kubernetes, localaws
 from pipeline.paths import LOCAL
 
 #: What describes a world that is gone afterwards.
-FORGOTTEN = ("terraform", "environments", "passed")
+FORGOTTEN = ("terraform", "environments", "passed", "gitops")
 
 
 def run() -> str:
@@ -19,8 +19,11 @@ def run() -> str:
     with console.progress("down") as step:
         step.update("local AWS")
         localaws.stop(purge=True)
+        step.update("Kubernetes")
+        gitops.stop()
         step.update("containers")
         removed = docker.remove_ours()
+        kubernetes.forget()
         for name in FORGOTTEN:
             shutil.rmtree(LOCAL / name, ignore_errors=True)
     return f"{len(removed)} containers, networks and volumes removed"

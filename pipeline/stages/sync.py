@@ -1,6 +1,6 @@
 """The sync stage: Argo CD brings an environment on Kubernetes to what Git says, and is waited for."""
 
-from pipeline import environments
+from pipeline import console, environments
 from pipeline.engines import appimage, github, gitops, kubernetes_target, reports
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
@@ -50,10 +50,18 @@ def run(environment_name: str, digest: str | None = None) -> str:
 
 def _digest(environment: Environment) -> str:
     """The digest that the environment is to run: the pushed one, else the one that it has."""
-    record = appimage.current() if environment.name == "local" else None
-    if record and record.digest:
-        return record.digest
     kept = gitops.digest(environment.name) or environment.digest
+    if environment.name == "local":
+        try:
+            record = appimage.current()
+        except PipelineError:
+            record = None
+        if record and record.digest:
+            return record.digest
+        if kept:
+            console.warn(
+                f"the image of this work tree is not pushed, so {kept[7:19]} keeps running (./inv push)"
+            )
     if kept is None:
         raise PipelineError(
             f"environment {environment.name} has no image digest yet",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline import console, environments
-from pipeline.engines import aws, ecs_target, web
+from pipeline.engines import aws, ecs_target, kubernetes_target, web
 from pipeline.errors import PipelineError
 
 #: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
@@ -45,6 +45,26 @@ def ecs(environment_name: str, digest: str | None = None) -> str:
     return url
 
 
+def kubernetes(environment_name: str, digest: str | None = None) -> str:
+    """Checks an environment on Kubernetes and returns its URL.
+
+    Args:
+        digest: The digest that must run; the one of the Deployment when None.
+
+    Raises:
+        PipelineError: Nothing is deployed, another digest answers, or fewer replicas than wanted do.
+    """
+    environment = environments.load(environment_name)
+    state = kubernetes_target.observe(environment_name)
+    if state is None or not state.url:
+        raise PipelineError(
+            f"{environment_name} does not run on Kubernetes",
+            next_step="run ./inv deploy --to kubernetes first",
+        )
+    check(state.url, digest or state.image.partition("@")[2], environment.replicas)
+    return state.url
+
+
 def check(url: str, digest: str, replicas: int) -> None:
     """Asks until ``replicas`` hostnames have answered with ``digest``.
 
@@ -76,4 +96,4 @@ def check(url: str, digest: str, replicas: int) -> None:
 
 
 #: How each target is verified: environment and wanted digest in, URL out.
-TARGETS: dict[str, Callable[[str, str | None], str]] = {"ecs": ecs}
+TARGETS: dict[str, Callable[[str, str | None], str]] = {"ecs": ecs, "kubernetes": kubernetes}
