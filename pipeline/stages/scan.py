@@ -17,6 +17,7 @@ from pipeline.engines import (
     github,
     gitleaks,
     reports,
+    sarif,
     sbom,
 )
 from pipeline.engines.findings import Outcome
@@ -133,6 +134,8 @@ def _report(outcomes: Sequence[Outcome]) -> None:
     REPORTS.mkdir(parents=True, exist_ok=True)
     content = json.dumps([one.as_json() for one in outcomes], indent=1)
     (REPORTS / "scan.json").write_text(content + "\n", encoding="utf-8")
+    shown_on_lines = json.dumps(sarif.document(outcomes), indent=1)
+    (REPORTS / "scan.sarif").write_text(shown_on_lines + "\n", encoding="utf-8")
     lines = [
         "### Scan",
         "",
