@@ -57,6 +57,11 @@ def program(name: str) -> Path:
     return ensure([name]) / name
 
 
+def built(name: str) -> Path:
+    """Where a program lies once it is built."""
+    return BUILT / key() / "bin" / name
+
+
 def files(name: str) -> Path:
     """The folder with the module's files that ``programs.yaml`` lists under ``name``; fetched now if missing."""
     entry = recipe()["files"][name]

@@ -1,6 +1,7 @@
 """The lint stage: every check that reads the tree without running it; all findings are named at once."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -41,6 +42,11 @@ CHECKS = (
         "mypy",
         ("pipeline/*.py", "app/*.py", "tasks.py"),
         lambda _: [tool("mypy"), "tasks.py", "pipeline", "app"],
+    ),
+    Check(
+        "chart README",
+        ("infra/helm/*/values.yaml", "infra/helm/*/README.md"),
+        lambda _: [sys.executable, "-m", "pipeline.chart_readme", "--check"],
     ),
     Check("imports", ("pipeline/*.py",), lambda _: [tool("lint-imports"), "--no-cache"]),
     Check(
