@@ -56,3 +56,24 @@ module "boundary" {
   name       = var.name
   account_id = var.account_id
 }
+
+module "permissions" {
+  source = "../modules/permissions"
+  count  = var.github_repository == null ? 0 : 1
+
+  name                     = var.name
+  account_id               = var.account_id
+  region                   = var.region
+  permissions_boundary_arn = module.boundary.arn
+}
+
+module "github_oidc" {
+  source = "../modules/github-oidc"
+  count  = var.github_repository == null ? 0 : 1
+
+  name              = var.name
+  repository        = var.github_repository
+  environments      = var.github_environments
+  read_policy_arns  = module.permissions[0].read_policy_arns
+  write_policy_arns = module.permissions[0].write_policy_arns
+}

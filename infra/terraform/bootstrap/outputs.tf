@@ -17,3 +17,13 @@ output "permissions_boundary_arn" {
   description = "Upper limit of every role in an environment."
   value       = module.boundary.arn
 }
+
+output "plan_role_arn" {
+  description = "Role of plans; the repository's variable AWS_PLAN_ROLE_ARN. Null without a GitHub repository."
+  value       = one(module.github_oidc[*].plan_role_arn)
+}
+
+output "apply_role_arns" {
+  description = "Roles of applies; the variable AWS_APPLY_ROLE_ARN of each GitHub environment."
+  value       = one(module.github_oidc[*].apply_role_arns)
+}

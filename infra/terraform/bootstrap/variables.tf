@@ -52,3 +52,25 @@ variable "disposable" {
     error_message = "disposable must be true or false."
   }
 }
+
+variable "github_repository" {
+  description = "GitHub repository (`owner/name`) whose workflows plan and apply; null makes no roles for GitHub."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_repository == null || can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.github_repository))
+    error_message = "github_repository must be owner/name, without wildcards."
+  }
+}
+
+variable "github_environments" {
+  description = "GitHub environments that apply into this account."
+  type        = set(string)
+  default     = ["production", "staging"]
+
+  validation {
+    condition     = length(var.github_environments) > 0
+    error_message = "github_environments must not be empty."
+  }
+}

@@ -1,0 +1,9 @@
+output "plan_role_arn" {
+  description = "Role of plans; the repository's variable AWS_PLAN_ROLE_ARN."
+  value       = aws_iam_role.github["plan"].arn
+}
+
+output "apply_role_arns" {
+  description = "Roles of applies; the variable AWS_APPLY_ROLE_ARN of each GitHub environment."
+  value       = { for environment in var.environments : environment => aws_iam_role.github["apply-${environment}"].arn }
+}

@@ -1,0 +1,61 @@
+variable "name" {
+  description = "Base of the roles' names."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.name))
+    error_message = "name must be 2 to 18 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "repository" {
+  description = "GitHub repository, `owner/name`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "github_repository must be owner/name, without wildcards."
+  }
+}
+
+variable "branch" {
+  description = "Branch whose jobs may plan."
+  type        = string
+  default     = "main"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._/-]+$", var.branch))
+    error_message = "branch must be a branch's name, without wildcards."
+  }
+}
+
+variable "environments" {
+  description = "GitHub environments; each has an apply role of its own."
+  type        = set(string)
+  default     = ["production", "staging"]
+
+  validation {
+    condition     = length(var.environments) > 0 && alltrue([for environment in var.environments : can(regex("^[a-z][a-z0-9-]{0,23}$", environment))])
+    error_message = "environments must be names of lower-case letters, digits or hyphens."
+  }
+}
+
+variable "read_policy_arns" {
+  description = "Policies of every role, by name."
+  type        = map(string)
+
+  validation {
+    condition     = length(var.read_policy_arns) > 0
+    error_message = "read_policy_arns must not be empty."
+  }
+}
+
+variable "write_policy_arns" {
+  description = "Policies of the apply roles, by name. IAM allows ten policies a role."
+  type        = map(string)
+
+  validation {
+    condition     = length(var.write_policy_arns) > 0 && length(var.write_policy_arns) + length(var.read_policy_arns) <= 10
+    error_message = "write_policy_arns must be one to nine: IAM attaches at most ten policies to a role."
+  }
+}
