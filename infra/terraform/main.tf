@@ -54,21 +54,29 @@ module "encryption" {
 module "network" {
   source = "./modules/network"
 
-  name         = local.name
-  cidr         = local.aws.network.cidr
-  zone_count   = local.aws.network.zones
-  egress       = local.aws.network.egress
-  nat_per_zone = local.aws.network.nat_per_zone
+  name                     = local.name
+  account_id               = local.aws.account_id
+  region                   = local.aws.region
+  cidr                     = local.aws.network.cidr
+  zones                    = local.aws.network.zones
+  egress                   = local.aws.network.egress
+  nat_per_zone             = local.aws.network.nat_per_zone
+  flow_log                 = local.aws.network.flow_logs
+  log_retention_days       = local.aws.log_retention_days
+  kms_key_arn              = module.encryption.key_arn
+  permissions_boundary_arn = local.permissions_boundary_arn
 }
 
-module "security_groups" {
-  source = "./modules/security-groups"
+module "traffic" {
+  source = "./modules/traffic"
 
-  name          = local.name
-  vpc_id        = module.network.vpc_id
-  https         = local.https
-  database      = module.settings.postgresql
-  allowed_cidrs = local.aws.load_balancer.allowed_cidrs
+  name                   = local.name
+  https                  = local.https
+  database               = module.settings.postgresql
+  allowed_cidrs          = local.aws.load_balancer.allowed_cidrs
+  load_balancer_group_id = module.load_balancer.security_group_id
+  task_group_id          = module.service.security_group_id
+  database_group_id      = one(module.database[*].security_group_id)
 }
 
 module "endpoints" {
@@ -79,19 +87,7 @@ module "endpoints" {
   vpc_id                 = module.network.vpc_id
   subnet_ids             = module.network.private_subnet_ids
   route_table_ids        = module.network.private_route_table_ids
-  task_security_group_id = module.security_groups.tasks_id
-}
-
-module "flow_logs" {
-  source = "./modules/flow-logs"
-  count  = local.aws.network.flow_logs ? 1 : 0
-
-  name                     = local.name
-  account_id               = local.aws.account_id
-  vpc_id                   = module.network.vpc_id
-  retention_days           = local.aws.log_retention_days
-  kms_key_arn              = module.encryption.key_arn
-  permissions_boundary_arn = local.permissions_boundary_arn
+  task_security_group_id = module.service.security_group_id
 }
 
 module "certificate" {
@@ -119,11 +115,12 @@ module "load_balancer" {
   name                = local.name
   vpc_id              = module.network.vpc_id
   subnet_ids          = module.network.public_subnet_ids
-  security_group_id   = module.security_groups.load_balancer_id
   https               = local.https
   certificate_arn     = one(module.certificate[*].arn)
   access_log_bucket   = one(module.log_bucket[*].name)
   deletion_protection = local.aws.deletion_protection
+  firewall            = local.aws.load_balancer.waf
+  web_acl_arn         = one(module.firewall[*].arn)
 }
 
 module "secrets" {
@@ -141,15 +138,14 @@ module "database" {
   name                     = local.name
   account_id               = local.aws.account_id
   subnet_ids               = module.network.private_subnet_ids
-  security_group_id        = module.security_groups.database_id
+  vpc_id                   = module.network.vpc_id
   kms_key_arn              = module.encryption.key_arn
   engine_version           = local.aws.database.engine_version
   instance_class           = local.aws.database.instance_class
   storage_gb               = local.aws.database.storage_gb
   max_storage_gb           = local.aws.database.max_storage_gb
   multi_az                 = local.aws.database.multi_az
-  backup_days              = local.aws.database.backup_days
-  password_rotation_days   = local.aws.database.password_rotation_days
+  backup_days              = module.settings.aws.database.backup_days
   deletion_protection      = local.aws.deletion_protection
   log_retention_days       = local.aws.log_retention_days
   permissions_boundary_arn = local.permissions_boundary_arn

@@ -29,7 +29,6 @@ module "firewall" {
   count  = local.aws.load_balancer.waf ? 1 : 0
 
   name               = local.name
-  load_balancer_arn  = module.load_balancer.arn
   kms_key_arn        = module.encryption.key_arn
   log_retention_days = local.aws.log_retention_days
 }

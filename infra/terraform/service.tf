@@ -34,7 +34,6 @@ module "cluster" {
   name               = local.name
   kms_key_arn        = module.encryption.key_arn
   log_retention_days = local.aws.log_retention_days
-  container_insights = local.aws.service.container_insights
 }
 
 module "task_roles" {
@@ -74,13 +73,11 @@ module "service" {
   replica_count       = module.settings.replica_count
   autoscaling         = local.autoscaling
   subnet_ids          = module.network.task_subnet_ids
-  security_group_id   = module.security_groups.tasks_id
+  vpc_id              = module.network.vpc_id
   assign_public_ip    = local.aws.network.egress == "public"
   target_group_arn    = module.load_balancer.target_group_arn
   container_name      = module.task.container_name
   container_port      = module.task.container_port
   execute_command     = local.aws.service.execute_command
-
-  # Tasks start the moment the service exists: everything that they need must be there.
-  depends_on = [module.database, module.endpoints]
+  prerequisites       = concat(module.traffic.rule_ids, flatten([for endpoints in module.endpoints : values(endpoints.endpoint_ids)]))
 }

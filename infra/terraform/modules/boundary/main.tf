@@ -5,12 +5,21 @@ data "aws_partition" "current" {}
 
 data "aws_iam_policy_document" "main" {
   statement {
-    sid = "TasksAndMonitoring"
+    sid = "Images"
     actions = [
       "ecr:BatchCheckLayerAvailability",
       "ecr:BatchGetImage",
-      "ecr:GetAuthorizationToken",
       "ecr:GetDownloadUrlForLayer",
+    ]
+    # Images may lie in another account.
+    resources = ["arn:${data.aws_partition.current.partition}:ecr:*:*:repository/${var.name}*"]
+  }
+
+  # IAM knows no resources for these.
+  statement {
+    sid = "LoginAndSessions"
+    actions = [
+      "ecr:GetAuthorizationToken",
       "ssmmessages:CreateControlChannel",
       "ssmmessages:CreateDataChannel",
       "ssmmessages:OpenControlChannel",

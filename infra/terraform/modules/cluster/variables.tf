@@ -28,15 +28,3 @@ variable "log_retention_days" {
     error_message = "log_retention_days must be 1 or more: logs kept for ever cost for ever."
   }
 }
-
-variable "container_insights" {
-  description = "CPU, memory and network metrics of tasks. Costs by metric."
-  type        = bool
-  default     = true
-  nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.container_insights)
-    error_message = "aws.service.container_insights must be true or false."
-  }
-}

@@ -11,6 +11,14 @@ resource "aws_db_subnet_group" "main" {
   subnet_ids  = var.subnet_ids
 }
 
+resource "aws_security_group" "main" {
+  name        = "${var.name}-database"
+  description = "Database, reached by tasks only"
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-database" }
+}
+
 resource "aws_db_parameter_group" "main" {
   # A new major version needs a new group next to the old one.
   name        = "${var.name}-${local.family}"
@@ -98,7 +106,7 @@ resource "aws_db_instance" "main" {
 
   db_subnet_group_name   = aws_db_subnet_group.main.name
   parameter_group_name   = aws_db_parameter_group.main.name
-  vpc_security_group_ids = [var.security_group_id]
+  vpc_security_group_ids = [aws_security_group.main.id]
   publicly_accessible    = false
   multi_az               = var.multi_az
   ca_cert_identifier     = "rds-ca-rsa2048-g1"
@@ -122,13 +130,13 @@ resource "aws_db_instance" "main" {
   depends_on = [aws_cloudwatch_log_group.exports, aws_iam_role_policy_attachment.monitoring]
 }
 
-# RDS rotates a managed password every 7 days unless told otherwise, and running tasks keep the password they started with.
-# A rotation is therefore planned; see docs/terraform.md.
+# RDS rotates a managed password every 7 days unless told otherwise, and running tasks keep the password that they started
+# with: a task whose connections fail turns unready and is replaced. Seldom is better; see docs/terraform.md.
 resource "aws_secretsmanager_secret_rotation" "master" {
   secret_id          = aws_db_instance.main.master_user_secret[0].secret_arn
   rotate_immediately = false
 
   rotation_rules {
-    automatically_after_days = var.password_rotation_days
+    automatically_after_days = 90
   }
 }

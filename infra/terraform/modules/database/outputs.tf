@@ -22,3 +22,8 @@ output "secret_arn" {
   description = "Secret with the JSON keys username and password."
   value       = aws_db_instance.main.master_user_secret[0].secret_arn
 }
+
+output "security_group_id" {
+  description = "Database's security group."
+  value       = aws_security_group.main.id
+}

@@ -28,16 +28,6 @@ variable "subnet_ids" {
   }
 }
 
-variable "security_group_id" {
-  description = "Database's security group."
-  type        = string
-
-  validation {
-    condition     = var.security_group_id != null && var.security_group_id != ""
-    error_message = "security_group_id must not be empty."
-  }
-}
-
 variable "kms_key_arn" {
   description = "Key that encrypts storage, password, logs and insights."
   type        = string
@@ -126,17 +116,6 @@ variable "backup_days" {
   }
 }
 
-variable "password_rotation_days" {
-  description = "Days between rotations of the managed password."
-  type        = number
-  default     = 365
-
-  validation {
-    condition     = var.password_rotation_days >= 1 && var.password_rotation_days <= 1000
-    error_message = "aws.database.password_rotation_days must be from 1 to 1000."
-  }
-}
-
 variable "deletion_protection" {
   description = "Refuse to delete the database, and keep a final snapshot."
   type        = bool
@@ -168,5 +147,15 @@ variable "permissions_boundary_arn" {
   validation {
     condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam:", var.permissions_boundary_arn))
     error_message = "permissions_boundary_arn must be a policy's ARN or null."
+  }
+}
+
+variable "vpc_id" {
+  description = "VPC's id."
+  type        = string
+
+  validation {
+    condition     = length(var.vpc_id) > 0
+    error_message = "vpc_id must not be empty."
   }
 }

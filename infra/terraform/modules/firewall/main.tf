@@ -69,11 +69,6 @@ resource "aws_wafv2_web_acl" "main" {
   }
 }
 
-resource "aws_wafv2_web_acl_association" "main" {
-  resource_arn = var.load_balancer_arn
-  web_acl_arn  = aws_wafv2_web_acl.main.arn
-}
-
 resource "aws_cloudwatch_log_group" "main" {
   # WAF demands this prefix.
   name              = "aws-waf-logs-${var.name}"

@@ -8,16 +8,6 @@ variable "name" {
   }
 }
 
-variable "load_balancer_arn" {
-  description = "Load balancer to protect."
-  type        = string
-
-  validation {
-    condition     = length(var.load_balancer_arn) > 0
-    error_message = "load_balancer_arn must not be empty."
-  }
-}
-
 variable "requests_per_5_minutes" {
   description = "Requests from one address in 5 minutes before it is blocked."
   type        = number

@@ -1,11 +1,21 @@
 # The only way in. With a certificate, port 80 only redirects.
 
+resource "aws_security_group" "main" {
+  name        = "${var.name}-alb"
+  description = "Load balancer, reached from outside"
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-alb" }
+}
+
 resource "aws_lb" "main" {
+  #checkov:skip=CKV2_AWS_20:port 80 redirects as soon as there is a domain; checkov cannot evaluate the condition
+  #checkov:skip=CKV2_AWS_76:the firewall module has the rules for known bad inputs; checkov does not follow modules
   name               = "${var.name}-alb"
   load_balancer_type = "application"
   internal           = false
   subnets            = var.subnet_ids
-  security_groups    = [var.security_group_id]
+  security_groups    = [aws_security_group.main.id]
 
   idle_timeout               = var.idle_timeout_seconds
   drop_invalid_header_fields = true
@@ -43,28 +53,21 @@ resource "aws_lb_target_group" "tasks" {
 }
 
 resource "aws_lb_listener" "http" {
-  #checkov:skip=CKV_AWS_2:without a domain there is no certificate; with one this listener only redirects
+  #checkov:skip=CKV_AWS_2:it redirects as soon as there is a domain; checkov cannot evaluate the condition
   load_balancer_arn = aws_lb.main.arn
   port              = 80
   protocol          = "HTTP"
 
-  dynamic "default_action" {
-    for_each = var.https ? [] : [aws_lb_target_group.tasks.arn]
+  # Without a domain there is no certificate, and nothing to redirect to.
+  default_action {
+    type             = var.https ? "redirect" : "forward"
+    target_group_arn = var.https ? null : aws_lb_target_group.tasks.arn
 
-    content {
-      type             = "forward"
-      target_group_arn = default_action.value
-    }
-  }
+    dynamic "redirect" {
+      for_each = var.https ? ["443"] : []
 
-  dynamic "default_action" {
-    for_each = var.https ? ["443"] : []
-
-    content {
-      type = "redirect"
-
-      redirect {
-        port        = default_action.value
+      content {
+        port        = redirect.value
         protocol    = "HTTPS"
         status_code = "HTTP_301"
       }
@@ -85,4 +88,11 @@ resource "aws_lb_listener" "https" {
     type             = "forward"
     target_group_arn = aws_lb_target_group.tasks.arn
   }
+}
+
+resource "aws_wafv2_web_acl_association" "main" {
+  count = var.firewall ? 1 : 0
+
+  resource_arn = aws_lb.main.arn
+  web_acl_arn  = var.web_acl_arn
 }

@@ -30,3 +30,8 @@ output "target_group_arn_suffix" {
   description = "Target group's part of CloudWatch dimensions."
   value       = aws_lb_target_group.tasks.arn_suffix
 }
+
+output "security_group_id" {
+  description = "Load balancer's security group."
+  value       = aws_security_group.main.id
+}

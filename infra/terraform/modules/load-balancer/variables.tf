@@ -28,16 +28,6 @@ variable "subnet_ids" {
   }
 }
 
-variable "security_group_id" {
-  description = "Load balancer's security group."
-  type        = string
-
-  validation {
-    condition     = length(var.security_group_id) > 0
-    error_message = "security_group_id must not be empty."
-  }
-}
-
 variable "container_port" {
   description = "Port that the application listens on."
   type        = number
@@ -125,5 +115,28 @@ variable "deletion_protection" {
   validation {
     condition     = contains([true, false], var.deletion_protection)
     error_message = "deletion_protection must be true or false."
+  }
+}
+
+variable "firewall" {
+  description = "Whether a web application firewall stands in front."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = contains([true, false], var.firewall)
+    error_message = "aws.load_balancer.waf must be true or false."
+  }
+}
+
+variable "web_acl_arn" {
+  description = "Firewall's rules."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = !var.firewall || var.web_acl_arn != null
+    error_message = "firewall needs web_acl_arn."
   }
 }

@@ -2,18 +2,10 @@
 # How private subnets reach AWS is a choice: "public" puts tasks into the public subnets (cheapest), "nat" goes through
 # NAT gateways, "endpoints" stays inside AWS and reaches nothing else.
 
-data "aws_availability_zones" "available" {
-  state = "available"
-
-  filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
-  }
-}
-
 locals {
-  zones     = slice(data.aws_availability_zones.available.names, 0, var.zone_count)
-  nat_zones = var.egress == "nat" ? slice(local.zones, 0, var.nat_per_zone ? var.zone_count : 1) : []
+  # Named, not counted: a new zone of AWS must not move anything.
+  zones     = [for letter in var.zones : "${var.region}${letter}"]
+  nat_zones = var.egress == "nat" ? slice(local.zones, 0, var.nat_per_zone ? length(local.zones) : 1) : []
 
   # /16 gives /20 subnets: public 0-3, private 4-7, the rest stays free.
   public_cidrs  = { for index, zone in local.zones : zone => cidrsubnet(var.cidr, 4, index) }
@@ -120,4 +112,72 @@ resource "aws_route" "nat" {
   route_table_id         = aws_route_table.private[each.key].id
   destination_cidr_block = "0.0.0.0/0"
   nat_gateway_id         = aws_nat_gateway.main[contains(local.nat_zones, each.key) ? each.key : local.zones[0]].id
+}
+
+# Who talked to whom, kept in CloudWatch Logs.
+data "aws_iam_policy_document" "flow_log_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["vpc-flow-logs.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account_id]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "flow_log_write" {
+  count = var.flow_log ? 1 : 0
+
+  statement {
+    actions = [
+      "logs:CreateLogStream",
+      "logs:DescribeLogStreams",
+      "logs:PutLogEvents",
+    ]
+    resources = ["${aws_cloudwatch_log_group.flow_log[0].arn}:*"]
+  }
+}
+
+resource "aws_cloudwatch_log_group" "flow_log" {
+  count = var.flow_log ? 1 : 0
+
+  name              = "/vpc/${var.name}/flow"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_iam_role" "flow_log" {
+  count = var.flow_log ? 1 : 0
+
+  name                 = "${var.name}-flow-logs"
+  assume_role_policy   = data.aws_iam_policy_document.flow_log_trust.json
+  permissions_boundary = var.permissions_boundary_arn
+}
+
+resource "aws_iam_role_policy" "flow_log" {
+  count = var.flow_log ? 1 : 0
+
+  name   = "write-logs"
+  role   = aws_iam_role.flow_log[0].id
+  policy = data.aws_iam_policy_document.flow_log_write[0].json
+}
+
+resource "aws_flow_log" "main" {
+  count = var.flow_log ? 1 : 0
+
+  vpc_id                   = aws_vpc.main.id
+  traffic_type             = "ALL"
+  log_destination_type     = "cloud-watch-logs"
+  log_destination          = aws_cloudwatch_log_group.flow_log[0].arn
+  iam_role_arn             = aws_iam_role.flow_log[0].arn
+  max_aggregation_interval = 600
+
+  tags = { Name = var.name }
 }

@@ -30,7 +30,6 @@ locals {
 }
 
 data "aws_iam_policy_document" "main" {
-  #checkov:skip=CKV_AWS_356:"*" stands only where IAM knows no resources (Describe*, List*, login to ECR)
   for_each = local.policies
 
   dynamic "statement" {

@@ -11,7 +11,18 @@ locals {
     maximum_percent      = 200
   }
 
+  # Tasks start the moment the service exists: everything that they need must be there.
+  ready = alltrue([for id in var.prerequisites : id != ""])
+
   rolled_back = "ECS rolled the deployment back: the service still runs the previous task definition. The new tasks' last log lines tell why."
+}
+
+resource "aws_security_group" "tasks" {
+  name        = "${var.name}-tasks"
+  description = "Tasks, reached by the load balancer only"
+  vpc_id      = var.vpc_id
+
+  tags = { Name = "${var.name}-tasks" }
 }
 
 resource "aws_ecs_service" "fixed" {
@@ -39,7 +50,7 @@ resource "aws_ecs_service" "fixed" {
 
   network_configuration {
     subnets          = var.subnet_ids
-    security_groups  = [var.security_group_id]
+    security_groups  = [aws_security_group.tasks.id]
     assign_public_ip = var.assign_public_ip
   }
 
@@ -55,6 +66,11 @@ resource "aws_ecs_service" "fixed" {
   }
 
   lifecycle {
+    precondition {
+      condition     = local.ready
+      error_message = "Something that tasks need does not exist."
+    }
+
     # A steady state is also reached by a rollback: without this, apply would call that a success.
     postcondition {
       condition     = self.task_definition == var.task_definition_arn
@@ -88,7 +104,7 @@ resource "aws_ecs_service" "scaled" {
 
   network_configuration {
     subnets          = var.subnet_ids
-    security_groups  = [var.security_group_id]
+    security_groups  = [aws_security_group.tasks.id]
     assign_public_ip = var.assign_public_ip
   }
 
@@ -105,6 +121,11 @@ resource "aws_ecs_service" "scaled" {
 
   lifecycle {
     ignore_changes = [desired_count]
+
+    precondition {
+      condition     = local.ready
+      error_message = "Something that tasks need does not exist."
+    }
 
     postcondition {
       condition     = self.task_definition == var.task_definition_arn

@@ -11,3 +11,8 @@ output "task_definition_arn" {
   description = "Task definition that the service runs, as ECS tells it."
   value       = local.created.task_definition
 }
+
+output "security_group_id" {
+  description = "Tasks' security group."
+  value       = aws_security_group.tasks.id
+}

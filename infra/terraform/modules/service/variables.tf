@@ -60,16 +60,6 @@ variable "subnet_ids" {
   }
 }
 
-variable "security_group_id" {
-  description = "Tasks' security group."
-  type        = string
-
-  validation {
-    condition     = length(var.security_group_id) > 0
-    error_message = "security_group_id must not be empty."
-  }
-}
-
 variable "assign_public_ip" {
   description = "Whether tasks get a public address, their only way out in a public subnet."
   type        = bool
@@ -121,5 +111,26 @@ variable "execute_command" {
   validation {
     condition     = contains([true, false], var.execute_command)
     error_message = "execute_command must be true or false."
+  }
+}
+
+variable "vpc_id" {
+  description = "VPC's id."
+  type        = string
+
+  validation {
+    condition     = length(var.vpc_id) > 0
+    error_message = "vpc_id must not be empty."
+  }
+}
+
+variable "prerequisites" {
+  description = "Ids of what must exist before the first task starts, such as security group rules and endpoints."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.prerequisites) < 200
+    error_message = "prerequisites must be fewer than 200 ids."
   }
 }

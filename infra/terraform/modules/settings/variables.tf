@@ -92,7 +92,7 @@ variable "aws" {
 
     network = optional(object({
       cidr         = optional(string, "10.0.0.0/16")
-      zones        = optional(number, 2)
+      zones        = optional(list(string), ["a", "b"])
       egress       = optional(string, "nat")
       nat_per_zone = optional(bool, false)
       flow_logs    = optional(bool, true)
@@ -112,18 +112,16 @@ variable "aws" {
       max_replicas        = optional(number)
       cpu_percent         = optional(number, 60)
       requests_per_target = optional(number, 1000)
-      container_insights  = optional(bool, true)
       execute_command     = optional(bool, false)
     }), {})
 
     database = optional(object({
-      engine_version         = optional(string, "15")
-      instance_class         = optional(string, "db.t4g.micro")
-      storage_gb             = optional(number, 20)
-      max_storage_gb         = optional(number, 100)
-      multi_az               = optional(bool, false)
-      backup_days            = optional(number, 7)
-      password_rotation_days = optional(number, 365)
+      engine_version = optional(string, "15")
+      instance_class = optional(string, "db.t4g.micro")
+      storage_gb     = optional(number, 20)
+      max_storage_gb = optional(number, 100)
+      multi_az       = optional(bool, false)
+      backup_days    = optional(number, 7)
     }), {})
 
     alarms = optional(object({

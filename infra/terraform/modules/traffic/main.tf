@@ -1,5 +1,5 @@
 # Who may talk to whom, in one place: the world reaches the load balancer, it alone reaches the tasks, they alone reach
-# the database. Rules are resources of their own, so that a change to one never replaces a group.
+# the database. The groups belong to what they guard; rules are resources of their own, so that a change never replaces one.
 
 locals {
   listener_ports = var.https ? [80, 443] : [80]
@@ -9,19 +9,10 @@ locals {
   }
 }
 
-resource "aws_security_group" "load_balancer" {
-  #checkov:skip=CKV2_AWS_5: attached by the load-balancer module, which takes the group's id
-  name        = "${var.name}-alb"
-  description = "Load balancer, reached from outside"
-  vpc_id      = var.vpc_id
-
-  tags = { Name = "${var.name}-alb" }
-}
-
 resource "aws_vpc_security_group_ingress_rule" "listener" {
   for_each = local.listeners
 
-  security_group_id = aws_security_group.load_balancer.id
+  security_group_id = var.load_balancer_group_id
   description       = "Port ${each.value.port} from ${each.value.cidr}"
   cidr_ipv4         = each.value.cidr
   from_port         = each.value.port
@@ -32,9 +23,9 @@ resource "aws_vpc_security_group_ingress_rule" "listener" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "load_balancer_to_tasks" {
-  security_group_id            = aws_security_group.load_balancer.id
+  security_group_id            = var.load_balancer_group_id
   description                  = "Requests and health checks to tasks"
-  referenced_security_group_id = aws_security_group.tasks.id
+  referenced_security_group_id = var.task_group_id
   from_port                    = var.container_port
   to_port                      = var.container_port
   ip_protocol                  = "tcp"
@@ -42,18 +33,10 @@ resource "aws_vpc_security_group_egress_rule" "load_balancer_to_tasks" {
   tags = { Name = "${var.name}-alb-to-tasks" }
 }
 
-resource "aws_security_group" "tasks" {
-  name        = "${var.name}-tasks"
-  description = "Tasks, reached by the load balancer only"
-  vpc_id      = var.vpc_id
-
-  tags = { Name = "${var.name}-tasks" }
-}
-
 resource "aws_vpc_security_group_ingress_rule" "tasks_from_load_balancer" {
-  security_group_id            = aws_security_group.tasks.id
+  security_group_id            = var.task_group_id
   description                  = "Application port from the load balancer"
-  referenced_security_group_id = aws_security_group.load_balancer.id
+  referenced_security_group_id = var.load_balancer_group_id
   from_port                    = var.container_port
   to_port                      = var.container_port
   ip_protocol                  = "tcp"
@@ -62,7 +45,7 @@ resource "aws_vpc_security_group_ingress_rule" "tasks_from_load_balancer" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "tasks_https" {
-  security_group_id = aws_security_group.tasks.id
+  security_group_id = var.task_group_id
   description       = "HTTPS to AWS: images, secrets, logs"
   cidr_ipv4         = "0.0.0.0/0"
   from_port         = 443
@@ -75,9 +58,9 @@ resource "aws_vpc_security_group_egress_rule" "tasks_https" {
 resource "aws_vpc_security_group_egress_rule" "tasks_to_database" {
   count = var.database ? 1 : 0
 
-  security_group_id            = aws_security_group.tasks.id
+  security_group_id            = var.task_group_id
   description                  = "PostgreSQL"
-  referenced_security_group_id = aws_security_group.database[0].id
+  referenced_security_group_id = var.database_group_id
   from_port                    = 5432
   to_port                      = 5432
   ip_protocol                  = "tcp"
@@ -85,22 +68,12 @@ resource "aws_vpc_security_group_egress_rule" "tasks_to_database" {
   tags = { Name = "${var.name}-tasks-to-database" }
 }
 
-resource "aws_security_group" "database" {
-  count = var.database ? 1 : 0
-
-  name        = "${var.name}-database"
-  description = "Database, reached by tasks only"
-  vpc_id      = var.vpc_id
-
-  tags = { Name = "${var.name}-database" }
-}
-
 resource "aws_vpc_security_group_ingress_rule" "database_from_tasks" {
   count = var.database ? 1 : 0
 
-  security_group_id            = aws_security_group.database[0].id
+  security_group_id            = var.database_group_id
   description                  = "PostgreSQL from tasks"
-  referenced_security_group_id = aws_security_group.tasks.id
+  referenced_security_group_id = var.task_group_id
   from_port                    = 5432
   to_port                      = 5432
   ip_protocol                  = "tcp"

@@ -8,16 +8,6 @@ variable "name" {
   }
 }
 
-variable "vpc_id" {
-  description = "VPC's id."
-  type        = string
-
-  validation {
-    condition     = length(var.vpc_id) > 0
-    error_message = "vpc_id must not be empty."
-  }
-}
-
 variable "container_port" {
   description = "Port that the application listens on."
   type        = number
@@ -59,5 +49,36 @@ variable "allowed_cidrs" {
   validation {
     condition     = length(var.allowed_cidrs) > 0 && alltrue([for cidr in var.allowed_cidrs : can(cidrnetmask(cidr))])
     error_message = "aws.load_balancer.allowed_cidrs must be IPv4 ranges such as 0.0.0.0/0."
+  }
+}
+
+variable "load_balancer_group_id" {
+  description = "Load balancer's security group."
+  type        = string
+
+  validation {
+    condition     = length(var.load_balancer_group_id) > 0
+    error_message = "load_balancer_group_id must not be empty."
+  }
+}
+
+variable "task_group_id" {
+  description = "Tasks' security group."
+  type        = string
+
+  validation {
+    condition     = length(var.task_group_id) > 0
+    error_message = "task_group_id must not be empty."
+  }
+}
+
+variable "database_group_id" {
+  description = "Database's security group, null without a database."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = !var.database || var.database_group_id != null
+    error_message = "database needs database_group_id."
   }
 }
