@@ -161,6 +161,7 @@ def test_an_own_dish_belongs_to_its_guest(database: Database, token: str) -> Non
 
 
 def test_strangers_bring_nothing(database: Database, token: str) -> None:
+    come(database, token, "ann")
     with pytest.raises(RefusedError) as refused:
         database.write(lambda c: claims.bring_own(c, token, "x", Wish("sides", "Cornbread", 1)))
     assert refused.value.outcome is Outcome.NOT_COMING

@@ -100,7 +100,7 @@ def test_a_failed_migration_leaves_nothing_behind(
         connection.execute(text("CREATE TABLE half (id INTEGER)"))
         raise OperationalError("broken", {}, Exception("broken"))
 
-    monkeypatch.setattr(migrate.command, "upgrade", half)
+    monkeypatch.setattr("alembic.command.upgrade", half)
     with pytest.raises(OperationalError):
         migrate.upgrade(settings_for(empty_database))
     assert "half" not in tables(empty_database)

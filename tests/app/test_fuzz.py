@@ -1,0 +1,70 @@
+"""Anything to any route: never a 5xx, and what was there before is still there."""
+
+import re
+
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.stages import journeys
+from tests.app.conftest import browsers
+
+FIELDS = sorted(
+    {"title", "date", "time", "timezone", "place", "note", "dish_name", "dish_category"}
+    | {"dish_wanted", "edit_version", "rsvps", "link", "category", "name", "wanted", "attending"}
+    | {"party_size", "vegan", "dietary_note", "portions", "text", "confirm", "notice"}
+)
+TEXT = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["yes", "no", "open", "close", "new", "off", "sides", "1", "2", "99", "-1", "0"]
+    ),
+    st.sampled_from(["2026-11-26", "0001-01-01", "9999-12-31", "15:00", "UTC", "America/New_York"]),
+    st.sampled_from(["\x00", "\u202e", "A" * 3000, "1" * 400, "'\"<&>", "%00"]),
+    st.integers().map(str),
+)
+IDS = st.one_of(
+    st.integers(0, 5).map(str), st.sampled_from(["2147483648", "-1", "x", "%00", "1.0"])
+)
+
+
+def routes(app: Flask) -> list[tuple[str, str]]:
+    return [
+        (method, rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in sorted(rule.methods or ())
+        if method in ("GET", "POST") and rule.endpoint != "static" and not rule.rule.endswith("/delete")
+        and not rule.rule.endswith("-link")
+    ]  # fmt: skip
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_nothing_makes_a_5xx(lite: Flask, data: st.DataObject) -> None:
+    state = lite.extensions.setdefault("fuzz", {})
+    if not state:
+        new_browser = browsers(lite)
+        state["event"] = journeys.create_with(new_browser())
+        state["person"] = new_browser()
+        journeys.rsvp(state["person"], state["event"].guest_path, "Ann")
+    event: journeys.Gathering = state["event"]
+    person: journeys.Browser = state["person"]
+    method, rule = data.draw(st.sampled_from(routes(lite)))
+    own = event.organiser_path if rule.startswith("/o/") else event.guest_path
+    token = own[3:] if data.draw(st.booleans()) else data.draw(st.sampled_from(["x", "A" * 24]))
+    path = rule.replace("<token>", token)
+    path = re.sub(r"<int[^>]*>", lambda _: data.draw(IDS), path)
+    fields = data.draw(
+        st.dictionaries(
+            st.sampled_from(FIELDS), st.one_of(TEXT, st.lists(TEXT, max_size=3)), max_size=8
+        )
+    )
+    if method == "GET":
+        answer = person.client.get(f"http://app.test{path}", params=fields)
+    else:
+        form = {**fields, "csrf_token": person.open(event.guest_path).token}
+        answer = person.client.post(f"http://app.test{path}", data=form)
+    assert answer.status_code < 500 or (rule, answer.status_code) == ("/readyz", 503)
+    assert person.raw(event.guest_path).status_code == 200

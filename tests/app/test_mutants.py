@@ -1,0 +1,70 @@
+# ruff: noqa: E501 - a table
+"""Breaks the claim logic and the link checks on purpose, one place at a time: the tests must notice each."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = ("tests/app/test_claims.py", "tests/app/test_pages.py")
+
+#: file, what stands there (once), what a mistake would make of it.
+MUTANTS = [
+    ("claims.py", 'type_=Integer) <= Dish.wanted', 'type_=Integer) <= Dish.wanted + 1'),
+    ("claims.py", 'type_=Integer) <= Dish.wanted', 'type_=Integer) < Dish.wanted'),
+    ("claims.py", "if connection.execute(_TAKE, change).rowcount == 0:", "if connection.execute(_TAKE, change).rowcount == 9:"),
+    ("claims.py", '"portions": portions - held}', '"portions": portions}'),
+    ("claims.py", "if held == portions:", "if False:"),
+    ("claims.py", "    if own:\n        raise RefusedError(Outcome.GONE)", "    if False:\n        raise RefusedError(Outcome.GONE)"),
+    ("claims.py", "    if not held:\n", "    if False:\n"),
+    ("claims.py", '"portions": -held}', '"portions": -1}'),
+    ("claims.py", ', Dish.gathering_id == bindparam("gathering"))', ")"),
+    ("claims.py", "    if not attending:\n", "    if False:\n"),
+    ("claims.py", "Guest.visitor == visitor, Guest.attending", "Guest.attending"),
+    ("claims.py", ">= MAX_DISHES", "> MAX_DISHES"),
+    ("guests.py", "revision=Gathering.revision + 1", "revision=Gathering.revision + 0"),
+    ("guests.py", "    if not row.rsvps_open:\n", "    if False:\n"),
+    ("guests.py", "return 0 if given.attending else give_back", "return 0 if True else give_back"),
+    ("gatherings.py", ".values(taken=Dish.taken - held)", ".values(taken=Dish.taken)"),
+    ("gatherings.py", "Gathering.edit_version == edit_version", "Gathering.edit_version >= edit_version"),
+    ("gatherings.py", "guest_digest=links.digest(token) if token else None", "guest_digest=Gathering.guest_digest"),
+    ("gatherings.py", ".values(organiser_digest=links.digest(token))", ".values(organiser_digest=Gathering.organiser_digest)"),
+    ("gatherings.py", "Gathering.organiser_digest == links.digest(organiser_token)", "Gathering.guest_digest == links.digest(organiser_token)"),
+    ("links.py", "hashlib.sha256(token.encode", "hashlib.sha256(token[:4].encode"),
+    ("snapshot.py", 'Gathering.guest_digest == bindparam("digest")', 'Gathering.organiser_digest == bindparam("digest")'),
+    ("snapshot.py", 'Gathering.organiser_digest == bindparam("digest")', 'Gathering.guest_digest == bindparam("digest")'),
+    ("snapshot.py", "if found is None:", "if False:"),
+]  # fmt: skip
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("file", "old", "new"), MUTANTS, ids=[f"{m[0]}-{n}" for n, m in enumerate(MUTANTS)]
+)
+def test_a_mistake_is_noticed(tmp_path: Path, file: str, old: str, new: str) -> None:
+    copy = tmp_path / "copy"
+    for folder in ("app", "pipeline", "tests/app"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    source = copy / "app" / "thanksgiving" / file
+    content = source.read_text()
+    assert content.count(old) == 1, "the mutant no longer fits the code: adapt it"
+    source.write_text(content.replace(old, new))
+    argv = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not engine",
+    ]
+    done = subprocess.run(
+        [*argv, *TESTS], cwd=copy, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 1, f"nobody noticed:\n{old}\n{new}\n{done.stdout[-2000:]}"

@@ -1,0 +1,89 @@
+"""Headless Chromium against the application, as gunicorn runs it or at APP_URL (the running image)."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from pipeline.stages import journeys
+from tests.app import servers
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the application answers: ``APP_URL``, or a gunicorn of this checkout on SQLite."""
+    if given := os.environ.get("APP_URL"):
+        yield given.rstrip("/")
+        return
+    folder = tmp_path_factory.mktemp("browser")
+    env = {"SECRET_KEY": "x" * 40, "DATABASE_URL": f"sqlite:///{folder / 'app.db'}"}
+    server = servers.start(folder, {**env, "WRITE_BURST": "0"})
+    yield server.url
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium."""
+    found = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
+    if found is None:
+        raise RuntimeError("no Chromium for the browser tests: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["with JavaScript", "without JavaScript"])
+def scripted(request: pytest.FixtureRequest) -> bool:
+    """Whether the visitor's browser runs scripts."""
+    return bool(request.param == "with JavaScript")
+
+
+@pytest.fixture
+def page(chromium: Browser, scripted: bool) -> Iterator[Page]:
+    """A visitor, who must not meet any error of script or content policy."""
+    yield from _visit(chromium, scripted)
+
+
+@pytest.fixture
+def other(chromium: Browser, scripted: bool) -> Iterator[Page]:
+    """A second visitor, with cookies of their own."""
+    yield from _visit(chromium, scripted)
+
+
+def _visit(chromium: Browser, scripted: bool) -> Iterator[Page]:
+    context = chromium.new_context(
+        java_script_enabled=scripted, viewport={"width": 390, "height": 844}
+    )
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" else None,
+    )
+    yield page
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def event(url: str) -> journeys.Gathering:
+    """A gathering with Turkey (1), Mashed potatoes (2), Pumpkin pie (1)."""
+    return journeys.create_gathering(url)
+
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
