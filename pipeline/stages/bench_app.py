@@ -195,7 +195,7 @@ def _fill(url: str, script: Path) -> tuple[str, str]:
     for _ in range(GATHERINGS):
         path = _gathering(url)
         for number in range(GUESTS):
-            with httpx.Client(base_url=url, timeout=30) as client:
+            with httpx.Client(base_url=url, timeout=30, follow_redirects=True) as client:
                 page = client.get(path).text
                 token = _find(TOKEN.pattern, page)[0]
                 answer = {"csrf_token": token, "name": f"Guest {number}", "attending": "yes"}
