@@ -228,17 +228,22 @@ def apply(
         **ENVIRONMENT,
         "to": "ecs (default) or kubernetes",
         "digest": "the digest that must run; default: that of the task definition",
+        "journeys": "afterwards do there what an organiser and guests do",
     }
 )
 @stage("verify")
 def verify(
-    _context: Context, environment: str = "local", to: str = "ecs", digest: str | None = None
+    _context: Context,
+    environment: str = "local",
+    to: str = "ecs",
+    digest: str | None = None,
+    journeys: bool = False,
 ) -> None:
     """Ask the URL until every replica has answered with the wanted digest."""
     from pipeline import console
     from pipeline.stages import verify as body
 
-    console.info(body.run(environment, to=to, digest=digest or None))
+    console.info(body.run(environment, to=to, digest=digest or None, journeys_too=journeys))
 
 
 @task(
@@ -330,11 +335,49 @@ def down(_context: Context) -> None:
     console.info(body.run())
 
 
+@task(help={**ENVIRONMENT})
+@stage("drift")
+def drift(_context: Context, environment: str = "local") -> None:
+    """Name what runs differently from what Git says, on ECS and on Kubernetes."""
+    from pipeline import console
+    from pipeline.stages import drift as body
+
+    console.info(body.run(environment))
+
+
+@task(
+    help={
+        "what": "backup or restore",
+        "file": "the backup",
+        "url": "sqlite:////path or postgresql://…; default: DATABASE_URL",
+        "replace": "let a restore overwrite what the database holds",
+    }
+)
+@stage("db")
+def db(
+    _context: Context, what: str, file: str, url: str | None = None, replace: bool = False
+) -> None:
+    """Back up or restore a database of the application: `./inv db backup FILE`."""
+    from pipeline import console
+    from pipeline.stages import db as body
+
+    console.info(body.run(what, file, url=url, replace=replace))
+
+
+@task(help={"what": "app"})
+@stage("bench")
+def bench(_context: Context, what: str) -> None:
+    """Measure speed or size beside a yardstick, in one run: `./inv bench app`."""
+    from pipeline import benchmarks, console
+
+    console.info(benchmarks.run(what))
+
+
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
-    "After the deployment": [promote, rollback],
+    "After the deployment": [promote, rollback, drift, db, bench],
     "Look and clean up": [status, down, cluster, doctor, lock, bootstrap],
     "In workflows": [pipeline, affected, gate, comment, release, notes, drift_issue],
 }

@@ -17,6 +17,17 @@ POSTGRES_MAGIC = b"PGDMP"
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
+def run(what: str, file: str, *, url: str | None, replace: bool) -> str:
+    """Does ``backup`` or ``restore``; raises PipelineError as they do, and for another word."""
+    if what == "backup":
+        return backup(url, Path(file))
+    if what == "restore":
+        return restore(url, Path(file), replace=replace)
+    raise PipelineError(
+        f"db does not know {what!r}", next_step="write ./inv db backup|restore FILE"
+    )
+
+
 def backup(url: str | None, file: Path) -> str:
     """Writes a consistent copy of the database while it is in use.
 

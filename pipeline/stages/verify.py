@@ -4,20 +4,33 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline import console, environments
-from pipeline.engines import aws, ecs_target, kubernetes_target, web
+from pipeline.engines import aws, ecs_target, journeys, kubernetes_target, web
 from pipeline.errors import PipelineError
 
 #: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
 PATIENCE = 60
 
 
-def run(environment_name: str, *, to: str = "ecs", digest: str | None = None) -> str:
-    """Checks an environment on one target and returns its URL; raises PipelineError as the target's check does."""
+def run(
+    environment_name: str,
+    *,
+    to: str = "ecs",
+    digest: str | None = None,
+    journeys_too: bool = False,
+) -> str:
+    """Checks an environment on one target and returns its URL; raises PipelineError as the target's check does.
+
+    Args:
+        journeys_too: Afterwards do there what an organiser and guests do, over plain HTTP.
+    """
     if to not in TARGETS:
         raise PipelineError(
             f"there is no target {to!r} to verify", next_step=f"choose one of: {', '.join(TARGETS)}"
         )
-    return TARGETS[to](environment_name, digest)
+    url = TARGETS[to](environment_name, digest)
+    if journeys_too:
+        journeys.run(url)
+    return url
 
 
 def ecs(environment_name: str, digest: str | None = None) -> str:

@@ -18,7 +18,7 @@ from thanksgiving.models import Claim, Dish, Guest
 from thanksgiving.snapshot import Snapshots
 from thanksgiving.validation import Wish
 
-from pipeline.stages import journeys
+from pipeline.engines import journeys
 
 ANSWER = guests.Answer("Ann", True, 1, False, False, False, False, "")
 ANSWER_COLUMNS = asdict(ANSWER)

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from pipeline.engines import journeys
 from pipeline.errors import PipelineError
-from pipeline.stages import journeys
 
 
 @pytest.mark.parametrize("journey", journeys.JOURNEYS, ids=lambda one: one.__name__)

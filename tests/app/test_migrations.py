@@ -18,7 +18,7 @@ from thanksgiving import create_app, migrate
 from thanksgiving.db import MIGRATIONS, Database, head, schema_version, unready_because
 from thanksgiving.models import Base
 
-from pipeline.stages import journeys
+from pipeline.engines import journeys
 from tests.app import servers
 from tests.app.conftest import SECRET, browsers, settings_for
 

@@ -12,8 +12,8 @@ from thanksgiving.ratelimit import CAPACITY, RateLimit
 from thanksgiving.security import COOKIE, HEADERS
 from werkzeug.test import Client, TestResponse
 
-from pipeline.stages import journeys
-from pipeline.stages.journeys import NewBrowser
+from pipeline.engines import journeys
+from pipeline.engines.journeys import NewBrowser
 from tests.app.conftest import browsers, settings_for, sqlite_copy
 from tests.app.test_pages import NEW
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from pipeline.stages import journeys
+from pipeline.engines import journeys
 from tests.app import servers
 
 FLAGS = [

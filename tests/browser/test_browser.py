@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline.stages import journeys
+from pipeline.engines import journeys
 
 pytestmark = pytest.mark.browser
 

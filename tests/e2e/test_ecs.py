@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from pipeline.engines import web
-from pipeline.stages.journeys import create_gathering
+from pipeline.engines.journeys import create_gathering
 from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
 

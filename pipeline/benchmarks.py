@@ -1,0 +1,17 @@
+"""The benchmarks by name; each prints ratios of one run, which outlive the machine that they were measured on."""
+
+from collections.abc import Callable
+
+from pipeline.errors import PipelineError
+from pipeline.stages import bench_app
+
+BENCHMARKS: dict[str, Callable[[], str]] = {"app": bench_app.run}
+
+
+def run(what: str) -> str:
+    """Runs one benchmark; raises PipelineError for an unknown name."""
+    if what not in BENCHMARKS:
+        raise PipelineError(
+            f"there is no benchmark {what!r}", next_step=f"choose one of: {', '.join(BENCHMARKS)}"
+        )
+    return BENCHMARKS[what]()

@@ -1,0 +1,31 @@
+"""The drift stage: what runs differently from what Git says, on ECS (a plan) and on Kubernetes (Argo CD)."""
+
+from pipeline import console, environments, plan_summary
+from pipeline.engines import aws, kubernetes_target, localaws, reports, terraform, terraform_root
+from pipeline.errors import PipelineError
+
+
+def run(environment_name: str) -> str:
+    """Compares an environment with its desired state; changes nothing and takes no lock.
+
+    Raises:
+        PipelineError: Something differs (each resource is named above), or a comparison could not be made.
+    """
+    environment = environments.resolved(environment_name)
+    found: list[str] = []
+    if not aws.is_local(environment) or localaws.running():
+        account = aws.account(environment)
+        root = terraform_root.environment_root(environment, account.environ)
+        with console.progress(f"terraform plan {environment_name}") as step:
+            plan = terraform.plan(root, lock=False, show=step.update)
+        summary = plan_summary.summarise(plan.document, environment_name)
+        reports.write(f"drift-{environment_name}", plan_summary.as_markdown(summary))
+        console.info(plan_summary.as_text(summary))
+        found += [f"{change.address} ({change.action})" for change in summary.changes]
+    found += kubernetes_target.drift(environment_name)
+    if found:
+        raise PipelineError(
+            f"{len(found)} differences from Git in {environment_name}: {', '.join(found[:5])}",
+            next_step="apply what Git says (./inv plan, ./inv apply, ./inv sync), or change Git",
+        )
+    return f"{environment_name} is what Git says"
