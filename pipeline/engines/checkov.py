@@ -32,6 +32,7 @@ ACCEPTED_IN_CHART = {
     "CKV_K8S_35": "the application reads its settings from the environment, as on ECS",
     "CKV_K8S_38": "only the job that makes the Secret has a token; it needs one",
     "CKV_K8S_40": "70 is the user of the official PostgreSQL image",
+    "CKV2_K8S_6": "networkPolicy.enabled, which environments/*.yaml set; off by default for clusters with other DNS",
     "CKV_K8S_43": "as CKV_K8S_14",
 }
 

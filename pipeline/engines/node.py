@@ -188,7 +188,7 @@ def save_log() -> Path:
 def _run(image: str, binaries: Path, archives: list[Path]) -> None:
     client = engine.client()
     network = _network_range()
-    capabilities = _capabilities()
+    granted = capabilities()
     volumes: dict[str, Mapping[str, str]] = {
         _volume(name): {"bind": path, "mode": "rw"} for name, path in VOLUMES.items()
     }
@@ -202,9 +202,9 @@ def _run(image: str, binaries: Path, archives: list[Path]) -> None:
     if unified:
         del volumes[str(CGROUPS)]
     privileges: dict[str, Any] = {"privileged": True}
-    if capabilities is not None:
+    if granted is not None:
         privileges = {
-            "cap_add": capabilities,
+            "cap_add": granted,
             "devices": ["/dev/kmsg:/dev/kmsg"],
             "device_cgroup_rules": ["a *:* rwm"],
         }
@@ -285,7 +285,7 @@ def _network_range() -> IPv4Network:
     return IPv4Network(found[0].attrs["IPAM"]["Config"][0]["Subnet"])
 
 
-def _capabilities() -> list[str] | None:
+def capabilities() -> list[str] | None:
     """The capabilities to ask for one by one, or None where the engine can give all (``--privileged``).
 
     An engine inside a container or a sandbox often lacks a few, and refuses to be asked for all of them.
