@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from thanksgiving import create_app
 
+from pipeline.engines import journeys
 from pipeline.errors import PipelineError
-from pipeline.stages import db, journeys
+from pipeline.stages import db
 from tests.app.conftest import browsers, settings_for
 
 
