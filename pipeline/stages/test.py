@@ -1,13 +1,17 @@
 """The test stage: pytest over tests/, first what needs no engine, on all cores, then what needs one, in one session."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import console, process
+from pipeline.engines import baseimages, docker, docker_install
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import REPORTS, VENV_BIN, log_file, shown
 
 FAST = "not engine and not browser and not e2e"
+#: Names under which systems install Chromium.
+BROWSERS = ("chromium", "chromium-browser")
 #: pytest's exit code when no test was selected.
 NO_TESTS = 5
 
@@ -24,10 +28,21 @@ def run(*, fast: bool, select: Sequence[str] = ()) -> str:
     """
     passed = _pytest("fast", FAST, ["-n", "auto", *select])
     if not fast:
+        _prepare()
         passed += _pytest("engines", f"not ({FAST})", [*select])
     if passed == 0:
         raise PipelineError("no test ran", next_step="check the paths given after --select")
     return "fast tests passed" if fast else "all tests passed"
+
+
+def _prepare() -> None:
+    """Sets up what the engine tests stand on: Docker, the base images, a browser."""
+    docker.ensure_engine()
+    for name in ("python", "postgres"):
+        baseimages.resolve_base(name)
+    if not any(shutil.which(name) for name in BROWSERS):
+        with console.progress("Chromium") as step:
+            docker_install.packages(["chromium"], on_line=step.update)
 
 
 def _pytest(name: str, marks: str, arguments: Sequence[str]) -> int:
