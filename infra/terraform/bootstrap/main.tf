@@ -72,6 +72,7 @@ module "github_oidc" {
   count  = var.github_repository == null ? 0 : 1
 
   name              = var.name
+  account_id        = var.account_id
   repository        = var.github_repository
   environments      = var.github_environments
   read_policy_arns  = module.permissions[0].read_policy_arns

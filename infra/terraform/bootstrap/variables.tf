@@ -46,11 +46,6 @@ variable "disposable" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.disposable)
-    error_message = "disposable must be true or false."
-  }
 }
 
 variable "github_repository" {

@@ -98,11 +98,6 @@ variable "multi_az" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.multi_az)
-    error_message = "aws.database.multi_az must be true or false."
-  }
 }
 
 variable "backup_days" {
@@ -121,11 +116,6 @@ variable "deletion_protection" {
   type        = bool
   default     = true
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.deletion_protection)
-    error_message = "deletion_protection must be true or false."
-  }
 }
 
 variable "log_retention_days" {

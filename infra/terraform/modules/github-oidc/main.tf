@@ -1,8 +1,11 @@
 # GitHub's workflows get short-lived credentials for one of two kinds of role: plan reads, apply changes one environment.
 # A subject names this repository and a branch, a pull request or an environment; never all of a repository.
 
+data "aws_partition" "current" {}
+
 locals {
-  issuer = "token.actions.githubusercontent.com"
+  issuer       = "token.actions.githubusercontent.com"
+  provider_arn = "arn:${data.aws_partition.current.partition}:iam::${var.account_id}:oidc-provider/${local.issuer}"
 
   # Pull requests of this repository (a fork's get no token), the main branch, and the environments' own jobs.
   plan_subjects = concat(
@@ -39,7 +42,7 @@ data "aws_iam_policy_document" "trust" {
 
     principals {
       type        = "Federated"
-      identifiers = [aws_iam_openid_connect_provider.github.arn]
+      identifiers = [local.provider_arn]
     }
 
     condition {
@@ -65,6 +68,8 @@ resource "aws_iam_role" "github" {
   description          = each.key == "plan" ? "Reads what a plan needs" : "Applies ${trimprefix(each.key, "apply-")}"
   assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   max_session_duration = 3600
+
+  depends_on = [aws_iam_openid_connect_provider.github]
 }
 
 resource "aws_iam_role_policy_attachment" "github" {

@@ -8,6 +8,16 @@ variable "name" {
   }
 }
 
+variable "account_id" {
+  description = "Account that the roles are in."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "account_id must be 12 digits."
+  }
+}
+
 variable "repository" {
   description = "GitHub repository, `owner/name`."
   type        = string

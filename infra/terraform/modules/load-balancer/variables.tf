@@ -77,11 +77,6 @@ variable "https" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.https)
-    error_message = "https must be true or false."
-  }
 }
 
 variable "certificate_arn" {
@@ -111,11 +106,6 @@ variable "deletion_protection" {
   type        = bool
   default     = true
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.deletion_protection)
-    error_message = "deletion_protection must be true or false."
-  }
 }
 
 variable "firewall" {
@@ -123,11 +113,6 @@ variable "firewall" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.firewall)
-    error_message = "aws.load_balancer.waf must be true or false."
-  }
 }
 
 variable "web_acl_arn" {

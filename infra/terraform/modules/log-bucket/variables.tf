@@ -44,9 +44,4 @@ variable "force_destroy" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.force_destroy)
-    error_message = "force_destroy must be true or false."
-  }
 }

@@ -66,11 +66,6 @@ variable "flow_log" {
   type        = bool
   default     = true
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.flow_log)
-    error_message = "aws.network.flow_logs must be true or false."
-  }
 }
 
 variable "log_retention_days" {

@@ -45,9 +45,4 @@ variable "force_delete" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.force_delete)
-    error_message = "force_delete must be true or false."
-  }
 }

@@ -43,11 +43,6 @@ variable "autoscaling" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.autoscaling)
-    error_message = "autoscaling must be true or false."
-  }
 }
 
 variable "subnet_ids" {
@@ -65,11 +60,6 @@ variable "assign_public_ip" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.assign_public_ip)
-    error_message = "assign_public_ip must be true or false."
-  }
 }
 
 variable "target_group_arn" {
@@ -107,11 +97,6 @@ variable "execute_command" {
   type        = bool
   default     = false
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.execute_command)
-    error_message = "execute_command must be true or false."
-  }
 }
 
 variable "vpc_id" {

@@ -23,22 +23,12 @@ variable "https" {
   description = "Whether the load balancer also listens on 443."
   type        = bool
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.https)
-    error_message = "https must be true or false."
-  }
 }
 
 variable "database" {
   description = "Whether there is a database to reach."
   type        = bool
   nullable    = false
-
-  validation {
-    condition     = contains([true, false], var.database)
-    error_message = "database must be true or false."
-  }
 }
 
 variable "allowed_cidrs" {

@@ -1,0 +1,49 @@
+# The real provider plans without asking AWS anything: policies are rendered as they will be.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name       = "ecs-saas-app"
+  account_id = "123456789012"
+}
+
+run "no_wildcard_and_no_iam" {
+  command = plan
+
+  module {
+    source = "./modules/boundary"
+  }
+
+  assert {
+    condition     = alltrue(flatten([for statement in jsondecode(aws_iam_policy.main.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*") && !startswith(action, "iam:") && !startswith(action, "sts:")]]))
+    error_message = "No role of an environment may give rights to others."
+  }
+
+  assert {
+    condition     = aws_iam_policy.main.name == "ecs-saas-app-boundary"
+    error_message = "Environments find it by this name."
+  }
+}
+
+# Refused here: a name with capitals, an account that is none.
+run "refuses_nonsense" {
+  command = plan
+
+  module {
+    source = "./modules/boundary"
+  }
+
+  variables {
+    name       = "Potluck"
+    account_id = "1"
+  }
+
+  expect_failures = [var.name, var.account_id]
+}

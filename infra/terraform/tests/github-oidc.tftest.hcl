@@ -1,0 +1,103 @@
+# The real provider plans without asking AWS anything: policies are rendered as they will be.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name              = "ecs-saas-app"
+  account_id        = "123456789012"
+  repository        = "octo/potluck"
+  read_policy_arns  = { read = "arn:aws:iam::123456789012:policy/r" }
+  write_policy_arns = { write = "arn:aws:iam::123456789012:policy/w" }
+}
+
+run "subjects_are_named" {
+  command = plan
+
+  module {
+    source = "./modules/github-oidc"
+  }
+
+  assert {
+    condition     = toset(keys(aws_iam_role.github)) == toset(["plan", "apply-production", "apply-staging"])
+    error_message = "One role to plan, one to apply each environment."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.github["apply-production"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:octo/potluck:environment:production"
+    error_message = "Only the environment itself is applied."
+  }
+
+  assert {
+    condition     = toset(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset(["repo:octo/potluck:pull_request", "repo:octo/potluck:ref:refs/heads/main", "repo:octo/potluck:environment:production", "repo:octo/potluck:environment:staging"])
+    error_message = "Plans come from these places only."
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.github : !strcontains(role.assume_role_policy, "*") && role.path == "/github/" && jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"])
+    error_message = "No wildcard in any trust, the audience is AWS."
+  }
+
+  assert {
+    condition     = toset(keys(aws_iam_role_policy_attachment.github)) == toset(["plan read", "apply-production read", "apply-production write", "apply-staging read", "apply-staging write"])
+    error_message = "Plans get no right to write."
+  }
+}
+
+run "another_branch_and_one_environment" {
+  command = plan
+
+  module {
+    source = "./modules/github-oidc"
+  }
+
+  variables {
+    branch       = "trunk"
+    environments = ["live"]
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:octo/potluck:ref:refs/heads/trunk") && toset(keys(aws_iam_role.github)) == toset(["plan", "apply-live"])
+    error_message = "Both settings must arrive."
+  }
+}
+
+# Refused here: a name with capitals, an account that is none, a repository with a wildcard, a branch with a wildcard, no environment, no right to read.
+run "refuses_nonsense" {
+  command = plan
+
+  module {
+    source = "./modules/github-oidc"
+  }
+
+  variables {
+    name             = "Potluck"
+    account_id       = "1"
+    repository       = "octo/*"
+    branch           = "*"
+    environments     = []
+    read_policy_arns = {}
+  }
+
+  expect_failures = [var.name, var.account_id, var.repository, var.branch, var.environments, var.read_policy_arns]
+}
+
+run "refuses_no_right_to_write" {
+  command = plan
+
+  module {
+    source = "./modules/github-oidc"
+  }
+
+  variables {
+    write_policy_arns = {}
+  }
+
+  expect_failures = [var.write_policy_arns]
+}

@@ -1,0 +1,78 @@
+# The real provider plans without asking AWS anything: policies are rendered as they will be.
+provider "aws" {
+  region                      = "us-east-1"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+variables {
+  name        = "ecs-saas-app-state-123456789012-us-east-1"
+  kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
+}
+
+run "every_version_kept_and_encrypted" {
+  command = plan
+
+  module {
+    source = "./modules/state-bucket"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_versioning.main.versioning_configuration[0].status == "Enabled" && !aws_s3_bucket.main.force_destroy
+    error_message = "A lost state can be restored."
+  }
+
+  assert {
+    condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.main.rule).apply_server_side_encryption_by_default).sse_algorithm == "aws:kms"
+    error_message = "Encrypted with our key."
+  }
+
+  assert {
+    condition     = aws_s3_bucket_public_access_block.main.restrict_public_buckets && aws_s3_bucket_public_access_block.main.block_public_policy
+    error_message = "Never public."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_lifecycle_configuration.main.rule[0].noncurrent_version_expiration).newer_noncurrent_versions == 20 && one(aws_s3_bucket_lifecycle_configuration.main.rule[0].noncurrent_version_expiration).noncurrent_days == 90
+    error_message = "The newest versions stay."
+  }
+}
+
+run "other_values" {
+  command = plan
+
+  module {
+    source = "./modules/state-bucket"
+  }
+
+  variables {
+    keep_versions_days = 30
+    force_destroy      = true
+  }
+
+  assert {
+    condition     = aws_s3_bucket.main.force_destroy && one(aws_s3_bucket_lifecycle_configuration.main.rule[0].noncurrent_version_expiration).noncurrent_days == 30
+    error_message = "Both settings must arrive."
+  }
+}
+
+# Refused here: a name that s3 refuses, a key that is no arn, to forget at once.
+run "refuses_nonsense" {
+  command = plan
+
+  module {
+    source = "./modules/state-bucket"
+  }
+
+  variables {
+    name               = "State_Bucket"
+    kms_key_arn        = "key"
+    keep_versions_days = 1
+  }
+
+  expect_failures = [var.name, var.kms_key_arn, var.keep_versions_days]
+}
