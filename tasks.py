@@ -335,6 +335,28 @@ def down(_context: Context) -> None:
     console.info(body.run())
 
 
+@task(
+    help={**ENVIRONMENT, "lock": "the lock's id, as the refusal told"},
+)
+@stage("unlock")
+def unlock(_context: Context, environment: str, lock: str) -> None:
+    """Remove a lock on an environment's state whose holder is dead."""
+    from pipeline import console
+    from pipeline.stages import unlock as body
+
+    console.info(body.run(environment, lock))
+
+
+@task(help={**ENVIRONMENT, "confirm": "the environment's name once more"})
+@stage("destroy")
+def destroy(_context: Context, environment: str, confirm: str = "") -> None:
+    """Destroy all that Terraform made for an environment; refuses while it is protected."""
+    from pipeline import console
+    from pipeline.stages import destroy as body
+
+    console.info(body.run(environment, confirm=confirm))
+
+
 @task(help={**ENVIRONMENT})
 @stage("drift")
 def drift(_context: Context, environment: str = "local") -> None:
@@ -377,7 +399,7 @@ def bench(_context: Context, what: str) -> None:
 GROUPS = {
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
-    "After the deployment": [promote, rollback, drift, db, bench],
+    "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],
     "Look and clean up": [status, down, cluster, doctor, lock, bootstrap],
     "In workflows": [pipeline, affected, gate, comment, release, notes, drift_issue],
 }

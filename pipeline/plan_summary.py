@@ -183,6 +183,13 @@ def as_markdown(
     return "\n".join([*head, *body, *tail]).rstrip() + "\n"
 
 
+def inline(text: str) -> str:
+    """Text as inline code that nothing in it can leave."""
+    fence = "`" * (_longest_run(text, "`") + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{_clean(text)}{space}{fence}"
+
+
 def _lines(summary: Summary) -> list[str]:
     lines: list[str] = []
     for change in summary.changes:

@@ -29,7 +29,7 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """A saved plan. ``document`` is Terraform's JSON of it, None when nothing changes; it contains secrets."""
+    """A saved plan. ``document`` is Terraform's JSON of it, None when it was not read; it contains secrets."""
 
     root: Root
     changed: bool
@@ -82,12 +82,14 @@ def plan(
     *,
     destroy: bool = False,
     lock: bool = True,
+    read: bool = False,
     show: Show | None = None,
 ) -> Plan:
     """Plans, saves the plan, and reads it.
 
     Args:
         lock: False for plans that nobody applies (pull requests): they neither wait for nor hold a lock.
+        read: Read the plan's document also when nothing changes.
         show: Called with a line of progress.
 
     Raises:
@@ -108,10 +110,10 @@ def plan(
     ]
     code = _stream(root, arguments, "plan", show)
     file.chmod(_OURS_ALONE)
-    document = _document(root, file) if code == CHANGES else None
+    document = _document(root, file) if read or code == CHANGES else None
     result = Plan(root=root, changed=code == CHANGES, file=file, document=document, key=key)
     _write(root.home / "plan.key", key)
-    _write(root.home / "plan.json", json.dumps(document))
+    _write(root.home / "plan.json", json.dumps(document if result.changed else None))
     return result
 
 

@@ -88,7 +88,7 @@ def _locked(error: Diagnostic, _match: re.Match[str], name: str) -> Explanation:
         f"the state of {name} is locked by {held.get('Who', 'somebody')} since {since} "
         f"({held.get('Operation', '').removeprefix('OperationType')}, lock {held['ID']})",
         "wait for that run to end; only if it is dead (cancelled or killed), "
-        f"./inv unlock --env {name} --lock {held['ID']}",
+        f"./inv unlock --environment {name} --lock {held['ID']}",
     )
 
 

@@ -1,7 +1,15 @@
 """The drift stage: what runs differently from what Git says, on ECS (a plan) and on Kubernetes (Argo CD)."""
 
 from pipeline import console, environments, plan_summary
-from pipeline.engines import aws, kubernetes_target, localaws, reports, terraform, terraform_root
+from pipeline.engines import (
+    aws,
+    kubernetes_target,
+    localaws,
+    reports,
+    terraform,
+    terraform_drift,
+    terraform_root,
+)
 from pipeline.errors import PipelineError
 
 
@@ -17,11 +25,14 @@ def run(environment_name: str) -> str:
         account = aws.account(environment)
         root = terraform_root.environment_root(environment, account.environ)
         with console.progress(f"terraform plan {environment_name}") as step:
-            plan = terraform.plan(root, lock=False, show=step.update)
+            plan = terraform.plan(root, lock=False, read=True, show=step.update)
+        differences = terraform_drift.differences(plan.document or {})
+        for difference in differences:
+            console.info(f"  {difference}")
         summary = plan_summary.summarise(plan.document, environment_name)
-        reports.write(f"drift-{environment_name}", plan_summary.as_markdown(summary))
-        console.info(plan_summary.as_text(summary))
-        found += [f"{change.address} ({change.action})" for change in summary.changes]
+        told = "\n".join(f"- {plan_summary.inline(str(one))}" for one in differences)
+        reports.write(f"drift-{environment_name}", plan_summary.as_markdown(summary, extra=told))
+        found += [str(difference) for difference in differences]
     found += kubernetes_target.drift(environment_name)
     if found:
         raise PipelineError(
