@@ -30,6 +30,8 @@ def stage(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             # A cancelled CI job sends SIGTERM: it must end in the same order as Ctrl-C.
             signal.signal(signal.SIGTERM, _interrupt)
+            # A shell starts its background jobs with SIGINT ignored, which every child would inherit.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             reported = reports.Published()
             try:
                 return body(*args, **kwargs)

@@ -98,6 +98,9 @@ def main(target: Path, packages: Path) -> None:
     write_accounts(target)
     for name in ("data", "dev", "proc", "run", "sys", "tmp"):
         (target / name).mkdir(parents=True, exist_ok=True)
+    if not (target / "bin").exists():
+        # `docker exec … /bin/sh` and scripts name the shell by this path.
+        (target / "bin").symlink_to("usr/bin")
     # The database of one replica without a server, and scratch files; all else stays as it is.
     os.chown(target / "data", UID, UID)
     (target / "tmp").chmod(0o1777)
