@@ -1,4 +1,4 @@
-"""What EC2 must remember of VPC endpoints and flow logs, so that a second plan has nothing to change."""
+"""What EC2 must remember of VPC endpoints, flow logs and security groups, so that it shows what was asked for."""
 
 from typing import Any
 from xml.sax.saxutils import escape
@@ -81,6 +81,16 @@ def install() -> None:
             text = text.replace(mark, mark + _flow_log_xml(log))
         return status, headers, text.encode() if isinstance(body, bytes) else text
 
+    def ip_permissions(original: Any, params: Any, prefix: Any) -> Any:
+        # Ports mean nothing for all protocols, but ministack compares them: a group's first egress rule would stay.
+        rules = original(params, prefix)
+        for rule in rules:
+            if rule["IpProtocol"] == "-1":
+                rule.pop("FromPort", None)
+                rule.pop("ToPort", None)
+        return rules
+
+    emulator.wrap(ec2, "_parse_ip_permissions", ip_permissions)
     emulator.wrap(ec2, "_create_vpc_endpoint", create_endpoint)
     emulator.wrap(ec2, "_modify_vpc_endpoint", modify_endpoint)
     emulator.wrap(ec2, "_vpce_fields_xml", endpoint_xml)
