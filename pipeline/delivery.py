@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline import console, graph, passes
-from pipeline.engines import git
+from pipeline.engines import compose, git
 from pipeline.errors import PipelineError
 from pipeline.graph import Step
 from pipeline.locks import exclusive
@@ -83,8 +83,36 @@ def to_kubernetes() -> str:
     return answer[0]
 
 
+def to_compose() -> str:
+    """Starts the image of the work tree under Compose, with live editing; returns the URL."""
+    answer: list[str] = []
+
+    def started() -> str:
+        compose.up()
+        return "web"
+
+    def verified() -> str:
+        answer.append(verify.compose())
+        return answer[0]
+
+    graph.run(
+        [
+            Step("test", _tested),
+            Step("build", build.run),
+            Step("start", started, needs=["test", "build"]),
+            Step("verify", verified, needs=["start"]),
+        ],
+        title="deploy to compose",
+    )
+    return answer[0]
+
+
 def _tested() -> str:
     return passes.once(TESTS, git.content_key(git.files()), lambda: test.run(fast=True))
 
 
-TARGETS: dict[str, Callable[[], str]] = {"ecs": to_ecs, "kubernetes": to_kubernetes}
+TARGETS: dict[str, Callable[[], str]] = {
+    "ecs": to_ecs,
+    "kubernetes": to_kubernetes,
+    "compose": to_compose,
+}

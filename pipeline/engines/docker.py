@@ -136,8 +136,11 @@ def engine_log_lines(container: str, lines: int = 20) -> list[str]:
 
 
 def ours() -> list[Any]:
-    """The containers that this checkout started, running or not."""
-    found: list[Any] = client().containers.list(all=True, filters=_mine(), ignore_removed=True)
+    """The containers that this checkout started, running or not; none where no engine runs. Installs nothing."""
+    engine = _connect()
+    if not isinstance(engine, docker.DockerClient):
+        return []
+    found: list[Any] = engine.containers.list(all=True, filters=_mine(), ignore_removed=True)
     return found
 
 

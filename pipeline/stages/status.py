@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from rich.table import Table
 
 from pipeline import console, environments
-from pipeline.engines import ecs_target, kubernetes_target
+from pipeline.engines import compose, ecs_target, kubernetes_target
 from pipeline.engines.targets import State
 
 #: Each target and the function that looks at it; none of them starts anything.
 OBSERVERS: dict[str, Callable[[], State | None]] = {
     "ecs": lambda: ecs_target.observe(environments.load("local")),
     "kubernetes": lambda: kubernetes_target.observe("local"),
+    "compose": compose.observe,
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline import console, environments
 from pipeline.engines import aws, ecs_target, journeys, kubernetes_target, web
+from pipeline.engines import compose as compose_target
 from pipeline.errors import PipelineError
 
 #: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
@@ -76,6 +77,29 @@ def kubernetes(environment_name: str, digest: str | None = None) -> str:
         )
     check(state.url, digest or state.image.partition("@")[2], environment.replicas)
     return state.url
+
+
+def compose() -> str:
+    """Waits until the service under Compose is ready, and returns its URL.
+
+    Raises:
+        PipelineError: It is not within the patience; the cause ends with the log's last line.
+    """
+
+    def enough(by_host: Mapping[str, Mapping[str, Any]]) -> bool:
+        return bool(by_host) and web.is_ready(compose_target.URL)
+
+    with console.progress(f"verify {compose_target.URL}") as step:
+        answers = web.gather(
+            compose_target.URL, enough=enough, timeout=PATIENCE, on_answer=step.update
+        )
+    if not enough(answers.by_host):
+        lines = compose_target.last_lines()
+        raise PipelineError(
+            f"the application under Compose is not ready: {lines[-1] if lines else answers.problem}",
+            next_step="mend what it says; the service reloads the code by itself",
+        )
+    return compose_target.URL
 
 
 def check(url: str, digest: str, replicas: int) -> None:
