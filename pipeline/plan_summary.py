@@ -111,10 +111,9 @@ def summarise(document: Mapping[str, Any] | None, name: str) -> Summary:
                 address=resource["address"],
                 kind=kind,
                 action=action,
-                attributes=tuple(_attributes(resource["change"]))
-                if action in ("update", "replace")
-                else (),
+                attributes=() if tainted else _shown(resource["change"], action),
                 loss=lost,
+                note=_note(kind, action, tainted=tainted),
             )
         )
     found.sort(
@@ -194,10 +193,8 @@ def _lines(summary: Summary) -> list[str]:
     lines: list[str] = []
     for change in summary.changes:
         mark = _MARK[change.action]
-        note = _HARMLESS.get(change.kind) if change.action == "replace" else None
-        lines.append(
-            _clean(f"{mark} {change.action} {change.address}{f' ({note})' if note else ''}")
-        )
+        note = f" ({change.note})" if change.note else ""
+        lines.append(_clean(f"{mark} {change.action} {change.address}{note}"))
         if change.loss:
             lines.append(f"!   DANGEROUS: lost would be {change.loss}")
         for one in change.attributes:
@@ -232,6 +229,12 @@ def _shown(change: Mapping[str, Any], action: str) -> tuple[Attribute, ...]:
             if one.forces_replacement or one.after not in (UNKNOWN, "(none)")
         )
     return ()
+
+
+def _note(kind: str, action: str, *, tainted: bool) -> str:
+    if tainted:
+        return "its creation had failed"
+    return _HARMLESS.get(kind, "") if action == "replace" else ""
 
 
 def _attributes(change: Mapping[str, Any]) -> Iterator[Attribute]:

@@ -81,7 +81,8 @@ def _what(change: Mapping[str, Any], *, by_hand: bool) -> str:
     names = sorted(
         name
         for name in {*before, *after, *unknown}
-        if (unknown.get(name) is True or before.get(name) != after.get(name)) and name != "tags_all"
+        if (unknown.get(name) is True or (before.get(name) or None) != (after.get(name) or None))
+        and name != "tags_all"
     )
     return f"in {', '.join(names) or 'its tags'}"
 

@@ -81,21 +81,22 @@ def install() -> None:  # noqa: PLR0915 - one list of handlers, each two lines
             text = text.replace(mark, mark + _flow_log_xml(log))
         return status, headers, text.encode() if isinstance(body, bytes) else text
 
-    def ip_permissions(original: Any, params: Any, prefix: Any) -> Any:
-        # Ports mean nothing for all protocols, but ministack compares them: a group's first egress rule would stay.
-        rules = original(params, prefix)
-        for rule in rules:
-            if rule["IpProtocol"] == "-1":
-                rule.pop("FromPort", None)
-                rule.pop("ToPort", None)
-        return rules
-
-    emulator.wrap(ec2, "_parse_ip_permissions", ip_permissions)
+    emulator.wrap(ec2, "_parse_ip_permissions", _permissions)
     emulator.wrap(ec2, "_create_vpc_endpoint", create_endpoint)
     emulator.wrap(ec2, "_modify_vpc_endpoint", modify_endpoint)
     emulator.wrap(ec2, "_vpce_fields_xml", endpoint_xml)
     emulator.wrap(ec2, "_create_flow_logs", create_flow_logs)
     emulator.wrap(ec2, "_describe_flow_logs", describe_flow_logs)
+
+
+def _permissions(original: Any, params: Any, prefix: Any) -> Any:
+    """Rules as sent; for all protocols without ports, which mean nothing then, but which ministack compares."""
+    rules = original(params, prefix)
+    for rule in rules:
+        if rule["IpProtocol"] == "-1":
+            rule.pop("FromPort", None)
+            rule.pop("ToPort", None)
+    return rules
 
 
 def _flow_log_xml(log: dict[str, Any]) -> str:
