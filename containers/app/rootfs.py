@@ -94,6 +94,9 @@ def main(target: Path, packages: Path) -> None:
     extensions = [path for path in packages.rglob("*.so*") if path.is_file()]
     for needed in shared_libraries([*tree.elf_files(), *extensions], packages):
         tree.add(needed)
+    # The C library loads it by name when a thread is ended; nothing is linked with it.
+    for needed in Path("/lib").glob("*-linux-gnu*/libgcc_s.so.1"):
+        tree.add(needed)
     keep_package_records(tree)
     write_accounts(target)
     for name in ("data", "dev", "proc", "run", "sys", "tmp"):

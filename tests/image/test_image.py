@@ -124,3 +124,7 @@ def test_it_ends_in_order_on_sigterm(image: Image) -> None:
         assert running.wait(timeout=30)["StatusCode"] == 0
     finally:
         running.remove(force=True)
+
+
+def test_the_library_that_ends_threads_is_there(host: Host) -> None:
+    host.check_output("python -c \"import ctypes; ctypes.CDLL('libgcc_s.so.1')\"")
