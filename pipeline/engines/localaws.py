@@ -310,10 +310,13 @@ def _remove_containers(client: docker.DockerClient) -> bool:
 def _remove_volumes_and_network(client: docker.DockerClient) -> None:
     for volume in client.volumes.list(filters=_mine()):
         name = str(volume.name)
+        if "com.docker.compose.project" in (volume.attrs.get("Labels") or {}):
+            continue  # the compose target's, whose name begins with ecs- too
         if name.startswith(("ministack-rds-", "ecs-")):
             volume.remove(force=True)
     for network in client.networks.list(names=[NETWORK], filters=_mine()):
-        network.remove()
+        if network.name == NETWORK:  # the engine also lists names that only contain it
+            network.remove()
 
 
 def _forget_pulled_images(client: docker.DockerClient) -> None:
