@@ -38,8 +38,8 @@ NEEDED_BY_TASK = {
 CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift"}
 #: Tasks that change the desired state in Git, with the app's token and from main alone.
 GIT_TASKS = {"release", "promote", "rollback"}
-#: Tasks of the Kubernetes path that the workflows call and that are still to come.
-AWAITED = {"sync", "promote", "rollback", "drift"} - set(tasks.ns.task_names)
+#: Tasks that the workflows call and that are still to come.
+AWAITED = {"drift"} - set(tasks.ns.task_names)
 #: Once for each account, by an administrator, before any workflow can run.
 NOT_IN_WORKFLOWS = {"account"}
 
