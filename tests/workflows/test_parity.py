@@ -146,7 +146,7 @@ def test_a_workflow_has_no_right_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workflow", "name", "job"), jobs(), ids=lambda one: one if isinstance(one, str) else ""
+    ("workflow", "name", "job"), tuple(jobs()), ids=lambda one: one if isinstance(one, str) else ""
 )
 def test_a_job_has_the_rights_that_it_needs_and_no_other(
     workflow: str, name: str, job: dict[str, Any]
