@@ -417,7 +417,16 @@ TEST = (
         "test",
         ("tests/helm", "privileged"),
         # The migration's container and the application's.
-        both(*[replace(DEPLOYMENT, CONTEXT, "          securityContext:\n            privileged: true\n")] * 2),
+        both(
+            *[
+                replace(
+                    DEPLOYMENT,
+                    CONTEXT,
+                    "          securityContext:\n            privileged: true\n",
+                )
+            ]
+            * 2
+        ),
     ),
 )
 
