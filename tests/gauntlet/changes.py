@@ -63,7 +63,8 @@ def append(file: str, text: str) -> Edit:
         path = root / file
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as sink:
-            sink.write(textwrap.dedent(text).lstrip("\n"))
+            body = textwrap.dedent(text)
+            sink.write(body if body == text else "\n" + body.lstrip("\n"))
 
     return edit
 
@@ -110,9 +111,7 @@ CHECKOUT = """\
 def _aws_key(root: Path) -> None:
     name = "AKIA" + base64.b32encode(secrets.token_bytes(10)).decode()
     key = base64.b64encode(secrets.token_bytes(30)).decode()
-    append("app/thanksgiving/storage.py", f'"""Storage."""\n\nKEY = "{name}"\nSECRET = "{key}"\n')(
-        root
-    )
+    append("infra/backup.env", f"AWS_ACCESS_KEY_ID={name}\nAWS_SECRET_ACCESS_KEY={key}\n")(root)
 
 
 def _private_key(root: Path) -> None:
@@ -257,14 +256,6 @@ LINT = (
         workflow("pull_request", '- name: Greet\n  run: echo "${{ github.head_ref }}"'),
     ),
     Change(
-        "a token that checkout keeps",
-        "lint",
-        ("zizmor", "artipacked"),
-        replace(
-            MERGE, "          persist-credentials: false\n", "          persist-credentials: true\n"
-        ),
-    ),
-    Change(
         "every right for every job",
         "lint",
         ("zizmor", "excessive-permissions"),
@@ -281,10 +272,10 @@ LINT = (
         ),
     ),
     Change(
-        "a chart value without its description",
+        "a chart value that its README does not know",
         "lint",
         ("chart README",),
-        append("infra/helm/ecs-saas-app/values.yaml", "added: true\n"),
+        append("infra/helm/ecs-saas-app/values.yaml", "# -- Added.\nadded: true\n"),
     ),
 )
 
@@ -293,7 +284,10 @@ TEST = (
         "failing test",
         "test",
         ("test_pages.py", "failed"),
-        append("tests/app/test_pages.py", "\n\ndef test_added() -> None:\n    assert 1 + 1 == 3\n"),
+        append(
+            "tests/app/test_pages.py",
+            "\n\ndef test_added() -> None:\n    assert sum([1, 1]) == 3\n",
+        ),
     ),
     Change(
         "readiness that does not ask the database",
@@ -301,8 +295,8 @@ TEST = (
         ("tests/app", "ready"),
         replace(
             "app/thanksgiving/views_system.py",
-            "if reason := unready_because(database):",
-            "if (reason := unready_because(database)) and False:",
+            "    if reason := unready_because(database):\n        return _plain(reason), 503\n",
+            "    unready_because(database)\n",
         ),
     ),
     Change(
@@ -356,6 +350,14 @@ TEST = (
             WORKFLOW,
             "      contents: read # checkout\n      security-events: write",
             "      contents: read # checkout\n      packages: write # for later\n      security-events: write",
+        ),
+    ),
+    Change(
+        "a token that checkout keeps",
+        "test",
+        ("test_parity.py", "test_no_checkout_keeps_the_token"),
+        replace(
+            MERGE, "          persist-credentials: false\n", "          persist-credentials: true\n"
         ),
     ),
     Change(
@@ -431,20 +433,18 @@ TEST = (
 )
 
 SCAN = (
-    Change(
-        "hard-coded AWS key", "scan", ("aws-access-token", "app/thanksgiving/storage.py"), _aws_key
-    ),
+    Change("hard-coded AWS key", "scan", ("aws-access-token", "infra/backup.env"), _aws_key),
     Change("private key file", "scan", ("private-key", "infra/deploy.pem"), _private_key),
     Change(
         "port 5000 open to the world",
         "scan",
-        ("CKV_AWS_", "security-groups/main.tf"),
+        ("APP_AWS_1", "security-groups/main.tf"),
         _open_port(5000),
     ),
     Change(
         "port 5432 open to the world",
         "scan",
-        ("CKV_AWS_", "security-groups/main.tf"),
+        ("APP_AWS_1", "security-groups/main.tf"),
         _open_port(5432),
     ),
     Change(

@@ -65,6 +65,8 @@ def base(folder: Path) -> Path:
         if (HOST / name).is_dir():
             shutil.copytree(HOST / name, folder / name)
     _lend_environments(folder)
+    # On a tree that does not pass by itself nothing could be said about a change.
+    subprocess.run(["./inv", "lint"], cwd=folder, check=True)
     return folder
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import environments
 from pipeline.engines import helm
+from pipeline.errors import CommandFailedError
 
 DIGEST = f"sha256:{'a' * 64}"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -17,7 +18,10 @@ pytestmark = pytest.mark.skipif(
 
 def rendered(name: str) -> list[dict[str, Any]]:
     environment = environments.load(name)
-    return helm.template("--values", str(environment.file), "--set", f"image.digest={DIGEST}")
+    try:
+        return helm.template("--values", str(environment.file), "--set", f"image.digest={DIGEST}")
+    except CommandFailedError as error:
+        pytest.fail("\n".join([error.cause, *error.tail]))
 
 
 def pods(name: str) -> list[dict[str, Any]]:
