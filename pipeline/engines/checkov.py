@@ -21,6 +21,8 @@ FRAMEWORKS = {
     "kubernetes": ("argocd/*.yaml",),
     "helm": ("infra/helm/*/Chart.yaml",),
 }
+#: Policies of our own, beside checkov's.
+POLICIES = "infra/terraform/policies"
 #: Not ours, wrong on purpose, or (pipeline/cluster) parts of the stand-in for a cloud that is never exposed.
 SKIPPED = (".local", "pipeline/cluster", "tests")
 
@@ -66,6 +68,7 @@ def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
         environment["PATH"] = f"{helm.parent}{os.pathsep}{environment['PATH']}"
     argv: list[str | Path] = [tools.tool("checkov"), "--directory", root, "--skip-download"]
     argv += ["--compact", "--quiet", "--soft-fail", "--framework", *due]
+    argv += ["--external-checks-dir", root / POLICIES]
     for path in SKIPPED:
         argv += ["--skip-path", f"{path}/"]
     argv += ["--output", "json", "--output", "sarif", "--output-file-path", folder]

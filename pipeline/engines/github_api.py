@@ -104,17 +104,20 @@ class Api:
             ) from error
 
 
-def api() -> Api:
-    """The API of the repository that the workflow runs in, with the token of the job.
+def api(variable: str = "GITHUB_TOKEN") -> Api:
+    """The API of the repository that the workflow runs in.
+
+    Args:
+        variable: The environment variable with the token: the job's own, or the release app's (RELEASE_TOKEN).
 
     Raises:
-        PipelineError: GITHUB_TOKEN or GITHUB_REPOSITORY is not set.
+        PipelineError: That variable or GITHUB_REPOSITORY is not set.
     """
-    token, repository = (os.environ.get(name, "") for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY"))
+    token, repository = (os.environ.get(name, "") for name in (variable, "GITHUB_REPOSITORY"))
     if not token or not repository:
         raise PipelineError(
-            "GITHUB_TOKEN or GITHUB_REPOSITORY is not set",
-            next_step="run this task from its workflow, which passes the job's token",
+            f"{variable} or GITHUB_REPOSITORY is not set",
+            next_step="run this task from its workflow, which passes the token",
         )
     base = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
     client = httpx.Client(

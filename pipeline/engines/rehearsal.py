@@ -32,8 +32,8 @@ ACCOUNT = "123456789012"
 #: The variables that docs/github.md asks for, with the values of the local AWS.
 VARIABLES = {
     "AWS_REGION": "us-east-1",
-    "AWS_PLAN_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/ecs-saas-app-plan",
-    "AWS_APPLY_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/ecs-saas-app-apply",
+    "AWS_PLAN_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/github/ecs-saas-app-plan",
+    "AWS_APPLY_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/github/ecs-saas-app-apply-staging",
     "RELEASE_APP_CLIENT_ID": "stand-in",
 }
 #: The secrets that docs/github.md asks for; nothing behind them is secret here.

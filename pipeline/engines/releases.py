@@ -175,6 +175,26 @@ def set_digest(
     raise AssertionError("the last attempt either returns or raises")
 
 
+def propose(
+    desired: Desired, environment: str, digest: str, *, branch: str, tip: str, message: str
+) -> None:
+    """Pushes a commit with a digest to a branch of its own; a branch that is there already is left as it is.
+
+    Raises:
+        CommandFailedError: The remote refused the branch for another reason.
+    """
+    file = path(environment)
+    text = with_digest(git.show(tip, file, root=desired.root), digest)
+    commit = git.commit_files({file: text}, parent=tip, message=message, root=desired.root)
+    try:
+        git.push(
+            commit, remote=desired.remote, branch=branch, token=desired.token, root=desired.root
+        )
+    except CommandFailedError as error:
+        if not _moved(error):
+            raise
+
+
 def _moved(error: CommandFailedError) -> bool:
     return (
         re.search(r"non-fast-forward|fetch first|cannot lock ref", "\n".join(error.tail))

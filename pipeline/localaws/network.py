@@ -8,7 +8,7 @@ from pipeline.localaws import emulator
 OK = 200
 
 
-def install() -> None:  # noqa: PLR0915 - one list of handlers, each two lines
+def install() -> None:
     """Extends ministack's EC2."""
     ec2 = emulator.service("ec2")
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import console, process
+from pipeline import console, passes, process
 from pipeline.engines import git
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import ROOT, log_file
@@ -30,6 +30,18 @@ def _on_github() -> bool:
 def _ruff_format() -> str:
     return "github" if _on_github() else "concise"
 
+
+#: What decides about the verdict of every check besides the files it looks at.
+SETTINGS = (
+    "pipeline/stages/lint.py",
+    "pyproject.toml",
+    ".yamllint.yaml",
+    ".hadolint.yaml",
+    ".shellcheckrc",
+    ".github/*",
+    "requirements/pipeline.txt",
+    "tools/*",
+)
 
 CHECKS = (
     Check(
@@ -113,14 +125,20 @@ def mend() -> None:
 
 
 def _findings(check: Check) -> str:
-    """The check's output when it has findings, else nothing."""
+    """The check's output when it has findings, else nothing; what has passed is not checked again."""
     files = git.files(*check.patterns)
     if not files:
         # A tool that looked at nothing must not pass.
         return f"no file matches {' '.join(check.patterns)}: the check would look at nothing"
     log = log_file(f"lint-{check.name.replace(' ', '-')}")
-    try:
+
+    def body() -> str:
         process.run(check.argv(files), log=log)
+        return f"{len(files)} files"
+
+    key = git.content_key([*{*files, *git.files(*SETTINGS)}])
+    try:
+        passes.once(f"lint-{check.name.replace(' ', '-')}", key, body)
     except CommandFailedError:
         return log.read_text(encoding="utf-8").partition("\n")[2].strip() or "no output"
     return ""

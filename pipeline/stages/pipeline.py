@@ -6,8 +6,8 @@ from types import TracebackType
 
 from rich.table import Table
 
-from pipeline import console, environments
-from pipeline.engines import act, affected, aws, git, rehearsal
+from pipeline import console, environments, process
+from pipeline.engines import act, affected, git, rehearsal
 from pipeline.errors import PipelineError
 from pipeline.locks import exclusive
 from pipeline.paths import LOCAL, ROOT, log_file, shown
@@ -38,9 +38,15 @@ def run(event: str, *, since: str | None = None, fork: bool = False) -> str:
     paths = git.changed(base, commit)
     wanted = _wanted(event, paths, fork=fork)
     if "plan" in wanted or event == "push":
-        # The account exists on GitHub before any workflow runs; here it is the local AWS.
-        os.environ["LOCAL_AWS"] = "1"
-        aws.account(environments.load(ENVIRONMENT))
+        # An account is prepared by its administrator before any workflow runs; here it is the local AWS.
+        with console.progress("account") as step:
+            process.run(
+                [ROOT / "inv", "bootstrap", "--environment", ENVIRONMENT],
+                log=log_file("pipeline-account"),
+                env={**os.environ, "LOCAL_AWS": "1", "CI": "true"},
+                on_line=step.update,
+                next_step="run LOCAL_AWS=1 ./inv bootstrap --environment staging to see more",
+            )
     with exclusive("pipeline"):
         folder = LOCAL / "pipeline" / event
         log = log_file(f"pipeline-{event}")

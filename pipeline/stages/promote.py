@@ -1,7 +1,7 @@
 """The promote stage: an environment gets the image that another one runs, by a commit."""
 
 from pipeline import environments
-from pipeline.engines import github, kubernetes, kubernetes_target, releases, reports
+from pipeline.engines import github, github_api, kubernetes, kubernetes_target, releases, reports
 from pipeline.errors import PipelineError
 from pipeline.images import ImageReference
 
@@ -9,7 +9,7 @@ from pipeline.images import ImageReference
 def run(source: str, target: str) -> str:
     """Commits the digest of ``source`` to ``target``'s file; on this machine the cluster is brought to it as well.
 
-    In a workflow the jobs that follow deploy it.
+    In a workflow the commit is proposed as a pull request, and its merge deploys it.
 
     Raises:
         PipelineError: Nothing is released to ``source``, the same environment twice, or the target did not get there.
@@ -27,6 +27,8 @@ def run(source: str, target: str) -> str:
             f"nothing has been released to {source} yet", next_step=f"deploy to {source} first"
         )
     image = ImageReference(giving.repository, digest)
+    if github.running():
+        return _propose(desired, tip, source, target, image)
     commit = releases.set_digest(
         desired, target, digest, message=_message(desired, tip, source, target, image)
     )
@@ -38,11 +40,29 @@ def run(source: str, target: str) -> str:
         "promote",
         f"### Promoted\n\n`{target}` gets `{image}` from `{source}` (commit `{commit[:12]}`).\n",
     )
-    cluster = None if github.running() else kubernetes.find()
+    cluster = kubernetes.find()
     if cluster is None:
         return f"{target} gets {image.short}"
     address = kubernetes_target.deliver(cluster, taking, commit)
     return f"{target} runs {image.short} at {address}"
+
+
+def _propose(
+    desired: releases.Desired, tip: str, source: str, target: str, image: ImageReference
+) -> str:
+    """Pushes the commit to a branch of its own and opens the pull request; the same proposal is made once."""
+    if releases.at(tip, target, root=desired.root) == image.digest:
+        return f"{target} runs {image.short} already"
+    branch = f"promote/{target}-{image.short}"
+    # Without the mark that keeps workflows from starting: the checks must run on it, and its merge must deploy it.
+    message = _message(desired, tip, source, target, image).replace(f" {releases.NO_BUILD}", "")
+    releases.propose(desired, target, image.digest, branch=branch, tip=tip, message=message)
+    title, _, body = message.partition("\n")
+    url = github_api.api("RELEASE_TOKEN").pull_request(
+        branch=branch, base=desired.branch, title=title, body=github.code_block(body.strip())
+    )
+    reports.write("promote", f"### Proposed\n\n{url}: `{target}` gets `{image}` from `{source}`.\n")
+    return url
 
 
 def _message(

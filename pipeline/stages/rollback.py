@@ -4,7 +4,7 @@ Nothing else can roll back: Argo CD and Terraform would bring back what Git says
 """
 
 from pipeline import environments
-from pipeline.engines import github, kubernetes, kubernetes_target, releases, reports
+from pipeline.engines import git, github, kubernetes, kubernetes_target, releases, reports
 from pipeline.errors import PipelineError
 from pipeline.images import ImageReference
 
@@ -25,7 +25,9 @@ def run(environment_name: str, revision: str | None = None) -> str:
     tip = desired.tip()
     states = releases.history(tip, environment_name, root=desired.root)
     if revision:
-        digest = releases.at(revision, environment_name, root=desired.root)
+        digest = releases.at(
+            git.resolve(revision, root=desired.root), environment_name, root=desired.root
+        )
         undone = None
     else:
         earlier = [one for one in states[1:] if one.digest]

@@ -72,3 +72,8 @@ def test_resolving_leaves_the_file_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert resolved.file != file
     assert file.read_text(encoding="utf-8") == GOOD
     assert "# kept" in resolved.file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", environments.names())
+def test_the_committed_files_are_good(name: str) -> None:
+    assert environments.load(name).name == name

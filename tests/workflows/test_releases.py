@@ -167,3 +167,17 @@ def test_a_laptop_does_not_change_main(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     with pytest.raises(PipelineError, match="by the workflows alone"):
         releases.on_github()
+
+
+def test_a_proposal_is_a_branch_that_starts_the_checks(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tip = merge(clone, "one")
+    for _ in range(2):
+        releases.propose(
+            desired(clone), "staging", NEW, branch="promote/x", tip=tip, message="Promote\n"
+        )
+    run(clone, "fetch", "-q", "origin", "promote/x")
+    assert run(clone, "diff", "--name-only", tip, "FETCH_HEAD") == "environments/staging.yaml"
+    assert run(clone, "rev-list", "--count", f"{tip}..FETCH_HEAD") == "1"
+    assert desired(clone).tip() == tip

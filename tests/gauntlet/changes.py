@@ -1,0 +1,568 @@
+"""Bad changes, each with the gate that must stop it, and good ones that must pass.
+
+A change is a small edit of a clone. What looks like a secret is made when the change is: none lies in Git.
+"""
+
+import base64
+import secrets
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+Edit = Callable[[Path], None]
+
+WORKFLOW = ".github/workflows/pull-request.yml"
+MERGE = ".github/workflows/main.yml"
+SECURITY_GROUPS = "infra/terraform/modules/security-groups/main.tf"
+DEPLOYMENT = "infra/helm/ecs-saas-app/templates/deployment.yaml"
+
+
+#: The chart's container security context, where the web container's stands.
+CONTEXT = (
+    "          securityContext:\n"
+    '            {{- include "ecs-saas-app.containerSecurityContext" . | nindent 12 }}\n'
+)
+
+#: The package that the fixture's advisory is about.
+VULNERABLE = "potluck-helper==0.1.0"
+ADVISORY = "GAUNTLET-2026-1"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change.
+
+    ``gate`` is the stage that must stop it (empty for a good change), ``says`` what its message must name; with
+    ``engine`` the gate needs Docker or the local AWS.
+    """
+
+    name: str
+    gate: str
+    says: tuple[str, ...]
+    edit: Edit
+    engine: bool = False
+
+
+def replace(file: str, old: str, new: str) -> Edit:
+    """Replaces a text that must be there."""
+
+    def edit(root: Path) -> None:
+        path = root / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{old!r} is no longer in {file}: the change would change nothing"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return edit
+
+
+def append(file: str, text: str) -> Edit:
+    """Adds lines at the end of a file, or makes it."""
+
+    def edit(root: Path) -> None:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as sink:
+            body = textwrap.dedent(text)
+            sink.write(body if body == text else "\n" + body.lstrip("\n"))
+
+    return edit
+
+
+def both(*edits: Edit) -> Edit:
+    """Several edits as one change."""
+
+    def edit(root: Path) -> None:
+        for one in edits:
+            one(root)
+
+    return edit
+
+
+def workflow(trigger: str, steps: str, permissions: str = "contents: read") -> Edit:
+    """A new workflow with one job."""
+    text = f"""\
+name: Added
+on:
+  {trigger}: {{}}
+permissions: {{}}
+concurrency: {{group: added, cancel-in-progress: true}}
+jobs:
+  added:
+    name: Added
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    permissions:
+      {permissions} # reason
+    steps:
+{textwrap.indent(textwrap.dedent(steps).strip(), "      ")}
+"""
+    return append(".github/workflows/added.yml", text)
+
+
+CHECKOUT = """\
+- name: Check out
+  uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+  with:
+    persist-credentials: false
+"""
+
+
+def _aws_key(root: Path) -> None:
+    name = "AKIA" + base64.b32encode(secrets.token_bytes(10)).decode()
+    key = base64.b64encode(secrets.token_bytes(30)).decode()
+    append("infra/backup.env", f"AWS_ACCESS_KEY_ID={name}\nAWS_SECRET_ACCESS_KEY={key}\n")(root)
+
+
+def _private_key(root: Path) -> None:
+    body = "\n".join(textwrap.wrap(base64.b64encode(secrets.token_bytes(900)).decode(), 64))
+    kind = "PRIVATE KEY"
+    append("infra/deploy.pem", f"-----BEGIN RSA {kind}-----\n{body}\n-----END RSA {kind}-----\n")(
+        root
+    )
+
+
+def _spoil_hash(lock: Path, package: str) -> None:
+    lines = lock.read_text(encoding="utf-8").splitlines(keepends=True)
+    first = next(number for number, line in enumerate(lines) if line.startswith(package))
+    for number in range(first + 1, len(lines)):
+        if "--hash=sha256:" not in lines[number]:
+            break
+        before, _, digest = lines[number].partition("sha256:")
+        lines[number] = f"{before}sha256:{'0' * 64}{digest[64:]}"
+    lock.write_text("".join(lines), encoding="utf-8")
+
+
+def _open_port(port: int) -> Edit:
+    return append(
+        SECURITY_GROUPS,
+        f"""
+
+        resource "aws_security_group" "added" {{
+          name        = "added"
+          description = "Added"
+          vpc_id      = var.vpc_id
+
+          ingress {{
+            description = "Open"
+            from_port   = {port}
+            to_port     = {port}
+            protocol    = "tcp"
+            cidr_blocks = ["0.0.0.0/0"]
+          }}
+        }}
+        """,
+    )
+
+
+LINT = (
+    Change(
+        "formatting",
+        "lint",
+        ("ruff format", "app/thanksgiving/wall.py"),
+        append("app/thanksgiving/wall.py", "\n\nNAMES = [ 'a','b' ]\n"),
+    ),
+    Change(
+        "type error",
+        "lint",
+        ("mypy", "Incompatible return value"),
+        append(
+            "pipeline/images.py",
+            '\n\ndef count() -> int:\n    """How many."""\n    return "three"\n',
+        ),
+    ),
+    Change(
+        "undefined name",
+        "lint",
+        ("ruff check", "F821"),
+        append(
+            "app/thanksgiving/links.py",
+            '\n\ndef shorter() -> str:\n    """Shorter."""\n    return undefined_name\n',
+        ),
+    ),
+    Change(
+        "SQL from a string",
+        "lint",
+        ("ruff check", "S608"),
+        append(
+            "app/thanksgiving/links.py",
+            '\n\ndef query(name: str) -> str:\n    """A query."""\n'
+            "    return f\"SELECT id FROM guest WHERE name = '{name}'\"\n",
+        ),
+    ),
+    Change(
+        "a stage that imports a stage",
+        "lint",
+        ("imports",),
+        replace(
+            "pipeline/stages/gate.py",
+            "import os\n",
+            "import os\n\nfrom pipeline.stages import lint as _lint  # noqa: F401\n",
+        ),
+    ),
+    Change(
+        "YAML that is not",
+        "lint",
+        ("yamllint", "docker-compose.yml"),
+        append("docker-compose.yml", "services: [\n"),
+    ),
+    Change(
+        "unformatted Terraform",
+        "lint",
+        ("terraform fmt",),
+        append(
+            "infra/terraform/outputs.tf",
+            '\noutput "added" {\n  description="Added."\n  value="x"\n}\n',
+        ),
+    ),
+    Change(
+        "shell script that loses its directory",
+        "lint",
+        ("shellcheck", "SC2164"),
+        append("tools/added.sh", '#!/bin/sh\ncd "$1"\nrm -r build\n'),
+    ),
+    Change(
+        "root user in the image",
+        "lint",
+        ("hadolint", "DL3002"),
+        replace("Dockerfile", "USER 10001:10001", "USER root"),
+    ),
+    Change(
+        ":latest base image",
+        "lint",
+        ("hadolint", "DL3007"),
+        append("Dockerfile", "\nFROM python:latest\nUSER 10001:10001\n"),
+    ),
+    Change(
+        "unpinned action",
+        "lint",
+        ("zizmor", "unpinned-uses"),
+        replace(
+            MERGE,
+            "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+            "actions/checkout@v7",
+        ),
+    ),
+    Change(
+        "pull_request_target with a checkout",
+        "lint",
+        ("zizmor", "dangerous-triggers"),
+        workflow("pull_request_target", CHECKOUT),
+    ),
+    Change(
+        "script injection through a branch name",
+        "lint",
+        ("template-injection", "github.head_ref"),
+        workflow("pull_request", '- name: Greet\n  run: echo "${{ github.head_ref }}"'),
+    ),
+    Change(
+        "every right for every job",
+        "lint",
+        ("zizmor", "excessive-permissions"),
+        replace(MERGE, "permissions: {}", "permissions: write-all"),
+    ),
+    Change(
+        "an output that no job has",
+        "lint",
+        ("actionlint", "digets"),
+        replace(
+            MERGE,
+            "digest: ${{ needs.image.outputs.digest }}",
+            "digest: ${{ needs.image.outputs.digets }}",
+        ),
+    ),
+    Change(
+        "a chart value that its README does not know",
+        "lint",
+        ("chart README",),
+        append("infra/helm/ecs-saas-app/values.yaml", "# -- Added.\nadded: true\n"),
+    ),
+)
+
+TEST = (
+    Change(
+        "failing test",
+        "test",
+        ("test_pages.py", "failed"),
+        append(
+            "tests/app/test_pages.py",
+            "\n\ndef test_added() -> None:\n    assert sum([1, 1]) == 3\n",
+        ),
+    ),
+    Change(
+        "readiness that does not ask the database",
+        "test",
+        ("tests/app", "ready"),
+        replace(
+            "app/thanksgiving/views_system.py",
+            "    if reason := unready_because(database):\n        return _plain(reason), 503\n",
+            "    unready_because(database)\n",
+        ),
+    ),
+    Change(
+        "a migration that drops a column still used",
+        "test",
+        ("tests/app", "place"),
+        append(
+            "app/migrations/versions/0999_drop_place.py",
+            '''\
+            """Drops the place."""
+
+            from alembic import op
+
+            revision = "0999"
+            down_revision = "0002"
+
+
+            def upgrade() -> None:
+                """Drops the column."""
+                op.drop_column("gathering", "place")
+
+
+            def downgrade() -> None:
+                """Nothing can bring it back."""
+            ''',
+        ),
+    ),
+    Change(
+        "a workflow that calls a task that does not exist",
+        "test",
+        ("test_parity.py", "No idea what"),
+        replace(WORKFLOW, "run: ./inv lint", "run: ./inv lintt"),
+    ),
+    Change(
+        "a step that is more than a task",
+        "test",
+        ("test_parity.py", "one task"),
+        replace(WORKFLOW, "run: ./inv lint", "run: ./inv lint --help"),
+    ),
+    Change(
+        "an argument that the task does not take",
+        "test",
+        ("test_parity.py", "No idea what"),
+        replace(WORKFLOW, "run: ./inv test --fast", "run: ./inv test --faster"),
+    ),
+    Change(
+        "a right that no step needs",
+        "test",
+        ("test_parity.py", "test_a_job_has_the_rights"),
+        replace(
+            WORKFLOW,
+            "      contents: read # checkout\n      security-events: write",
+            "      contents: read # checkout\n      packages: write # for later\n      security-events: write",
+        ),
+    ),
+    Change(
+        "a token that checkout keeps",
+        "test",
+        ("test_parity.py", "test_no_checkout_keeps_the_token"),
+        replace(
+            MERGE, "          persist-credentials: false\n", "          persist-credentials: true\n"
+        ),
+    ),
+    Change(
+        "a job that deploys outside a protected environment",
+        "test",
+        ("test_parity.py",),
+        replace(MERGE, "    environment: staging\n", ""),
+    ),
+    Change(
+        "the required check no longer needs the scan",
+        "test",
+        ("test_parity.py", "required"),
+        replace(
+            WORKFLOW,
+            "    needs: [affected, lint, test, build, scan, plan]\n    if: always()\n    runs-on: ubuntu-24.04",
+            "    needs: [affected, lint, test, build, plan]\n    if: always()\n    runs-on: ubuntu-24.04",
+        ),
+    ),
+    Change(
+        "an environment file with a tag instead of a digest",
+        "test",
+        ("name the image by digest",),
+        replace("environments/staging.yaml", "  digest: null", "  tag: latest\n  digest: null"),
+    ),
+    Change(
+        "two replicas on SQLite",
+        "test",
+        ("replicas on sqlite",),
+        replace("environments/staging.yaml", "engine: postgresql", "engine: sqlite"),
+    ),
+    Change(
+        "an invalid chart value",
+        "test",
+        ("tests/helm", "replicaCont"),
+        append("environments/staging.yaml", "replicaCont: 5\n"),
+    ),
+    Change(
+        "a template that does not render",
+        "test",
+        ("tests/helm", "undefinedHelper"),
+        replace(
+            DEPLOYMENT,
+            '{{ include "ecs-saas-app.fullname" . }}',
+            '{{ include "undefinedHelper" . }}',
+        ),
+    ),
+    Change(
+        "a removed probe",
+        "test",
+        ("tests/helm", "readinessProbe"),
+        replace(
+            DEPLOYMENT,
+            "          readinessProbe:\n            httpGet:\n              path: /readyz\n",
+            "          ignored:\n            httpGet:\n              path: /readyz\n",
+        ),
+    ),
+    Change(
+        "a privileged pod",
+        "test",
+        ("tests/helm", "privileged"),
+        # The migration's container and the application's.
+        both(
+            *[
+                replace(
+                    DEPLOYMENT,
+                    CONTEXT,
+                    "          securityContext:\n            privileged: true\n",
+                )
+            ]
+            * 2
+        ),
+    ),
+)
+
+SCAN = (
+    Change("hard-coded AWS key", "scan", ("aws-access-token", "infra/backup.env"), _aws_key),
+    Change("private key file", "scan", ("private-key", "infra/deploy.pem"), _private_key),
+    Change(
+        "port 5000 open to the world",
+        "scan",
+        ("APP_AWS_1", "security-groups/main.tf"),
+        _open_port(5000),
+    ),
+    Change(
+        "port 5432 open to the world",
+        "scan",
+        ("APP_AWS_1", "security-groups/main.tf"),
+        _open_port(5432),
+    ),
+    Change(
+        "public S3 bucket",
+        "scan",
+        ("CKV_AWS_5", "log-bucket/main.tf"),
+        both(
+            replace(
+                "infra/terraform/modules/log-bucket/main.tf",
+                "block_public_acls       = true",
+                "block_public_acls       = false",
+            ),
+            replace(
+                "infra/terraform/modules/log-bucket/main.tf",
+                "block_public_policy     = true",
+                "block_public_policy     = false",
+            ),
+        ),
+    ),
+    Change(
+        "unencrypted RDS",
+        "scan",
+        ("CKV_AWS_16",),
+        replace(
+            "infra/terraform/modules/database/main.tf",
+            "storage_encrypted     = true",
+            "storage_encrypted     = false",
+        ),
+    ),
+    Change(
+        "wildcard IAM",
+        "scan",
+        ("CKV_AWS_", "task-roles/main.tf"),
+        append(
+            "infra/terraform/modules/task-roles/main.tf",
+            """
+
+            data "aws_iam_policy_document" "added" {
+              statement {
+                actions   = ["*"]
+                resources = ["*"]
+              }
+            }
+            """,
+        ),
+    ),
+    Change(
+        "a load balancer that speaks old TLS",
+        "scan",
+        ("CKV_AWS_",),
+        append(
+            "infra/terraform/modules/load-balancer/main.tf",
+            """
+
+            resource "aws_lb_listener" "added" {
+              load_balancer_arn = aws_lb.main.arn
+              port              = 8443
+              protocol          = "HTTPS"
+              ssl_policy        = "ELBSecurityPolicy-2016-08"
+
+              default_action {
+                type             = "forward"
+                target_group_arn = aws_lb_target_group.main.arn
+              }
+            }
+            """,
+        ),
+    ),
+    Change(
+        "a dependency with a known vulnerability",
+        "scan",
+        (ADVISORY, "potluck-helper"),
+        append("app/requirements.txt", f"{VULNERABLE} \\\n    --hash=sha256:{'a' * 64}\n"),
+    ),
+)
+
+SETUP = (
+    Change(
+        "hash mismatch in the lock",
+        "setup",
+        ("locked packages could not be installed",),
+        lambda root: _spoil_hash(root / "requirements" / "pipeline.txt", "invoke=="),
+    ),
+)
+
+GOOD = (
+    Change("a sentence in the docs", "", (), append("docs/added.md", "# Added\n\nA sentence.\n")),
+    Change(
+        "a remark in a view",
+        "",
+        (),
+        replace(
+            "app/thanksgiving/views_system.py",
+            '    return _plain("ok")',
+            '    # Nothing to look at.\n    return _plain("ok")',
+        ),
+    ),
+    Change(
+        "one replica more",
+        "",
+        (),
+        replace("environments/staging.yaml", "replicaCount: 2", "replicaCount: 3"),
+    ),
+    Change(
+        "a described output",
+        "",
+        (),
+        append(
+            "infra/terraform/outputs.tf",
+            '\noutput "added" {\n  description = "Added."\n  value       = "x"\n}\n',
+        ),
+    ),
+    Change(
+        "a longer timeout of a job",
+        "",
+        (),
+        replace(WORKFLOW, "    timeout-minutes: 10\n", "    timeout-minutes: 12\n"),
+    ),
+)
+
+BAD = (*SETUP, *LINT, *TEST, *SCAN)

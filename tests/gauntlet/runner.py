@@ -1,0 +1,138 @@
+"""Applies a change to a scratch clone and takes it along the pull-request path until something stops it.
+
+What has passed for the same content is reused (``.local/passed``), and of the tests those run that can be affected.
+"""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pipeline.engines import affected, git
+from pipeline.paths import HOST, ROOT
+from tests.gauntlet.changes import Change
+
+STAGE_SECONDS = 400
+#: Paths, and the tests that a change of them can turn red; tests themselves when they change.
+IMPACT = (
+    ("app/*", ("tests/app",)),
+    (".github/*", ("tests/workflows/test_parity.py",)),
+    ("environments/*", ("tests/pipeline/test_environments.py", "tests/helm")),
+    ("infra/helm/*", ("tests/helm",)),
+    ("infra/terraform/*", ("tests/workflows/test_affected.py",)),
+    ("pipeline/*", ("tests/pipeline",)),
+    ("requirements/*", ("tests/pipeline",)),
+)
+#: The cheap stages first; the others follow for what none of these stopped.
+ORDER = ("lint", "test", "scan")
+#: What a job on GitHub finds in its caches.
+LENT = (".mypy_cache", ".ruff_cache", ".local/passed")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What stopped a change (nothing when ``gate`` is empty), what was said, and after how many seconds."""
+
+    change: Change
+    gate: str
+    output: str
+    seconds: float
+
+    def problem(self) -> str:
+        """Why this is not what had to happen; empty when it is."""
+        if self.gate != self.change.gate:
+            wanted = f"stopped by {self.change.gate}" if self.change.gate else "passed"
+            got = f"stopped by {self.gate}" if self.gate else "not stopped"
+            return f"{self.change.name}: had to be {wanted}, was {got}\n{self.output[-2500:]}"
+        missing = [text for text in self.change.says if text not in self.output]
+        if missing:
+            return f"{self.change.name}: {self.gate} did not say {missing}\n{self.output[-2500:]}"
+        if self.gate and "Next:" not in self.output:
+            return f"{self.change.name}: no way out was named\n{self.output[-2500:]}"
+        return ""
+
+
+def base(folder: Path) -> Path:
+    """The clone from which all changes start: the work tree as it is, with what this checkout has in its caches."""
+    commit = git.snapshot("The work tree under test")
+    subprocess.run(["git", "clone", "-q", "--shared", "--no-checkout", ROOT, folder], check=True)
+    subprocess.run(["git", "checkout", "-q", "--detach", commit], cwd=folder, check=True)
+    for name in LENT:
+        if (HOST / name).is_dir():
+            shutil.copytree(HOST / name, folder / name)
+    _lend_environments(folder)
+    # On a tree that does not pass by itself nothing could be said about a change.
+    subprocess.run(["./inv", "lint"], cwd=folder, check=True)
+    return folder
+
+
+def judge(change: Change, start: Path, folder: Path, env: dict[str, str] | None = None) -> Verdict:
+    """Takes one change along the path; ``folder`` must not exist and is removed."""
+    began = time.monotonic()
+    shutil.copytree(start, folder, symlinks=True)
+    try:
+        change.edit(folder)
+        _git(folder, "add", "--all")
+        _git(folder, "commit", "-q", "-m", change.name)
+        paths = git.changed("HEAD^", root=folder)
+        assert paths, f"{change.name} changes nothing"
+        if any(path.startswith("requirements/") for path in paths):
+            (folder / ".local" / "venv").unlink()
+        gate, output = _path(folder, paths, env or {})
+    finally:
+        shutil.rmtree(folder)
+    return Verdict(change, gate, output, time.monotonic() - began)
+
+
+def _path(folder: Path, paths: Sequence[str], env: dict[str, str]) -> tuple[str, str]:
+    stages = affected.judge(paths, ["staging", "production"]).stages
+    output = ""
+    for stage in ORDER:
+        if stage not in stages:
+            continue
+        arguments = _tests(folder, paths) if stage == "test" else []
+        if stage == "test" and not arguments:
+            continue
+        done = subprocess.run(
+            ["./inv", stage, *arguments],
+            cwd=folder,
+            env={**os.environ, "CI": "true", "NO_COLOR": "1", "GITHUB_ACTIONS": "", **env},
+            capture_output=True,
+            text=True,
+            timeout=STAGE_SECONDS,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        if done.returncode != 0:
+            return ("setup" if "environment failed:" in done.stderr else stage), output
+    return "", output
+
+
+def _tests(folder: Path, paths: Sequence[str]) -> list[str]:
+    wanted = {path for path in paths if fnmatchcase(path, "tests/*/test_*.py")}
+    for path in paths:
+        for pattern, tests in IMPACT:
+            if fnmatchcase(path, pattern):
+                wanted.update(one for one in tests if (folder / one).exists())
+    if not wanted:
+        return []
+    chosen = [word for name in sorted(wanted) for word in ("--select", name)]
+    return ["--fast", "--select=--exitfirst", *chosen]
+
+
+def _lend_environments(folder: Path) -> None:
+    local = folder / ".local"
+    local.mkdir(exist_ok=True)
+    (local / "venv").symlink_to(HOST / ".local" / "venv", target_is_directory=True)
+    shared = HOST / ".local" / "environments-python"
+    if shared.is_dir():
+        (local / "environments-python").symlink_to(shared, target_is_directory=True)
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)

@@ -1,0 +1,103 @@
+"""Every bad change is stopped, by exactly the gate that is there for it, with a way out; good changes pass."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.paths import REPORTS, ROOT
+from tests.gauntlet import changes, runner, table
+
+#: A few of the cheapest, for every run of the fast tests; the rest runs with the engines.
+FAST = {
+    "formatting",
+    "root user in the image",
+    "unpinned action",
+    "script injection through a branch name",
+    "a workflow that calls a task that does not exist",
+}
+MINUTES = 10
+KNOWN_BAD = "pkg:pypi/jinja2@2.4.1"
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return runner.base(tmp_path_factory.mktemp("gauntlet") / "base")
+
+
+@pytest.fixture
+def advisories() -> Iterator[str]:
+    """A source of advisories that knows one package of ours and the one by which the scan judges the source."""
+    name, _, version = changes.VULNERABLE.partition("==")
+    known = {f"pkg:pypi/{name}@{version}": changes.ADVISORY, KNOWN_BAD: "GAUNTLET-0"}
+
+    class Osv(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            size = int(self.headers["Content-Length"])
+            queries = json.loads(self.rfile.read(size))["queries"]
+            names = [known.get(query["package"]["purl"]) for query in queries]
+            results = [{"vulns": [{"id": one}]} if one else {} for one in names]
+            content = json.dumps({"results": results}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Osv)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
+    names = [change.name for change in (*changes.BAD, *changes.GOOD)]
+    assert len(set(names)) == len(names)
+    assert len(changes.BAD) >= 30
+    assert set(names) >= FAST
+
+
+@pytest.mark.parametrize(
+    "change", [one for one in changes.BAD if one.name in FAST], ids=lambda one: one.name
+)
+def test_a_cheap_bad_change_is_stopped(change: changes.Change, start: Path, tmp_path: Path) -> None:
+    assert not runner.judge(change, start, tmp_path / "clone").problem()
+
+
+@pytest.mark.engine
+def test_the_whole_gauntlet(start: Path, tmp_path: Path, advisories: str) -> None:
+    began = time.monotonic()
+    env = {"OSV_API": advisories, "NO_PROXY": "127.0.0.1,localhost"}
+
+    def one(change: changes.Change) -> runner.Verdict:
+        return runner.judge(
+            change, start, tmp_path / change.name.replace(" ", "-").replace("/", "-"), env
+        )
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        verdicts = list(pool.map(one, (*changes.BAD, *changes.GOOD)))
+    table.keep(verdicts, time.monotonic() - began, REPORTS / "gauntlet.json")
+    problems = [problem for problem in (verdict.problem() for verdict in verdicts) if problem]
+    assert not problems, "\n\n".join(problems)
+    assert time.monotonic() - began < MINUTES * 60
+
+
+def test_the_page_shows_every_change_with_its_gate() -> None:
+    page = (ROOT / "docs" / "gauntlet.md").read_text(encoding="utf-8")
+    for change in changes.BAD:
+        assert f"| {change.name} | {change.gate} |" in page, (
+            "run ./inv test, then python -m tests.gauntlet.table"
+        )
+    for change in changes.GOOD:
+        assert f"| {change.name} | passes |" in page
