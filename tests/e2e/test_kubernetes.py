@@ -99,7 +99,7 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
     kubernetes.kubectl(*inside, connect.format("ecs-saas-app-database", 5432))
     api = kubernetes.cluster.get("service", "kubernetes", "default")
     assert api is not None
-    with pytest.raises(Exception, match="timed out|TimeoutError"):
+    with pytest.raises(Exception, match=r"timed out|TimeoutError"):
         kubernetes.kubectl(*inside, connect.format(api["spec"]["clusterIP"], 443))
 
 
