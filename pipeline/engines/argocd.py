@@ -371,7 +371,13 @@ def _news(found: dict[str, Any], revision: str, seen: dict[str, str]) -> list[st
 
 
 def _failure(
-    cluster: Cluster, environment: str, found: dict[str, Any], revision: str, *, degraded: bool
+    cluster: Cluster,
+    environment: str,
+    found: dict[str, Any],
+    revision: str,
+    image: ImageReference | None,
+    *,
+    degraded: bool,
 ) -> Failure | None:
     """What keeps the environment from getting to ``revision``, when it is certain that something does."""
     for condition in found.get("status", {}).get("conditions", []):
