@@ -15,6 +15,7 @@ from pipeline import console, process
 from pipeline.engines import gitops, programs
 from pipeline.engines.kubernetes import Cluster, wait
 from pipeline.errors import CommandFailedError, PipelineError
+from pipeline.images import ImageReference
 from pipeline.paths import LOGS, ROOT, log_file
 
 NAMESPACE = "argocd"
@@ -165,10 +166,14 @@ def await_synced(
     environment: str,
     revision: str,
     *,
+    image: ImageReference | None,
     on_change: Callable[[str], None],
     timeout: float = SYNC_SECONDS,
 ) -> None:
     """Waits until the environment is Synced and Healthy at ``revision``.
+
+    Args:
+        image: What that revision runs: pods of other versions, which may be failing still, are not looked at.
 
     Raises:
         PipelineError: It cannot get there, or has not within ``timeout`` seconds; the cause names the resource, and
@@ -190,12 +195,13 @@ def await_synced(
                 on_change(line)
             if _done(found, revision):
                 return
+            if not behind and _is_of_another(found, revision):
+                _terminate(cluster, environment)
             unhealthy = found.get("status", {}).get("health", {}).get("status") == "Degraded"
-            degraded_since = (
-                (degraded_since or now) if unhealthy and _revision(found) == revision else None
-            )
+            rolled_out = _operation_revision(found) == revision and not _is_running(found)
+            degraded_since = (degraded_since or now) if unhealthy and rolled_out else None
             patience_over = degraded_since is not None and now - degraded_since > DEGRADED_SECONDS
-            failure = _failure(cluster, environment, found, revision, degraded=patience_over)
+            failure = _failure(cluster, environment, found, revision, image, degraded=patience_over)
             if failure:
                 raise _error(environment, failure)
         elif now - started > GENERATOR_SECONDS and (problem := _generator_problem(cluster)):
@@ -322,11 +328,27 @@ def _operation_revision(found: dict[str, Any]) -> str:
     return str(synced or wanted or "")
 
 
+def _is_running(found: dict[str, Any]) -> bool:
+    return _operation(found).get("phase") in ("Running", "Terminating")
+
+
+def _is_of_another(found: dict[str, Any], revision: str) -> bool:
+    """Whether an operation for another revision is under way: it would try again for minutes before ours begins."""
+    other = _operation_revision(found)
+    return _operation(found).get("phase") == "Running" and bool(other) and other != revision
+
+
+def _terminate(cluster: Cluster, environment: str) -> None:
+    patch = json.dumps({"status": {"operationState": {"phase": "Terminating"}}})
+    name = application_name(environment)
+    cluster.run("-n", NAMESPACE, "patch", "applications", name, "--type=merge", f"--patch={patch}")
+
+
 def _done(found: dict[str, Any], revision: str) -> bool:
     status = found.get("status", {})
     synced = status.get("sync", {}).get("status") == "Synced" and _revision(found) == revision
     healthy = status.get("health", {}).get("status") == "Healthy"
-    return synced and healthy and _operation(found).get("phase") not in ("Running", "Terminating")
+    return synced and healthy and not _is_running(found)
 
 
 def _news(found: dict[str, Any], revision: str, seen: dict[str, str]) -> list[str]:
@@ -349,7 +371,13 @@ def _news(found: dict[str, Any], revision: str, seen: dict[str, str]) -> list[st
 
 
 def _failure(
-    cluster: Cluster, environment: str, found: dict[str, Any], revision: str, *, degraded: bool
+    cluster: Cluster,
+    environment: str,
+    found: dict[str, Any],
+    revision: str,
+    image: ImageReference | None,
+    *,
+    degraded: bool,
 ) -> Failure | None:
     """What keeps the environment from getting to ``revision``, when it is certain that something does."""
     for condition in found.get("status", {}).get("conditions", []):
@@ -364,7 +392,7 @@ def _failure(
         message = state.get("message", "")
         if state.get("phase") in ("Failed", "Error") or "Retrying attempt" in message:
             return _failed_operation(cluster, environment, state)
-        hopeless = _hopeless_pod(cluster, environment)
+        hopeless = _hopeless_pod(cluster, environment, image)
         if hopeless:
             return hopeless
     if degraded:
@@ -400,10 +428,12 @@ def _failed_operation(cluster: Cluster, environment: str, state: dict[str, Any])
     return Failure(f"the sync failed: {_short(state.get('message', ''))}", state.get("message", ""))
 
 
-def _hopeless_pod(cluster: Cluster, environment: str) -> Failure | None:
+def _hopeless_pod(
+    cluster: Cluster, environment: str, image: ImageReference | None
+) -> Failure | None:
     """A pod whose container cannot start; one that is restarted for the first time gets another chance."""
     for pod in cluster.items("pods", namespace(environment)):
-        if pod["metadata"].get("deletionTimestamp"):
+        if pod["metadata"].get("deletionTimestamp") or _is_of_other_version(pod, image):
             continue
         status = pod["status"]
         for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
@@ -416,6 +446,14 @@ def _hopeless_pod(cluster: Cluster, environment: str) -> Failure | None:
                     f"pod {name} does not start ({waiting['reason']}): {_short(words)}", details
                 )
     return None
+
+
+def _is_of_other_version(pod: dict[str, Any], image: ImageReference | None) -> bool:
+    """Whether a pod runs the application in another version than ``image``."""
+    if image is None:
+        return False
+    used = {one["image"] for one in pod["spec"]["containers"]}
+    return str(image) not in used and any(one.startswith(image.repository) for one in used)
 
 
 def _timeout(

@@ -27,6 +27,7 @@ from pipeline.engines.node import Registry
 from pipeline.engines.targets import State
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
+from pipeline.images import ImageReference
 
 SERVICE = "ecs-saas-app"
 
@@ -95,8 +96,20 @@ def deliver(cluster: Cluster, environment: Environment, revision: str) -> str:
     if cluster.local:
         external_database.ensure(cluster, environment, argocd.namespace(environment.name))
     with console.progress(f"sync {environment.name} to {revision[:12]}") as step:
-        argocd.await_synced(cluster, environment.name, revision, on_change=step.update)
+        argocd.await_synced(
+            cluster,
+            environment.name,
+            revision,
+            image=_image_at(environment, revision),
+            on_change=step.update,
+        )
     return url(cluster, environment.name) or ""
+
+
+def _image_at(environment: Environment, revision: str) -> ImageReference | None:
+    """What a commit says the environment runs."""
+    digest = releases.at(revision, environment.name, root=desired().root)
+    return ImageReference(environment.repository, digest) if digest else None
 
 
 def url(cluster: Cluster, environment_name: str) -> str | None:

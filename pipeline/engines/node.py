@@ -18,8 +18,9 @@ from pipeline.engines import docker as engine
 from pipeline.errors import PipelineError
 from pipeline.paths import CACHE, CHECKOUT_ID, log_file
 
-NAME = f"ecs-saas-app-{CHECKOUT_ID}-node"
-NETWORK = f"ecs-saas-app-{CHECKOUT_ID}-cluster"
+# Not "ecs-…": the local AWS takes its own volumes and network by such a name.
+NAME = f"kubernetes-{CHECKOUT_ID}-node"
+NETWORK = f"kubernetes-{CHECKOUT_ID}"
 HOSTNAME = "node"
 CGROUP_ROOT = f"/ecs-saas-app-{CHECKOUT_ID}"
 CGROUPS = Path("/sys/fs/cgroup")

@@ -1,0 +1,127 @@
+"""The scratch clone's cluster, as its tests ask and disturb it."""
+
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from pipeline.engines.kubernetes import Cluster
+from tests.e2e.checkout import Checkout, containers
+
+NAMESPACE = "ecs-saas-app-local"
+APPLICATION = "ecs-saas-app-local"
+DEPLOYMENT = "deployment/ecs-saas-app"
+PODS = "app.kubernetes.io/component=web"
+
+
+@dataclass(frozen=True)
+class OnKubernetes:
+    """A clone whose application runs on Kubernetes, its cluster, and the URL that ``./inv deploy`` printed."""
+
+    checkout: Checkout
+    cluster: Cluster
+    url: str
+
+    def kubectl(self, *arguments: str) -> str:
+        """The output of a kubectl command."""
+        return self.cluster.run(*arguments)
+
+    def application(self) -> dict[str, Any]:
+        """Argo CD's view of the local environment."""
+        found = self.cluster.get("applications.argoproj.io", APPLICATION, "argocd")
+        assert found is not None
+        return found
+
+    def pods(self) -> dict[str, dict[str, Any]]:
+        """The application's pods by name, those that are going left out."""
+        found = self.cluster.items("pods", NAMESPACE, PODS)
+        return {
+            one["metadata"]["name"]: one
+            for one in found
+            if "deletionTimestamp" not in one["metadata"]
+        }
+
+    def ready_pods(self) -> list[str]:
+        """Names of the pods that take requests."""
+        return [
+            name
+            for name, one in self.pods().items()
+            if any(
+                each["type"] == "Ready" and each["status"] == "True"
+                for each in one["status"]["conditions"]
+            )
+        ]
+
+    def image(self) -> str:
+        """The image that the Deployment asks for."""
+        found = self.cluster.get("deployment", "ecs-saas-app", NAMESPACE)
+        assert found is not None
+        return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+    def text(self) -> str:
+        """What ``/readyz`` says."""
+        return httpx.get(f"{self.url}/readyz", timeout=10).text.strip()
+
+    def node(self) -> str:
+        """The name of the node's container."""
+        return next(name for name in containers(self.checkout) if name.endswith("-node"))
+
+    def release(self) -> None:
+        """Builds, pushes and syncs what is in the clone."""
+        for task in ("build", "push", "sync"):
+            self.checkout.inv(task)
+
+    def reset(self) -> None:
+        """Brings clone and cluster back to the clone's commit, whatever a test has left."""
+        self.checkout.restore()
+        self.release()
+
+
+def eventually(check: Callable[[], bool], seconds: float, what: str) -> None:
+    """Waits for a condition; an AssertionError that says ``what`` when it does not come."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
+
+
+@contextmanager
+def watched(cluster: Cluster) -> Iterator[list[str]]:
+    """Every sync status that Argo CD gives the local environment while the body runs, in order."""
+    argv = [
+        *cluster.kubectl,
+        "-n",
+        "argocd",
+        "get",
+        "applications.argoproj.io",
+        APPLICATION,
+        "--watch",
+    ]
+    seen: list[str] = []
+    with subprocess.Popen([*argv, "--output=json"], stdout=subprocess.PIPE, text=True) as child:
+        reader = threading.Thread(target=_read, args=(child, seen))
+        reader.start()
+        try:
+            yield seen
+        finally:
+            child.terminate()
+            reader.join()
+
+
+def _read(child: "subprocess.Popen[str]", seen: list[str]) -> None:
+    assert child.stdout is not None
+    decoder, buffer = json.JSONDecoder(), ""
+    for line in child.stdout:
+        buffer = (buffer + line).lstrip()
+        try:
+            found, end = decoder.raw_decode(buffer)
+        except ValueError:
+            continue
+        buffer = buffer[end:]
+        seen.append(found.get("status", {}).get("sync", {}).get("status", ""))

@@ -1,0 +1,348 @@
+"""The application on Kubernetes: deployed by a commit, changed by commits, and what happens when things break."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import httpx
+import pytest
+
+from pipeline.engines import web
+from pipeline.engines.journeys import create_gathering
+from pipeline.engines.kubernetes import LOCAL_CONTEXT, Cluster
+from tests.e2e.checkout import Checkout
+from tests.e2e.conftest import Deployed
+from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
+from tests.localaws.load import Load, constant
+
+pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+
+RATE = 50
+VIEW = "app/thanksgiving/views_system.py"
+
+
+@pytest.fixture(scope="module")
+def kubernetes(deployed: Deployed) -> OnKubernetes:
+    """The clone, which runs on ECS already, on Kubernetes as well."""
+    checkout = deployed.checkout
+    output = checkout.inv("deploy", "--to", "kubernetes").stdout
+    kubeconfig = checkout.folder / ".local" / "cluster" / "kubeconfig"
+    url = output.strip().splitlines()[-1].split()[-1]
+    return OnKubernetes(checkout, Cluster(LOCAL_CONTEXT, kubeconfig, local=True), url)
+
+
+@pytest.fixture
+def disturbed(kubernetes: OnKubernetes) -> Iterator[OnKubernetes]:
+    """For a test that changes what runs: afterwards it is as it was."""
+    yield kubernetes
+    kubernetes.reset()
+
+
+def git(checkout: Checkout, *arguments: str) -> str:
+    """What Git says in the clone."""
+    result = subprocess.run(
+        ["git", *arguments], cwd=checkout.folder, capture_output=True, text=True, check=True
+    )
+    return result.stdout.strip()
+
+
+def nothing_lost(load: Load) -> None:
+    """No request failed, and there were enough of them to tell."""
+    assert load.sent > RATE
+    assert load.failures == []
+
+
+def test_two_pods_run_the_digest_that_ecs_runs(kubernetes: OnKubernetes) -> None:
+    answers = web.gather(kubernetes.url, enough=lambda hosts: len(hosts) >= 2, timeout=20)
+    assert len(answers.by_host) == 2
+    digests = {one["image"] for one in answers.by_host.values()}
+    targets = kubernetes.checkout.status()
+    assert {
+        target["image"].partition("@")[2] for target in (targets["ecs"], targets["kubernetes"])
+    } == digests
+    assert targets["kubernetes"]["image"] == targets["ecs"]["image"]
+
+
+def test_status_tells_both_revisions_and_the_age(kubernetes: OnKubernetes) -> None:
+    seen = kubernetes.checkout.status()["kubernetes"]
+    assert (seen["healthy"], seen["replicas"], seen["url"]) == (True, 2, kubernetes.url)
+    assert seen["revision"] == seen["wanted_revision"]
+    assert seen["age"] >= 0
+
+
+def test_every_application_is_synced_and_healthy_argo_cd_itself_included(
+    kubernetes: OnKubernetes,
+) -> None:
+    def states() -> set[tuple[str, str]]:
+        found = kubernetes.cluster.items("applications.argoproj.io", "argocd")
+        assert {"root", "argocd", "ecs-saas-app-local"} <= {
+            one["metadata"]["name"] for one in found
+        }
+        return {
+            (one["status"]["sync"]["status"], one["status"]["health"]["status"]) for one in found
+        }
+
+    eventually(lambda: states() == {("Synced", "Healthy")}, 60, "all Synced and Healthy")
+
+
+def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
+    kubernetes: OnKubernetes,
+) -> None:
+    namespace = kubernetes.cluster.get("namespace", NAMESPACE)
+    assert namespace is not None
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    connect = "import socket; socket.create_connection(('{}', {}), timeout=3)"
+    inside = ["-n", NAMESPACE, "exec", DEPLOYMENT, "-c", "ecs-saas-app", "--", "python", "-c"]
+    kubernetes.kubectl(*inside, connect.format("ecs-saas-app-database", 5432))
+    api = kubernetes.cluster.get("service", "kubernetes", "default")
+    assert api is not None
+    with pytest.raises(Exception, match=r"timed out|TimeoutError"):
+        kubernetes.kubectl(*inside, connect.format(api["spec"]["clusterIP"], 443))
+
+
+def test_logs_exec_port_forward_and_metrics_work(kubernetes: OnKubernetes) -> None:
+    assert kubernetes.kubectl("-n", NAMESPACE, "logs", DEPLOYMENT, "--tail=5").strip()
+    eventually(lambda: "ecs-saas-app" in _top(kubernetes), 60, "kubectl top shows the pods")
+    argv = [
+        *kubernetes.cluster.kubectl,
+        "-n",
+        NAMESPACE,
+        "port-forward",
+        "service/ecs-saas-app",
+        ":80",
+    ]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout is not None
+            port = child.stdout.readline().split(":")[1].split()[0]
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=10).text == "ok\n"
+        finally:
+            child.terminate()
+
+
+def _top(kubernetes: OnKubernetes) -> str:
+    try:
+        return kubernetes.kubectl("top", "pods", "-n", NAMESPACE)
+    except Exception as error:  # noqa: BLE001 - not measured yet
+        return str(error)
+
+
+def test_a_sync_without_a_change_is_quick_and_makes_no_commit(kubernetes: OnKubernetes) -> None:
+    bare = kubernetes.checkout.folder / ".local" / "gitops" / "ecs-saas-app.git"
+    kubernetes.checkout.inv("sync")
+    before = git(Checkout(bare), "rev-parse", "main")
+    began = time.monotonic()
+    kubernetes.checkout.inv("sync")
+    assert time.monotonic() - began < 20
+    assert git(Checkout(bare), "rev-parse", "main") == before
+
+
+def test_a_change_travels_by_a_commit_without_a_lost_request_and_back_by_a_rollback(
+    disturbed: OnKubernetes,
+) -> None:
+    checkout = disturbed.checkout
+    gathering = create_gathering(disturbed.url)
+    branch = git(checkout, "rev-parse", "HEAD"), git(checkout, "branch", "--show-current")
+    checkout.edit(VIEW, r'_plain\("ready"\)', '_plain("ready on Kubernetes")')
+    state = git(checkout, "status", "--porcelain"), git(checkout, "stash", "list")
+    checkout.inv("build")
+    checkout.inv("push")
+    with constant(f"{disturbed.url}/readyz", RATE) as load:
+        checkout.inv("sync")
+    assert disturbed.text() == "ready on Kubernetes"
+    nothing_lost(load)
+    assert (git(checkout, "status", "--porcelain"), git(checkout, "stash", "list")) == state
+    assert (git(checkout, "rev-parse", "HEAD"), git(checkout, "branch", "--show-current")) == branch
+    assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
+    with constant(f"{disturbed.url}/readyz", RATE) as load:
+        checkout.inv("rollback", "local")
+    assert disturbed.text() == "ready"
+    nothing_lost(load)
+
+
+def test_promotions_move_the_digest_from_environment_to_environment(
+    kubernetes: OnKubernetes,
+) -> None:
+    checkout = kubernetes.checkout
+    digest = kubernetes.image().partition("@")[2]
+    for source, target, replicas in (("local", "staging", 2), ("staging", "production", 3)):
+        said = checkout.inv("promote", source, target).stdout.strip().splitlines()[-1]
+        url = said.split()[-1]
+        answers = web.gather(url, enough=lambda hosts, n=replicas: len(hosts) >= n, timeout=30)  # type: ignore[misc]
+        assert {(one["image"], one["environment"]) for one in answers.by_host.values()} == {
+            (digest, target)
+        }
+        assert len(answers.by_host) == replicas
+    again = checkout.inv("promote", "staging", "production").stdout
+    assert "already" in again
+
+
+def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
+    with watched(kubernetes.cluster) as seen:
+        kubernetes.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, "--replicas=4")
+        eventually(lambda: "OutOfSync" in seen, 30, "Argo CD sees the difference")
+        eventually(lambda: seen[-1] == "Synced", 60, "Argo CD takes it back")
+    eventually(lambda: len(kubernetes.pods()) == 2, 30, "two pods again")
+    kubernetes.kubectl(
+        "-n", NAMESPACE, "set", "env", DEPLOYMENT, "INTRUDER=1", "-c", "ecs-saas-app"
+    )
+    eventually(
+        lambda: "INTRUDER" not in json.dumps(_deployment(kubernetes)), 60, "the edit is taken back"
+    )
+    eventually(lambda: len(kubernetes.ready_pods()) == 2, 60, "two ready pods")
+
+
+def _deployment(kubernetes: OnKubernetes) -> object:
+    found = kubernetes.cluster.get("deployment", "ecs-saas-app", NAMESPACE)
+    assert found is not None
+    return found["spec"]
+
+
+def test_a_killed_pod_and_a_drained_node_lose_no_request(kubernetes: OnKubernetes) -> None:
+    eventually(lambda: len(kubernetes.ready_pods()) == 2, 60, "two ready pods")
+    with constant(f"{kubernetes.url}/readyz", RATE) as load:
+        victim = kubernetes.ready_pods()[0]
+        kubernetes.kubectl("-n", NAMESPACE, "delete", "pod", victim)
+        eventually(
+            lambda: victim not in kubernetes.pods() and len(kubernetes.ready_pods()) == 2,
+            60,
+            "a new pod",
+        )
+        # One node: what is evicted has nowhere to go, so the disruption budget has to keep the last pod.
+        drain = [
+            "drain",
+            "node",
+            f"--pod-selector={PODS}",
+            "--ignore-daemonsets",
+            "--delete-emptydir-data",
+        ]
+        with pytest.raises(Exception, match="drain"):
+            kubernetes.kubectl(*drain, "--timeout=15s")
+        assert len(kubernetes.ready_pods()) >= 1
+        kubernetes.kubectl("uncordon", "node")
+        eventually(lambda: len(kubernetes.ready_pods()) == 2, 60, "two ready pods again")
+    nothing_lost(load)
+
+
+def test_a_broken_template_changes_nothing_and_says_what_is_wrong(disturbed: OnKubernetes) -> None:
+    running = disturbed.image(), set(disturbed.pods())
+    disturbed.checkout.edit(
+        "infra/helm/ecs-saas-app/templates/service.yaml", r"^kind: Service$", "kind: {{ .Broken"
+    )
+    failed = disturbed.checkout.inv("sync", check=False)
+    assert failed.returncode == 1
+    assert "service.yaml" in failed.stderr
+    assert (disturbed.image(), set(disturbed.pods())) == running
+    assert disturbed.text() == "ready"
+
+
+def test_an_image_that_never_becomes_ready_leaves_the_old_pods_serving(
+    disturbed: OnKubernetes,
+) -> None:
+    disturbed.checkout.edit(
+        "app/app.py", r"^app = create_app\(\)", 'raise SystemExit("the turkey has burnt")'
+    )
+    disturbed.checkout.inv("build")
+    disturbed.checkout.inv("push")
+    with constant(f"{disturbed.url}/readyz", RATE) as load:
+        failed = disturbed.checkout.inv("sync", check=False)
+        assert failed.returncode == 1
+        assert "the turkey has burnt" in failed.stdout + failed.stderr
+        disturbed.checkout.inv("rollback", "local")
+    nothing_lost(load)
+    assert disturbed.text() == "ready"
+
+
+def test_a_failing_migration_rolls_nothing_out(disturbed: OnKubernetes) -> None:
+    running = disturbed.image(), set(disturbed.pods())
+    disturbed.checkout.edit(
+        "app/thanksgiving/migrate.py", r"^import fcntl$", 'import sys; sys.exit("no such table")'
+    )
+    disturbed.checkout.inv("build")
+    disturbed.checkout.inv("push")
+    failed = disturbed.checkout.inv("sync", check=False)
+    assert failed.returncode == 1
+    assert "no such table" in failed.stdout + failed.stderr
+    assert "migrate" in failed.stderr
+    assert (disturbed.image(), set(disturbed.pods())) == running
+    assert disturbed.text() == "ready"
+
+
+def test_a_sync_survives_the_death_of_argo_cds_parts(disturbed: OnKubernetes) -> None:
+    disturbed.checkout.edit(VIEW, r'_plain\("ready"\)', '_plain("ready all the same")')
+    disturbed.checkout.inv("build")
+    disturbed.checkout.inv("push")
+    argv = ["./inv", "sync"]
+    with subprocess.Popen(
+        argv,
+        cwd=disturbed.checkout.folder,
+        env=disturbed.checkout.environ(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as sync:
+        eventually(lambda: _operating(disturbed), 60, "the sync is under way")
+        for part in ("application-controller", "repo-server"):
+            disturbed.kubectl(
+                "-n",
+                "argocd",
+                "delete",
+                "pods",
+                "-l",
+                f"app.kubernetes.io/name=argocd-{part}",
+                "--grace-period=0",
+                "--force",
+                "--wait=false",
+            )
+        assert sync.wait(240) == 0
+    assert disturbed.text() == "ready all the same"
+
+
+def _operating(kubernetes: OnKubernetes) -> bool:
+    return (kubernetes.application()["status"].get("operationState") or {}).get(
+        "phase"
+    ) == "Running"
+
+
+def test_an_unreachable_repository_leaves_the_application_alone(kubernetes: OnKubernetes) -> None:
+    pid_file = kubernetes.checkout.folder / ".local" / "run" / "git.json"
+    pid = json.loads(Path(pid_file).read_text(encoding="utf-8"))["pid"]
+    subprocess.run(["kill", str(pid)], check=True)
+    kubernetes.kubectl(
+        "-n",
+        "argocd",
+        "annotate",
+        "--overwrite",
+        "applications",
+        "ecs-saas-app-local",
+        "argocd.argoproj.io/refresh=hard",
+    )
+
+    def complained() -> bool:
+        conditions = kubernetes.application()["status"].get("conditions", [])
+        return any(one["type"] == "ComparisonError" for one in conditions)
+
+    eventually(complained, 60, "Argo CD says that it cannot read the repository")
+    assert len(kubernetes.ready_pods()) == 2
+    assert kubernetes.text() == "ready"
+    kubernetes.checkout.inv("sync")
+    assert not complained()
+
+
+def test_a_stopped_cluster_goes_on_where_it_was(kubernetes: OnKubernetes) -> None:
+    gathering = create_gathering(kubernetes.url)
+    node = docker.from_env().containers.get(kubernetes.node())
+    node.stop(timeout=20)
+    assert kubernetes.checkout.status()["kubernetes"] is None
+    kubernetes.checkout.inv("cluster", "up")
+
+    def serves() -> bool:
+        try:
+            return gathering.title in httpx.get(gathering.guest_url, timeout=5).text
+        except httpx.HTTPError:
+            return False
+
+    eventually(serves, 120, "the gathering is there again")
+    kubernetes.checkout.inv("sync")
