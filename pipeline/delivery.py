@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline import console, graph, passes
-from pipeline.engines import compose, git
+from pipeline.engines import appimage, compose, git
 from pipeline.errors import PipelineError
 from pipeline.graph import Step
 from pipeline.locks import exclusive
@@ -88,7 +88,7 @@ def to_compose() -> str:
     answer: list[str] = []
 
     def started() -> str:
-        compose.up()
+        compose.up(appimage.current().image)
         return "web"
 
     def verified() -> str:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import stat
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,12 +18,17 @@ SERVICE = "web"
 URL = f"http://localhost:{ports.COMPOSE_WEB}"
 
 
-def up() -> None:
-    """Starts the service, or brings it up to the image built last; what runs and fits is left alone.
+def up(image: str) -> None:
+    """Starts the service, or brings it up to an image; what runs and fits is left alone.
+
+    Args:
+        image: A local name with a version: ``latest`` may be that of another checkout by now.
 
     Raises:
-        PipelineError: The port is taken, or Compose is missing and cannot be installed, or failed.
+        PipelineError: The port is taken, ``app/`` cannot be read in the container, or Compose is missing and cannot be
+            installed, or failed.
     """
+    _require_readable(ROOT / "app")
     if _container() is None:
         ports.require_free(ports.COMPOSE_WEB, "the application under Compose")
     with console.progress("docker compose up") as step:
@@ -30,6 +37,7 @@ def up() -> None:
             log=log_file("compose"),
             env={
                 **os.environ,
+                "WEB_IMAGE": image,
                 "WEB_PORT": str(ports.COMPOSE_WEB),
                 "CHECKOUT_ID": CHECKOUT_ID,
             },
@@ -60,6 +68,17 @@ def last_lines() -> list[str]:
     """The last lines of the service's log."""
     container = _container()
     return docker.engine_log_lines(container.id) if container else []
+
+
+def _require_readable(folder: Path) -> None:
+    """The container reads the mounted code as another user: it must be readable for all."""
+    for path in (folder, folder / "app.py"):
+        wanted = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+        if path.stat().st_mode & wanted != wanted:
+            raise PipelineError(
+                f"{path.relative_to(ROOT)} is not readable for the container's user",
+                next_step="run chmod -R o+rX app",
+            )
 
 
 def _container() -> Any | None:

@@ -1,0 +1,88 @@
+"""Live editing under Compose, in a scratch clone: edits show without a rebuild, and down removes all of it."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e import checkout as scratch
+from tests.e2e.checkout import Checkout
+
+pytestmark = pytest.mark.engine
+
+#: Seconds until an edit must show; gunicorn looks once a second.
+RELOAD_SECONDS = 10
+START = """
+from pipeline.engines import appimage, compose
+from pipeline.stages import verify
+compose.up(appimage.current().image)
+verify.compose()
+"""
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A clone whose compose target is up."""
+    made = scratch.make(Path(tmp_path_factory.mktemp("compose")) / "ecs-saas-app")
+    made.inv("build")
+    _start(made)
+    yield made
+    made.inv("down")
+    assert scratch.containers(made) == []
+
+
+def _start(clone: Checkout) -> None:
+    subprocess.run(
+        [clone.folder / ".local" / "venv" / "bin" / "python", "-c", START],
+        cwd=clone.folder,
+        env=clone.environ(),
+        check=True,
+    )
+
+
+def _await(url: str, text: str) -> None:
+    deadline = time.monotonic() + RELOAD_SECONDS
+    seen = ""
+    while time.monotonic() < deadline:
+        try:
+            seen = httpx.get(url, timeout=5).text
+        except httpx.HTTPError as error:  # a worker is being replaced
+            seen = repr(error)
+        if text in seen:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{text!r} did not show within {RELOAD_SECONDS} s: {seen[:300]}")
+
+
+@pytest.fixture
+def url(clone: Checkout) -> str:
+    """Where it answers."""
+    target = clone.status()["compose"]
+    assert target["healthy"]
+    assert target["replicas"] == 1
+    return str(target["url"])
+
+
+def test_an_edit_to_a_template_shows(clone: Checkout, url: str) -> None:
+    clone.edit("app/thanksgiving/templates/home.html", "<h1>", "<h1>Edited just now. ")
+    _await(url, "Edited just now.")
+
+
+def test_an_edit_to_a_view_shows(clone: Checkout, url: str) -> None:
+    clone.edit(
+        "app/thanksgiving/views_public.py",
+        r'return render_template\("home.html"\)',
+        'return "<!-- viewed -->" + render_template("home.html")',
+    )
+    _await(url, "<!-- viewed -->")
+
+
+def test_starting_it_again_changes_nothing(clone: Checkout, url: str) -> None:
+    clone.restore()  # what was edited above would be another image
+    before = scratch.containers(clone)
+    _start(clone)
+    assert scratch.containers(clone) == before
+    assert httpx.get(f"{url}/readyz", timeout=5).status_code == httpx.codes.OK
