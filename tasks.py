@@ -389,7 +389,7 @@ def db(
 @task(help={"what": "app"})
 @stage("bench")
 def bench(_context: Context, what: str) -> None:
-    """Measure speed or size beside a yardstick, in one run: `./inv bench app`."""
+    """Measure speed or size beside a yardstick, in one run: `./inv bench app`, `./inv bench image`."""
     from pipeline import benchmarks, console
 
     console.info(benchmarks.run(what))

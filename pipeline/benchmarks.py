@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from pipeline.errors import PipelineError
-from pipeline.stages import bench_app
+from pipeline.stages import bench_app, bench_image
 
-BENCHMARKS: dict[str, Callable[[], str]] = {"app": bench_app.run}
+BENCHMARKS: dict[str, Callable[[], str]] = {"app": bench_app.run, "image": bench_image.run}
 
 
 def run(what: str) -> str:
