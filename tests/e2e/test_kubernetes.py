@@ -18,7 +18,7 @@ from tests.e2e.conftest import Deployed
 from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
 from tests.localaws.load import Load, constant
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.unproven]
 
 RATE = 50
 VIEW = "app/thanksgiving/views_system.py"
