@@ -43,6 +43,18 @@ SETTINGS = (
     "tools/*",
 )
 
+
+def _tflint() -> list[str | Path]:
+    """tflint with the rules of the language, and with those of AWS on GitHub, whose releases it fetches them from."""
+    folder = ROOT / "infra" / "terraform"
+    config = folder / (".tflint-aws.hcl" if _on_github() else ".tflint.hcl")
+    if _on_github():
+        process.run(
+            [tool("tflint"), "--init", "--config", config], log=log_file("tflint-init"), cwd=folder
+        )
+    return [tool("tflint"), f"--chdir={folder}", "--recursive", f"--config={config}"]
+
+
 CHECKS = (
     Check(
         "ruff check",
@@ -77,6 +89,17 @@ CHECKS = (
         ("*.tf", "*.tftest.hcl"),
         lambda _: [tool("terraform"), "fmt", "-check", "-diff", "-recursive", ROOT / "infra"],
     ),
+    Check(
+        "terraform validate",
+        ("infra/terraform/*.tf", "infra/terraform/*.hcl", "pipeline/terraform_check.py"),
+        lambda _: [sys.executable, "-m", "pipeline.terraform_check"],
+    ),
+    Check(
+        "module READMEs",
+        ("infra/terraform/*.tf", "infra/terraform/*README.md", "pipeline/module_readme.py"),
+        lambda _: [sys.executable, "-m", "pipeline.module_readme", "--check"],
+    ),
+    Check("tflint", ("infra/terraform/*.tf", "infra/terraform/*.hcl"), lambda _: _tflint()),
     Check("hadolint", ("*Dockerfile",), lambda files: [tool("hadolint"), *files]),
     Check("shellcheck", ("inv", ".ci/run", "*.sh"), lambda files: [tool("shellcheck"), *files]),
     Check(
@@ -119,6 +142,7 @@ def mend() -> None:
         [tool("ruff"), "check", "--fix", "--exit-zero", "."],
         [tool("ruff"), "format", "."],
         [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
+        [sys.executable, "-m", "pipeline.module_readme"],
     ]
     for number, argv in enumerate(commands):
         process.run(argv, log=log_file("format"), append=number > 0)

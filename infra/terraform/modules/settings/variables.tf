@@ -69,6 +69,7 @@ variable "database" {
   }
 }
 
+# tflint-ignore: terraform_unused_declarations # its check is its use
 variable "aws_keys" {
   description = "Keys found in the file's `aws` block (`region`, `network.cidr`, …): a misspelt setting is refused, not ignored."
   type        = list(string)
