@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -10,6 +10,10 @@ from graphlib import TopologicalSorter
 from rich.table import Table
 
 from pipeline import console, process
+
+
+#: Between two looks at steps that are being ended.
+AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
     """
     started = time.monotonic()
     outcomes: dict[str, Outcome] = {}
+    failed = ""
     failure: BaseException | None = None
     order = TopologicalSorter({step.name: set(step.needs) for step in steps})
     order.prepare()
@@ -59,11 +64,12 @@ def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
                     order.done(step.name)
                 else:
                     outcomes[step.name] = Outcome(step.name, "failed", "", seconds)
-                    failure = failure or error
+                    failed, failure = (failed, failure) if failure else (step.name, error)
         if failure is not None:
-            process.interrupt_all()
+            console.info(f"  {failed} failed: {failure}; what still runs is ended")
+            _end(running)
     except KeyboardInterrupt:
-        process.interrupt_all()
+        _end(running)
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
@@ -72,6 +78,13 @@ def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
     if failure is not None:
         raise failure
     return results
+
+
+def _end(running: Mapping[Future[str], tuple[Step, float]]) -> None:
+    """Ends the programs of steps that are under way, also one that a step starts only now."""
+    while not all(future.done() for future in running):
+        process.interrupt_all()
+        wait(running, timeout=AGAIN_SECONDS)
 
 
 def _one(step: Step) -> str:

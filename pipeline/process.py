@@ -18,6 +18,8 @@ GRACE_SECONDS = 60
 TAIL_LINES = 15
 
 _running: set[subprocess.Popen[str]] = set()
+#: Those that were asked to stop: asked twice, Terraform would end without writing its state.
+_asked: set[subprocess.Popen[str]] = set()
 _running_lock = threading.Lock()
 
 Argument = str | Path
@@ -101,9 +103,10 @@ def capture(
 
 
 def interrupt_all() -> None:
-    """Asks every running program to stop (SIGINT), and ends those that have not after the grace time."""
+    """Asks every running program to stop (SIGINT, once), and ends those that have not after the grace time."""
     with _running_lock:
-        children = list(_running)
+        children = list(_running - _asked)
+        _asked.update(children)
     for child in children:
         _signal(child, signal.SIGINT)
     for child in children:
@@ -150,6 +153,7 @@ def _child(
     finally:
         with _running_lock:
             _running.discard(child)
+            _asked.discard(child)
         for pipe in (child.stdin, child.stdout, child.stderr):
             if pipe:
                 with contextlib.suppress(OSError):

@@ -59,7 +59,7 @@ def ensure_engine() -> docker.DockerClient:
             step.update("installing docker.io")
             docker_install.install(on_line=step.update)
         step.update("starting")
-        docker_install.start(lambda: isinstance(_connect(), docker.DockerClient))
+        docker_install.start(lambda: running_engine() is not None)
     started = _connect()
     if isinstance(started, docker.DockerClient):
         return started
@@ -69,6 +69,12 @@ def ensure_engine() -> docker.DockerClient:
 def client() -> docker.DockerClient:
     """The client of the engine that ``ensure_engine`` found."""
     return ensure_engine()
+
+
+def running_engine() -> docker.DockerClient | None:
+    """The client of a running engine, None where none runs; installs and starts nothing."""
+    found = _connect()
+    return found if isinstance(found, docker.DockerClient) else None
 
 
 def require_space(needed: int = NEEDED_BYTES) -> None:
@@ -137,8 +143,8 @@ def engine_log_lines(container: str, lines: int = 20) -> list[str]:
 
 def ours() -> list[Any]:
     """The containers that this checkout started, running or not; none where no engine runs. Installs nothing."""
-    engine = _connect()
-    if not isinstance(engine, docker.DockerClient):
+    engine = running_engine()
+    if engine is None:
         return []
     found: list[Any] = engine.containers.list(all=True, filters=_mine(), ignore_removed=True)
     return found
@@ -149,11 +155,11 @@ def remove_ours(*, volumes: bool = True) -> list[str]:
 
     An engine that does not run holds nothing that runs: then nothing is removed and nothing is installed.
     """
-    found = _connect()
-    if not isinstance(found, docker.DockerClient):
+    engine = running_engine()
+    if engine is None:
         return []
     removed: list[str] = []
-    for kind, one in _owned(found, volumes=volumes):
+    for kind, one in _owned(engine, volumes=volumes):
         try:
             if kind == "container":
                 one.remove(force=True, v=volumes)

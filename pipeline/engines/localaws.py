@@ -13,10 +13,10 @@ from typing import Any
 
 import docker
 import httpx
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, NotFound
 
 from pipeline import console, daemons, locks, ports
-from pipeline.errors import PipelineError
+from pipeline.engines import docker as engine
 from pipeline.localaws.settings import Settings
 from pipeline.paths import CHECKOUT_ID, CHECKOUT_LABEL, ENGINES, LOGS, ROOT
 from pipeline.tools import python_environment
@@ -114,7 +114,7 @@ def start(*, auth: bool = False, cpu_quota: bool = False) -> None:
         if running() and _started_as() == wanted:
             return
         _stop_servers()
-        _network(_docker())
+        _network(engine.client())
         python = python_environment("localaws") / "bin" / "python"
         for port, purpose in (
             (ports.AWS_API, "the local AWS"),
@@ -158,11 +158,7 @@ def stop(*, purge: bool = False) -> bool:
     """
     with locks.exclusive(API, wait=True):
         found = _stop_servers()
-        try:
-            client = _docker()
-        except PipelineError:
-            # Without an engine there is nothing of ours on it.
-            client = None
+        client = engine.running_engine()
         if client is not None:
             found = _remove_containers(client) or found
             if purge:
@@ -268,19 +264,6 @@ def _answers(address: str) -> bool:
         return httpx.get(address, timeout=ANSWER_SECONDS, trust_env=False).status_code == OK
     except httpx.HTTPError:
         return False
-
-
-def _docker() -> docker.DockerClient:
-    """A client of the Docker engine; raises PipelineError when it does not answer."""
-    try:
-        client = docker.from_env()
-        client.ping()
-    except DockerException as error:
-        raise PipelineError(
-            f"the Docker engine does not answer ({error})",
-            next_step="start Docker (./inv doctor shows what is found), then run this again",
-        ) from error
-    return client
 
 
 def _network(client: docker.DockerClient) -> None:

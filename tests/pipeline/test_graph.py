@@ -1,10 +1,11 @@
 """Steps run after what they need; the first failure stops what has not begun, and is what the caller hears."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
-from pipeline import graph
+from pipeline import graph, process
 from pipeline.errors import PipelineError
 from pipeline.graph import Step
 
@@ -44,3 +45,26 @@ def test_a_failure_stops_the_rest_and_is_raised(capsys: pytest.CaptureFixture[st
     shown = capsys.readouterr().out
     assert "failed" in shown
     assert "not run" in shown
+
+
+def test_a_failure_ends_programs_that_other_steps_start_after_it(tmp_path: Path) -> None:
+    failed = threading.Event()
+
+    def broken() -> str:
+        failed.set()
+        raise PipelineError("it broke", next_step="mend it")
+
+    def slow() -> str:
+        failed.wait(10)
+        # Well after the failure was seen: the program is not there yet when the others are ended.
+        threading.Event().wait(1)
+        try:
+            process.run(["sleep", "60"], log=tmp_path / "log")
+        except PipelineError as error:
+            ended.append(error)
+        return ""
+
+    ended: list[PipelineError] = []
+    with pytest.raises(PipelineError, match="it broke"):
+        graph.run([Step("broken", broken), Step("slow", slow)], title="demo")
+    assert len(ended) == 1
