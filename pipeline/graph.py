@@ -11,7 +11,6 @@ from rich.table import Table
 
 from pipeline import console, process
 
-
 #: Between two looks at steps that are being ended.
 AGAIN_SECONDS = 0.2
 

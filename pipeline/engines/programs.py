@@ -6,6 +6,7 @@ machine. A change of the recipe or of Go's version is another folder in the cach
 
 import functools
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -72,13 +73,11 @@ def files(name: str) -> Path:
         if target.is_dir():
             return target
         _require_go()
-        source = Path(
-            process.capture(
-                ["go", "list", "-m", "-f", "{{.Dir}}", entry["module"]],
-                cwd=MODULE,
-                env=_environment(),
-            ).strip()
+        # `go list -m` names no folder for a module that is not on this machine yet.
+        fetched = process.capture(
+            ["go", "mod", "download", "-json", entry["module"]], cwd=MODULE, env=_environment()
         )
+        source = Path(json.loads(fetched)["Dir"])
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as making:
             for path in entry["paths"]:

@@ -16,17 +16,19 @@ BROWSERS = ("chromium", "chromium-browser")
 NO_TESTS = 5
 
 
-def run(*, fast: bool, select: Sequence[str] = ()) -> str:
+def run(*, fast: bool, select: Sequence[str] = (), without: Sequence[str] = ()) -> str:
     """Runs the tests.
 
     Args:
         fast: Leave out what needs Docker, the local AWS, Kubernetes or a browser.
+        without: Further markers (pyproject.toml lists them) of what to leave out.
         select: Paths or further pytest arguments; all of tests/ when empty.
 
     Raises:
         PipelineError: A test failed, or none ran.
     """
-    passed = _pytest("fast", f"{FAST} and not unproven", ["-n", "auto", *select])
+    marks = " and not ".join([FAST, "unproven", *without])
+    passed = _pytest("fast", marks, ["-n", "auto", *select])
     if not fast:
         _prepare()
         passed += _pytest("engines", f"not ({FAST}) and not unproven", [*select])

@@ -16,6 +16,8 @@ from tests.helm.conftest import Render
 MANIFESTS = ROOT / "argocd"
 OVERLAYS = ("full", "ha", "local")
 
+pytestmark = pytest.mark.chart
+
 
 def build(folder: Path) -> list[dict[str, Any]]:
     """The resources of a kustomization."""

@@ -11,9 +11,7 @@ from pipeline.errors import CommandFailedError
 DIGEST = f"sha256:{'a' * 64}"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
-pytestmark = pytest.mark.skipif(
-    helm.find() is None, reason="helm is not here yet; ./inv deploy --to kubernetes gets it"
-)
+pytestmark = pytest.mark.chart
 
 
 def rendered(name: str) -> list[dict[str, Any]]:

@@ -45,9 +45,13 @@ def checkout(inputs: Inputs) -> None:
 
 
 def setup_uv(_inputs: Inputs) -> None:
-    """Lends the host's environment where its lock is the same; otherwise ./inv makes one from the locks."""
-    if shutil.which("uv") is None:
-        raise RefusedError("uv is not on PATH")
+    """Puts uv on PATH and lends the host's environment where its lock is the same; else ./inv makes one."""
+    fetched = HOST / ".local" / "uv" / "bin"
+    if (fetched / "uv").is_file():
+        with Path(os.environ["GITHUB_PATH"]).open("a", encoding="utf-8") as sink:
+            sink.write(f"{fetched}\n")
+    elif shutil.which("uv") is None:
+        raise RefusedError("uv is neither in .local/uv of this checkout nor on PATH")
     host = HOST / ".local" / "venv"
     locks = [WORKSPACE / "requirements" / name for name in ("pipeline.txt", "uv.txt")]
     _lend(host, WORKSPACE / ".local" / "venv", locks)
