@@ -386,10 +386,10 @@ def db(
     console.info(body.run(what, file, url=url, replace=replace))
 
 
-@task(help={"what": "app"})
+@task(help={"what": "app, image or rollout"})
 @stage("bench")
 def bench(_context: Context, what: str) -> None:
-    """Measure speed or size beside a yardstick, in one run: `./inv bench app`, `./inv bench image`."""
+    """Measure speed, size or lost requests in one run: `./inv bench app`, `image` or `rollout`."""
     from pipeline import benchmarks, console
 
     console.info(benchmarks.run(what))

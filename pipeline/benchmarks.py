@@ -3,9 +3,13 @@
 from collections.abc import Callable
 
 from pipeline.errors import PipelineError
-from pipeline.stages import bench_app, bench_image
+from pipeline.stages import bench_app, bench_image, bench_rollout
 
-BENCHMARKS: dict[str, Callable[[], str]] = {"app": bench_app.run, "image": bench_image.run}
+BENCHMARKS: dict[str, Callable[[], str]] = {
+    "app": bench_app.run,
+    "image": bench_image.run,
+    "rollout": bench_rollout.run,
+}
 
 
 def run(what: str) -> str:

@@ -13,10 +13,10 @@ import pytest
 from pipeline.engines import web
 from pipeline.engines.journeys import create_gathering
 from pipeline.engines.kubernetes import LOCAL_CONTEXT, Cluster
+from pipeline.engines.load import Load, constant
 from tests.e2e.checkout import Checkout
 from tests.e2e.conftest import Deployed
 from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
-from tests.localaws.load import Load, constant
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.unproven]
 

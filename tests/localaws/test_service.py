@@ -8,8 +8,7 @@ import docker
 import httpx
 import pytest
 
-from pipeline.engines import localaws
-from tests.localaws import load
+from pipeline.engines import load, localaws
 from tests.localaws.cluster import DRAIN_SECONDS, Service
 from tests.localaws.conftest import World, until
 

@@ -14,10 +14,11 @@ WORKERS = 40
 
 @dataclass
 class Load:
-    """What became of the requests: how many were sent, and what failed, with its second."""
+    """Requests sent, failures with their second, and the seconds that each answer took."""
 
     sent: int = 0
     failures: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -27,11 +28,13 @@ def constant(url: str, rate: float) -> Iterator[Load]:
     began = time.monotonic()
 
     def one(client: httpx.Client) -> None:
+        asked = time.monotonic()
         try:
             status = client.get(url).status_code
             problem = "" if status == httpx.codes.OK else f"status {status}"
         except httpx.HTTPError as error:
             problem = repr(error)
+        load.seconds.append(time.monotonic() - asked)
         if problem:
             load.failures.append(f"{time.monotonic() - began:.1f} s: {problem}")
 
