@@ -64,8 +64,8 @@ CHECKS = (
     Check("ruff format", ("*.py",), lambda _: [tool("ruff"), "format", "--check", "--diff", "."]),
     Check(
         "mypy",
-        ("pipeline/*.py", "app/*.py", "tasks.py"),
-        lambda _: [tool("mypy"), "tasks.py", "pipeline", "app"],
+        ("pipeline/*.py", "app/*.py", "tests/*.py", "tasks.py"),
+        lambda _: [tool("mypy"), "tasks.py", "pipeline", "app", "tests"],
     ),
     Check(
         "chart README",

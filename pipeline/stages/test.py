@@ -5,19 +5,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline import console, process
-from pipeline.engines import baseimages, docker, docker_install
+from pipeline.engines import baseimages, docker, docker_install, github, reports, testresults
+from pipeline.engines.testresults import Results
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import REPORTS, VENV_BIN, log_file, shown
 
 FAST = "not engine and not browser and not e2e"
 #: Names under which systems install Chromium.
 BROWSERS = ("chromium", "chromium-browser")
+#: What the tests covered of app/; the threshold is in pyproject.toml.
+COVERAGE = REPORTS / "coverage.json"
 #: pytest's exit code when no test was selected.
 NO_TESTS = 5
 
 
 def run(*, fast: bool, select: Sequence[str] = (), without: Sequence[str] = ()) -> str:
-    """Runs the tests.
+    """Runs the tests and returns the figures.
 
     Args:
         fast: Leave out what needs Docker, the local AWS, Kubernetes or a browser.
@@ -25,17 +28,19 @@ def run(*, fast: bool, select: Sequence[str] = (), without: Sequence[str] = ()) 
         select: Paths or further pytest arguments; all of tests/ when empty.
 
     Raises:
-        PipelineError: A test failed, or none ran.
+        PipelineError: A test failed, none ran, or less of the application is covered than pyproject.toml asks for.
     """
     marks = " and not ".join([FAST, "unproven", *without])
-    passed = _pytest("fast", marks, ["-n", "auto", *select])
+    # A part of the tests covers a part of the code: only the whole is held to the threshold.
+    measured = [] if select else ["--cov", "--cov-report=", f"--cov-report=json:{COVERAGE}"]
+    found = [_pytest("fast", marks, ["-n", "auto", *measured, *select])]
     if not fast:
         _prepare()
-        passed += _pytest("engines", f"not ({FAST}) and not unproven", [*select])
+        found.append(_pytest("engines", f"not ({FAST}) and not unproven", [*select]))
         console.warn("NOT RUN: tests marked unproven (run them with pytest -m unproven)")
-    if passed == 0:
+    if not any(found):
         raise PipelineError("no test ran", next_step="check the paths given after --select")
-    return "fast tests passed" if fast else "all tests passed"
+    return "; ".join(one.in_words() for one in found if one)
 
 
 def _prepare() -> None:
@@ -48,26 +53,30 @@ def _prepare() -> None:
             docker_install.packages(["chromium"], on_line=step.update)
 
 
-def _pytest(name: str, marks: str, arguments: Sequence[str]) -> int:
+def _pytest(name: str, marks: str, arguments: Sequence[str]) -> Results | None:
+    """Runs pytest and tells what it found; None when no test was selected."""
     REPORTS.mkdir(parents=True, exist_ok=True)
-    log = log_file(f"test-{name}")
-    argv: list[str | Path] = [
-        VENV_BIN / "python",
-        "-m",
-        "pytest",
-        "-m",
-        marks,
-        f"--junitxml={REPORTS / f'junit-{name}.xml'}",
-        *arguments,
-    ]
+    log, junit = log_file(f"test-{name}"), REPORTS / f"junit-{name}.xml"
+    for old in (junit, COVERAGE):
+        old.unlink(missing_ok=True)
+    argv: list[str | Path] = [VENV_BIN / "python", "-m", "pytest", "-m", marks]
+    failed: CommandFailedError | None = None
     try:
-        process.run(argv, log=log, on_line=console.info)
+        process.run([*argv, f"--junitxml={junit}", *arguments], log=log, on_line=console.info)
     except CommandFailedError as error:
         if error.code == NO_TESTS:
-            return 0
+            return None
+        failed = error
+    results = testresults.read(junit, COVERAGE) if junit.is_file() else None
+    if results:
+        reports.write(f"test-{name}", results.as_markdown(f"Tests ({name})"))
+        for one in results.failures:
+            github.annotate("error", one.message, title=one.name, file=one.file, line=one.line)
+    if failed:
+        last = failed.tail[-1].strip("= ") if failed.tail else "no output"
         raise PipelineError(
-            f"the {name} tests are red: {error.tail[-1].strip('= ') if error.tail else 'no output'}",
+            f"the {name} tests are red: {last}",
             next_step=f"read the failures above, or {shown(log)}",
             log=log,
-        ) from error
-    return 1
+        ) from failed
+    return results

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-import docker
 import pytest
 import testinfra
+from docker.models.containers import Container
+from docker.models.images import Image
 from testinfra.host import Host
 
 from pipeline.engines import appimage
@@ -16,16 +17,16 @@ UID = 10001
 
 
 @pytest.fixture(scope="session")
-def image() -> docker.models.images.Image:
+def image() -> Image:
     """The image, built from the work tree."""
     return engine.client().images.get(appimage.build().image_id)
 
 
 @pytest.fixture(scope="session")
-def container(image: docker.models.images.Image) -> Iterator[docker.models.containers.Container]:
+def container(image: Image) -> Iterator[Container]:
     """A container of the image on SQLite; it is healthy when a test gets it."""
     running = engine.client().containers.run(
-        image.id,
+        str(image.id),
         detach=True,
         read_only=True,
         cap_drop=["ALL"],
@@ -39,6 +40,6 @@ def container(image: docker.models.images.Image) -> Iterator[docker.models.conta
 
 
 @pytest.fixture(scope="session")
-def host(container: docker.models.containers.Container) -> Host:
+def host(container: Container) -> Host:
     """The running container, as testinfra sees it."""
     return testinfra.get_host(f"docker://{container.id}")

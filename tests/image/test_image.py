@@ -6,10 +6,9 @@ import time
 import docker
 import httpx
 import pytest
+from docker.models.containers import Container
+from docker.models.images import Image
 from testinfra.host import Host
-
-Container = docker.models.containers.Container
-Image = docker.models.images.Image
 
 pytestmark = pytest.mark.engine
 UID = 10001
@@ -105,7 +104,7 @@ def test_the_packages_that_remain_are_named_for_scanners(host: Host) -> None:
 def test_it_ends_in_order_on_sigterm(image: Image) -> None:
     client = docker.from_env()
     running = client.containers.run(
-        image.id,
+        str(image.id),
         detach=True,
         environment={"ENVIRONMENT": "development", "DRAIN_SECONDS": "0"},
         tmpfs={"/data": f"uid={UID}"},

@@ -92,7 +92,7 @@ def running(scratch: Path, label: str) -> Iterator[None]:
     names = [name for image in images for name in (*image.tags, *image.attrs["RepoDigests"])]
     assert [name for name in names if name.startswith(prefix)] == []
     assert not scratch.exists()
-    mine = {"label": f"{CHECKOUT_LABEL}={label}"}
+    mine: dict[str, str | list[str] | bool] = {"label": f"{CHECKOUT_LABEL}={label}"}
     client = docker.from_env()
     assert client.containers.list(all=True, filters=mine) == []
     assert client.volumes.list(filters=mine) == []

@@ -51,7 +51,7 @@ def test_only_images_of_ecr_come_from_the_local_registry(image: str, expected: s
 
 
 def test_what_others_depend_on_starts_first() -> None:
-    definitions = [
+    definitions: list[dict[str, Any]] = [
         {"name": "app", "dependsOn": [{"containerName": "migrate", "condition": "SUCCESS"}]},
         {"name": "agent"},
         {"name": "migrate", "dependsOn": [{"containerName": "agent", "condition": "START"}]},

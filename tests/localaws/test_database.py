@@ -8,6 +8,7 @@ import docker
 import pytest
 
 from pipeline.engines import localaws
+from pipeline.paths import CHECKOUT_ID
 from tests.localaws.conftest import World, until
 
 pytestmark = pytest.mark.engine
@@ -83,7 +84,7 @@ def query(
             "PGDATABASE": "plans",
             "PGSSLMODE": sslmode,
         },
-        labels={"ecs-saas-app.checkout": localaws.CHECKOUT_ID},
+        labels={"ecs-saas-app.checkout": CHECKOUT_ID},
         detach=True,
     )
     try:
@@ -127,7 +128,9 @@ def test_an_instance_is_found_by_its_resource_id_alone(
 def test_data_outlives_a_crash_of_the_database(world: World, instance: dict[str, Any]) -> None:
     assert query(world, instance, "CREATE TABLE kept (value int)")[0] == 0
     assert query(world, instance, "INSERT INTO kept VALUES (42)")[0] == 0
-    filters = {"label": [f"ecs-saas-app.checkout={localaws.CHECKOUT_ID}", f"db_id={NAME}"]}
+    filters: dict[str, str | list[str] | bool] = {
+        "label": [f"ecs-saas-app.checkout={CHECKOUT_ID}", f"db_id={NAME}"]
+    }
     client = docker.from_env()
     before = client.containers.list(filters=filters)[0]
     before.kill()

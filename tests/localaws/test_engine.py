@@ -39,7 +39,7 @@ def test_a_proxy_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_version_of_an_emulator_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(versions.metadata, "version", lambda _name: "9.9.9")
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: "9.9.9")
     with pytest.raises(SystemExit, match=r"extends moto 5\.2\.5, but 9\.9\.9 is installed"):
         versions.check("moto")
 

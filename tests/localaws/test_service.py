@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import docker
@@ -139,9 +140,13 @@ def test_a_frozen_replica_gets_no_requests_and_is_replaced(service: Service) -> 
 
 def test_scaling_out_and_in(service: Service) -> None:
     ecs = service.world.client("ecs")
+
+    def runs(count: int) -> bool:
+        return bool(service.describe()["runningCount"] == count)
+
     for count in (3, 2):
         ecs.update_service(cluster=service.name, service=service.name, desiredCount=count)
-        until(lambda count=count: service.describe()["runningCount"] == count, f"{count} tasks")
+        until(partial(runs, count), f"{count} tasks")
     assert list(service.health().values()).count("healthy") == 2
 
 

@@ -14,6 +14,10 @@ def test_independent_steps_run_side_by_side_and_dependent_ones_after() -> None:
     both = threading.Barrier(2, timeout=10)
     order: list[str] = []
 
+    def last() -> str:
+        order.append("last")
+        return ""
+
     def side(name: str) -> str:
         both.wait()
         order.append(name)
@@ -21,7 +25,7 @@ def test_independent_steps_run_side_by_side_and_dependent_ones_after() -> None:
 
     outcomes = graph.run(
         [
-            Step("last", lambda: order.append("last") or "", needs=["a", "b"]),
+            Step("last", last, needs=["a", "b"]),
             Step("a", lambda: side("a")),
             Step("b", lambda: side("b")),
         ],
@@ -36,11 +40,14 @@ def test_a_failure_stops_the_rest_and_is_raised(capsys: pytest.CaptureFixture[st
         raise PipelineError("it broke", next_step="mend it")
 
     ran: list[str] = []
+
+    def second() -> str:
+        ran.append("x")
+        return ""
+
+    steps = [Step("first", broken), Step("second", second, needs=["first"])]
     with pytest.raises(PipelineError, match="it broke"):
-        graph.run(
-            [Step("first", broken), Step("second", lambda: ran.append("x") or "", needs=["first"])],
-            title="demo",
-        )
+        graph.run(steps, title="demo")
     assert not ran
     shown = capsys.readouterr().out
     assert "failed" in shown

@@ -34,7 +34,7 @@ def test_two_tasks_of_the_design_cost_18_dollars() -> None:
 
 
 def test_a_balancer_costs_hours_use_and_addresses() -> None:
-    subnets = [("aws_subnet", {}) for _ in range(4)]
+    subnets: list[tuple[str, dict[str, Any]]] = [("aws_subnet", {}) for _ in range(4)]
     estimate = cost.estimate(document(("aws_lb", {}), *subnets))
     assert line(estimate, "load balancer").monthly == pytest.approx(16.43, abs=0.01)
     assert line(estimate, "load balancer, use").assumed
@@ -42,7 +42,12 @@ def test_a_balancer_costs_hours_use_and_addresses() -> None:
 
 
 def test_each_nat_gateway_counts_with_its_address() -> None:
-    gateways = [("aws_nat_gateway", {}), ("aws_nat_gateway", {}), ("aws_eip", {}), ("aws_eip", {})]
+    gateways: list[tuple[str, dict[str, Any]]] = [
+        ("aws_nat_gateway", {}),
+        ("aws_nat_gateway", {}),
+        ("aws_eip", {}),
+        ("aws_eip", {}),
+    ]
     estimate = cost.estimate(document(*gateways))
     assert line(estimate, "NAT gateway").monthly == pytest.approx(65.7)
     assert line(estimate, "public IPv4, NAT").monthly == pytest.approx(7.3)

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 from ruamel.yaml import YAML
 
 sys.path.insert(0, str(Path(__file__).parent))
-import github_api
-import identity
+import github_api  # type: ignore[import-not-found] # its folder is on the path only here
+import identity  # type: ignore[import-not-found]
 
 #: What the job's token, the app's token and the token for identity requests are called.
 JOB_TOKEN = "job-token"
