@@ -1,4 +1,4 @@
-"""Headless Chromium against the application, as gunicorn runs it or at APP_URL (the running image)."""
+"""Headless Chromium against the running image, or against what answers at APP_URL."""
 
 import os
 import shutil
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from pipeline.engines import journeys
-from tests.app import servers
+from pipeline.engines import appimage, journeys, web
+from tests.image import running
 
+START_SECONDS = 30
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -18,16 +20,23 @@ FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the application answers: ``APP_URL``, or a gunicorn of this checkout on SQLite."""
+def url() -> Iterator[str]:
+    """Where the application answers: ``APP_URL``, or the image of this work tree."""
     if given := os.environ.get("APP_URL"):
         yield given.rstrip("/")
         return
-    folder = tmp_path_factory.mktemp("browser")
-    env = {"SECRET_KEY": "x" * 40, "DATABASE_URL": f"sqlite:///{folder / 'app.db'}"}
-    server = servers.start(folder, {**env, "WRITE_BURST": "0"})
-    yield server.url
-    server.kill()
+    environment = {"SECRET_KEY": "x" * 40, "WRITE_BURST": "0", "DRAIN_SECONDS": "0"}
+    with running.container(appimage.build().image_id, environment) as container:
+        address = running.url(container)
+        for attempt in Retrying(
+            retry=retry_if_exception_type(AssertionError),
+            stop=stop_after_delay(START_SECONDS),
+            wait=wait_fixed(0.1),
+            reraise=True,
+        ):
+            with attempt:
+                assert web.is_ready(address), container.logs().decode()
+        yield address
 
 
 @pytest.fixture(scope="session")

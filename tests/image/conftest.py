@@ -1,4 +1,4 @@
-"""The image of this work tree, running as every target runs it: read-only root, a writable /tmp and /data."""
+"""The image of this work tree, built and started once."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,7 @@ from testinfra.host import Host
 
 from pipeline.engines import appimage
 from pipeline.engines import docker as engine
-from pipeline.paths import CHECKOUT_ID, CHECKOUT_LABEL
-
-#: The fixed user of the image.
-UID = 10001
+from tests.image import running
 
 
 @pytest.fixture(scope="session")
@@ -24,19 +21,10 @@ def image() -> Image:
 
 @pytest.fixture(scope="session")
 def container(image: Image) -> Iterator[Container]:
-    """A container of the image on SQLite; it is healthy when a test gets it."""
-    running = engine.client().containers.run(
-        str(image.id),
-        detach=True,
-        read_only=True,
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
-        tmpfs={"/tmp": "mode=1777", "/data": f"uid={UID}"},  # noqa: S108 - in the container
-        environment={"ENVIRONMENT": "development", "DRAIN_SECONDS": "0"},
-        labels={CHECKOUT_LABEL: CHECKOUT_ID},
-    )
-    yield running
-    running.remove(force=True)
+    """A container of the image."""
+    environment = {"ENVIRONMENT": "development", "DRAIN_SECONDS": "0"}
+    with running.container(str(image.id), environment) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

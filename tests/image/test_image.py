@@ -10,8 +10,9 @@ from docker.models.containers import Container
 from docker.models.images import Image
 from testinfra.host import Host
 
+from tests.image.running import UID
+
 pytestmark = pytest.mark.engine
-UID = 10001
 
 
 @pytest.fixture(scope="module")
