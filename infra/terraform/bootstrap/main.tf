@@ -33,11 +33,23 @@ module "encryption" {
   deletion_window_days = var.disposable ? 7 : 30
 }
 
+module "log_bucket" {
+  source = "../modules/log-bucket"
+
+  name          = "${var.name}-tf"
+  account_id    = var.account_id
+  region        = var.region
+  writer        = "logging.s3.amazonaws.com"
+  force_destroy = var.disposable
+}
+
 module "state_bucket" {
   source = "../modules/state-bucket"
 
   name          = local.state_bucket
   kms_key_arn   = module.encryption.key_arn
+  log_bucket    = module.log_bucket.name
+  log_prefix    = module.log_bucket.prefix
   force_destroy = var.disposable
 }
 

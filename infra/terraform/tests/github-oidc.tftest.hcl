@@ -35,12 +35,12 @@ run "subjects_are_named" {
   }
 
   assert {
-    condition     = toset(flatten([for statement in jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement : statement.Condition.StringEquals["token.actions.githubusercontent.com:sub"]])) == toset(["repo:octo/potluck:pull_request", "repo:octo/potluck:ref:refs/heads/main", "repo:octo/potluck:environment:production", "repo:octo/potluck:environment:staging"])
+    condition     = toset(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset(["repo:octo/potluck:pull_request", "repo:octo/potluck:ref:refs/heads/main", "repo:octo/potluck:environment:production", "repo:octo/potluck:environment:staging"])
     error_message = "Plans come from these places only."
   }
 
   assert {
-    condition     = alltrue([for role in aws_iam_role.github : !strcontains(role.assume_role_policy, "*") && role.path == "/github/" && alltrue([for statement in jsondecode(role.assume_role_policy).Statement : statement.Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"])])
+    condition     = alltrue([for role in aws_iam_role.github : !strcontains(role.assume_role_policy, "*") && role.path == "/github/" && jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"])
     error_message = "No wildcard in any trust, the audience is AWS."
   }
 

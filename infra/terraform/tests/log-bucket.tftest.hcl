@@ -43,6 +43,37 @@ run "closed_versioned_encrypted" {
   }
 }
 
+run "written_by_load_balancers_only" {
+  command = plan
+
+  module {
+    source = "./modules/log-bucket"
+  }
+
+  # Not rendered before the bucket's ARN is known; the statement is.
+  assert {
+    condition     = contains(flatten([for statement in data.aws_iam_policy_document.main.statement : [for one in statement.principals : one.identifiers]]), "logdelivery.elasticloadbalancing.amazonaws.com") && output.prefix == "AWSLogs/123456789012/"
+    error_message = "Load balancers write, below their own prefix."
+  }
+}
+
+run "written_by_s3" {
+  command = plan
+
+  module {
+    source = "./modules/log-bucket"
+  }
+
+  variables {
+    writer = "logging.s3.amazonaws.com"
+  }
+
+  assert {
+    condition     = contains(flatten([for statement in data.aws_iam_policy_document.main.statement : [for one in statement.principals : one.identifiers]]), "logging.s3.amazonaws.com")
+    error_message = "S3 must be allowed to write."
+  }
+}
+
 run "thrown_away_with_its_logs" {
   command = plan
 
@@ -61,7 +92,7 @@ run "thrown_away_with_its_logs" {
   }
 }
 
-# Refused here: a name with capitals, an account that is none, a region that is none, a retention of nothing.
+# Refused here: a name with capitals, an account that is none, a region that is none, a writer that nobody knows, a retention of nothing.
 run "refuses_nonsense" {
   command = plan
 
@@ -73,8 +104,9 @@ run "refuses_nonsense" {
     name           = "Potluck"
     account_id     = "1"
     region         = "virginia"
+    writer         = "ec2.amazonaws.com"
     retention_days = 0
   }
 
-  expect_failures = [var.name, var.account_id, var.region, var.retention_days]
+  expect_failures = [var.name, var.account_id, var.region, var.writer, var.retention_days]
 }

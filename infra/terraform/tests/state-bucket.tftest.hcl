@@ -12,6 +12,9 @@ provider "aws" {
 variables {
   name        = "ecs-saas-app-state-123456789012-us-east-1"
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
+
+  log_bucket = "logs"
+  log_prefix = "AWSLogs/123456789012/"
 }
 
 run "every_version_kept_and_encrypted" {
@@ -42,6 +45,19 @@ run "every_version_kept_and_encrypted" {
   }
 }
 
+run "each_access_is_logged" {
+  command = plan
+
+  module {
+    source = "./modules/state-bucket"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_logging.main.target_bucket == "logs" && aws_s3_bucket_logging.main.target_prefix == "AWSLogs/123456789012/state/"
+    error_message = "S3 may write nowhere else."
+  }
+}
+
 run "other_values" {
   command = plan
 
@@ -60,7 +76,7 @@ run "other_values" {
   }
 }
 
-# Refused here: a name that s3 refuses, a key that is no arn, to forget at once.
+# Refused here: a name that s3 refuses, a key that is no arn, a log bucket and a prefix that are none, to forget at once.
 run "refuses_nonsense" {
   command = plan
 
@@ -71,8 +87,10 @@ run "refuses_nonsense" {
   variables {
     name               = "State_Bucket"
     kms_key_arn        = "key"
+    log_bucket         = "Logs"
+    log_prefix         = "logs"
     keep_versions_days = 1
   }
 
-  expect_failures = [var.name, var.kms_key_arn, var.keep_versions_days]
+  expect_failures = [var.name, var.kms_key_arn, var.log_bucket, var.log_prefix, var.keep_versions_days]
 }

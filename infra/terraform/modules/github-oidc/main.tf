@@ -6,13 +6,17 @@ data "aws_partition" "current" {}
 locals {
   issuer       = "token.actions.githubusercontent.com"
   provider_arn = "arn:${data.aws_partition.current.partition}:iam::${var.account_id}:oidc-provider/${local.issuer}"
-  owner        = split("/", var.repository)[0]
-  project      = split("/", var.repository)[1]
 
-  trust = merge(
-    { plan = data.aws_iam_policy_document.plan.json },
-    { for environment, document in data.aws_iam_policy_document.apply : "apply-${environment}" => document.json },
+  # Pull requests of this repository (a fork's get no token), the main branch, and the environments' own jobs.
+  plan_subjects = concat(
+    ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/${var.branch}"],
+    [for environment in var.environments : "repo:${var.repository}:environment:${environment}"],
   )
+
+  # The environment's protection rules on GitHub decide who gets this far.
+  apply_subjects = { for environment in var.environments : environment => ["repo:${var.repository}:environment:${environment}"] }
+
+  trusted = merge({ plan = local.plan_subjects }, { for environment, subjects in local.apply_subjects : "apply-${environment}" => subjects })
 
   policies = merge(
     { for name, arn in var.read_policy_arns : "plan ${name}" => { role = "plan", arn = arn } },
@@ -30,28 +34,9 @@ resource "aws_iam_openid_connect_provider" "github" {
   client_id_list = ["sts.amazonaws.com"]
 }
 
-# Pull requests of this repository (a fork's get no token), the main branch, and the environments' own jobs.
-data "aws_iam_policy_document" "plan" {
-  statement {
-    actions = ["sts:AssumeRoleWithWebIdentity"]
-
-    principals {
-      type        = "Federated"
-      identifiers = [local.provider_arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "${local.issuer}:aud"
-      values   = ["sts.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "${local.issuer}:sub"
-      values   = ["repo:${local.owner}/${local.project}:pull_request", "repo:${local.owner}/${local.project}:ref:refs/heads/${var.branch}"]
-    }
-  }
+data "aws_iam_policy_document" "trust" {
+  #checkov:skip=CKV_AWS_358:the subjects are in local.trusted, whole and without wildcards; checkov does not follow for_each
+  for_each = local.trusted
 
   statement {
     actions = ["sts:AssumeRoleWithWebIdentity"]
@@ -70,45 +55,19 @@ data "aws_iam_policy_document" "plan" {
     condition {
       test     = "StringEquals"
       variable = "${local.issuer}:sub"
-      values   = [for environment in var.environments : "repo:${local.owner}/${local.project}:environment:${environment}"]
-    }
-  }
-}
-
-# The environment's protection rules on GitHub decide who gets this far.
-data "aws_iam_policy_document" "apply" {
-  for_each = var.environments
-
-  statement {
-    actions = ["sts:AssumeRoleWithWebIdentity"]
-
-    principals {
-      type        = "Federated"
-      identifiers = [local.provider_arn]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "${local.issuer}:aud"
-      values   = ["sts.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "${local.issuer}:sub"
-      values   = ["repo:${local.owner}/${local.project}:environment:${each.key}"]
+      values   = each.value
     }
   }
 }
 
 # Their own path: the policies of the apply roles end at roles of environments, so that they cannot change themselves.
 resource "aws_iam_role" "github" {
-  for_each = local.trust
+  for_each = local.trusted
 
   name                 = "${var.name}-${each.key}"
   path                 = "/github/"
   description          = each.key == "plan" ? "Reads what a plan needs" : "Applies ${trimprefix(each.key, "apply-")}"
-  assume_role_policy   = each.value
+  assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   max_session_duration = 3600
 
   depends_on = [aws_iam_openid_connect_provider.github]

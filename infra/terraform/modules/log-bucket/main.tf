@@ -1,7 +1,8 @@
-# Bucket for the load balancer's access logs.
+# Bucket for access logs: of a load balancer, or of another bucket.
 
 locals {
   bucket = "${var.name}-${var.account_id}-${var.region}-access-logs"
+  prefix = "AWSLogs/${var.account_id}/"
 }
 
 resource "aws_s3_bucket" "main" {
@@ -74,13 +75,13 @@ resource "aws_s3_bucket_lifecycle_configuration" "main" {
 
 data "aws_iam_policy_document" "main" {
   statement {
-    sid       = "LoadBalancerWrites"
+    sid       = "ServiceWrites"
     actions   = ["s3:PutObject"]
-    resources = ["${aws_s3_bucket.main.arn}/AWSLogs/${var.account_id}/*"]
+    resources = ["${aws_s3_bucket.main.arn}/${local.prefix}*"]
 
     principals {
       type        = "Service"
-      identifiers = ["logdelivery.elasticloadbalancing.amazonaws.com"]
+      identifiers = [var.writer]
     }
 
     condition {

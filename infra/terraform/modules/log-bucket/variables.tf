@@ -28,6 +28,17 @@ variable "region" {
   }
 }
 
+variable "writer" {
+  description = "Service that writes the logs: load balancers, or S3 for the access to another bucket."
+  type        = string
+  default     = "logdelivery.elasticloadbalancing.amazonaws.com"
+
+  validation {
+    condition     = contains(["logdelivery.elasticloadbalancing.amazonaws.com", "logging.s3.amazonaws.com"], var.writer)
+    error_message = "writer must be logdelivery.elasticloadbalancing.amazonaws.com or logging.s3.amazonaws.com."
+  }
+}
+
 variable "retention_days" {
   description = "Days that logs are kept."
   type        = number

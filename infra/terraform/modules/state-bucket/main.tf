@@ -1,7 +1,6 @@
-# Bucket for Terraform's state: every version kept, encrypted with our key, TLS only. Locks lie next to the state.
+# Bucket for Terraform's state: every version kept, encrypted with our key, TLS only, each access logged. Locks lie next to the state.
 
 resource "aws_s3_bucket" "main" {
-  #checkov:skip=CKV_AWS_18:access to the state is recorded by CloudTrail's data events, chosen for the account as a whole
   #checkov:skip=CKV_AWS_144:versioning restores a lost state; a second region would need every environment there
   bucket        = var.name
   force_destroy = var.force_destroy
@@ -92,6 +91,13 @@ resource "aws_s3_bucket_policy" "main" {
   policy = data.aws_iam_policy_document.main.json
 
   depends_on = [aws_s3_bucket_public_access_block.main]
+}
+
+resource "aws_s3_bucket_logging" "main" {
+  bucket = aws_s3_bucket.main.id
+
+  target_bucket = var.log_bucket
+  target_prefix = "${var.log_prefix}state/"
 }
 
 resource "aws_s3_bucket_notification" "main" {

@@ -18,6 +18,26 @@ variable "kms_key_arn" {
   }
 }
 
+variable "log_bucket" {
+  description = "Bucket that keeps who read or wrote the state."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$", var.log_bucket))
+    error_message = "log_bucket must be a bucket's name."
+  }
+}
+
+variable "log_prefix" {
+  description = "Where in that bucket S3 may write; ends with a slash."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9/-]+/$", var.log_prefix))
+    error_message = "log_prefix must end with a slash."
+  }
+}
+
 variable "keep_versions_days" {
   description = "Days that a replaced state can be restored. The newest 20 stay for ever."
   type        = number
