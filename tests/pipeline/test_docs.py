@@ -1,0 +1,55 @@
+"""What messages, comments and pages refer to is there, and the table of settings names every setting."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.engines import git
+from pipeline.paths import ROOT, TERRAFORM
+
+TEXTS = (".md", ".py", ".tf", ".yaml", ".yml", ".sh", "Dockerfile")
+#: Tests name pages that are made up.
+OURS = [file for file in git.files() if file.name.endswith(TEXTS) and "tests" not in file.parts]
+PAGES = [file for file in OURS if file.suffix == ".md"]
+
+
+def test_every_page_that_is_named_is_there() -> None:
+    missing = {
+        f"{file.relative_to(ROOT)} names {name}"
+        for file in OURS
+        for name in re.findall(r"\bdocs/[\w/-]+\.md\b", file.read_text(encoding="utf-8"))
+        if not (ROOT / name).is_file()
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    missing = [
+        link for link in links if "://" not in link and not (page.parent / link).resolve().exists()
+    ]
+    assert missing == []
+
+
+def test_the_table_of_settings_names_every_key() -> None:
+    text = (TERRAFORM / "modules" / "settings" / "variables.tf").read_text(encoding="utf-8")
+    block = text[text.index('variable "aws" {') :]
+    block = block[: block.index("validation {")]
+    keys = set()
+    section = ""
+    for line in block.splitlines():
+        match = re.match(r"( +)(\w+) += (.*)", line)
+        if not match or len(match[1]) == 2:
+            continue
+        if match[3].startswith("optional(object"):
+            section = f"{match[2]}."
+        elif len(match[1]) == 4:
+            keys.add(match[2])
+        else:
+            keys.add(f"{section}{match[2]}")
+    assert len(keys) > 20
+    page = (ROOT / "docs" / "terraform.md").read_text(encoding="utf-8")
+    assert {key for key in keys if f"`{key}`" not in page} == set()
