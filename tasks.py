@@ -148,14 +148,21 @@ def gate(_context: Context) -> None:
 ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
 
 
-@task(help={**ENVIRONMENT})
+@task(
+    help={
+        **ENVIRONMENT,
+        "repository": "owner/name on GitHub whose workflows get roles; default: this checkout's origin",
+    }
+)
 @stage("bootstrap")
-def bootstrap(_context: Context, environment: str = "local") -> None:
+def bootstrap(
+    _context: Context, environment: str = "local", repository: str | None = None
+) -> None:
     """Prepare the environment's AWS account, once: state bucket, image registry, roles."""
     from pipeline import console
     from pipeline.stages import bootstrap as body
 
-    console.info(body.run(environment))
+    console.info(body.run(environment, repository))
 
 
 @task(help={"no_cache": "build every step anew"})

@@ -1,14 +1,23 @@
 """The bootstrap stage, once an account: the bucket for Terraform's state, the image registry, the roles of GitHub."""
 
-from pipeline import console, environments
-from pipeline.engines import aws, baseimages, state_bucket, terraform, terraform_root
+import re
+
+from pipeline import console, environments, plan_summary
+from pipeline.engines import aws, baseimages, git, state_bucket, terraform, terraform_root
+from pipeline.errors import PipelineError
+
+GITHUB = "https://github.com/"
 
 
-def run(environment_name: str) -> str:
+def run(environment_name: str, repository: str | None = None) -> str:
     """Prepares the account of an environment; does nothing more than look when it is prepared.
 
+    Args:
+        repository: The GitHub repository (``owner/name``) whose workflows get roles. For a real account it is the
+            origin of this checkout when None; the local account has no such roles unless it is given.
+
     Raises:
-        PipelineError: The account cannot be used, or Terraform failed.
+        PipelineError: The account cannot be used, the repository is not known, or Terraform failed.
     """
     environment = environments.load(environment_name)
     account = aws.account(environment)
@@ -16,14 +25,43 @@ def run(environment_name: str) -> str:
     account_id, region = str(settings["account_id"]), str(settings.get("region", "us-east-1"))
     # A local account is thrown away as a whole; nothing in a real one may be.
     variables = {"disposable": "true"} if account.local else {}
+    repository = repository or (None if account.local else _origin())
+    if repository:
+        variables["github_repository"] = repository
     root = terraform_root.bootstrap_root(account_id, region, account.environ, variables)
     state_bucket.ensure(root.bucket, region, account.environ)
     if account.local:
         # What stands behind the local RDS; the real one brings its own.
         baseimages.ensure_postgres_image()
+    result = "the account is prepared"
     with console.progress("bootstrap of the account") as step:
         plan = terraform.plan(root, show=step.update)
-        if not plan.changed:
-            return "the account is prepared"
-        applied = terraform.apply(plan, show=step.update)
-    return f"{len(applied.seconds)} resources made"
+        if plan.changed:
+            summary = plan_summary.summarise(plan.document, "bootstrap")
+            plan_summary.require_acknowledgement(summary, ())
+            applied = terraform.apply(plan, show=step.update)
+            result = f"{len(applied.seconds)} resources made"
+    if repository:
+        _tell(terraform.output(root))
+    return result
+
+
+def _origin() -> str:
+    """``owner/name`` of this checkout's origin on GitHub."""
+    name = git.web_address().removeprefix(GITHUB)
+    if not re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", name):
+        raise PipelineError(
+            "this checkout's origin is not on GitHub, so the roles of its workflows cannot be made",
+            next_step="name the repository: --repository owner/name",
+        )
+    return name
+
+
+def _tell(outputs: dict[str, object]) -> None:
+    """Prints the commands that tell GitHub the roles; docs/github.md has the rest."""
+    console.info("Tell GitHub the roles (docs/github.md):")
+    console.info(f"  gh variable set AWS_PLAN_ROLE_ARN --body {outputs['plan_role_arn']}")
+    roles = outputs["apply_role_arns"]
+    assert isinstance(roles, dict)  # noqa: S101 - the output's type
+    for environment, arn in sorted(roles.items()):
+        console.info(f"  gh variable set AWS_APPLY_ROLE_ARN --env {environment} --body {arn}")
