@@ -155,9 +155,7 @@ ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
     }
 )
 @stage("bootstrap")
-def bootstrap(
-    _context: Context, environment: str = "local", repository: str | None = None
-) -> None:
+def bootstrap(_context: Context, environment: str = "local", repository: str | None = None) -> None:
     """Prepare the environment's AWS account, once: state bucket, image registry, roles."""
     from pipeline import console
     from pipeline.stages import bootstrap as body
