@@ -195,9 +195,16 @@ def output(root: Root) -> dict[str, Any]:
 
 
 def state_addresses(root: Root) -> list[str]:
-    """The addresses of everything in the state."""
+    """The addresses of everything in the state; none when nothing has ever been applied."""
     init(root)
-    text = process.capture(_command(root, ["state", "list"]), cwd=root.folder, env=environ(root))
+    try:
+        text = process.capture(
+            _command(root, ["state", "list"]), cwd=root.folder, env=environ(root)
+        )
+    except CommandFailedError as error:
+        if any("No state file was found" in line for line in error.tail):
+            return []
+        raise
     return text.split()
 
 
