@@ -84,7 +84,6 @@ def test_status_keeps_its_contract(deployed: Deployed) -> None:
     assert targets["ecs"]["image"].endswith(built_digest(deployed.checkout))
 
 
-@pytest.mark.unproven
 def test_a_gathering_made_by_one_replica_is_read_by_the_other(deployed: Deployed) -> None:
     gathering = create_gathering(deployed.url)
     path = gathering.guest_url.removeprefix(deployed.url)
@@ -94,14 +93,12 @@ def test_a_gathering_made_by_one_replica_is_read_by_the_other(deployed: Deployed
         assert gathering.title in httpx.get(address + path, timeout=10).text
 
 
-@pytest.mark.unproven
 def test_the_same_again_changes_nothing_and_says_so(deployed: Deployed) -> None:
     output = deployed.checkout.inv("deploy").stdout
     assert re.search(r"no changes", output), output
     assert deployed.url in output
 
 
-@pytest.mark.unproven
 def test_a_second_deploy_is_refused_and_hears_the_holder(deployed: Deployed) -> None:
     first = subprocess.Popen(
         ["./inv", "deploy"],
@@ -120,7 +117,6 @@ def test_a_second_deploy_is_refused_and_hears_the_holder(deployed: Deployed) -> 
     assert first.wait(timeout=300) == 0
 
 
-@pytest.mark.unproven
 def test_a_new_version_loses_no_request_and_no_gathering(deployed: Deployed) -> None:
     checkout = deployed.checkout
     gathering = create_gathering(deployed.url)
@@ -135,7 +131,6 @@ def test_a_new_version_loses_no_request_and_no_gathering(deployed: Deployed) -> 
     assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
 
 
-@pytest.mark.unproven
 def test_an_image_that_dies_is_rolled_back_and_its_last_words_are_shown(deployed: Deployed) -> None:
     checkout = deployed.checkout
     running = checkout.status()["ecs"]["image"]

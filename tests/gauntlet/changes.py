@@ -14,7 +14,7 @@ Edit = Callable[[Path], None]
 
 WORKFLOW = ".github/workflows/pull-request.yml"
 MERGE = ".github/workflows/main.yml"
-SECURITY_GROUPS = "infra/terraform/modules/security-groups/main.tf"
+SECURITY_GROUPS = "infra/terraform/modules/service/main.tf"
 DEPLOYMENT = "infra/helm/ecs-saas-app/templates/deployment.yaml"
 
 
@@ -438,13 +438,13 @@ SCAN = (
     Change(
         "port 5000 open to the world",
         "scan",
-        ("APP_AWS_1", "security-groups/main.tf"),
+        ("APP_AWS_1", "service/main.tf"),
         _open_port(5000),
     ),
     Change(
         "port 5432 open to the world",
         "scan",
-        ("APP_AWS_1", "security-groups/main.tf"),
+        ("APP_AWS_1", "service/main.tf"),
         _open_port(5432),
     ),
     Change(
@@ -507,7 +507,7 @@ SCAN = (
 
               default_action {
                 type             = "forward"
-                target_group_arn = aws_lb_target_group.main.arn
+                target_group_arn = aws_lb_target_group.tasks.arn
               }
             }
             """,
