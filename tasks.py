@@ -183,14 +183,19 @@ def scan(_context: Context, require_vulnerabilities: bool = False) -> None:
     console.info(body.run(require_vulnerabilities=require_vulnerabilities))
 
 
-@task(help={**ENVIRONMENT})
+@task(
+    help={
+        **ENVIRONMENT,
+        "preview": "to the repository of previews, which no environment runs from",
+    }
+)
 @stage("push")
-def push(_context: Context, environment: str = "local") -> None:
+def push(_context: Context, environment: str = "local", preview: bool = False) -> None:
     """Push the image that was built to the environment's registry; prints its digest."""
     from pipeline import console
     from pipeline.stages import push as body
 
-    console.info(body.run(environment))
+    console.info(body.run(environment, preview=preview))
 
 
 @task(

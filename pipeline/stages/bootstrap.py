@@ -61,6 +61,9 @@ def _tell(outputs: dict[str, object]) -> None:
     """Prints the commands that tell GitHub the roles; docs/github.md has the rest."""
     console.info("Tell GitHub the roles (docs/github.md):")
     console.info(f"  gh variable set AWS_PLAN_ROLE_ARN --body {outputs['plan_role_arn']}")
+    console.info(
+        f"  gh variable set AWS_PREVIEW_ROLE_ARN --env preview --body {outputs['preview_role_arn']}"
+    )
     roles = outputs["apply_role_arns"]
     assert isinstance(roles, dict)  # noqa: S101 - the output's type
     for environment, arn in sorted(roles.items()):

@@ -8,17 +8,24 @@ from pipeline.environments import Environment
 from pipeline.images import ImageReference
 
 
-def run(environment_name: str) -> str:
+def run(environment_name: str, *, preview: bool = False) -> str:
     """Pushes the image and resolves the environment to its digest, in ``.local/environments``.
 
     The same version again is no error: its digest is taken from the registry.
+
+    Args:
+        preview: To the repository of previews instead, from which no environment runs; nothing is resolved.
 
     Raises:
         PipelineError: The image of this work tree is not built, or the registry refused.
     """
     environment = environments.load(environment_name)
     record = appimage.current()
-    image = _push(environment, record)
+    if preview:
+        image = _push(environment, record, preview_repository(environment))
+        reports.write("push", f"### Pushed for a preview\n\n`{record.version}` is `{image}`.\n")
+        return f"{record.version} is {image.short}, for a preview"
+    image = _push(environment, record, environment.repository)
     appimage.save(replace(record, repository=image.repository, digest=image.digest))
     environments.resolve(environment, image.digest)
     bill = sbom.write(record.image_id, record.version)
@@ -29,14 +36,19 @@ def run(environment_name: str) -> str:
     return f"{record.version} is {image.short}"
 
 
-def _push(environment: Environment, record: appimage.Record) -> ImageReference:
+def preview_repository(environment: Environment) -> str:
+    """Where the images of pull requests go: beside the environment's own, so that none is taken for a release."""
+    return f"{environment.repository}-preview"
+
+
+def _push(environment: Environment, record: appimage.Record, repository: str) -> ImageReference:
     """The pushed image under its real name, wherever the registry was reached."""
     account = aws.account(environment)
     if account.local:
         # The local registry is reached by address; its repositories have the names of the real ones.
-        name = environment.repository.partition("/")[2]
+        name = repository.partition("/")[2]
         pushed = imagepush.push(record.image, f"{localaws.registry()}/{name}", record.version)
     else:
         credentials = imagepush.ecr_credentials(account.client("ecr"))
-        pushed = imagepush.push(record.image, environment.repository, record.version, credentials)
-    return ImageReference(environment.repository, pushed.digest)
+        pushed = imagepush.push(record.image, repository, record.version, credentials)
+    return ImageReference(repository, pushed.digest)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import process
-from pipeline.engines import argocd, gitops, programs
+from pipeline import environments, process
+from pipeline.engines import appimage, argocd, gitops, programs
 from pipeline.paths import CHART, ROOT
+from pipeline.stages import push
 from tests.helm.conftest import Render
 
 MANIFESTS = ROOT / "argocd"
@@ -107,6 +108,15 @@ def test_a_preview_has_its_own_namespace_and_database_and_goes_with_its_pull_req
         "bundled": {"enabled": True, "keepVolume": False},
     }
     assert spec["generators"][0]["pullRequest"]["github"]["labels"] == ["preview"]
+
+
+def test_a_preview_runs_the_image_that_its_workflow_pushes() -> None:
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    image = spec["template"]["spec"]["source"]["helm"]["valuesObject"]["image"]
+    assert image["repository"] == push.preview_repository(environments.load("staging"))
+    prefix, expression = image["tag"].split("{{")
+    assert expression == " substr 0 12 .head_sha }}"
+    assert re.match(rf"{re.escape(prefix)}[0-9a-f]{{12}}|v", appimage.version().version)
 
 
 def test_a_preview_renders_from_the_values_it_gets(render: Render) -> None:

@@ -62,6 +62,18 @@ module "registry" {
   force_delete     = var.disposable
 }
 
+# What pull requests push is kept apart from what is released.
+module "preview_registry" {
+  source = "../modules/registry"
+  count  = var.github_repository == null ? 0 : 1
+
+  name             = "${var.name}-preview"
+  kms_key_arn      = module.encryption.key_arn
+  keep_images      = 50
+  pull_account_ids = var.pull_account_ids
+  force_delete     = true
+}
+
 module "boundary" {
   source = "../modules/boundary"
 
@@ -83,10 +95,11 @@ module "github_oidc" {
   source = "../modules/github-oidc"
   count  = var.github_repository == null ? 0 : 1
 
-  name              = var.name
-  account_id        = var.account_id
-  repository        = var.github_repository
-  environments      = var.github_environments
-  read_policy_arns  = module.permissions[0].read_policy_arns
-  write_policy_arns = module.permissions[0].write_policy_arns
+  name                = var.name
+  account_id          = var.account_id
+  repository          = var.github_repository
+  environments        = var.github_environments
+  read_policy_arns    = module.permissions[0].read_policy_arns
+  write_policy_arns   = module.permissions[0].write_policy_arns
+  preview_policy_arns = module.permissions[0].preview_policy_arns
 }

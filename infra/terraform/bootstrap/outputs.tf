@@ -23,6 +23,11 @@ output "plan_role_arn" {
   value       = one(module.github_oidc[*].plan_role_arn)
 }
 
+output "preview_role_arn" {
+  description = "Role that pushes the images of previews; the variable AWS_PREVIEW_ROLE_ARN of the GitHub environment preview. Null without a GitHub repository."
+  value       = one(module.github_oidc[*].preview_role_arn)
+}
+
 output "apply_role_arns" {
   description = "Roles of applies; the variable AWS_APPLY_ROLE_ARN of each GitHub environment."
   value       = one(module.github_oidc[*].apply_role_arns)

@@ -50,6 +50,28 @@ run "subjects_are_named" {
   }
 }
 
+run "previews_push_images_and_nothing_else" {
+  command = plan
+
+  module {
+    source = "./modules/github-oidc"
+  }
+
+  variables {
+    preview_policy_arns = { images = "arn:aws:iam::123456789012:policy/i" }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.github["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:octo/potluck:environment:preview"
+    error_message = "Only the environment of previews gets it."
+  }
+
+  assert {
+    condition     = [for key, attachment in aws_iam_role_policy_attachment.github : key if startswith(key, "preview ")] == ["preview images"]
+    error_message = "A preview's role only pushes images."
+  }
+}
+
 run "another_branch_and_one_environment" {
   command = plan
 
@@ -68,7 +90,7 @@ run "another_branch_and_one_environment" {
   }
 }
 
-# Refused here: a name with capitals, an account that is none, a repository with a wildcard, a branch with a wildcard, no environment, no right to read.
+# Refused here: a name with capitals, an account that is none, a repository with a wildcard, a branch with a wildcard, no environment, no right to read, a policy that is none.
 run "refuses_nonsense" {
   command = plan
 
@@ -83,9 +105,25 @@ run "refuses_nonsense" {
     branch           = "*"
     environments     = []
     read_policy_arns = {}
+
+    preview_policy_arns = { images = "policy/i" }
   }
 
-  expect_failures = [var.name, var.account_id, var.repository, var.branch, var.environments, var.read_policy_arns]
+  expect_failures = [var.name, var.account_id, var.repository, var.branch, var.environments, var.read_policy_arns, var.preview_policy_arns]
+}
+
+run "refuses_an_environment_named_preview" {
+  command = plan
+
+  module {
+    source = "./modules/github-oidc"
+  }
+
+  variables {
+    environments = ["preview"]
+  }
+
+  expect_failures = [var.environments]
 }
 
 run "refuses_no_right_to_write" {

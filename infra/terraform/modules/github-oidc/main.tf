@@ -1,4 +1,5 @@
-# GitHub's workflows get short-lived credentials for one of two kinds of role: plan reads, apply changes one environment.
+# GitHub's workflows get short-lived credentials for one kind of role: plan reads, apply changes one environment, preview
+# pushes images.
 # A subject names this repository and a branch, a pull request or an environment; never all of a repository.
 
 data "aws_partition" "current" {}
@@ -16,10 +17,13 @@ locals {
   # The environment's protection rules on GitHub decide who gets this far.
   apply_subjects = { for environment in var.environments : environment => ["repo:${var.repository}:environment:${environment}"] }
 
-  trusted = merge({ plan = local.plan_subjects }, { for environment, subjects in local.apply_subjects : "apply-${environment}" => subjects })
+  preview_subjects = { for name in ["preview"] : name => ["repo:${var.repository}:environment:preview"] if length(var.preview_policy_arns) > 0 }
+
+  trusted = merge({ plan = local.plan_subjects }, local.preview_subjects, { for environment, subjects in local.apply_subjects : "apply-${environment}" => subjects })
 
   policies = merge(
     { for name, arn in var.read_policy_arns : "plan ${name}" => { role = "plan", arn = arn } },
+    { for name, arn in var.preview_policy_arns : "preview ${name}" => { role = "preview", arn = arn } },
     merge([
       for environment in var.environments : {
         for name, arn in merge(var.read_policy_arns, var.write_policy_arns) :
@@ -66,7 +70,7 @@ resource "aws_iam_role" "github" {
 
   name                 = "${var.name}-${each.key}"
   path                 = "/github/"
-  description          = each.key == "plan" ? "Reads what a plan needs" : "Applies ${trimprefix(each.key, "apply-")}"
+  description          = lookup({ plan = "Reads what a plan needs", preview = "Pushes images of previews" }, each.key, "Applies ${trimprefix(each.key, "apply-")}")
   assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   max_session_duration = 3600
 

@@ -48,6 +48,11 @@ variable "environments" {
     condition     = length(var.environments) > 0 && alltrue([for environment in var.environments : can(regex("^[a-z][a-z0-9-]{0,23}$", environment))])
     error_message = "environments must be names of lower-case letters, digits or hyphens."
   }
+
+  validation {
+    condition     = !contains(var.environments, "preview")
+    error_message = "preview is the name of the environment that only pushes images; it cannot be one that is applied."
+  }
 }
 
 variable "read_policy_arns" {
@@ -67,5 +72,16 @@ variable "write_policy_arns" {
   validation {
     condition     = length(var.write_policy_arns) > 0 && length(var.write_policy_arns) + length(var.read_policy_arns) <= 10
     error_message = "write_policy_arns must be one to nine: IAM attaches at most ten policies to a role."
+  }
+}
+
+variable "preview_policy_arns" {
+  description = "Policies of the role that pushes the images of previews, by name; empty makes no such role."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for arn in values(var.preview_policy_arns) : startswith(arn, "arn:")])
+    error_message = "preview_policy_arns must be ARNs of policies."
   }
 }
