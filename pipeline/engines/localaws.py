@@ -24,7 +24,9 @@ from pipeline.tools import python_environment
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 STATE = ENGINES / "aws"
-NETWORK = f"ecs-saas-app-{CHECKOUT_ID}"
+#: The label's value of all that the local AWS of this checkout starts.
+OWNER = CHECKOUT_ID
+NETWORK = f"ecs-saas-app-{OWNER}"
 #: Prefix of the database images; ministack asks for ``<prefix>/postgres:<major>-alpine``.
 IMAGE_PREFIX = "ecs-saas-app"
 
@@ -190,7 +192,7 @@ def _settings(*, cpu_quota: bool) -> Settings:
         region=REGION,
         network=NETWORK,
         label_key=CHECKOUT_LABEL,
-        label_value=CHECKOUT_ID,
+        label_value=OWNER,
         state=STATE,
         cpu_quota=cpu_quota,
     )
@@ -214,7 +216,7 @@ def _own_variables(settings: Settings, *, auth: bool) -> dict[str, str]:
         "MINISTACK_ACCOUNT_ID": settings.account,
         "MINISTACK_DOCKER_TIMEOUT": "60",
         # With the port it tells our containers from those of another checkout.
-        "MINISTACK_HOSTNAME": CHECKOUT_ID,
+        "MINISTACK_HOSTNAME": OWNER,
         "MINISTACK_IMAGE_PREFIX": IMAGE_PREFIX,
         "MINISTACK_REGION": settings.region,
         "MOTO_ACCOUNT_ID": settings.account,
@@ -271,11 +273,11 @@ def _network(client: docker.DockerClient) -> None:
     try:
         client.networks.get(NETWORK)
     except NotFound:
-        client.networks.create(NETWORK, driver="bridge", labels={CHECKOUT_LABEL: CHECKOUT_ID})
+        client.networks.create(NETWORK, driver="bridge", labels={CHECKOUT_LABEL: OWNER})
 
 
 def _mine(*more: str) -> dict[str, Any]:
-    return {"label": [f"{CHECKOUT_LABEL}={CHECKOUT_ID}", *more]}
+    return {"label": [f"{CHECKOUT_LABEL}={OWNER}", *more]}
 
 
 def _remove_containers(client: docker.DockerClient) -> bool:

@@ -70,7 +70,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, label: str) -> Iterator[Pa
     state = Path(tmp_path_factory.mktemp("aws"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(localaws, "STATE", state)
-        patch.setattr(localaws, "CHECKOUT_ID", label)
+        patch.setattr(localaws, "OWNER", label)
         patch.setattr(localaws, "NETWORK", f"ecs-saas-app-{label}")
         patch.setattr(localaws, "API", "localaws-tests")
         patch.setattr(localaws, "MOTO", "localaws-tests-moto")

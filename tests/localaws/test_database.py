@@ -8,7 +8,6 @@ import docker
 import pytest
 
 from pipeline.engines import localaws
-from pipeline.paths import CHECKOUT_ID
 from tests.localaws.conftest import World, until
 
 pytestmark = pytest.mark.engine
@@ -84,7 +83,7 @@ def query(
             "PGDATABASE": "plans",
             "PGSSLMODE": sslmode,
         },
-        labels={"ecs-saas-app.checkout": CHECKOUT_ID},
+        labels={"ecs-saas-app.checkout": localaws.OWNER},
         detach=True,
     )
     try:
@@ -129,7 +128,7 @@ def test_data_outlives_a_crash_of_the_database(world: World, instance: dict[str,
     assert query(world, instance, "CREATE TABLE kept (value int)")[0] == 0
     assert query(world, instance, "INSERT INTO kept VALUES (42)")[0] == 0
     filters: dict[str, str | list[str] | bool] = {
-        "label": [f"ecs-saas-app.checkout={CHECKOUT_ID}", f"db_id={NAME}"]
+        "label": [f"ecs-saas-app.checkout={localaws.OWNER}", f"db_id={NAME}"]
     }
     client = docker.from_env()
     before = client.containers.list(filters=filters)[0]

@@ -20,7 +20,8 @@ const table = "inet network-policy"
 
 // policyEnforcer turns all NetworkPolicies into one nftables table, replaced as a whole. It sees every
 // packet of pods because the CNI routes (ptp) instead of bridging; kube-proxy has translated Service
-// addresses by then. The node's own traffic (kubelet's probes) is not forwarded and so always allowed.
+// addresses by then. What a pod sends to the node itself (the API server) is input there, not forwarded.
+// The node's own traffic (kubelet's probes) is output and so always allowed.
 type policyEnforcer struct {
 	policies   networkinglisters.NetworkPolicyLister
 	pods       corelisters.PodLister
@@ -74,7 +75,7 @@ func (e *policyEnforcer) reconcile(ctx context.Context) error {
 
 // render writes the nftables script for the pods that some policy isolates.
 func render(policies []*networkingv1.NetworkPolicy, pods []*corev1.Pod, namespaces map[string]labels.Set) (string, error) {
-	jumps, chains := &strings.Builder{}, &strings.Builder{}
+	jumps, egress, chains := &strings.Builder{}, &strings.Builder{}, &strings.Builder{}
 	for _, pod := range pods {
 		for _, direction := range []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress} {
 			allowed, isolated, err := podRules(pod, direction, policies, pods, namespaces)
@@ -86,7 +87,11 @@ func render(policies []*networkingv1.NetworkPolicy, pods []*corev1.Pod, namespac
 			}
 			chain := strings.ToLower(string(direction)) + "-" + strings.NewReplacer(".", "-", ":", "-").Replace(pod.Status.PodIP)
 			side := map[networkingv1.PolicyType]string{"Ingress": "daddr", "Egress": "saddr"}[direction]
-			fmt.Fprintf(jumps, "    %s %s %s jump %s\n", family(pod.Status.PodIP), side, pod.Status.PodIP, chain)
+			jump := fmt.Sprintf("    %s %s %s jump %s\n", family(pod.Status.PodIP), side, pod.Status.PodIP, chain)
+			jumps.WriteString(jump)
+			if direction == networkingv1.PolicyTypeEgress {
+				egress.WriteString(jump)
+			}
 			fmt.Fprintf(chains, "  chain %s {\n", chain)
 			for _, rule := range allowed {
 				fmt.Fprintf(chains, "    %s return\n", rule)
@@ -97,7 +102,9 @@ func render(policies []*networkingv1.NetworkPolicy, pods []*corev1.Pod, namespac
 	// `add` before `delete`: the first run has no table to delete.
 	return fmt.Sprintf("add table %[1]s\ndelete table %[1]s\ntable %[1]s {\n%[2]s"+
 		"  chain forward {\n    type filter hook forward priority filter; policy accept;\n"+
-		"    ct state established,related accept\n%[3]s  }\n}\n", table, chains, jumps), nil
+		"    ct state established,related accept\n%[3]s  }\n"+
+		"  chain input {\n    type filter hook input priority filter; policy accept;\n"+
+		"    ct state established,related accept\n%[4]s  }\n}\n", table, chains, jumps, egress), nil
 }
 
 // podRules returns the nft matches that the policies allow one pod, and whether any policy isolates it.
