@@ -179,17 +179,17 @@ def await_synced(
         PipelineError: It cannot get there, or has not within ``timeout`` seconds; the cause names the resource, and
             the log holds its events and last log lines.
     """
-    started = time.monotonic()
+    started, since = time.monotonic(), now().replace(microsecond=0)
     asked = degraded_since = None
     seen: dict[str, str] = {}
     while True:
-        now = time.monotonic()
+        moment = time.monotonic()
         found = application(cluster, environment)
         behind = found is None or _revision(found) != revision
         # A refresh that Argo CD was too busy for is asked for again.
-        if behind and (asked is None or now - asked > REFRESH_SECONDS):
+        if behind and (asked is None or moment - asked > REFRESH_SECONDS):
             refresh(cluster, environment)
-            asked = now
+            asked = moment
         if found is not None:
             for line in _news(found, revision, seen):
                 on_change(line)
@@ -199,17 +199,21 @@ def await_synced(
                 _terminate(cluster, environment)
             unhealthy = found.get("status", {}).get("health", {}).get("status") == "Degraded"
             rolled_out = _operation_revision(found) == revision and not _is_running(found)
-            degraded_since = (degraded_since or now) if unhealthy and rolled_out else None
-            patience_over = degraded_since is not None and now - degraded_since > DEGRADED_SECONDS
-            failure = _failure(cluster, environment, found, revision, image, degraded=patience_over)
+            degraded_since = (degraded_since or moment) if unhealthy and rolled_out else None
+            patience_over = (
+                degraded_since is not None and moment - degraded_since > DEGRADED_SECONDS
+            )
+            failure = _unrenderable(found, revision, since) or _failure(
+                cluster, environment, found, revision, image, degraded=patience_over
+            )
             if failure:
                 raise _error(environment, failure)
-        elif now - started > GENERATOR_SECONDS and (problem := _generator_problem(cluster)):
+        elif moment - started > GENERATOR_SECONDS and (problem := _generator_problem(cluster)):
             raise _error(
                 environment,
                 Failure(f"Argo CD makes no Application for it: {_short(problem)}", problem),
             )
-        if now - started > timeout:
+        if moment - started > timeout:
             raise _error(environment, _timeout(cluster, environment, found, revision, timeout))
         time.sleep(POLL_SECONDS)
 
@@ -240,9 +244,7 @@ def compared_after(
     def compared() -> bool:
         found = application(cluster, environment)
         at = (found or {}).get("status", {}).get("reconciledAt")
-        return at is not None and datetime.fromisoformat(
-            at.replace("Z", "+00:00")
-        ) >= moment.replace(microsecond=0)
+        return at is not None and datetime.fromisoformat(at) >= moment.replace(microsecond=0)
 
     return wait(compared, timeout=timeout)
 
@@ -370,6 +372,30 @@ def _news(found: dict[str, Any], revision: str, seen: dict[str, str]) -> list[st
     return lines
 
 
+def _unrenderable(found: dict[str, Any], revision: str, since: datetime) -> Failure | None:
+    """What Argo CD complains of in ``revision``; a complaint about an earlier one goes with the next comparison."""
+    status = found.get("status", {})
+    for condition in status.get("conditions", []):
+        # The revision of what cannot be rendered is the branch's name, so it has to be told by the time.
+        about_this = (
+            revision[:7] in condition["message"]
+            or _revision(found) == revision
+            or _compared(found, since)
+        )
+        if condition["type"] in ("ComparisonError", "InvalidSpecError") and about_this:
+            return Failure(
+                f"Argo CD cannot render it: {_short(condition['message'])}", condition["message"]
+            )
+    return None
+
+
+def _compared(found: dict[str, Any], since: datetime) -> bool:
+    """Whether a comparison that was asked for after ``since`` is over: Argo CD then takes the request away."""
+    asked = "argocd.argoproj.io/refresh" in (found["metadata"].get("annotations") or {})
+    at = found.get("status", {}).get("reconciledAt")
+    return not asked and at is not None and datetime.fromisoformat(at) >= since
+
+
 def _failure(
     cluster: Cluster,
     environment: str,
@@ -380,13 +406,6 @@ def _failure(
     degraded: bool,
 ) -> Failure | None:
     """What keeps the environment from getting to ``revision``, when it is certain that something does."""
-    for condition in found.get("status", {}).get("conditions", []):
-        # One that is left from before this revision was looked at goes away with the next comparison.
-        about_this = revision[:7] in condition["message"] or _revision(found) in (revision, "")
-        if condition["type"] in ("ComparisonError", "InvalidSpecError") and about_this:
-            return Failure(
-                f"Argo CD cannot render it: {_short(condition['message'])}", condition["message"]
-            )
     if _operation_revision(found) == revision:
         state = _operation(found)
         message = state.get("message", "")
