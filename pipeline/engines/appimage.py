@@ -116,14 +116,16 @@ def save(record: Record, file: Path = BUILD_RECORD) -> None:
 
 
 def current() -> Record:
-    """The last build, when it is that of the work tree and still in the engine.
+    """The last build that is still in the engine. Edits since are no error: people go on working during a deploy.
 
     Raises:
-        PipelineError: Nothing was built, something was changed since, or the image is gone.
+        PipelineError: Nothing was built, or the image is gone.
     """
     record = load()
-    if record is None or record.version != version().version:
-        raise PipelineError("the image of this work tree is not built", next_step="run ./inv build")
+    if record is None:
+        raise PipelineError("no image has been built here", next_step="run ./inv build")
+    if record.version != version().version:
+        console.warn(f"the work tree has changed since {record.version} was built; that is used")
     try:
         engine.client().images.get(record.image_id)
     except docker.errors.ImageNotFound as error:

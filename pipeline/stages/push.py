@@ -17,7 +17,7 @@ def run(environment_name: str, *, preview: bool = False) -> str:
         preview: To the repository of previews instead, from which no environment runs; nothing is resolved.
 
     Raises:
-        PipelineError: The image of this work tree is not built, or the registry refused.
+        PipelineError: No image has been built, or the registry refused.
     """
     environment = environments.load(environment_name)
     record = appimage.current()
