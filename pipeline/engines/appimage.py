@@ -7,6 +7,7 @@ from pathlib import Path
 
 import docker.errors
 
+from pipeline import console
 from pipeline.engines import baseimages, git, imagebuild
 from pipeline.engines import docker as engine
 from pipeline.errors import PipelineError

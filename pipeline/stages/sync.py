@@ -59,7 +59,9 @@ def _digest(environment: Environment) -> str:
         if record and record.digest:
             return record.digest
         if kept:
-            console.warn(f"the last build is not pushed, so {kept[7:19]} keeps running (./inv push)")
+            console.warn(
+                f"the last build is not pushed, so {kept[7:19]} keeps running (./inv push)"
+            )
     if kept is None:
         raise PipelineError(
             f"environment {environment.name} has no image digest yet",
