@@ -36,16 +36,22 @@ def format_(_context: Context) -> None:
 @task(
     help={
         "fast": "leave out what needs Docker, the local AWS, Kubernetes or a browser",
+        "all": "also what takes minutes each: the gauntlet, staging and production on the local AWS",
         "select": "a path or pytest argument; can be given several times",
     },
     iterable=["select"],
 )
 @stage("test")
-def test(_context: Context, fast: bool = False, select: list[str] | None = None) -> None:
+def test(
+    _context: Context,
+    fast: bool = False,
+    all: bool = False,
+    select: list[str] | None = None,
+) -> None:
     """Run the tests, setting up all that they need."""
     from pipeline.stages import test as body
 
-    body.run(fast=fast, select=select or [])
+    body.run(fast=fast, everything=all, select=select or [])
 
 
 @task(help={"upgrade": "take the newest versions that fit"})

@@ -1,16 +1,15 @@
 """The path of a change to a target, as `./inv deploy` runs it: all stages, side by side where they may be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from pipeline import console, graph, passes
-from pipeline.engines import appimage, compose, git
+from pipeline import console, graph
+from pipeline.engines import appimage, compose
 from pipeline.errors import PipelineError
 from pipeline.graph import Step
 from pipeline.locks import exclusive
 from pipeline.stages import apply, bootstrap, build, plan, push, scan, sync, test, verify
 
 ENVIRONMENT = "local"
-TESTS = "test-fast"
 
 
 def deploy(target: str, *, redo: bool = False) -> None:
@@ -28,7 +27,7 @@ def deploy(target: str, *, redo: bool = False) -> None:
         )
     with exclusive("deploy"):
         if redo:
-            passes.forget(TESTS)
+            test.forget()
         url = TARGETS[target]()
     console.out.print(f"\nThe application answers at [bold]{url}[/]", soft_wrap=True)
 
@@ -48,7 +47,7 @@ def to_ecs() -> str:
 def ecs_steps(verified: Callable[[], str]) -> list[Step]:
     """The stages of a deployment to ECS; their tasks bear the same names, except the account's, which is bootstrap."""
     return [
-        Step("test", _tested),
+        Step("test", lambda: test.once(chart=False)),
         Step("account", lambda: bootstrap.run(ENVIRONMENT)),
         Step("build", build.run),
         Step("scan", scan.run, needs=["build"]),
@@ -69,7 +68,7 @@ def to_kubernetes() -> str:
 
     graph.run(
         [
-            Step("test", lambda: _tested(without=())),
+            Step("test", lambda: test.once(chart=True)),
             Step("account", lambda: bootstrap.run(ENVIRONMENT)),
             Step("cluster", sync.prepare),
             Step("build", build.run),
@@ -97,7 +96,7 @@ def to_compose() -> str:
 
     graph.run(
         [
-            Step("test", _tested),
+            Step("test", lambda: test.once(chart=False)),
             Step("build", build.run),
             Step("start", started, needs=["test", "build"]),
             Step("verify", verified, needs=["start"]),
@@ -105,12 +104,6 @@ def to_compose() -> str:
         title="deploy to compose",
     )
     return answer[0]
-
-
-def _tested(without: Sequence[str] = ("chart",)) -> str:
-    """The fast tests; those of the chart only where the chart is what is deployed."""
-    key = git.content_key(git.files(), *without)
-    return passes.once(TESTS, key, lambda: test.run(fast=True, without=without))
 
 
 TARGETS: dict[str, Callable[[], str]] = {

@@ -19,18 +19,35 @@ def once(stage: str, key: str, body: Callable[[], str], folder: Path = FOLDER) -
     Returns:
         The body's result, or what it was and when, marked as reused.
     """
-    file = folder / f"{stage}.json"
-    if file.is_file():
-        record = json.loads(file.read_text(encoding="utf-8"))
-        if record["key"] == key:
-            return f"unchanged since it passed at {record['at']}: {record['result']}"
+    kept = _kept(stage, key, folder)
+    if kept:
+        return f"unchanged since it passed at {kept['at']}: {kept['result']}"
     result = body()
+    record(stage, key, result, folder)
+    return result
+
+
+def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> None:
+    """Remembers that the stage has passed for this content."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now().astimezone().strftime("%H:%M")
-    file.write_text(json.dumps({"key": key, "at": now, "result": result}), encoding="utf-8")
-    return result
+    text = json.dumps({"key": key, "at": now, "result": result})
+    (folder / f"{stage}.json").write_text(text, encoding="utf-8")
+
+
+def holds(stage: str, key: str, folder: Path = FOLDER) -> bool:
+    """Whether the stage has passed for this content."""
+    return _kept(stage, key, folder) is not None
 
 
 def forget(stage: str, folder: Path = FOLDER) -> None:
     """Makes the next ``once`` run again."""
     (folder / f"{stage}.json").unlink(missing_ok=True)
+
+
+def _kept(stage: str, key: str, folder: Path) -> dict[str, str] | None:
+    file = folder / f"{stage}.json"
+    if not file.is_file():
+        return None
+    kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return kept if kept["key"] == key else None

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline import console, process
-from pipeline.engines import baseimages, docker, docker_install, github, reports, testresults
+from pipeline import console, passes, process
+from pipeline.engines import baseimages, docker, docker_install, git, github, reports, testresults
 from pipeline.engines.testresults import Results
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import REPORTS, VENV_BIN, log_file, shown
@@ -15,32 +15,69 @@ FAST = "not engine and not browser and not e2e"
 BROWSERS = ("chromium", "chromium-browser")
 #: What the tests covered of app/; the threshold is in pyproject.toml.
 COVERAGE = REPORTS / "coverage.json"
+#: A part of the tests covers a part of the code: only the whole is held to the threshold.
+MEASURED = ("--cov", "--cov-report=", f"--cov-report=json:{COVERAGE}")
+#: Under these names a pass of all fast tests is remembered, and one of all but the chart's.
+PASS, PASS_WITHOUT_CHART = "test-fast", "test-fast-without-chart"
 #: pytest's exit code when no test was selected.
 NO_TESTS = 5
 
 
-def run(*, fast: bool, select: Sequence[str] = (), without: Sequence[str] = ()) -> str:
-    """Runs the tests and returns the figures.
+def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> str:
+    """Runs the tests and returns the figures. A pass of the fast ones is remembered for this content.
 
     Args:
         fast: Leave out what needs Docker, the local AWS, Kubernetes or a browser.
-        without: Further markers (pyproject.toml lists them) of what to leave out.
+        everything: Also those that take minutes each.
         select: Paths or further pytest arguments; all of tests/ when empty.
 
     Raises:
         PipelineError: A test failed, none ran, or less of the application is covered than pyproject.toml asks for.
     """
-    marks = " and not ".join([FAST, "unproven", *without])
-    # A part of the tests covers a part of the code: only the whole is held to the threshold.
-    measured = [] if select else ["--cov", "--cov-report=", f"--cov-report=json:{COVERAGE}"]
-    found = [_pytest("fast", marks, ["-n", "auto", *measured, *select])]
+    if select:
+        found = [_pytest("fast", f"{FAST} and not long", ["-n", "auto", *select])]
+    else:
+        found = [_pytest("fast", f"{FAST} and not long", ["-n", "auto", *MEASURED])]
+        passes.record(PASS, _key(), found[0].in_words() if found[0] else "")
     if not fast:
         _prepare()
-        found.append(_pytest("engines", f"not ({FAST}) and not unproven", [*select]))
-        console.warn("NOT RUN: tests marked unproven (run them with pytest -m unproven)")
+        long = "" if everything else " and not long"
+        found.append(_pytest("engines", f"not ({FAST}){long}", [*select]))
+        if long:
+            console.warn("NOT RUN: tests marked long (./inv test --all)")
     if not any(found):
         raise PipelineError("no test ran", next_step="check the paths given after --select")
     return "; ".join(one.in_words() for one in found if one)
+
+
+def once(*, chart: bool) -> str:
+    """Runs the fast tests unless they have passed for this content; returns the figures.
+
+    Args:
+        chart: Those of the chart as well, which need helm and kustomize.
+
+    Raises:
+        PipelineError: As ``run``.
+    """
+
+    def body() -> str:
+        marks = f"{FAST} and not long" if chart else f"{FAST} and not long and not chart"
+        found = _pytest("fast", marks, ["-n", "auto", *MEASURED])
+        return found.in_words() if found else ""
+
+    if chart or passes.holds(PASS, _key()):
+        return passes.once(PASS, _key(), body)
+    return passes.once(PASS_WITHOUT_CHART, _key(), body)
+
+
+def forget() -> None:
+    """Makes the next ``once`` run the tests."""
+    for name in (PASS, PASS_WITHOUT_CHART):
+        passes.forget(name)
+
+
+def _key() -> str:
+    return git.content_key(git.files())
 
 
 def _prepare() -> None:

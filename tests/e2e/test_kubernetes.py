@@ -19,7 +19,7 @@ from tests.e2e.checkout import Checkout
 from tests.e2e.conftest import Deployed
 from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.unproven]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
 RATE = 50
 VIEW = "app/thanksgiving/views_system.py"

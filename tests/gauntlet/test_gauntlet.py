@@ -76,7 +76,7 @@ def test_a_cheap_bad_change_is_stopped(change: changes.Change, start: Path, tmp_
     assert not runner.judge(change, start, tmp_path / "clone").problem()
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 @pytest.mark.engine
 def test_the_whole_gauntlet(start: Path, tmp_path: Path, advisories: str) -> None:
     began = time.monotonic()
@@ -95,7 +95,7 @@ def test_the_whole_gauntlet(start: Path, tmp_path: Path, advisories: str) -> Non
     assert time.monotonic() - began < MINUTES * 60
 
 
-@pytest.mark.unproven
+@pytest.mark.long
 def test_the_page_shows_every_change_with_its_gate() -> None:
     page = (ROOT / "docs" / "gauntlet.md").read_text(encoding="utf-8")
     for change in changes.BAD:

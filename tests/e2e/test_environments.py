@@ -1,0 +1,213 @@
+"""Staging and production as Git has them, on the local AWS: made, left alone by a second plan, changed, destroyed."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from pipeline import ports
+from tests.e2e.checkout import PORT_STEP, Checkout
+from tests.e2e.conftest import Deployed
+
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
+
+REHEARSAL = {"LOCAL_AWS": "1"}
+WORLD = "0.0.0.0/0"
+
+
+def inv(checkout: Checkout, *arguments: str, check: bool = True) -> str:
+    """What a task says about an environment that is rehearsed on the local AWS."""
+    done = checkout.inv(*arguments, check=check, **REHEARSAL)
+    return done.stdout + done.stderr
+
+
+def client(service: str) -> Any:
+    """The local AWS of the clone, as an outsider sees it."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=f"http://127.0.0.1:{ports.AWS_API + PORT_STEP}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def state(environment: str) -> dict[str, Any]:
+    """How the state of an environment lies in its bucket."""
+    bucket = "ecs-saas-app-state-123456789012-us-east-1"
+    found: dict[str, Any] = client("s3").head_object(
+        Bucket=bucket, Key=f"{environment}/terraform.tfstate"
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def digest(deployed: Deployed) -> str:
+    """The image that the clone has pushed."""
+    record = json.loads((deployed.checkout.folder / ".local" / "build.json").read_text("utf-8"))
+    return str(record["digest"])
+
+
+@pytest.fixture(scope="module")
+def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
+    """The clone with staging applied; the first apply is killed in the middle and continued."""
+    checkout = deployed.checkout
+    inv(checkout, "plan", "--environment", "staging", "--digest", digest)
+    killed_in_the_middle(checkout)
+    refused = inv(checkout, "plan", "--environment", "staging", check=False)
+    lock = re.search(r"--lock ([0-9a-f-]+)", refused)
+    assert lock, refused
+    assert "is locked by" in refused
+    inv(checkout, "unlock", "--environment", "staging", "--lock", lock[1])
+    inv(checkout, "plan", "--environment", "staging")
+    inv(checkout, "apply", "--environment", "staging")
+    yield checkout
+    said = inv(checkout, "destroy", "--environment", "staging", "--confirm", "staging")
+    assert "resources destroyed" in said
+    assert client("ecs").list_services(cluster="ecs-saas-app-staging-cluster")["serviceArns"] == []
+
+
+def killed_in_the_middle(checkout: Checkout) -> None:
+    """Starts an apply, and kills it with all its programs when the first resources are there."""
+    log = checkout.folder / ".local" / "logs" / "terraform-apply-staging.log"
+    log.unlink(missing_ok=True)
+    with subprocess.Popen(
+        ["./inv", "apply", "--environment", "staging"],
+        cwd=checkout.folder,
+        env={**checkout.environ(), **REHEARSAL},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as apply:
+        while not (log.is_file() and "Creation complete" in log.read_text("utf-8")):
+            assert apply.poll() is None
+            time.sleep(0.1)
+        second = inv(checkout, "apply", "--environment", "staging", check=False)
+        assert f"pid {apply.pid}" in second
+        for pid in children(apply.pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def children(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()
+    return [pid, *(one for child in listed for one in children(int(child)))]
+
+
+def test_a_second_plan_has_nothing_to_do(staging: Checkout) -> None:
+    assert "no changes" in inv(staging, "plan", "--environment", "staging").lower()
+
+
+def test_only_the_load_balancer_can_be_reached(staging: Checkout) -> None:
+    ec2 = client("ec2")
+    groups = {
+        one["GroupId"]: one["GroupName"]
+        for one in ec2.describe_security_groups()["SecurityGroups"]
+        if one["GroupName"].startswith("ecs-saas-app-staging")
+    }
+    rules = [
+        (
+            groups[one["GroupId"]].removeprefix("ecs-saas-app-staging-"),
+            one["FromPort"],
+            one.get("CidrIpv4")
+            or groups[one["ReferencedGroupInfo"]["GroupId"]].removeprefix("ecs-saas-app-staging-"),
+        )
+        for one in ec2.describe_security_group_rules()["SecurityGroupRules"]
+        if one["GroupId"] in groups and not one["IsEgress"]
+    ]
+    balancer = {name for name, _, source in rules if source == WORLD}
+    assert len(balancer) == 1
+    (outside,) = balancer
+    assert {(port, source) for name, port, source in rules if name == outside} == {
+        (80, WORLD),
+        (443, WORLD),
+    }
+    ((tasks, _, _),) = [one for one in rules if one[1:] == (5000, outside)]
+    assert [one for one in rules if one[0] == tasks] == [(tasks, 5000, outside)]
+    assert [one[1:] for one in rules if one[0] not in (tasks, outside)] == [(5432, tasks)]
+
+
+def test_the_state_is_encrypted_and_every_version_is_kept(staging: Checkout) -> None:
+    assert state("staging")["ServerSideEncryption"] == "aws:kms"
+    s3 = client("s3")
+    bucket = "ecs-saas-app-state-123456789012-us-east-1"
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]["TargetPrefix"].endswith("state/")
+
+
+def test_a_change_by_hand_is_named(staging: Checkout) -> None:
+    logs = client("logs")
+    group = "/ecs/ecs-saas-app-staging"
+    logs.put_retention_policy(logGroupName=group, retentionInDays=1)
+    said = inv(staging, "drift", "--environment", "staging", check=False)
+    assert "aws_cloudwatch_log_group.application" in said
+    logs.put_retention_policy(logGroupName=group, retentionInDays=30)
+    assert "staging is what Git says" in inv(staging, "drift", "--environment", "staging")
+
+
+def test_a_stale_plan_is_refused(staging: Checkout) -> None:
+    file = staging.folder / "environments" / "staging.yaml"
+    before = file.read_text(encoding="utf-8")
+    home = staging.folder / ".local" / "terraform" / "staging"
+    try:
+        staging.edit(
+            "environments/staging.yaml", "log_retention_days: 30", "log_retention_days: 60"
+        )
+        inv(staging, "plan", "--environment", "staging")
+        kept = {
+            name: (home / name).read_bytes() for name in ("plan.tfplan", "plan.key", "plan.json")
+        }
+        inv(staging, "apply", "--environment", "staging")
+        for name, content in kept.items():
+            (home / name).write_bytes(content)
+        assert "the plan is stale" in inv(staging, "apply", "--environment", "staging", check=False)
+    finally:
+        file.write_text(before, encoding="utf-8")
+    inv(staging, "plan", "--environment", "staging")
+    inv(staging, "apply", "--environment", "staging")
+
+
+def test_an_earlier_state_is_seen_and_the_newest_restored(staging: Checkout) -> None:
+    s3 = client("s3")
+    place = {
+        "Bucket": "ecs-saas-app-state-123456789012-us-east-1",
+        "Key": "staging/terraform.tfstate",
+    }
+    listed = s3.list_object_versions(Bucket=place["Bucket"], Prefix=place["Key"])["Versions"]
+    versions = [one["VersionId"] for one in listed if one["Key"] == place["Key"]]
+    newest = s3.get_object(**place)["Body"].read()
+    # The first one that was saved: before the apply was killed.
+    s3.put_object(**place, Body=s3.get_object(**place, VersionId=versions[-1])["Body"].read())
+    said = inv(staging, "plan", "--environment", "staging", check=False)
+    assert "to create" in said
+    s3.put_object(**place, Body=newest)
+    assert "no changes" in inv(staging, "plan", "--environment", "staging").lower()
+
+
+def test_production_is_made_and_cannot_be_destroyed_by_mistake(
+    deployed: Deployed, digest: str
+) -> None:
+    checkout = deployed.checkout
+    inv(checkout, "plan", "--environment", "production", "--digest", digest)
+    inv(checkout, "apply", "--environment", "production")
+    assert "no changes" in inv(checkout, "plan", "--environment", "production").lower()
+    said = inv(checkout, "destroy", "--environment", "production", check=False)
+    assert "--confirm production" in said
+    said = inv(
+        checkout, "destroy", "--environment", "production", "--confirm", "production", check=False
+    )
+    assert "is protected" in said
+    services = client("ecs").describe_services(
+        cluster="ecs-saas-app-cluster", services=["ecs-saas-app-service"]
+    )["services"]
+    assert services[0]["runningCount"] == 3
+    shutil.rmtree(checkout.folder / ".local" / "terraform" / "production")
