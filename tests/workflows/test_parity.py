@@ -223,7 +223,7 @@ def test_what_is_written_is_never_cancelled() -> None:
         for name, content in WORKFLOWS.items()
         if content.get("concurrency", {}).get("cancel-in-progress")
     }
-    assert cancelled == {"pull-request.yml", "drift.yml", "preview.yml"}
+    assert cancelled == {"pull-request.yml", "drift.yml", "preview.yml", "nightly.yml"}
     groups = [WORKFLOWS[name]["concurrency"]["group"] for name in ("main.yml", "rollback.yml")]
     assert "staging" in groups[0]
     assert "'staging'" in groups[1], "a rollback waits for a running deployment"
