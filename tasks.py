@@ -284,7 +284,7 @@ def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> None:
     },
 )
 @stage("cluster")
-def cluster(_context: Context, action: str = "status", context: str | None = None) -> None:
+def cluster(_context: Context, action: str, context: str | None = None) -> None:
     """Start, remove or show the local Kubernetes, or choose a cluster of yours."""
     from pipeline.stages import cluster as body
 

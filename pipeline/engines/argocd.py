@@ -43,6 +43,9 @@ HOPELESS = (
 )
 
 
+#: Words of a complaint that is over as soon as a part of Argo CD, or Git, can be reached again.
+PASSING = ("code = Unavailable", "code = DeadlineExceeded", "connection refused", "i/o timeout")
+
 #: Where the repository's address stands in the manifests of argocd/apps/local.
 REPOSITORY_FIELDS = (
     ("Application", "argocd", ["/spec/source/repoURL"]),
@@ -376,6 +379,8 @@ def _unrenderable(found: dict[str, Any], revision: str, since: datetime) -> Fail
     """What Argo CD complains of in ``revision``; a complaint about an earlier one goes with the next comparison."""
     status = found.get("status", {})
     for condition in status.get("conditions", []):
+        if any(word in condition["message"] for word in PASSING):
+            continue
         # The revision of what cannot be rendered is the branch's name, so it has to be told by the time.
         about_this = (
             revision[:7] in condition["message"]
@@ -409,6 +414,9 @@ def _failure(
     if _operation_revision(found) == revision:
         state = _operation(found)
         message = state.get("message", "")
+        passes = "Retrying attempt" in message and any(word in message for word in PASSING)
+        if passes:
+            return None
         if state.get("phase") in ("Failed", "Error") or "Retrying attempt" in message:
             return _failed_operation(cluster, environment, state)
         hopeless = _hopeless_pod(cluster, environment, image)
@@ -494,7 +502,8 @@ def _timeout(
         cause = (
             f"Argo CD is still at {_revision(found)[:12] or 'no revision'}, wanted {revision[:12]}"
         )
-        return Failure(f"{cause}, after {timeout:.0f} s", json.dumps(status, indent=1))
+        told = "".join(f": {_short(one['message'])}" for one in status.get("conditions", [])[:1])
+        return Failure(f"{cause}, after {timeout:.0f} s{told}", json.dumps(status, indent=1))
     first = pending[0].split(" ")[:2] if pending else None
     details = (
         _describe(cluster, environment, first[0], first[1])

@@ -275,6 +275,7 @@ def test_a_sync_survives_the_death_of_argo_cds_parts(disturbed: OnKubernetes) ->
         cwd=disturbed.checkout.folder,
         env=disturbed.checkout.environ(),
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     ) as sync:
         eventually(lambda: _operating(disturbed), 60, "the sync is under way")
@@ -290,7 +291,8 @@ def test_a_sync_survives_the_death_of_argo_cds_parts(disturbed: OnKubernetes) ->
                 "--force",
                 "--wait=false",
             )
-        assert sync.wait(240) == 0
+        output, _ = sync.communicate(timeout=240)
+        assert sync.returncode == 0, output
     assert disturbed.text() == "ready all the same"
 
 
