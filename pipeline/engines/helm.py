@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from pipeline import process
 from pipeline.engines import programs
-from pipeline.errors import PipelineError
+from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import CHART
 
 #: The chart is written and tested for helm 3; helm 4 changes hooks and output.
@@ -61,7 +61,18 @@ def template(
         YAML(typ="safe").dump(dict(values), stream)
         text = stream.getvalue()
         argv += ["--values", "-"]
-    rendered = process.capture([str(one) for one in argv], stdin=text)
+    try:
+        rendered = process.capture([str(one) for one in argv], stdin=text)
+    except CommandFailedError as error:
+        # helm's last words are how to see more; what is wrong stands before them.
+        reasons = [line for line in error.tail if line.startswith("Error:")]
+        raise CommandFailedError(
+            reasons[-1] if reasons else error.cause,
+            next_step="mend the chart or the values that the message names",
+            log=None,
+            code=error.code,
+            tail=error.tail,
+        ) from error
     return [one for one in YAML(typ="safe").load_all(rendered) if one]
 
 

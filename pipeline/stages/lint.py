@@ -38,7 +38,8 @@ SETTINGS = (
     ".yamllint.yaml",
     ".hadolint.yaml",
     ".shellcheckrc",
-    ".github/*",
+    ".github/zizmor.yml",
+    ".github/actionlint.yaml",
     "requirements/pipeline.txt",
     "tools/*",
 )

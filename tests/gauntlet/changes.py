@@ -64,7 +64,8 @@ def append(file: str, text: str) -> Edit:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as sink:
             body = textwrap.dedent(text)
-            sink.write(body if body == text else "\n" + body.lstrip("\n"))
+            between = "\n" if sink.tell() else ""
+            sink.write(body if body == text else between + body.lstrip("\n"))
 
     return edit
 
@@ -488,6 +489,11 @@ SCAN = (
                 resources = ["*"]
               }
             }
+
+            resource "aws_iam_role_policy" "added" {
+              role   = aws_iam_role.task.id
+              policy = data.aws_iam_policy_document.added.json
+            }
             """,
         ),
     ),
@@ -552,9 +558,16 @@ GOOD = (
         "a described output",
         "",
         (),
-        append(
-            "infra/terraform/outputs.tf",
-            '\noutput "added" {\n  description = "Added."\n  value       = "x"\n}\n',
+        both(
+            append(
+                "infra/terraform/outputs.tf",
+                '\noutput "added" {\n  description = "Added."\n  value       = "x"\n}\n',
+            ),
+            replace(
+                "infra/terraform/README.md",
+                "| `alb_arn` |",
+                "| `added` | Added. |\n| `alb_arn` |",
+            ),
         ),
     ),
     Change(
