@@ -39,7 +39,6 @@ SETTINGS = (
     ".hadolint.yaml",
     ".shellcheckrc",
     ".github/zizmor.yml",
-    ".github/actionlint.yaml",
     "requirements/pipeline.txt",
     "tools/*",
 )
