@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -225,14 +226,20 @@ def _api_answers() -> bool:
 def _ready(cluster: Cluster) -> bool:
     """Whether the node takes pods and the pods' network has its names (a default service account, the DNS address)."""
     try:
-        nodes = cluster.items("nodes")
-        conditions = {
-            one["type"]: one["status"]
-            for entry in nodes
+        conditions = [
+            one
+            for entry in cluster.items("nodes")
             for one in entry["status"].get("conditions", [])
-        }
+            if one["type"] == "Ready"
+        ]
+        started = node.started_at().replace(microsecond=0)
         return (
-            conditions.get("Ready") == "True"
+            # What a node said before it was stopped counts for nothing.
+            any(
+                one["status"] == "True"
+                and datetime.fromisoformat(one["lastHeartbeatTime"]) >= started
+                for one in conditions
+            )
             and cluster.get("service", "kube-dns", "kube-system") is not None
         )
     except CommandFailedError:

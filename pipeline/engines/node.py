@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,14 @@ def container() -> Any | None:
         return engine.client().containers.get(NAME)
     except docker.errors.NotFound:
         return None
+
+
+def started_at() -> datetime:
+    """When the node was started last, in UTC; the earliest time there is while there is no node."""
+    existing = container()
+    if existing is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return datetime.fromisoformat(existing.attrs["State"]["StartedAt"])
 
 
 def address() -> str:

@@ -26,6 +26,11 @@ for manifest in /etc/cluster/manifests/*.yaml; do
 done
 for server in $UPSTREAM_DNS; do echo "nameserver $server"; done >/run/cluster/resolv.conf
 
+# Cgroups of pods that ended with the container: kubelet would look for the container of each, three seconds long.
+for root in "/sys/fs/cgroup$CGROUP_ROOT" /sys/fs/cgroup/*"$CGROUP_ROOT"; do
+  [ ! -d "$root" ] || find "$root" -mindepth 1 -depth -type d -exec rmdir {} \; 2>>"$logs/cgroups.log"
+done
+
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
   # cgroup v2: a cgroup with children may hold no processes itself, so those of this container move into a leaf.
   mkdir -p /sys/fs/cgroup/components "/sys/fs/cgroup$CGROUP_ROOT"
