@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engines.kubernetes import LOCAL_CONTEXT, Cluster
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import Checkout
+from tests.e2e.kube import OnKubernetes
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,16 @@ def deployed(checkout: Checkout) -> Deployed:
     """The clone after ``./inv deploy``."""
     output = checkout.inv("deploy").stdout
     return Deployed(checkout, output, output.strip().splitlines()[-1].split()[-1])
+
+
+@pytest.fixture(scope="session")
+def kubernetes(deployed: Deployed) -> OnKubernetes:
+    """The clone, which runs on ECS already, on Kubernetes as well."""
+    checkout = deployed.checkout
+    # Other tests may have left another version on ECS.
+    checkout.restore()
+    checkout.inv("deploy")
+    output = checkout.inv("deploy", "--to", "kubernetes").stdout
+    kubeconfig = checkout.folder / ".local" / "cluster" / "kubeconfig"
+    url = output.strip().splitlines()[-1].split()[-1]
+    return OnKubernetes(checkout, Cluster(LOCAL_CONTEXT, kubeconfig, local=True), url)

@@ -12,30 +12,15 @@ import pytest
 
 from pipeline.engines import web
 from pipeline.engines.journeys import create_gathering
-from pipeline.engines.kubernetes import LOCAL_CONTEXT, Cluster
 from pipeline.engines.load import Load, constant
 from pipeline.errors import CommandFailedError
 from tests.e2e.checkout import Checkout
-from tests.e2e.conftest import Deployed
 from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
 RATE = 50
 VIEW = "app/thanksgiving/views_system.py"
-
-
-@pytest.fixture(scope="module")
-def kubernetes(deployed: Deployed) -> OnKubernetes:
-    """The clone, which runs on ECS already, on Kubernetes as well."""
-    checkout = deployed.checkout
-    # Other tests may have left another version on ECS.
-    checkout.restore()
-    checkout.inv("deploy")
-    output = checkout.inv("deploy", "--to", "kubernetes").stdout
-    kubeconfig = checkout.folder / ".local" / "cluster" / "kubeconfig"
-    url = output.strip().splitlines()[-1].split()[-1]
-    return OnKubernetes(checkout, Cluster(LOCAL_CONTEXT, kubeconfig, local=True), url)
 
 
 @pytest.fixture
