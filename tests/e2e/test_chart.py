@@ -15,7 +15,7 @@ from pipeline.engines import helm
 from pipeline.paths import CHART, ENVIRONMENTS
 from tests.e2e.kube import OnKubernetes, eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 RELEASE = "by-hand"
 #: Small enough for five pods beside the rest.
