@@ -13,10 +13,11 @@ from ruamel.yaml import YAML
 
 from pipeline import console, process
 from pipeline.engines import gitops, programs
-from pipeline.engines.kubernetes import Cluster, wait
+from pipeline.engines.kubernetes import Cluster
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.images import ImageReference
 from pipeline.paths import LOGS, ROOT, log_file
+from pipeline.waiting import wait
 
 NAMESPACE = "argocd"
 INSTALL_SECONDS = 180
@@ -244,12 +245,8 @@ def compared_after(
     """Whether Argo CD has compared Git and cluster after ``moment``; asks it to and waits."""
     refresh(cluster, environment)
 
-    def compared() -> bool:
-        found = application(cluster, environment)
-        at = (found or {}).get("status", {}).get("reconciledAt")
-        return at is not None and datetime.fromisoformat(at) >= moment.replace(microsecond=0)
-
-    return wait(compared, timeout=timeout)
+    since = moment.replace(microsecond=0)
+    return wait(lambda: _reconciled(application(cluster, environment), since), timeout=timeout)
 
 
 def _silently(cluster: Cluster, names: tuple[str, ...]) -> bool:
@@ -379,7 +376,7 @@ def _unrenderable(found: dict[str, Any], revision: str, since: datetime) -> Fail
     """What Argo CD complains of in ``revision``; a complaint about an earlier one goes with the next comparison."""
     status = found.get("status", {})
     for condition in status.get("conditions", []):
-        if any(word in condition["message"] for word in PASSING):
+        if _is_passing(condition["message"]):
             continue
         # The revision of what cannot be rendered is the branch's name, so it has to be told by the time.
         about_this = (
@@ -394,11 +391,20 @@ def _unrenderable(found: dict[str, Any], revision: str, since: datetime) -> Fail
     return None
 
 
+def _is_passing(message: str) -> bool:
+    """Whether what is complained of is over as soon as somebody answers again."""
+    return any(word in message for word in PASSING)
+
+
 def _compared(found: dict[str, Any], since: datetime) -> bool:
     """Whether a comparison that was asked for after ``since`` is over: Argo CD then takes the request away."""
     asked = "argocd.argoproj.io/refresh" in (found["metadata"].get("annotations") or {})
-    at = found.get("status", {}).get("reconciledAt")
-    return not asked and at is not None and datetime.fromisoformat(at) >= since
+    return not asked and _reconciled(found, since)
+
+
+def _reconciled(found: dict[str, Any] | None, since: datetime) -> bool:
+    at = (found or {}).get("status", {}).get("reconciledAt")
+    return at is not None and datetime.fromisoformat(at) >= since
 
 
 def _failure(
@@ -414,8 +420,7 @@ def _failure(
     if _operation_revision(found) == revision:
         state = _operation(found)
         message = state.get("message", "")
-        passes = "Retrying attempt" in message and any(word in message for word in PASSING)
-        if passes:
+        if "Retrying attempt" in message and _is_passing(message):
             return None
         if state.get("phase") in ("Failed", "Error") or "Retrying attempt" in message:
             return _failed_operation(cluster, environment, state)

@@ -5,10 +5,11 @@ import json
 import secrets
 
 from pipeline import console
-from pipeline.engines.kubernetes import Cluster, wait
+from pipeline.engines.kubernetes import Cluster
 from pipeline.engines.programs import FOLDER
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
+from pipeline.waiting import wait
 
 NAMESPACE = "external-services"
 NAME = "postgresql"

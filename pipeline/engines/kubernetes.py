@@ -9,20 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
-
 from pipeline import console, locks, ports, process
 from pipeline.engines import node, programs
 from pipeline.engines.node import Registry
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import ENGINES
+from pipeline.waiting import wait
 
 FOLDER = ENGINES / "cluster"
 KUBECONFIG = FOLDER / "kubeconfig"
 CONTEXT_FILE = FOLDER / "context"
 LOCAL_CONTEXT = "local"
 READY_SECONDS = 90
-POLL_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -174,20 +172,6 @@ def choose(context: str) -> Cluster:
     FOLDER.mkdir(parents=True, exist_ok=True)
     CONTEXT_FILE.write_text(context, encoding="utf-8")
     return cluster
-
-
-def wait(check: Callable[[], bool], *, timeout: float, interval: float = POLL_SECONDS) -> bool:
-    """Whether ``check`` became true within ``timeout`` seconds."""
-    try:
-        return bool(
-            Retrying(
-                retry=retry_if_result(lambda done: not done),
-                wait=wait_fixed(interval),
-                stop=stop_after_delay(timeout),
-            )(check)
-        )
-    except RetryError:
-        return False
 
 
 def service_url(cluster: Cluster, namespace: str, name: str) -> str | None:

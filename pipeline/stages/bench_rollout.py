@@ -12,9 +12,9 @@ from rich.table import Table
 
 from pipeline import console, environments
 from pipeline.engines import aws, ecs, ecs_target, load
-from pipeline.engines.kubernetes import wait
 from pipeline.errors import PipelineError
 from pipeline.locks import exclusive
+from pipeline.waiting import wait
 
 ENVIRONMENT = "local"
 RATE = 100

@@ -39,6 +39,7 @@ SETTINGS = (
     ".hadolint.yaml",
     ".shellcheckrc",
     ".github/zizmor.yml",
+    ".github/actions/*",
     "requirements/pipeline.txt",
     "tools/*",
 )

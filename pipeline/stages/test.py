@@ -10,7 +10,7 @@ from pipeline.engines.testresults import Results
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import REPORTS, VENV_BIN, log_file, shown
 
-FAST = "not engine and not browser and not e2e"
+FAST = "not engine and not browser and not e2e and not long"
 #: Names under which systems install Chromium.
 BROWSERS = ("chromium", "chromium-browser")
 #: What the tests covered of app/; the threshold is in pyproject.toml.
@@ -35,15 +35,19 @@ def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> 
         PipelineError: A test failed, none ran, or less of the application is covered than pyproject.toml asks for.
     """
     if select:
-        found = [_pytest("fast", f"{FAST} and not long", ["-n", "auto", *select])]
+        found = [_pytest("fast", FAST, ["-n", "auto", *select])]
     else:
-        found = [_pytest("fast", f"{FAST} and not long", ["-n", "auto", *MEASURED])]
-        passes.record(PASS, _key(), found[0].in_words() if found[0] else "")
+        # Of what was there before: an edit meanwhile has not been tested.
+        key = _key()
+        whole = _whole(FAST)
+        passes.record(PASS, key, whole.in_words())
+        found = [whole]
     if not fast:
         _prepare()
-        long = "" if everything else " and not long"
-        found.append(_pytest("engines", f"not ({FAST}){long}", [*select]))
-        if long:
+        rest = f"not ({FAST})"
+        marks = rest if everything else f"{rest} and not long"
+        found.append(_pytest("engines", marks, [*select]))
+        if not everything:
             console.warn("NOT RUN: tests marked long (./inv test --all)")
     if not any(found):
         raise PipelineError("no test ran", next_step="check the paths given after --select")
@@ -59,15 +63,10 @@ def once(*, chart: bool) -> str:
     Raises:
         PipelineError: As ``run``.
     """
-
-    def body() -> str:
-        marks = f"{FAST} and not long" if chart else f"{FAST} and not long and not chart"
-        found = _pytest("fast", marks, ["-n", "auto", *MEASURED])
-        return found.in_words() if found else ""
-
-    if chart or passes.holds(PASS, _key()):
-        return passes.once(PASS, _key(), body)
-    return passes.once(PASS_WITHOUT_CHART, _key(), body)
+    key = _key()
+    if chart or passes.holds(PASS, key):
+        return passes.once(PASS, key, lambda: _whole(FAST).in_words())
+    return passes.once(PASS_WITHOUT_CHART, key, lambda: _whole(f"{FAST} and not chart").in_words())
 
 
 def forget() -> None:
@@ -90,12 +89,22 @@ def _prepare() -> None:
             docker_install.packages(["chromium"], on_line=step.update)
 
 
-def _pytest(name: str, marks: str, arguments: Sequence[str]) -> Results | None:
+def _whole(marks: str) -> Results:
+    """Runs all fast tests of some marks and measures what they cover."""
+    COVERAGE.unlink(missing_ok=True)
+    found = _pytest("fast", marks, ["-n", "auto", *MEASURED], coverage=COVERAGE)
+    if found is None:
+        raise PipelineError("no test ran", next_step="check the markers of the tests")
+    return found
+
+
+def _pytest(
+    name: str, marks: str, arguments: Sequence[str], *, coverage: Path | None = None
+) -> Results | None:
     """Runs pytest and tells what it found; None when no test was selected."""
     REPORTS.mkdir(parents=True, exist_ok=True)
     log, junit = log_file(f"test-{name}"), REPORTS / f"junit-{name}.xml"
-    for old in (junit, COVERAGE):
-        old.unlink(missing_ok=True)
+    junit.unlink(missing_ok=True)
     argv: list[str | Path] = [VENV_BIN / "python", "-m", "pytest", "-m", marks]
     failed: CommandFailedError | None = None
     try:
@@ -104,7 +113,7 @@ def _pytest(name: str, marks: str, arguments: Sequence[str]) -> Results | None:
         if error.code == NO_TESTS:
             return None
         failed = error
-    results = testresults.read(junit, COVERAGE) if junit.is_file() else None
+    results = testresults.read(junit, coverage) if junit.is_file() else None
     if results:
         reports.write(f"test-{name}", results.as_markdown(f"Tests ({name})"))
         for one in results.failures:

@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from pipeline import ports
+from pipeline.engines import localaws, terraform_root
 from tests.e2e.checkout import PORT_STEP, Checkout
 from tests.e2e.conftest import Deployed
 
@@ -22,6 +23,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 REHEARSAL = {"LOCAL_AWS": "1"}
 WORLD = "0.0.0.0/0"
+BUCKET = terraform_root.state_bucket(localaws.ACCOUNT, localaws.REGION)
+STATE = {"Bucket": BUCKET, "Key": "staging/terraform.tfstate"}
 
 
 def inv(checkout: Checkout, *arguments: str, check: bool = True) -> str:
@@ -35,19 +38,10 @@ def client(service: str) -> Any:
     return boto3.client(  # type: ignore[call-overload]
         service,
         endpoint_url=f"http://127.0.0.1:{ports.AWS_API + PORT_STEP}",
-        region_name="us-east-1",
+        region_name=localaws.REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-
-
-def state(environment: str) -> dict[str, Any]:
-    """How the state of an environment lies in its bucket."""
-    bucket = "ecs-saas-app-state-123456789012-us-east-1"
-    found: dict[str, Any] = client("s3").head_object(
-        Bucket=bucket, Key=f"{environment}/terraform.tfstate"
-    )
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +131,10 @@ def test_only_the_load_balancer_can_be_reached(staging: Checkout) -> None:
 
 
 def test_the_state_is_encrypted_and_every_version_is_kept(staging: Checkout) -> None:
-    assert state("staging")["ServerSideEncryption"] == "aws:kms"
     s3 = client("s3")
-    bucket = "ecs-saas-app-state-123456789012-us-east-1"
-    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
-    assert s3.get_bucket_logging(Bucket=bucket)["LoggingEnabled"]["TargetPrefix"].endswith("state/")
+    assert s3.head_object(**STATE)["ServerSideEncryption"] == "aws:kms"
+    assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
+    assert s3.get_bucket_logging(Bucket=BUCKET)["LoggingEnabled"]["TargetPrefix"].endswith("state/")
 
 
 def test_a_change_by_hand_is_named(staging: Checkout) -> None:
@@ -178,18 +171,14 @@ def test_a_stale_plan_is_refused(staging: Checkout) -> None:
 
 def test_an_earlier_state_is_seen_and_the_newest_restored(staging: Checkout) -> None:
     s3 = client("s3")
-    place = {
-        "Bucket": "ecs-saas-app-state-123456789012-us-east-1",
-        "Key": "staging/terraform.tfstate",
-    }
-    listed = s3.list_object_versions(Bucket=place["Bucket"], Prefix=place["Key"])["Versions"]
-    versions = [one["VersionId"] for one in listed if one["Key"] == place["Key"]]
-    newest = s3.get_object(**place)["Body"].read()
+    listed = s3.list_object_versions(Bucket=BUCKET, Prefix=STATE["Key"])["Versions"]
+    versions = [one["VersionId"] for one in listed if one["Key"] == STATE["Key"]]
+    newest = s3.get_object(**STATE)["Body"].read()
     # The first one that was saved: before the apply was killed.
-    s3.put_object(**place, Body=s3.get_object(**place, VersionId=versions[-1])["Body"].read())
+    s3.put_object(**STATE, Body=s3.get_object(**STATE, VersionId=versions[-1])["Body"].read())
     said = inv(staging, "plan", "--environment", "staging", check=False)
     assert "to create" in said
-    s3.put_object(**place, Body=newest)
+    s3.put_object(**STATE, Body=newest)
     assert "no changes" in inv(staging, "plan", "--environment", "staging").lower()
 
 
