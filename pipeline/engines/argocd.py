@@ -46,6 +46,8 @@ HOPELESS = (
 
 #: Words of a complaint that is over as soon as a part of Argo CD, or Git, can be reached again.
 PASSING = ("code = Unavailable", "code = DeadlineExceeded", "connection refused", "i/o timeout")
+#: What kubelet says of a container when a busy machine kept it from its ConfigMaps or Secrets; it tries again by itself.
+LATE = "timed out waiting for the condition"
 
 #: Where the repository's address stands in the manifests of argocd/apps/local.
 REPOSITORY_FIELDS = (
@@ -467,17 +469,28 @@ def _hopeless_pod(
     for pod in cluster.items("pods", namespace(environment)):
         if pod["metadata"].get("deletionTimestamp") or _is_of_other_version(pod, image):
             continue
-        status = pod["status"]
-        for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-            waiting = (one.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in HOPELESS:
-                name = pod["metadata"]["name"]
-                details = _describe(cluster, environment, "Pod", name)
-                words = _last_log_line(details) or waiting.get("message", "")
-                return Failure(
-                    f"pod {name} does not start ({waiting['reason']}): {_short(words)}", details
-                )
+        reason, message = hopeless_container(pod)
+        if reason:
+            name = pod["metadata"]["name"]
+            details = _describe(cluster, environment, "Pod", name)
+            words = _last_log_line(details) or message
+            return Failure(f"pod {name} does not start ({reason}): {_short(words)}", details)
     return None
+
+
+def hopeless_container(pod: dict[str, Any]) -> tuple[str, str]:
+    """Reason and message of a container that time alone will not start; empty when there is none.
+
+    Args:
+        pod: As the API server returns it.
+    """
+    status = pod["status"]
+    for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        message = waiting.get("message", "")
+        if waiting.get("reason") in HOPELESS and LATE not in message:
+            return waiting["reason"], message
+    return "", ""
 
 
 def _is_of_other_version(pod: dict[str, Any], image: ImageReference | None) -> bool:

@@ -1,0 +1,34 @@
+"""When a sync is given up: what time mends is waited for, what it does not is told."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.engines import argocd
+
+
+def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:
+    waiting = {"reason": reason, "message": message}
+    return {"status": {kind: [{"name": "one", "state": {"waiting": waiting}}]}}
+
+
+@pytest.mark.parametrize("kind", ["containerStatuses", "initContainerStatuses"])
+def test_a_container_that_cannot_start_ends_the_sync(kind: str) -> None:
+    missing = pod("CreateContainerConfigError", 'secret "database" not found', kind=kind)
+    assert argocd.hopeless_container(missing) == (
+        "CreateContainerConfigError",
+        'secret "database" not found',
+    )
+
+
+def test_a_late_configuration_is_waited_for() -> None:
+    late = pod(
+        "CreateContainerConfigError",
+        "failed to sync configmap cache: timed out waiting for the condition",
+    )
+    assert argocd.hopeless_container(late) == ("", "")
+
+
+def test_a_container_that_is_being_started_is_waited_for() -> None:
+    assert argocd.hopeless_container(pod("ContainerCreating", "")) == ("", "")
+    assert argocd.hopeless_container({"status": {"phase": "Pending"}}) == ("", "")
