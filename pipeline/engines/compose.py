@@ -1,16 +1,18 @@
 """The target ``compose``: the application with live editing, by Docker Compose."""
 
+import contextlib
 import os
 import shutil
 import stat
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from pipeline import console, ports, process
-from pipeline.engines import docker, docker_install, web
-from pipeline.engines.targets import State
+from pipeline.engines import docker, docker_install, git, web
+from pipeline.engines.targets import State, seconds_since
 from pipeline.errors import PipelineError
 from pipeline.paths import CHECKOUT_ID, ROOT, log_file
 
@@ -51,16 +53,18 @@ def observe() -> State | None:
     container = _container()
     if container is None:
         return None
-    try:
-        version = str(web.ask(URL).get("version", ""))
-    except (httpx.HTTPError, ValueError):
-        version = ""
+    answer: dict[str, Any] = {}
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        answer = web.ask(URL)
     return State(
         url=URL,
         image=str(container.attrs["Config"]["Image"]),
-        version=version,
+        version=str(answer.get("version", "")),
         healthy=web.is_ready(URL),
         replicas=1,
+        revision=answer.get("commit"),
+        wanted_revision=git.revision(),
+        age=seconds_since(datetime.fromisoformat(container.attrs["State"]["StartedAt"])),
     )
 
 

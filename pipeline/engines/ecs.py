@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,13 +21,15 @@ class Service:
     """An ECS service as it is now.
 
     ``task_definition`` is the ARN that the service wants; ``running`` maps the ARN of each task that runs to the
-    digest of its application container; ``events`` are the newest first.
+    digest of its application container; ``events`` are the newest first; ``deployed_at`` is when the deployment that
+    runs, or is under way, was started.
     """
 
     task_definition: str
     desired: int
     running: dict[str, str]
     events: Sequence[str]
+    deployed_at: datetime | None
 
     @property
     def digests(self) -> set[str]:
@@ -56,6 +59,10 @@ def service(client: "ECSClient", cluster: str, name: str) -> Service | None:
             task["taskArn"]: _digest(task) for task in tasks if task.get("lastStatus") == "RUNNING"
         },
         events=[event["message"] for event in active[0].get("events", [])],
+        deployed_at=next(
+            (one["createdAt"] for one in active[0]["deployments"] if one["status"] == "PRIMARY"),
+            None,
+        ),
     )
 
 

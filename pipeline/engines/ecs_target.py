@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from pipeline.engines import aws, ecs, localaws, web
+from pipeline.engines import aws, ecs, git, localaws, web
 from pipeline.engines.aws import Account
-from pipeline.engines.targets import State
+from pipeline.engines.targets import State, seconds_since
 from pipeline.environments import Environment
 
 
@@ -58,17 +58,20 @@ def observe(environment: Environment) -> State | None:
         return None
     image = ecs.image_of(account.client("ecs"), service.task_definition)
     wanted_digest = image.partition("@")[2]
-    version, answers = "", False
+    answer: dict[str, Any] = {}
     with contextlib.suppress(httpx.HTTPError, ValueError):
-        version, answers = str(web.ask(address).get("version", "")), web.is_ready(address)
+        answer = web.ask(address)
     return State(
         url=address,
         image=image,
-        version=version,
-        healthy=answers
+        version=str(answer.get("version", "")),
+        healthy=web.is_ready(address)
         and service.digests == {wanted_digest}
         and len(service.running) >= service.desired,
         replicas=len(service.running),
+        revision=answer.get("commit"),
+        wanted_revision=git.revision() if account.local else None,
+        age=seconds_since(service.deployed_at) if service.deployed_at else None,
     )
 
 

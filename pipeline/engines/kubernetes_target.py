@@ -3,7 +3,7 @@
 import contextlib
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import docker.errors
@@ -12,6 +12,7 @@ import httpx
 from pipeline import console, environments
 from pipeline.engines import (
     argocd,
+    argocd_sync,
     external_database,
     github,
     gitops,
@@ -24,7 +25,7 @@ from pipeline.engines import (
 from pipeline.engines import docker as engine
 from pipeline.engines.kubernetes import Cluster
 from pipeline.engines.node import Registry
-from pipeline.engines.targets import State
+from pipeline.engines.targets import State, seconds_since
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
 from pipeline.images import ImageReference
@@ -96,7 +97,7 @@ def deliver(cluster: Cluster, environment: Environment, revision: str) -> str:
     if cluster.local:
         external_database.ensure(cluster, environment, argocd.namespace(environment.name))
     with console.progress(f"sync {environment.name} to {revision[:12]}") as step:
-        argocd.await_synced(
+        argocd_sync.await_synced(
             cluster,
             environment.name,
             revision,
@@ -205,5 +206,4 @@ def _age(application: dict[str, Any]) -> int | None:
     history = application["status"].get("history") or []
     if not history:
         return None
-    at = datetime.fromisoformat(history[-1]["deployedAt"].replace("Z", "+00:00"))
-    return int((datetime.now(UTC) - at).total_seconds())
+    return seconds_since(datetime.fromisoformat(history[-1]["deployedAt"]))

@@ -1,6 +1,7 @@
 """Where the application can run: each target says what it runs now, in the same words."""
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -11,7 +12,7 @@ class State:
     ``image`` is the reference that runs (repository@digest; a local tag for compose); ``version`` is what the
     application says of itself; ``healthy`` means that every wanted replica runs that image and the URL is ready.
     ``revision`` is the commit that is live and ``wanted_revision`` the one in Git, ``age`` the seconds since the last
-    deployment; None where a target has no such thing.
+    deployment; None where that is not known.
     """
 
     url: str
@@ -26,3 +27,8 @@ class State:
     def as_json(self) -> dict[str, Any]:
         """The object of the ``status --json`` contract."""
         return asdict(self)
+
+
+def seconds_since(moment: datetime) -> int:
+    """Whole seconds from a moment until now."""
+    return int((datetime.now(UTC) - moment).total_seconds())

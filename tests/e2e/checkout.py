@@ -16,16 +16,17 @@ from pipeline import ports
 from pipeline.engines import git
 from pipeline.paths import CHECKOUT_LABEL, ROOT
 
-#: Moves every port of the scratch clone away from those of this checkout.
+#: Moves every port of a scratch clone away from those of this checkout; a second clone takes the double.
 PORT_STEP = 1000
 TASK_SECONDS = 1500
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A clone in which tasks are run; ``folder`` is its work tree."""
+    """A clone in which tasks are run; ``folder`` is its work tree, its ports are ``port_step`` above ours."""
 
     folder: Path
+    port_step: int = PORT_STEP
 
     def inv(
         self, *arguments: str, check: bool = True, **variables: str
@@ -48,7 +49,7 @@ class Checkout:
 
     def environ(self) -> dict[str, str]:
         """The environment of its tasks."""
-        return {**os.environ, "CI": "true", "PORT_OFFSET": str(ports.OFFSET + PORT_STEP)}
+        return {**os.environ, "CI": "true", "PORT_OFFSET": str(ports.OFFSET + self.port_step)}
 
     def status(self) -> dict[str, Any]:
         """The targets of ``./inv status --json``."""
@@ -69,7 +70,7 @@ class Checkout:
         subprocess.run(["git", "checkout", "-q", "."], cwd=self.folder, check=True)
 
 
-def make(folder: Path) -> Checkout:
+def make(folder: Path, port_step: int = PORT_STEP) -> Checkout:
     """Clones this checkout with the work tree as it is, uncommitted changes included, as one commit."""
     subprocess.run(["git", "clone", "-q", "--no-hardlinks", ROOT, folder], check=True)
     kept = set()
@@ -92,7 +93,7 @@ def make(folder: Path) -> Checkout:
     # The tests of this content have passed or are running: the clone need not run them again.
     if (ROOT / ".local" / "passed").is_dir():
         shutil.copytree(ROOT / ".local" / "passed", folder / ".local" / "passed")
-    return Checkout(folder)
+    return Checkout(folder, port_step)
 
 
 def containers(checkout: Checkout) -> list[str]:

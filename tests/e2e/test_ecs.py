@@ -82,6 +82,8 @@ def test_status_keeps_its_contract(deployed: Deployed) -> None:
     assert {"url", "image", "version", "healthy", "replicas"} <= set(targets["ecs"])
     assert (targets["ecs"]["healthy"], targets["ecs"]["replicas"]) == (True, 2)
     assert targets["ecs"]["image"].endswith(built_digest(deployed.checkout))
+    assert targets["ecs"]["revision"] == targets["ecs"]["wanted_revision"]
+    assert targets["ecs"]["age"] >= 0
 
 
 def test_a_gathering_made_by_one_replica_is_read_by_the_other(deployed: Deployed) -> None:

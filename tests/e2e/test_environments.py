@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +15,7 @@ import pytest
 
 from pipeline import ports
 from pipeline.engines import localaws, terraform_root
+from tests.e2e import checkout as scratch
 from tests.e2e.checkout import PORT_STEP, Checkout
 from tests.e2e.conftest import Deployed
 
@@ -33,11 +33,11 @@ def inv(checkout: Checkout, *arguments: str, check: bool = True) -> str:
     return done.stdout + done.stderr
 
 
-def client(service: str) -> Any:
-    """The local AWS of the clone, as an outsider sees it."""
+def client(service: str, checkout: Checkout) -> Any:
+    """The local AWS of a clone, as an outsider sees it."""
     return boto3.client(  # type: ignore[call-overload]
         service,
-        endpoint_url=f"http://127.0.0.1:{ports.AWS_API + PORT_STEP}",
+        endpoint_url=f"http://127.0.0.1:{ports.AWS_API + checkout.port_step}",
         region_name=localaws.REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
@@ -67,7 +67,10 @@ def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
     yield checkout
     said = inv(checkout, "destroy", "--environment", "staging", "--confirm", "staging")
     assert "resources destroyed" in said
-    assert client("ecs").list_services(cluster="ecs-saas-app-staging-cluster")["serviceArns"] == []
+    assert (
+        client("ecs", checkout).list_services(cluster="ecs-saas-app-staging-cluster")["serviceArns"]
+        == []
+    )
 
 
 def killed_in_the_middle(checkout: Checkout) -> None:
@@ -102,7 +105,7 @@ def test_a_second_plan_has_nothing_to_do(staging: Checkout) -> None:
 
 
 def test_only_the_load_balancer_can_be_reached(staging: Checkout) -> None:
-    ec2 = client("ec2")
+    ec2 = client("ec2", staging)
     groups = {
         one["GroupId"]: one["GroupName"]
         for one in ec2.describe_security_groups()["SecurityGroups"]
@@ -131,14 +134,14 @@ def test_only_the_load_balancer_can_be_reached(staging: Checkout) -> None:
 
 
 def test_the_state_is_encrypted_and_every_version_is_kept(staging: Checkout) -> None:
-    s3 = client("s3")
+    s3 = client("s3", staging)
     assert s3.head_object(**STATE)["ServerSideEncryption"] == "aws:kms"
     assert s3.get_bucket_versioning(Bucket=BUCKET)["Status"] == "Enabled"
     assert s3.get_bucket_logging(Bucket=BUCKET)["LoggingEnabled"]["TargetPrefix"].endswith("state/")
 
 
 def test_a_change_by_hand_is_named(staging: Checkout) -> None:
-    logs = client("logs")
+    logs = client("logs", staging)
     group = "/ecs/ecs-saas-app-staging"
     logs.put_retention_policy(logGroupName=group, retentionInDays=1)
     said = inv(staging, "drift", "--environment", "staging", check=False)
@@ -170,7 +173,7 @@ def test_a_stale_plan_is_refused(staging: Checkout) -> None:
 
 
 def test_an_earlier_state_is_seen_and_the_newest_restored(staging: Checkout) -> None:
-    s3 = client("s3")
+    s3 = client("s3", staging)
     listed = s3.list_object_versions(Bucket=BUCKET, Prefix=STATE["Key"])["Versions"]
     versions = [one["VersionId"] for one in listed if one["Key"] == STATE["Key"]]
     newest = s3.get_object(**STATE)["Body"].read()
@@ -182,21 +185,30 @@ def test_an_earlier_state_is_seen_and_the_newest_restored(staging: Checkout) -> 
     assert "no changes" in inv(staging, "plan", "--environment", "staging").lower()
 
 
-def test_production_is_made_and_cannot_be_destroyed_by_mistake(
-    deployed: Deployed, digest: str
-) -> None:
-    checkout = deployed.checkout
-    inv(checkout, "plan", "--environment", "production", "--digest", digest)
-    inv(checkout, "apply", "--environment", "production")
-    assert "no changes" in inv(checkout, "plan", "--environment", "production").lower()
-    said = inv(checkout, "destroy", "--environment", "production", check=False)
-    assert "--confirm production" in said
-    said = inv(
-        checkout, "destroy", "--environment", "production", "--confirm", "production", check=False
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A clone with production applied. It has a local AWS of its own: production and local bear the same names."""
+    clone = scratch.make(
+        Path(tmp_path_factory.mktemp("production")) / "ecs-saas-app", port_step=2 * PORT_STEP
     )
-    assert "is protected" in said
-    services = client("ecs").describe_services(
+    for task in ("bootstrap", "build", "push", "plan", "apply"):
+        environment = () if task == "build" else ("--environment", "production")
+        inv(clone, task, *environment)
+    yield clone
+    clone.inv("down")
+    assert scratch.containers(clone) == []
+
+
+def test_production_runs_and_a_second_plan_has_nothing_to_do(production: Checkout) -> None:
+    assert "no changes" in inv(production, "plan", "--environment", "production").lower()
+    services = client("ecs", production).describe_services(
         cluster="ecs-saas-app-cluster", services=["ecs-saas-app-service"]
     )["services"]
     assert services[0]["runningCount"] == 3
-    shutil.rmtree(checkout.folder / ".local" / "terraform" / "production")
+
+
+def test_production_is_not_destroyed_by_mistake(production: Checkout) -> None:
+    destroy = ("destroy", "--environment", "production")
+    assert "--confirm production" in inv(production, *destroy, check=False)
+    said = inv(production, *destroy, "--confirm", "production", check=False)
+    assert "is protected" in said

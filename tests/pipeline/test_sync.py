@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engines import argocd
+from pipeline.engines import argocd_failures
 
 
 def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:
@@ -15,7 +15,7 @@ def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[s
 @pytest.mark.parametrize("kind", ["containerStatuses", "initContainerStatuses"])
 def test_a_container_that_cannot_start_ends_the_sync(kind: str) -> None:
     missing = pod("CreateContainerConfigError", 'secret "database" not found', kind=kind)
-    assert argocd.hopeless_container(missing) == (
+    assert argocd_failures.hopeless_container(missing) == (
         "CreateContainerConfigError",
         'secret "database" not found',
     )
@@ -26,9 +26,9 @@ def test_a_late_configuration_is_waited_for() -> None:
         "CreateContainerConfigError",
         "failed to sync configmap cache: timed out waiting for the condition",
     )
-    assert argocd.hopeless_container(late) == ("", "")
+    assert argocd_failures.hopeless_container(late) == ("", "")
 
 
 def test_a_container_that_is_being_started_is_waited_for() -> None:
-    assert argocd.hopeless_container(pod("ContainerCreating", "")) == ("", "")
-    assert argocd.hopeless_container({"status": {"phase": "Pending"}}) == ("", "")
+    assert argocd_failures.hopeless_container(pod("ContainerCreating", "")) == ("", "")
+    assert argocd_failures.hopeless_container({"status": {"phase": "Pending"}}) == ("", "")

@@ -1,0 +1,60 @@
+"""What `./inv status` tells of each target, for people and for programs."""
+
+import json
+
+import pytest
+
+from pipeline.engines.targets import State
+from pipeline.stages import status
+
+LIVE, NEWER = "a" * 40, "b" * 40
+
+
+def state(**changed: object) -> State:
+    known: dict[str, object] = {
+        "url": "http://localhost:8080",
+        "image": f"registry.example/ecs-saas-app@sha256:{'1' * 64}",
+        "version": "1.0.0",
+        "healthy": True,
+        "replicas": 2,
+        "revision": LIVE,
+        "wanted_revision": LIVE,
+        "age": 59,
+    }
+    return State(**{**known, **changed})  # type: ignore[arg-type]
+
+
+def shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seen: State | None
+) -> str:
+    monkeypatch.setattr(status, "OBSERVERS", {"ecs": lambda: seen})
+    status.run(as_json=False)
+    return capsys.readouterr().out
+
+
+def test_a_target_that_is_not_up_is_null(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(status, "OBSERVERS", {"ecs": state, "compose": lambda: None})
+    status.run(as_json=True)
+    targets = json.loads(capsys.readouterr().out)["targets"]
+    assert targets["compose"] is None
+    assert targets["ecs"]["revision"] == LIVE
+    assert "not up" in shown(monkeypatch, capsys, None)
+
+
+def test_the_live_commit_is_shown_once_and_beside_a_newer_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "in Git" not in shown(monkeypatch, capsys, state())
+    said = shown(monkeypatch, capsys, state(wanted_revision=NEWER))
+    assert f"{LIVE[:7]}, in Git {NEWER[:7]}" in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(59, "59 s"), (60, "1 min"), (7199, "1 h"), (172800, "2 d")]
+)
+def test_the_age_is_told_in_its_largest_unit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: int, words: str
+) -> None:
+    assert words in shown(monkeypatch, capsys, state(age=seconds))
