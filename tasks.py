@@ -402,10 +402,10 @@ def db(
     console.info(body.run(what, file, url=url, replace=replace))
 
 
-@task(help={"what": "app, image or rollout"})
+@task(help={"what": "app, image, plan or rollout"})
 @stage("bench")
 def bench(_context: Context, what: str) -> None:
-    """Measure speed, size or lost requests in one run: `./inv bench app`, `image` or `rollout`."""
+    """Measure speed, size or lost requests in one run: `./inv bench app`, `image`, `plan` or `rollout`."""
     from pipeline import benchmarks, console
 
     console.info(benchmarks.run(what))

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from pipeline.errors import PipelineError
-from pipeline.stages import bench_app, bench_image, bench_rollout
+from pipeline.stages import bench_app, bench_image, bench_plan, bench_rollout
 
 BENCHMARKS: dict[str, Callable[[], str]] = {
     "app": bench_app.run,
     "image": bench_image.run,
+    "plan": bench_plan.run,
     "rollout": bench_rollout.run,
 }
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,13 +119,11 @@ def _top(kubernetes: OnKubernetes) -> str:
         return error.cause
 
 
-def test_a_sync_without_a_change_is_quick_and_makes_no_commit(kubernetes: OnKubernetes) -> None:
+def test_a_sync_without_a_change_makes_no_commit(kubernetes: OnKubernetes) -> None:
     bare = kubernetes.checkout.folder / ".local" / "gitops" / "ecs-saas-app.git"
     kubernetes.checkout.inv("sync")
     before = git(Checkout(bare), "rev-parse", "main")
-    began = time.monotonic()
     kubernetes.checkout.inv("sync")
-    assert time.monotonic() - began < 20
     assert git(Checkout(bare), "rev-parse", "main") == before
 
 
