@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from pipeline import tools
 from pipeline.engines import affected, git
-from pipeline.paths import HOST, ROOT
+from pipeline.paths import HOST, LOCAL, ROOT
 from tests.gauntlet.changes import Change
 
 STAGE_SECONDS = 400
@@ -125,12 +126,12 @@ def _tests(folder: Path, paths: Sequence[str]) -> list[str]:
 
 
 def _lend_environments(folder: Path) -> None:
-    local = folder / ".local"
-    local.mkdir(exist_ok=True)
-    (local / "venv").symlink_to(HOST / ".local" / "venv", target_is_directory=True)
-    shared = HOST / ".local" / "environments-python"
-    if shared.is_dir():
-        (local / "environments-python").symlink_to(shared, target_is_directory=True)
+    """The locked environments of this checkout, those of the stages included: made once, not by every clone."""
+    tools.python_environment("checkov")
+    (folder / ".local").mkdir(exist_ok=True)
+    for name in ("venv", "uv", "environments-python"):
+        if (LOCAL / name).is_dir():
+            (folder / ".local" / name).symlink_to(LOCAL / name, target_is_directory=True)
 
 
 def _git(folder: Path, *arguments: str) -> None:
