@@ -110,6 +110,19 @@ def test_a_preview_has_its_own_namespace_and_database_and_goes_with_its_pull_req
     assert spec["generators"][0]["pullRequest"]["github"]["labels"] == ["preview"]
 
 
+def test_a_preview_takes_its_namespace_along() -> None:
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    application = spec["template"]
+    name, namespace = (
+        application["metadata"]["name"],
+        application["spec"]["destination"]["namespace"],
+    )
+    metadata = application["spec"]["syncPolicy"]["managedNamespaceMetadata"]
+    assert metadata["annotations"] == {
+        "argocd.argoproj.io/tracking-id": f"{name}:/Namespace:/{namespace}"
+    }
+
+
 def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render) -> None:
     resources = build(MANIFESTS / "apps" / "full")
     template = one(resources, "ApplicationSet", "previews")["spec"]["template"]["spec"]
