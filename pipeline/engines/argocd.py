@@ -26,6 +26,7 @@ REPOSITORY_FIELDS = (
         ["/spec/generators/0/git/repoURL", "/spec/template/spec/source/repoURL"],
     ),
     ("AppProject", "ecs-saas-app", ["/spec/sourceRepos/0"]),
+    ("AppProject", "ecs-saas-app-previews", ["/spec/sourceRepos/0"]),
 )
 
 

@@ -110,6 +110,39 @@ def test_a_preview_has_its_own_namespace_and_database_and_goes_with_its_pull_req
     assert spec["generators"][0]["pullRequest"]["github"]["labels"] == ["preview"]
 
 
+def test_a_preview_takes_its_namespace_along() -> None:
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    application = spec["template"]
+    name, namespace = (
+        application["metadata"]["name"],
+        application["spec"]["destination"]["namespace"],
+    )
+    metadata = application["spec"]["syncPolicy"]["managedNamespaceMetadata"]
+    assert metadata["annotations"] == {
+        "argocd.argoproj.io/tracking-id": f"{name}:/Namespace:/{namespace}"
+    }
+
+
+def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render) -> None:
+    resources = build(MANIFESTS / "apps" / "full")
+    template = one(resources, "ApplicationSet", "previews")["spec"]["template"]["spec"]
+    project = one(resources, "AppProject", template["project"])["spec"]
+    assert project["destinations"] == [
+        {"server": "https://kubernetes.default.svc", "namespace": "ecs-saas-app-preview-*"}
+    ]
+    assert project["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace"}]
+    values = template["source"]["helm"]["valuesObject"]
+    made = {
+        (each["apiVersion"].rpartition("/")[0], each["kind"])
+        for each in render(values, "--values", str(ROOT / "environments" / "staging.yaml"))
+        if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
+    }
+    allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
+    assert made == allowed
+    names = {f"ecs-saas-app-{name}" for name in environments.names()}
+    assert not any(name.startswith("ecs-saas-app-preview-") for name in names)
+
+
 def test_a_preview_runs_the_image_that_its_workflow_pushes() -> None:
     spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
     image = spec["template"]["spec"]["source"]["helm"]["valuesObject"]["image"]

@@ -65,13 +65,18 @@ module "registry" {
 # What pull requests push is kept apart from what is released.
 module "preview_registry" {
   source = "../modules/registry"
-  count  = var.github_repository == null ? 0 : 1
 
   name             = "${var.name}-preview"
   kms_key_arn      = module.encryption.key_arn
   keep_images      = 50
   pull_account_ids = var.pull_account_ids
   force_delete     = true
+}
+
+# It was made only together with the roles of a GitHub repository.
+moved {
+  from = module.preview_registry[0]
+  to   = module.preview_registry
 }
 
 module "boundary" {

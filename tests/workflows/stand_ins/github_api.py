@@ -25,6 +25,14 @@ class Store:
     _lock: Lock = field(default_factory=Lock)
     _last: int = 0
 
+    def open_pull(self, branch: str, commit: str, *labels: str) -> dict[str, Any]:
+        """A pull request that a person opens; what is changed in it is what the next call sees."""
+        wanted = {"title": branch, "head": branch, "base": "main"}
+        pull: dict[str, Any] = self._add_pull({}, wanted)[1]
+        pull["head"]["sha"] = commit
+        pull["labels"] = [{"name": label} for label in labels]
+        return pull
+
     def comments(self, number: int) -> list[dict[str, Any]]:
         """The comments of an issue or pull request."""
         return self._comments.setdefault(number, [])
@@ -103,10 +111,24 @@ class Store:
 
     def _list_pulls(self, query: dict[str, str], _: dict[str, Any]) -> Answer:
         head = query.get("head", "").partition(":")[2]
-        return 200, _page([one for one in self.pulls if one["head"] == head], query)
+        found = [
+            one
+            for one in self.pulls
+            if query.get("state", "open") in (one["state"], "all")
+            and head in (one["head"]["ref"], "")
+        ]
+        return 200, _page(found, query)
 
     def _add_pull(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
-        self.pulls.append(self._new("pull", body))
+        self.pulls.append(
+            self._new("pull", body)
+            | {
+                "state": "open",
+                "head": {"ref": body["head"]},
+                "base": {"ref": body["base"]},
+                "labels": [],
+            }
+        )
         return 201, self.pulls[-1]
 
     def _get_release(self, tag: str, _: dict[str, str], __: dict[str, Any]) -> Answer:
@@ -122,9 +144,21 @@ class Store:
 
 
 @contextlib.contextmanager
-def serve(repository: str = "owner/name", token: str = "job-token") -> Iterator[tuple[str, Store]]:  # noqa: S107
-    """Serves the API on a free loopback port; yields its address and what it keeps."""
-    store = Store()
+def serve(
+    repository: str = "owner/name",
+    token: str = "job-token",  # noqa: S107
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    store: Store | None = None,
+) -> Iterator[tuple[str, Store]]:
+    """Serves the API; yields its address and what it keeps.
+
+    Args:
+        port: A free one when 0.
+        store: What an earlier server kept.
+    """
+    kept = store or Store()
     prefix = f"/repos/{repository}/"
 
     class Handler(BaseHTTPRequestHandler):
@@ -133,14 +167,14 @@ def serve(repository: str = "owner/name", token: str = "job-token") -> Iterator[
             body = json.loads(self.rfile.read(size) or b"{}")
             url = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(url.query).items()}
+            # Clients put this before the path of every server that is not GitHub's own.
+            path = url.path.removeprefix("/api/v3")
             if self.headers.get("Authorization") != f"Bearer {token}":
                 status, answer = 401, {"message": "Bad credentials"}
-            elif not url.path.startswith(prefix):
+            elif not path.startswith(prefix):
                 status, answer = 404, {"message": "Not Found"}
             else:
-                status, answer = store.answer(
-                    self.command, url.path.removeprefix(prefix), query, body
-                )
+                status, answer = kept.answer(self.command, path.removeprefix(prefix), query, body)
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -153,11 +187,11 @@ def serve(repository: str = "owner/name", token: str = "job-token") -> Iterator[
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, port), Handler)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", store
+        yield f"http://{host}:{server.server_port}", kept
     finally:
         server.shutdown()
         server.server_close()
