@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Answer = tuple[int, Any]
+#: Seconds between two looks whether it is to end.
+POLL_SECONDS = 0.02
 
 
 @dataclass
@@ -188,7 +190,7 @@ def serve(
             pass
 
     server = ThreadingHTTPServer((host, port), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     try:
         yield f"http://{host}:{server.server_port}", kept
