@@ -2,18 +2,9 @@
 
 from enum import StrEnum
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    and_,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Integer, and_, bindparam, delete, insert, select, update
 
+from thanksgiving.db import run
 from thanksgiving.gatherings import MAX_DISHES, count_dishes
 from thanksgiving.guests import ClosedError, touch
 from thanksgiving.models import Claim, Dish, Guest
@@ -66,6 +57,9 @@ _TAKE = (
     .values(taken=Dish.taken + bindparam("portions", type_=Integer))
 )
 _CLAIM = insert(Claim)
+_UNCLAIM = delete(Claim).where(
+    Claim.dish_id == bindparam("dish_id"), Claim.guest_id == bindparam("guest_id")
+)
 
 
 def claim(
@@ -84,12 +78,12 @@ def claim(
     if held == portions:
         raise RefusedError(Outcome.UNCHANGED)
     change = {"dish": dish_id, "portions": portions - held}
-    if connection.execute(_TAKE, change).rowcount == 0:
+    if run(connection, _TAKE, change).rowcount == 0:
         raise RefusedError(Outcome.TAKEN)
     claimed = {"dish_id": dish_id, "guest_id": guest_id, "portions": portions}
     if held:
-        connection.execute(delete(Claim).where(*_claim_of(dish_id, guest_id)))
-    connection.execute(_CLAIM, claimed)
+        run(connection, _UNCLAIM, {"dish_id": dish_id, "guest_id": guest_id})
+    run(connection, _CLAIM, claimed)
     return Outcome.CLAIMED
 
 
@@ -101,8 +95,8 @@ def release(connection: Connection, guest_token: str, visitor: str, dish_id: int
     if own:
         connection.execute(delete(Dish).where(Dish.id == dish_id))
         return Outcome.RELEASED
-    connection.execute(delete(Claim).where(*_claim_of(dish_id, guest_id)))
-    connection.execute(_TAKE, {"dish": dish_id, "portions": -held})
+    run(connection, _UNCLAIM, {"dish_id": dish_id, "guest_id": guest_id})
+    run(connection, _TAKE, {"dish": dish_id, "portions": -held})
     return Outcome.RELEASED
 
 
@@ -129,7 +123,7 @@ def bring_own(connection: Connection, guest_token: str, visitor: str, wish: Wish
             "taken": wish.amount,
         },
     ).scalar_one()
-    connection.execute(_CLAIM, {"dish_id": dish_id, "guest_id": guest_id, "portions": wish.amount})
+    run(connection, _CLAIM, {"dish_id": dish_id, "guest_id": guest_id, "portions": wish.amount})
     return Outcome.ADDED
 
 
@@ -146,14 +140,10 @@ def _position(
     """The visitor's guest id, the portions they hold of the dish, and whether the dish is some guest's own."""
     gathering_id = _open_gathering(connection, guest_token)
     asked = {"dish": dish_id, "gathering": gathering_id, "visitor": visitor}
-    row = connection.execute(_POSITION, asked).first()
+    row = run(connection, _POSITION, asked).fetchone()
     if row is None:
         raise RefusedError(Outcome.GONE)
     guest_id, attending, own_guest_id, portions = row
     if not attending:
         raise RefusedError(Outcome.NOT_COMING)
     return guest_id, portions or 0, own_guest_id is not None
-
-
-def _claim_of(dish_id: int, guest_id: int) -> tuple[ColumnElement[bool], ...]:
-    return Claim.dish_id == dish_id, Claim.guest_id == guest_id

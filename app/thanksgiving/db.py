@@ -6,14 +6,26 @@ connection.
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import (
+    Connection,
+    Delete,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    Update,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from thanksgiving import metrics
@@ -46,7 +58,6 @@ class Database:
         self.engine = make_engine(settings)
         self._sqlite = settings.sqlite
         self._driver_error = self.engine.dialect.loaded_dbapi.Error
-        self._compiled: dict[object, SQLCompiler] = {}
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Runs ``work`` with a connection outside a transaction."""
@@ -60,15 +71,10 @@ class Database:
         """
         started = perf_counter()
         try:
-            compiled = self._compiled.get(query)
-            if compiled is None:
-                compiled = self._compiled[query] = query.compile(self.engine)
-            names = compiled.positiontup
-            arguments = values if names is None else [values[name] for name in names]
             connection = self.engine.raw_connection()
             try:
                 cursor = connection.cursor()
-                cursor.execute(compiled.string, arguments)
+                cursor.execute(*_for_driver(query, values, self.engine.dialect))
                 row = cursor.fetchone()
                 cursor.close()
             except BaseException:
@@ -138,6 +144,59 @@ class CommitUncertainError(Exception):
     def __init__(self, cause: DBAPIError) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+_compiled: dict[tuple[object, str], SQLCompiler] = {}
+
+
+def run(
+    connection: Connection,
+    statement: Select[*tuple[Any, ...]] | Insert | Update | Delete,
+    values: Mapping[str, object],
+) -> DBAPICursor:
+    """Runs a statement that is built once, within ``Database.write``, straight on the driver.
+
+    For changes that others wait for: what SQLAlchemy does around a statement takes longer than the
+    statement. Values are passed as they are, so columns with a type of our own do not belong here.
+
+    Raises:
+        DBAPIError: As SQLAlchemy raises it.
+    """
+    sql, arguments = _for_driver(statement, values, connection.dialect)
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(sql, arguments)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _wrapped(error, sql, connection) from error
+    return cursor
+
+
+def _for_driver(
+    statement: Select[*tuple[Any, ...]] | Insert | Update | Delete,
+    values: Mapping[str, object],
+    dialect: Dialect,
+) -> tuple[str, Any]:
+    """The statement as the driver takes it, compiled when it is first seen, and its arguments."""
+    compiled = _compiled.get((statement, dialect.name))
+    if compiled is None:
+        compiled = _compiled[statement, dialect.name] = statement.compile(dialect=dialect)
+    arguments = {**compiled.params, **values}
+    names = compiled.positiontup
+    return compiled.string, arguments if names is None else [arguments[name] for name in names]
+
+
+def _wrapped(error: Any, sql: str, connection: Connection) -> StatementError:
+    """What SQLAlchemy makes of a driver's error, with the connection given up when it is lost."""
+    dialect = connection.dialect
+    lost = dialect.is_disconnect(error, connection.connection.driver_connection, None)
+    if lost:
+        connection.invalidate(error)
+        connection.engine.dispose()  # what ended this connection has ended those in the pool too
+    driver_error = dialect.loaded_dbapi.Error
+    usual: StatementError = DBAPIError.instance(
+        sql, None, error, driver_error, connection_invalidated=lost, dialect=dialect
+    )
+    return usual
 
 
 def make_engine(settings: Settings) -> Engine:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from thanksgiving import links
+from thanksgiving.db import run
 from thanksgiving.gatherings import NotFoundError, give_back
 from thanksgiving.models import Gathering, Guest
 
@@ -49,12 +50,13 @@ def touch(connection: Connection, guest_token: str) -> int:
         NotFoundError: No gathering has this guest link; revoked is the same as never existed.
         ClosedError: RSVPs are closed.
     """
-    row = connection.execute(_TOUCH, {"digest": links.digest(guest_token)}).first()
+    row = run(connection, _TOUCH, {"digest": links.digest(guest_token)}).fetchone()
     if row is None:
         raise NotFoundError
-    if not row.rsvps_open:
+    gathering_id, rsvps_open = row
+    if not rsvps_open:
         raise ClosedError
-    return int(row.id)
+    return int(gathering_id)
 
 
 def answer(connection: Connection, guest_token: str, visitor: str, given: Answer) -> int:

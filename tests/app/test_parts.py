@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, OperationalError
-from thanksgiving import create_app, export, lifecycle, snapshot
+from sqlalchemy import Connection, insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from thanksgiving import create_app, export, guests, lifecycle, snapshot
 from thanksgiving.config import DEVELOPMENT_SECRET, ConfigurationError, from_environment
-from thanksgiving.db import Database
+from thanksgiving.db import Database, run
 from thanksgiving.demo import next_thanksgiving
 from thanksgiving.logs import JsonFormatter
-from thanksgiving.models import UtcDateTime
+from thanksgiving.models import Claim, UtcDateTime
 from thanksgiving.singleflight import SingleFlight
 
+from pipeline.engines import journeys
 from tests.app.conftest import SECRET, browsers, settings_for
 
 BASE = {"ENVIRONMENT": "production", "SECRET_KEY": SECRET}
@@ -126,6 +127,36 @@ def test_a_restarted_database_costs_no_request(app: Flask) -> None:
     cut()
     assert person.raw(f"/g/{'A' * 24}").status_code == 404
     assert form.token
+
+
+@pytest.mark.engine
+def test_a_connection_lost_between_statements_costs_no_request(app: Flask) -> None:
+    database: Database = app.extensions["database"]
+    if database.engine.dialect.name == "sqlite":
+        pytest.skip("an embedded database has no connection to lose")
+    event = journeys.create_with(browsers(app)())
+    token, tries = event.guest_path.removeprefix("/g/"), []
+
+    def work(connection: Connection) -> int:
+        tries.append(connection.execute(text("SELECT pg_backend_pid()")).scalar())
+        if len(tries) == 1:
+            end = text("SELECT pg_terminate_backend(:pid, 5000)")
+            other = Database(app.extensions["settings"])
+            other.read(lambda c: c.execute(end, {"pid": tries[0]}).scalar())
+            other.engine.dispose()
+        return guests.touch(connection, token)
+
+    assert database.write(work)
+    assert len(tries) == 2
+
+
+def test_a_refusal_of_the_database_is_sqlalchemys(app: Flask) -> None:
+    database: Database = app.extensions["database"]
+    claim = {"dish_id": 1, "guest_id": 1, "portions": 0}
+    with pytest.raises(IntegrityError) as refused:
+        database.write(lambda c: run(c, insert(Claim), claim))
+    assert not refused.value.connection_invalidated
+    assert database.write(lambda c: c.execute(text("SELECT 2")).scalar()) == 2
 
 
 def test_a_database_that_is_away_is_a_503(tmp_path: Path) -> None:
