@@ -62,6 +62,16 @@ def endpoint() -> str:
     return f"http://127.0.0.1:{ports.AWS_API}"
 
 
+def tls() -> dict[str, str]:
+    """The variables that lead a program to the same API by HTTPS: some policies allow nothing else."""
+    secure = f"https://127.0.0.1:{ports.AWS_API_TLS}"
+    return {
+        "AWS_ENDPOINT_URL": secure,
+        "AWS_ENDPOINT_URL_STS": secure,
+        "AWS_CA_BUNDLE": str(STATE / "web-ca.pem"),
+    }
+
+
 def registry() -> str:
     """The image registry as ``docker push`` names it, such as ``localhost:4566``."""
     return f"localhost:{ports.AWS_API}"
@@ -120,6 +130,7 @@ def start(*, auth: bool = False, cpu_quota: bool = False) -> None:
         python = python_environment("localaws") / "bin" / "python"
         for port, purpose in (
             (ports.AWS_API, "the local AWS"),
+            (ports.AWS_API_TLS, "the local AWS by HTTPS"),
             (ports.MOTO, "the local AWS's alarms and scaling"),
             (ports.BALANCER_HTTP, "the load balancer's front door"),
             (ports.BALANCER_HTTPS, "the load balancer's HTTPS front door"),
@@ -185,6 +196,7 @@ def logs() -> tuple[Path, Path]:
 def _settings(*, cpu_quota: bool) -> Settings:
     return Settings(
         api_port=ports.AWS_API,
+        api_tls_port=ports.AWS_API_TLS,
         moto_port=ports.MOTO,
         http_port=ports.BALANCER_HTTP,
         https_port=ports.BALANCER_HTTPS,

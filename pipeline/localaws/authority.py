@@ -55,18 +55,23 @@ class Certificates:
 
     def _context(self, name: str, names: list[str], addresses: list[str]) -> ssl.SSLContext:
         if name not in self._contexts:
-            file = self._folder / "tls" / f"{name}.pem"
-            if not file.is_file():
-                certificate, key = authority(self._folder, "web")
-                leaf, leaf_key, _public = emulator.core("x509_utils").sign_leaf_certificate(
-                    certificate, key, common_name=name, san_dns=names, san_ips=addresses
-                )
-                _write(file, f"{leaf_key}\n{leaf}\n{certificate}")
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_cert_chain(file)
+            context.load_cert_chain(leaf(self._folder, name, names, addresses))
             self._contexts[name] = context
         return self._contexts[name]
+
+
+def leaf(folder: Path, name: str, names: list[str], addresses: list[str]) -> Path:
+    """A file with key and certificate for these names, signed by the authority ``web``; made on first use."""
+    file = folder / "tls" / f"{name}.pem"
+    if not file.is_file():
+        certificate, key = authority(folder, "web")
+        signed, signed_key, _public = emulator.core("x509_utils").sign_leaf_certificate(
+            certificate, key, common_name=name, san_dns=names, san_ips=addresses
+        )
+        _write(file, f"{signed_key}\n{signed}\n{certificate}")
+    return file
 
 
 def _domains() -> set[str]:

@@ -20,6 +20,7 @@ from pipeline.localaws import (
     lifetime,
     logs,
     network,
+    policies,
     registry,
     restart,
     secrets,
@@ -46,6 +47,7 @@ def extend(chosen: Settings) -> Tracker:
     network.install()
     certificates.install()
     firewall.install()
+    policies.install()
     logs.install()
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")
@@ -84,7 +86,7 @@ def start_data_plane(tracker: Tracker, chosen: Settings) -> None:
 
 
 async def serve(app: Any, chosen: Settings) -> None:
-    """Serves the API on loopback, and to the tasks on their network's gateway, until SIGTERM or SIGINT."""
+    """Serves the API on loopback, also by HTTPS, and to tasks on their network's gateway, until SIGTERM or SIGINT."""
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after the version check
     from hypercorn.config import Config  # noqa: PLC0415
 
@@ -98,7 +100,12 @@ async def serve(app: Any, chosen: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, end)
     config = Config()
     gateway = tasks.gateway(emulator.service("ecs")._get_docker(), chosen.network)
-    config.bind = [f"{host}:{chosen.api_port}" for host in ("127.0.0.1", gateway) if host]
+    config.insecure_bind = [f"{host}:{chosen.api_port}" for host in ("127.0.0.1", gateway) if host]
+    config.bind = [f"127.0.0.1:{chosen.api_tls_port}"]
+    pem = authority.leaf(
+        chosen.state, "localhost", authority.LOCAL_NAMES, authority.LOCAL_ADDRESSES
+    )
+    config.certfile = config.keyfile = str(pem)
     config.keep_alive_timeout = KEEP_ALIVE
     config.loglevel = "WARNING"
     await hypercorn_serve(app, config, shutdown_trigger=asked.wait)

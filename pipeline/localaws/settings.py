@@ -13,6 +13,7 @@ class Settings:
 
     Attributes:
         api_port: The AWS API and the image registry, on loopback.
+        api_tls_port: The AWS API by HTTPS, for what a policy allows over TLS alone.
         moto_port: CloudWatch alarms and Application Auto Scaling, on loopback.
         http_port: Front door of the listeners on port 80.
         https_port: Front door of the listeners on port 443.
@@ -26,6 +27,7 @@ class Settings:
     """
 
     api_port: int
+    api_tls_port: int
     moto_port: int
     http_port: int
     https_port: int
@@ -60,6 +62,7 @@ def from_environment() -> Settings:
 
     return Settings(
         api_port=int(text("API_PORT")),
+        api_tls_port=int(text("API_TLS_PORT")),
         moto_port=int(text("MOTO_PORT")),
         http_port=int(text("HTTP_PORT")),
         https_port=int(text("HTTPS_PORT")),

@@ -74,7 +74,14 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, label: str) -> Iterator[Pa
         patch.setattr(localaws, "NETWORK", f"ecs-saas-app-{label}")
         patch.setattr(localaws, "API", "localaws-tests")
         patch.setattr(localaws, "MOTO", "localaws-tests-moto")
-        for name in ("AWS_API", "MOTO", "BALANCER_HTTP", "BALANCER_HTTPS", "RDS_BASE"):
+        for name in (
+            "AWS_API",
+            "AWS_API_TLS",
+            "MOTO",
+            "BALANCER_HTTP",
+            "BALANCER_HTTPS",
+            "RDS_BASE",
+        ):
             patch.setattr(ports, name, getattr(ports, name) + PORT_STEP)
         yield state
 

@@ -12,6 +12,7 @@ from pipeline.localaws.settings import Settings, from_environment
 
 SETTINGS = Settings(
     api_port=4566,
+    api_tls_port=4568,
     moto_port=4567,
     http_port=8080,
     https_port=8443,

@@ -1,0 +1,120 @@
+"""GitHub's roles, with identities checked: staging is planned, applied and destroyed with what their policies allow."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from ruamel.yaml import YAML
+
+from pipeline import environments
+from pipeline.engines import (
+    appimage,
+    imagepush,
+    localaws,
+    state_bucket,
+    terraform,
+    terraform_root,
+)
+from pipeline.engines.terraform_root import Root
+from pipeline.errors import PipelineError
+from tests.workflows.stand_ins import identity
+
+pytestmark = [pytest.mark.engine, pytest.mark.long]
+
+REPOSITORY = "example/ecs-saas-app"
+AUDIENCE = "sts.amazonaws.com"
+
+
+@pytest.fixture(scope="module")
+def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The local AWS that asks who somebody is, with an account that is bootstrapped for a GitHub repository."""
+    local = Path(tmp_path_factory.mktemp("roles"))
+    localaws.start(auth=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(terraform_root, "LOCAL", local)
+        patch.setattr(environments, "LOCAL", local)
+        root = terraform_root.bootstrap_root(
+            localaws.ACCOUNT,
+            localaws.REGION,
+            localaws.process_environment() | localaws.tls(),
+            {"disposable": "true", "github_repository": REPOSITORY},
+        )
+        state_bucket.ensure(root.bucket, localaws.REGION, localaws.process_environment())
+        terraform.apply(terraform.plan(root))
+        yield
+    localaws.start()
+
+
+@pytest.fixture(scope="module")
+def digest(checked: None) -> str:
+    """The application's image, in the account's registry."""
+    built = appimage.build()
+    registry = f"{localaws.registry()}/ecs-saas-app"
+    return imagepush.push(built.image, registry, built.version).digest
+
+
+def credentials(role: str, **claims: str) -> dict[str, str]:
+    """What a job with these claims gets for its token, as environment variables."""
+    tls = localaws.tls()
+    sts = boto3.client(
+        "sts",
+        endpoint_url=tls["AWS_ENDPOINT_URL"],
+        verify=tls["AWS_CA_BUNDLE"],
+        region_name=localaws.REGION,
+        config=Config(signature_version=UNSIGNED),
+    )
+    given = sts.assume_role_with_web_identity(
+        RoleArn=f"arn:aws:iam::{localaws.ACCOUNT}:role/github/ecs-saas-app-{role}",
+        RoleSessionName="job",
+        WebIdentityToken=identity.token(
+            REPOSITORY, AUDIENCE, identity.subject(REPOSITORY, **claims)
+        ),
+    )["Credentials"]
+    return {
+        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": given["SessionToken"],
+    }
+
+
+def staging(digest: str, role: str, **claims: str) -> Root:
+    """Staging's root, worked on with a role's rights alone."""
+    environment = environments.resolve(environments.load("staging"), digest)
+    # All that an environment can have: what the others leave out is asked for as well.
+    yaml = YAML()
+    document = yaml.load(environment.file.read_text(encoding="utf-8"))
+    document["aws"]["load_balancer"]["waf"] = True
+    document["aws"]["alarms"] = {"emails": ["alarms@example.org"]}
+    yaml.dump(document, environment.file)
+    environment = environments.read(environment.file)
+    environ = localaws.process_environment() | localaws.tls() | credentials(role, **claims)
+    return terraform_root.environment_root(environment, environ)
+
+
+def test_each_role_is_for_its_jobs_alone(checked: None) -> None:
+    credentials("plan", event="pull_request")
+    credentials("apply-staging", environment="staging")
+    for role, claims in (
+        ("apply-staging", {"event": "pull_request"}),
+        ("apply-staging", {"environment": "production"}),
+        ("plan", {"ref": "refs/heads/other"}),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            credentials(role, **claims)
+
+
+def test_staging_is_made_changed_and_destroyed_with_the_apply_role_and_planned_with_the_plan_role(
+    digest: str,
+) -> None:
+    applying = staging(digest, "apply-staging", environment="staging")
+    terraform.apply(terraform.plan(applying))
+    reading = staging(digest, "plan", event="pull_request")
+    assert not terraform.plan(reading, lock=False).changed
+    with pytest.raises(PipelineError, match="not authorized to perform: s3:PutObject"):
+        terraform.plan(reading)  # the lock is an object
+    terraform.destroy(replace(applying, protected=False), confirm="staging")
