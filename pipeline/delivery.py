@@ -1,6 +1,7 @@
 """The path of a change to a target, as `./inv deploy` runs it: all stages, side by side where they may be."""
 
 from collections.abc import Callable
+from threading import Event
 
 from pipeline import console, graph
 from pipeline.engines import appimage, compose
@@ -8,8 +9,11 @@ from pipeline.errors import PipelineError
 from pipeline.graph import Step
 from pipeline.locks import exclusive
 from pipeline.stages import apply, bootstrap, build, plan, push, scan, sync, test, verify
+from pipeline.waiting import wait
 
 ENVIRONMENT = "local"
+#: The longest that bootstrap takes until the registry is there.
+REGISTRY_SECONDS = 600
 
 
 def deploy(target: str, *, redo: bool = False) -> None:
@@ -61,25 +65,45 @@ def ecs_steps(verified: Callable[[], str]) -> list[Step]:
 def to_kubernetes() -> str:
     """Deploys to Kubernetes: Argo CD syncs a commit of the work tree; returns the URL."""
     answer: list[str] = []
+    account_is_over = Event()
 
     def verified() -> str:
         answer.append(verify.kubernetes(ENVIRONMENT))
         return answer[0]
 
+    def account() -> str:
+        try:
+            return bootstrap.run(ENVIRONMENT)
+        finally:
+            account_is_over.set()
+
     graph.run(
         [
             Step("test", lambda: test.once(chart=True)),
-            Step("account", lambda: bootstrap.run(ENVIRONMENT)),
+            Step("account", account),
+            # Kubernetes needs nothing else of the account, which goes on beside it.
+            Step("registry", lambda: _registry(account_is_over)),
             Step("cluster", sync.prepare),
             Step("build", build.run),
             Step("scan", scan.run, needs=["build"]),
-            Step("push", lambda: push.run(ENVIRONMENT), needs=["account", "scan"]),
+            Step("push", lambda: push.run(ENVIRONMENT), needs=["registry", "scan"]),
             Step("sync", lambda: sync.run(ENVIRONMENT), needs=["cluster", "push", "test"]),
             Step("verify", verified, needs=["sync"]),
         ],
         title="deploy to kubernetes",
     )
     return answer[0]
+
+
+def _registry(account_is_over: Event) -> str:
+    """Waits until images can be pushed; gives up when the account was not made."""
+    wait(
+        lambda: push.registry_is_there(ENVIRONMENT) or account_is_over.is_set(),
+        timeout=REGISTRY_SECONDS,
+    )
+    if not push.registry_is_there(ENVIRONMENT):
+        raise PipelineError("the account has no image registry", next_step="run ./inv bootstrap")
+    return "images can be pushed"
 
 
 def to_compose() -> str:

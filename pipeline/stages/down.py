@@ -6,8 +6,8 @@ from pipeline import console
 from pipeline.engines import docker, gitops, kubernetes, localaws
 from pipeline.paths import LOCAL
 
-#: What describes a world that is gone afterwards.
-FORGOTTEN = ("terraform", "environments", "passed", "gitops")
+#: What describes a world that is gone afterwards. What has passed for a content stays true.
+FORGOTTEN = ("terraform", "environments", "gitops")
 
 
 def run() -> str:

@@ -36,6 +36,17 @@ def run(environment_name: str, *, preview: bool = False) -> str:
     return f"{record.version} is {image.short}"
 
 
+def registry_is_there(environment_name: str) -> bool:
+    """Whether the environment's account has its image registry already; bootstrap makes it early."""
+    environment = environments.load(environment_name)
+    client = aws.account(environment).client("ecr")
+    try:
+        client.describe_repositories(repositoryNames=[environment.repository.partition("/")[2]])
+    except client.exceptions.RepositoryNotFoundException:
+        return False
+    return True
+
+
 def preview_repository(environment: Environment) -> str:
     """Where the images of pull requests go: beside the environment's own, so that none is taken for a release."""
     return f"{environment.repository}-preview"

@@ -28,8 +28,10 @@ def name(path: Path) -> str:
 @pytest.fixture(scope="session")
 def data() -> Path:
     """An initialised data folder without a state; made once for all workers."""
-    folder = LOCAL / "terraform" / "tests" / "data"
+    folder = LOCAL / "terraform-tests"
     with exclusive("terraform-tests", wait=True):
+        if not folder.is_dir():
+            passes.forget("terraform-tests-init")
         sources = git.files(
             "infra/terraform/*.tf", "infra/terraform/tests/*", "*.terraform.lock.hcl"
         )
