@@ -217,12 +217,3 @@ def _key(folder: Path, base: str | None, binaries: tuple[str, ...], files: tuple
         digest.update(f"\0{path.relative_to(folder)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def kind_image() -> str | None:
-    """The node image for kind when kind is installed and its registry answers, else None."""
-    entry = catalogue()["kind"]
-    host = entry["reference"].partition("/")[0]
-    if not shutil.which("kind") or not registries.answers(host):
-        return None
-    return f"{entry['reference']}@{entry['digest']}"

@@ -45,9 +45,6 @@ def test_images_have_the_version_of_their_programs() -> None:
     assert clusterimages.image("coredns").reference.endswith(
         f":{required('github.com/coredns/coredns')}"
     )
-    assert clusterimages.catalogue()["kind"]["reference"].endswith(
-        f":{required('k8s.io/kubernetes')}"
-    )
 
 
 def test_the_manifests_of_the_node_use_the_images_that_are_provided() -> None:
