@@ -1,7 +1,6 @@
 """Pushes an image to a registry by an immutable tag, and returns the digest that names it from then on."""
 
 import base64
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,6 @@ from pipeline.engines import registries
 from pipeline.errors import PipelineError
 from pipeline.images import DIGEST, ImageReference
 
-ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 API_SECONDS = 30
 MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
