@@ -6,16 +6,17 @@ import pytest
 
 from pipeline import delivery
 from pipeline.errors import PipelineError
+from pipeline.stages import push
 
 
 def test_the_registry_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([False, False, True, True])
-    monkeypatch.setattr(delivery.push, "registry_is_there", lambda _name: next(answers))
+    monkeypatch.setattr(push, "registry_is_there", lambda _name: next(answers))
     assert delivery._registry(Event()) == "images can be pushed"
 
 
 def test_an_account_that_was_not_made_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery.push, "registry_is_there", lambda _name: False)
+    monkeypatch.setattr(push, "registry_is_there", lambda _name: False)
     over = Event()
     over.set()
     with pytest.raises(PipelineError, match="no image registry"):
