@@ -15,7 +15,7 @@ from pipeline.engines import helm
 from pipeline.paths import CHART, ENVIRONMENTS
 from tests.e2e.kube import OnKubernetes, eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
 RELEASE = "by-hand"
 #: Small enough for five pods beside the rest.
@@ -57,6 +57,7 @@ def by_hand(kubernetes: OnKubernetes) -> Iterator[Helm]:
     kubernetes.kubectl("delete", "namespace", RELEASE, "--timeout=90s")
 
 
+@pytest.mark.long
 def test_install_scale_test_roll_back_and_uninstall(by_hand: Helm, tmp_path: Path) -> None:
     repository, _, digest = by_hand.kubernetes.image().partition("@")
     image = ("--set", f"image.repository={repository}", "--set", f"image.digest={digest}")
