@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import console, process
-from pipeline.engines.terraform_errors import Diagnostic, diagnostic, explain
+from pipeline.engines.terraform_errors import Diagnostic, TerraformError, diagnostic
 from pipeline.engines.terraform_root import Root, environ, init_key, source_key
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import log_file
@@ -240,7 +240,11 @@ def _stream(
     show: Show | None,
     applied: Applied | None = None,
 ) -> int:
-    """Runs a command that prints JSON lines; writes them readable to a log; returns its code (0 or 2)."""
+    """Runs a command that prints JSON lines; writes them readable to a log; returns its code (0 or 2).
+
+    Raises:
+        TerraformError: Terraform refused.
+    """
     readable = log_file(f"terraform-{what}-{root.name}")
     errors: list[Diagnostic] = []
     with readable.open("w", encoding="utf-8") as sink:
@@ -278,10 +282,7 @@ def _stream(
             if error.code == CHANGES and not errors:
                 return CHANGES
             _keep_unsaved(root)
-            explained = explain(errors, name=root.name)
-            raise PipelineError(
-                explained.cause, next_step=explained.next_step, log=readable
-            ) from error
+            raise TerraformError(errors, name=root.name, log=readable, code=error.code) from error
         except BaseException:
             _keep_unsaved(root)
             raise
@@ -304,8 +305,7 @@ def _text(root: Root, arguments: Sequence[str]) -> None:
         _, _, problem = text.partition("Error: ")
         summary, _, detail = problem.strip().partition("\n")
         found = [Diagnostic("error", summary, detail)] if summary else []
-        explained = explain(found, name=root.name)
-        raise PipelineError(explained.cause, next_step=explained.next_step, log=log) from error
+        raise TerraformError(found, name=root.name, log=log, code=error.code) from error
 
 
 def _document(root: Root, file: Path) -> dict[str, Any]:
