@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import console, process
+from pipeline.engines import terraform_adoption as adoption
+from pipeline.engines.aws import Account
 from pipeline.engines.terraform_errors import Diagnostic, TerraformError, diagnostic
 from pipeline.engines.terraform_root import Root, environ, init_key, source_key
 from pipeline.errors import CommandFailedError, PipelineError
@@ -92,11 +94,14 @@ def plan(
         read: Read the plan's document also when nothing changes.
         show: Called with a line of progress.
 
+    What a killed apply had created is planned to be imported, if ``lock`` makes sure that it runs no more.
+
     Raises:
         PipelineError: Terraform refused; the cause says why in our words.
     """
     init(root)
-    file = root.home / "plan.tfplan"
+    # A plan that nobody applies does not take the place of one that somebody has read.
+    file = _plan_file(root) if lock else root.home / "review.tfplan"
     file.unlink(missing_ok=True)
     key = source_key(root)
     arguments = [
@@ -109,11 +114,15 @@ def plan(
         *_variables(root),
     ]
     code = _stream(root, arguments, "plan", show)
+    traced = adoption.left_by(root) if lock and not destroy else {}
+    document = _document(root, file) if read or traced or code == CHANGES else None
+    if traced and document is not None:
+        code, document = _adopt(root, arguments, document, traced=traced, show=show, code=code)
     file.chmod(_OURS_ALONE)
-    document = _document(root, file) if read or code == CHANGES else None
     result = Plan(root=root, changed=code == CHANGES, file=file, document=document, key=key)
-    _write(root.home / "plan.key", key)
-    _write(root.home / "plan.json", json.dumps(document if result.changed else None))
+    if lock:
+        _write(root.home / "plan.key", key)
+        _write(root.home / "plan.json", json.dumps(document if result.changed else None))
     return result
 
 
@@ -123,7 +132,7 @@ def saved_plan(root: Root) -> Plan:
     Raises:
         PipelineError: There is none, or the configuration has changed since.
     """
-    file, key = root.home / "plan.tfplan", root.home / "plan.key"
+    file, key = _plan_file(root), root.home / "plan.key"
     if not file.is_file() or not key.is_file():
         raise PipelineError(
             f"there is no plan for {root.name}", next_step="run ./inv plan and read it"
@@ -157,10 +166,20 @@ def apply(saved: Plan, *, show: Show | None = None) -> Applied:
         )
     applied = Applied()
     arguments = ["apply", "-json", f"-lock-timeout={LOCK_SECONDS}s", str(saved.file)]
+    # Kept until Terraform has saved its state. The plan is used up from here on, however this ends.
+    _write(adoption.unfinished(root), json.dumps(saved.document))
+    (root.home / "plan.key").unlink(missing_ok=True)
     try:
         _stream(root, arguments, "apply", show, applied=applied)
+    except TerraformError as error:
+        # Terraform has ended by itself, and saves its state then; a plan that it refused is still to be carried out.
+        if error.code > 0 and adoption.has_begun(root):
+            adoption.unfinished(root).unlink()
+        raise
+    else:
+        adoption.unfinished(root).unlink()
     finally:
-        for used in ("plan.tfplan", "plan.json", "plan.key"):
+        for used in ("plan.tfplan", "plan.json"):
             (root.home / used).unlink(missing_ok=True)
     return applied
 
@@ -172,7 +191,8 @@ def destroy(root: Root, *, confirm: str, show: Show | None = None) -> Applied:
         confirm: The root's name, typed by whoever asks for it.
 
     Raises:
-        PipelineError: ``confirm`` is another name, or the environment is protected.
+        PipelineError: ``confirm`` is another name, the environment is protected, or what a killed apply had created
+            would be forgotten.
     """
     if confirm != root.name:
         raise PipelineError(
@@ -183,6 +203,12 @@ def destroy(root: Root, *, confirm: str, show: Show | None = None) -> Applied:
         raise PipelineError(
             f"{root.name} is protected against deletion",
             next_step=f"set aws.deletion_protection: false in environments/{root.name}.yaml and apply that first",
+        )
+    unknown = set(adoption.left_by(root)) - set(state_addresses(root))
+    if unknown:
+        raise PipelineError(
+            f"the last apply of {root.name} was killed, and the state may not know all that it had created",
+            next_step=f"./inv plan and ./inv apply --environment {root.name}, which take it over, then this again",
         )
     return apply(plan(root, destroy=True, show=show), show=show)
 
@@ -212,6 +238,46 @@ def unlock(root: Root, lock_id: str) -> None:
     """Removes a lock whose holder is dead. Terraform refuses when the id is not the lock's."""
     init(root)
     _text(root, ["force-unlock", "-force", lock_id])
+
+
+def _adopt(
+    root: Root,
+    arguments: Sequence[str],
+    document: dict[str, Any],
+    *,
+    traced: Mapping[str, adoption.Trace],
+    show: Show | None,
+    code: int,
+) -> tuple[int, dict[str, Any]]:
+    """Plans again, with what a killed apply had created being imported, until nothing more of it is found."""
+    client = Account(root.environ, local=False).client
+    gone: set[str] = set()
+    found = adoption.search(document, traced, client)
+    planned: Mapping[str, str] | None = {}
+    while found.imports != planned:
+        try:
+            code = _stream(adoption.prepare(root, found.imports), arguments, "plan", show)
+        except TerraformError as error:
+            gone |= adoption.not_there(error, found.imports, traced)
+            planned = None
+        else:
+            document, planned = _document(root, _plan_file(root)), found.imports
+        found = adoption.search(document, traced, client, gone)
+    adoption.clear(root)
+    for one in found.left:
+        console.warn(f"{one}; it is left of a killed apply: {adoption.way_out(root.name)}")
+    if found.imports:
+        console.warn(
+            f"the last apply of {root.name} was killed: {len(found.imports)} resources that it had created"
+            " are taken into the state"
+        )
+    elif not found.left:
+        adoption.unfinished(root).unlink()
+    return code, document
+
+
+def _plan_file(root: Root) -> Path:
+    return root.home / "plan.tfplan"
 
 
 def _save_unsaved(root: Root) -> None:
