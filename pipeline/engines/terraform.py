@@ -231,7 +231,8 @@ def state_addresses(root: Root) -> list[str]:
         if any("No state file was found" in line for line in error.tail):
             return []
         raise
-    return text.split()
+    # A key may hold a space.
+    return text.splitlines()
 
 
 def unlock(root: Root, lock_id: str) -> None:
