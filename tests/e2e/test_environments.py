@@ -67,8 +67,9 @@ def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
     # The plan is used up: it does not know what was made.
     assert "there is no plan" in inv(checkout, "apply", "--environment", "staging", check=False)
     said = inv(checkout, "plan", "--environment", "staging")
-    adopted = set(re.findall(r"= import (\S+)|~ update (\S+) \(it exists, and is", said))
-    assert lost <= {one or other for one, other in adopted}, said
+    imported = r"^ *(?:= import (.+)|. \w+ (.+) \(it exists, and is imported first\))$"
+    adopted = {one or other for one, other in re.findall(imported, said, re.MULTILINE)}
+    assert lost <= adopted, said
     assert re.search(rf"staging: {len(adopted)} to import, \d+ to create", said), said
     inv(checkout, "apply", "--environment", "staging")
     yield checkout
