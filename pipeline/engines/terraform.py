@@ -15,7 +15,7 @@ from pipeline import console, process
 from pipeline.engines import terraform_adoption as adoption
 from pipeline.engines.aws import Account
 from pipeline.engines.terraform_errors import Diagnostic, TerraformError, diagnostic
-from pipeline.engines.terraform_root import Root, environ, init_key, source_key
+from pipeline.engines.terraform_root import Root, backend, environ, init_key, source_key
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import log_file
 from pipeline.tools import tool
@@ -68,11 +68,7 @@ def init(root: Root) -> None:
                 "init",
                 "-reconfigure",
                 "-lockfile=readonly",
-                f"-backend-config=bucket={root.bucket}",
-                f"-backend-config=key={root.state_key}",
-                f"-backend-config=region={root.region}",
-                "-backend-config=encrypt=true",
-                "-backend-config=use_lockfile=true",
+                *backend(root),
             ],
         )
         stamp.write_text(key, encoding="utf-8")
@@ -89,12 +85,12 @@ def plan(
 ) -> Plan:
     """Plans, saves the plan, and reads it.
 
+    With a lock, which no apply can hold then, what a killed one had created is planned to be imported.
+
     Args:
         lock: False for plans that nobody applies (pull requests): they neither wait for nor hold a lock.
         read: Read the plan's document also when nothing changes.
         show: Called with a line of progress.
-
-    What a killed apply had created is planned to be imported, if ``lock`` makes sure that it runs no more.
 
     Raises:
         PipelineError: Terraform refused; the cause says why in our words.
