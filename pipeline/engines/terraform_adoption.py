@@ -121,9 +121,10 @@ def search(
         if change.get("importing"):
             imports[address] = change["importing"]["id"]
             continue
-        if needs_none(resource["type"], begun=trace.resource_id is None):
+        if needs_none(resource["type"], begun=trace == Trace()):
             continue
-        if {"create", "delete"} <= set(change["actions"]) and trace.resource_id:
+        known = (change.get("before") or {}).get("id") == trace.resource_id
+        if {"create", "delete"} <= set(change["actions"]) and trace.resource_id and not known:
             left.append(f"{name} is there, but the state still has its predecessor")
         if change["actions"] != ["create"]:
             continue
@@ -161,8 +162,9 @@ def not_there(
     missing = {
         address for one in error.errors if _is_missing(one) for address in _concerned(one, imports)
     }
-    # An importer that does not name its object: those that nobody has seen are the first to be doubted.
-    missing = missing or {address for address in imports if traced[address].resource_id is None}
+    if not missing and any(_is_missing(one) for one in error.errors):
+        # An importer that does not name its object: those that nobody has seen are doubted.
+        missing = {address for address in imports if traced[address] == Trace()}
     if not missing:
         raise PipelineError(
             f"{', '.join(sorted(imports)[:3])} and others are left of a killed apply and cannot be imported"

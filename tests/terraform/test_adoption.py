@@ -185,8 +185,15 @@ def test_an_id_that_the_first_import_makes_known_is_found_next() -> None:
 
 
 def test_what_cannot_be_adopted_is_named() -> None:
-    document = plan(resource("aws_lb.a", ["create", "delete"]))
-    traced = {"aws_lb.a": Trace("arn:2"), "aws_vpc.gone": Trace("vpc-1"), "aws_lb.c": Trace()}
+    saved = resource("aws_lb.b", ["create", "delete"])
+    saved["change"]["before"] = {"id": "arn:3"}
+    document = plan(resource("aws_lb.a", ["create", "delete"]), saved)
+    traced = {
+        "aws_lb.a": Trace("arn:2"),
+        "aws_lb.b": Trace("arn:3"),
+        "aws_vpc.gone": Trace("vpc-1"),
+        "aws_lb.c": Trace(),
+    }
     assert search(document, traced, nobody).left == (
         "aws_lb.a (arn:2) is there, but the state still has its predecessor",
         "aws_vpc.gone (vpc-1) is not in the configuration any more",
@@ -247,7 +254,7 @@ def test_an_import_that_is_denied_names_resource_and_way_out() -> None:
         [Diagnostic("error", "reading: AccessDenied", "")], name="staging", log=None, code=1
     )
     with pytest.raises(PipelineError, match=r"aws_vpc\.a .* cannot be imported") as caught:
-        terraform_adoption.not_there(error, {"aws_vpc.a": "vpc-1"}, {"aws_vpc.a": Trace("vpc-1")})
+        terraform_adoption.not_there(error, {"aws_vpc.a": "vpc-1"}, {"aws_vpc.a": Trace()})
     assert "terraform import" in caught.value.next_step
 
 
