@@ -146,7 +146,7 @@ def search(
 def way_out(name: str) -> str:
     """How a resource is taken into the state by hand."""
     return (
-        "take it over with terraform import as docs/terraform.md shows, or remove it, then "
+        "take it over with a Terraform import block as docs/terraform.md shows, or remove it, then "
         f"./inv plan --environment {name}"
     )
 
@@ -169,7 +169,7 @@ def not_there(
         raise PipelineError(
             f"{', '.join(sorted(imports)[:3])} and others are left of a killed apply and cannot be imported"
             f" ({error.cause})",
-            next_step="take them over one by one with terraform import as docs/terraform.md shows",
+            next_step="take them over one by one with Terraform import blocks as docs/terraform.md shows",
             log=error.log,
         ) from error
     return missing

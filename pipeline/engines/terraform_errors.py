@@ -148,10 +148,11 @@ def _not_steady(_error: Diagnostic, _match: re.Match[str], name: str) -> Explana
 
 def _exists(error: Diagnostic, _match: re.Match[str], name: str) -> Explanation:
     address = error.where or "ADDRESS"
+    # Not the command terraform import: it refuses for_each over what a plan would only make.
     return Explanation(
         f"{error.where or _one_line(error.summary)} exists, but the state of {name} does not know it: an apply was "
         "killed before it had saved its state, or somebody else has made it",
-        f"if it is ours, take it over with terraform import '{address}' ID as docs/terraform.md shows, then "
+        f"if it is ours, take it over with a Terraform import block to {address} as docs/terraform.md shows, then "
         f"./inv plan --environment {name}",
     )
 

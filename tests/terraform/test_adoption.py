@@ -255,7 +255,7 @@ def test_an_import_that_is_denied_names_resource_and_way_out() -> None:
     )
     with pytest.raises(PipelineError, match=r"aws_vpc\.a .* cannot be imported") as caught:
         terraform_adoption.not_there(error, {"aws_vpc.a": "vpc-1"}, {"aws_vpc.a": Trace()})
-    assert "terraform import" in caught.value.next_step
+    assert "import block" in caught.value.next_step
 
 
 class Machine:

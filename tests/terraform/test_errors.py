@@ -131,7 +131,7 @@ def test_what_exists_without_the_state_knowing_names_the_way_out(said: str) -> N
     assert found.cause.startswith(
         'module.a.aws_x.y["b"] exists, but the state of staging does not know it: an apply was killed'
     )
-    assert "terraform import 'module.a.aws_x.y[\"b\"]'" in found.next_step
+    assert 'import block to module.a.aws_x.y["b"]' in found.next_step
     assert "docs/terraform.md" in found.next_step
 
 
