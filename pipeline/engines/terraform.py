@@ -110,10 +110,13 @@ def plan(
         *_variables(root),
     ]
     code = _stream(root, arguments, "plan", show)
-    traced = adoption.left_by(root) if lock and not destroy else {}
+    adopting = lock and not destroy
+    traced = adoption.left_by(root) if adopting else {}
     document = _document(root, file) if read or traced or code == CHANGES else None
     if traced and document is not None:
         code, document = _adopt(root, arguments, document, traced=traced, show=show, code=code)
+    elif adopting:
+        adoption.unfinished(root).unlink(missing_ok=True)
     file.chmod(_OURS_ALONE)
     result = Plan(root=root, changed=code == CHANGES, file=file, document=document, key=key)
     if lock:

@@ -351,6 +351,17 @@ def test_a_state_that_knows_everything_ends_the_matter(machine: Machine) -> None
     assert not machine.kept
 
 
+def test_a_plan_that_was_refused_leaves_nothing_to_adopt(machine: Machine) -> None:
+    machine.documents = [plan(resource("aws_vpc.a"))] * 2
+    terraform.plan(machine.root)
+    machine.error = TerraformError(LOCKED, name="staging", log=None, code=1)
+    with pytest.raises(TerraformError):
+        machine.apply()
+    assert machine.kept
+    terraform.plan(machine.root)
+    assert not machine.kept
+
+
 def test_an_apply_that_fails_by_itself_has_saved_its_state(machine: Machine) -> None:
     machine.documents = [plan(resource("aws_vpc.a"))]
     terraform.plan(machine.root)
