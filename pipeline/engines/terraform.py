@@ -99,6 +99,8 @@ def plan(
     # A plan that nobody applies does not take the place of one that somebody has read.
     file = _plan_file(root) if lock else root.home / "review.tfplan"
     file.unlink(missing_ok=True)
+    if lock:
+        (root.home / "plan.key").unlink(missing_ok=True)
     key = source_key(root)
     arguments = [
         "plan",
