@@ -55,7 +55,8 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one resource. ``loss`` says what is lost, for guarded resources only."""
+    """What happens to one resource. ``loss`` says what is lost, for guarded resources only; ``imported`` that it exists
+    and is taken into the state first."""
 
     address: str
     kind: str
@@ -63,6 +64,7 @@ class Change:
     attributes: tuple[Attribute, ...]
     loss: str | None = None
     note: str = ""
+    imported: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,23 @@ class Summary:
         return tuple(change for change in self.changes if change.loss)
 
     def count(self, action: str) -> int:
-        """How many resources an action concerns."""
+        """How many resources an action concerns; one that is imported may be changed as well."""
+        if action == "import":
+            return sum(1 for change in self.changes if change.imported)
         return sum(1 for change in self.changes if change.action == action)
 
     @property
     def headline(self) -> str:
-        """One line: how many are created, changed, replaced, destroyed."""
+        """One line: how many are imported, created, changed, replaced, destroyed."""
         if not self.changes:
             return f"{self.name}: no changes"
-        words = {"create": "create", "update": "change", "replace": "replace", "destroy": "destroy"}
+        words = {
+            "import": "import",
+            "create": "create",
+            "update": "change",
+            "replace": "replace",
+            "destroy": "destroy",
+        }
         parts = [
             f"{self.count(action)} to {word}"
             for action, word in words.items()
@@ -105,6 +115,7 @@ def summarise(document: Mapping[str, Any] | None, name: str) -> Summary:
         kind = resource["type"]
         # A resource whose creation failed is made anew: there is nothing in it to lose.
         tainted = resource.get("action_reason") == _TAINTED
+        imported = bool(resource["change"].get("importing"))
         lost = GUARDED.get(kind) if action in ("destroy", "replace") and not tainted else None
         found.append(
             Change(
@@ -113,7 +124,8 @@ def summarise(document: Mapping[str, Any] | None, name: str) -> Summary:
                 action=action,
                 attributes=() if tainted else _shown(resource["change"], action),
                 loss=lost,
-                note=_note(kind, action, tainted=tainted),
+                note=_note(kind, action, tainted=tainted, imported=imported),
+                imported=imported,
             )
         )
     found.sort(
@@ -231,9 +243,11 @@ def _shown(change: Mapping[str, Any], action: str) -> tuple[Attribute, ...]:
     return ()
 
 
-def _note(kind: str, action: str, *, tainted: bool) -> str:
+def _note(kind: str, action: str, *, tainted: bool, imported: bool) -> str:
     if tainted:
         return "its creation had failed"
+    if imported and action != "import":
+        return "it exists, and is imported first"
     return _HARMLESS.get(kind, "") if action == "replace" else ""
 
 

@@ -1,4 +1,8 @@
-"""Runs other programs: output goes to a log, a failure says where to look, and Ctrl-C ends them in an orderly way."""
+"""Runs other programs: output goes to a log, a failure says where to look, and Ctrl-C ends them in an orderly way.
+
+A program writes straight to its log, which is followed while it runs: with a pipe to us it would die at its next line
+when we are killed, and Terraform would end without saving its state.
+"""
 
 import contextlib
 import os
@@ -9,12 +13,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import ROOT
 
 #: Seconds that an interrupted program gets to end by itself. Terraform writes its state in them.
 GRACE_SECONDS = 60
+#: Seconds between two looks into the log of a program that runs.
+FOLLOW_SECONDS = 0.1
 TAIL_LINES = 15
 
 _running: set[subprocess.Popen[str]] = set()
@@ -36,7 +43,9 @@ def run(
     append: bool = False,
     next_step: str = "read the log",
 ) -> None:
-    """Runs a program to its end, its output going to ``log`` line by line (and to ``on_line``).
+    """Runs a program to its end, its output going to ``log`` and line by line to ``on_line``.
+
+    Should this process be killed, the program goes on, and the log tells what it did.
 
     Args:
         env: The whole environment of the program; this process's own when None.
@@ -50,18 +59,18 @@ def run(
     command = [str(part) for part in argv]
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a" if append else "w", encoding="utf-8") as sink:
-        sink.write(f"$ {shlex.join(command)}\n")
-        sink.flush()
-        with _child(command, cwd=cwd, env=env, stderr=subprocess.STDOUT) as child:
+    if not append:
+        log.unlink(missing_ok=True)
+    # For appending, as the system keeps it: the program's writing and ours never overwrite each other.
+    with log.open("ab", buffering=0) as sink, log.open("rb") as written:
+        sink.write(f"$ {shlex.join(command)}\n".encode())
+        written.seek(0, os.SEEK_END)
+        with _child(command, cwd=cwd, env=env, stdout=sink, stderr=subprocess.STDOUT) as child:
             _feed(child, stdin)
-            assert child.stdout is not None  # noqa: S101 - a pipe was asked for
-            for line in child.stdout:
-                sink.write(line)
-                sink.flush()
-                tail.append(line.rstrip())
+            for line in _followed(child, written):
+                tail.append(line)
                 if on_line:
-                    on_line(line.rstrip())
+                    on_line(line)
             code = child.wait()
     if code != 0:
         raise CommandFailedError(
@@ -88,7 +97,7 @@ def capture(
         PipelineError: The program does not exist.
     """
     command = [str(part) for part in argv]
-    with _child(command, cwd=cwd, env=env, stderr=subprocess.PIPE) as child:
+    with _child(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         out, err = child.communicate(stdin)
     if child.returncode != 0:
         tail = (err or out).strip().splitlines()[-TAIL_LINES:]
@@ -118,7 +127,12 @@ def interrupt_all() -> None:
 
 @contextlib.contextmanager
 def _child(
-    command: list[str], *, cwd: Path, env: Mapping[str, str] | None, stderr: int
+    command: list[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    stdout: int | IO[bytes],
+    stderr: int,
 ) -> Iterator[subprocess.Popen[str]]:
     # Its own process group: a terminal's Ctrl-C reaches us alone, and we pass it on once, in order.
     try:
@@ -127,7 +141,7 @@ def _child(
             cwd=cwd,
             env=None if env is None else dict(env),
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             text=True,
             encoding="utf-8",
@@ -158,6 +172,25 @@ def _child(
             if pipe:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+def _followed(child: subprocess.Popen[str], written: IO[bytes]) -> Iterator[str]:
+    """The lines of a log, as they are written, until the program that writes them has ended."""
+    unfinished = b""
+    ended = False
+    while not ended:
+        # Asked before the log is read: what was written before the end is read after it.
+        ended = child.poll() is not None
+        while part := written.readline():
+            unfinished += part
+            if unfinished.endswith(b"\n"):
+                yield unfinished.decode(errors="replace").rstrip()
+                unfinished = b""
+        if not ended:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(FOLLOW_SECONDS)
+    if unfinished:
+        yield unfinished.decode(errors="replace").rstrip()
 
 
 def _feed(child: subprocess.Popen[str], text: str | None) -> None:

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from types_boto3_ecs import ECSClient
     from types_boto3_logs import CloudWatchLogsClient
 
-#: The container that serves; the others of the task prepare for it.
-APP_CONTAINER = "ecs-saas-app"
 LOG_LINES = 12
 
 
@@ -37,8 +35,11 @@ class Service:
         return set(self.running.values())
 
 
-def service(client: "ECSClient", cluster: str, name: str) -> Service | None:
+def service(client: "ECSClient", cluster: str, name: str, container: str) -> Service | None:
     """Reads a service and its running tasks; None when there is no such active service.
+
+    Args:
+        container: The one that serves; the others of the task prepare for it.
 
     Raises:
         botocore.exceptions.ClientError: The API refused.
@@ -56,7 +57,9 @@ def service(client: "ECSClient", cluster: str, name: str) -> Service | None:
         task_definition=active[0]["taskDefinition"],
         desired=active[0]["desiredCount"],
         running={
-            task["taskArn"]: _digest(task) for task in tasks if task.get("lastStatus") == "RUNNING"
+            task["taskArn"]: _digest(task, container)
+            for task in tasks
+            if task.get("lastStatus") == "RUNNING"
         },
         events=[event["message"] for event in active[0].get("events", [])],
         deployed_at=next(
@@ -66,13 +69,13 @@ def service(client: "ECSClient", cluster: str, name: str) -> Service | None:
     )
 
 
-def image_of(client: "ECSClient", task_definition: str) -> str:
-    """The image that a task definition gives the application container."""
+def image_of(client: "ECSClient", task_definition: str, container: str) -> str:
+    """The image that a task definition gives a container."""
     definition = client.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
-    for container in definition["containerDefinitions"]:
-        if container["name"] == APP_CONTAINER:
-            return container["image"]
-    raise KeyError(f"{task_definition} has no container {APP_CONTAINER}")
+    for one in definition["containerDefinitions"]:
+        if one["name"] == container:
+            return one["image"]
+    raise KeyError(f"{task_definition} has no container {container}")
 
 
 def last_failure(
@@ -115,11 +118,9 @@ def _log_tail(logs: "CloudWatchLogsClient", group: str, task_id: str) -> list[st
     return [message for _, message in sorted(messages)][-LOG_LINES:]
 
 
-def _digest(task: Any) -> str:
-    for container in task["containers"]:
-        if container["name"] == APP_CONTAINER:
-            known: str = (
-                container.get("imageDigest") or container.get("image", "").partition("@")[2]
-            )
+def _digest(task: Any, container: str) -> str:
+    for one in task["containers"]:
+        if one["name"] == container:
+            known: str = one.get("imageDigest") or one.get("image", "").partition("@")[2]
             return known
     return ""

@@ -20,13 +20,14 @@ class Names:
     service: str
     balancer: str
     log_group: str
+    container: str
 
 
 def names(environment: Environment) -> Names:
     """The names: ``ecs-saas-app``, with ``aws.name_suffix`` where several environments share an account."""
     suffix = environment.raw["aws"].get("name_suffix")
     base = f"ecs-saas-app-{suffix}" if suffix else "ecs-saas-app"
-    return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}")
+    return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}", base)
 
 
 def url(environment: Environment, account: Account) -> str | None:
@@ -44,7 +45,7 @@ def url(environment: Environment, account: Account) -> str | None:
 def running(environment: Environment, account: Account) -> ecs.Service | None:
     """The service as the API shows it now."""
     wanted = names(environment)
-    return ecs.service(account.client("ecs"), wanted.cluster, wanted.service)
+    return ecs.service(account.client("ecs"), wanted.cluster, wanted.service, wanted.container)
 
 
 def observe(environment: Environment) -> State | None:
@@ -56,7 +57,8 @@ def observe(environment: Environment) -> State | None:
     address = url(environment, account)
     if service is None or address is None:
         return None
-    image = ecs.image_of(account.client("ecs"), service.task_definition)
+    container = names(environment).container
+    image = ecs.image_of(account.client("ecs"), service.task_definition, container)
     wanted_digest = image.partition("@")[2]
     answer: dict[str, Any] = {}
     with contextlib.suppress(httpx.HTTPError, ValueError):

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import console, process
-from pipeline.engines.terraform_errors import Diagnostic, diagnostic, explain
-from pipeline.engines.terraform_root import Root, environ, init_key, source_key
+from pipeline.engines import terraform_adoption as adoption
+from pipeline.engines.aws import Account
+from pipeline.engines.terraform_errors import Diagnostic, TerraformError, diagnostic
+from pipeline.engines.terraform_root import Root, backend, environ, init_key, source_key
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import log_file
 from pipeline.tools import tool
@@ -40,13 +42,9 @@ class Plan:
 
 @dataclass
 class Applied:
-    """What an apply did: seconds by resource address, the slowest first in ``slowest``."""
+    """What an apply did: seconds by resource address."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-
-    def slowest(self, count: int = 5) -> list[tuple[str, float]]:
-        """The resources that took longest."""
-        return sorted(self.seconds.items(), key=lambda item: -item[1])[:count]
 
 
 def init(root: Root) -> None:
@@ -66,11 +64,7 @@ def init(root: Root) -> None:
                 "init",
                 "-reconfigure",
                 "-lockfile=readonly",
-                f"-backend-config=bucket={root.bucket}",
-                f"-backend-config=key={root.state_key}",
-                f"-backend-config=region={root.region}",
-                "-backend-config=encrypt=true",
-                "-backend-config=use_lockfile=true",
+                *backend(root),
             ],
         )
         stamp.write_text(key, encoding="utf-8")
@@ -87,6 +81,8 @@ def plan(
 ) -> Plan:
     """Plans, saves the plan, and reads it.
 
+    With a lock, which no apply can hold then, what a killed one had created is planned to be imported.
+
     Args:
         lock: False for plans that nobody applies (pull requests): they neither wait for nor hold a lock.
         read: Read the plan's document also when nothing changes.
@@ -96,8 +92,11 @@ def plan(
         PipelineError: Terraform refused; the cause says why in our words.
     """
     init(root)
-    file = root.home / "plan.tfplan"
+    # A plan that nobody applies does not take the place of one that somebody has read.
+    file = _plan_file(root) if lock else root.home / "review.tfplan"
     file.unlink(missing_ok=True)
+    if lock:
+        (root.home / "plan.key").unlink(missing_ok=True)
     key = source_key(root)
     arguments = [
         "plan",
@@ -109,11 +108,18 @@ def plan(
         *_variables(root),
     ]
     code = _stream(root, arguments, "plan", show)
+    adopting = lock and not destroy
+    traced = adoption.left_by(root) if adopting else {}
+    document = _document(root, file) if read or traced or code == CHANGES else None
+    if traced and document is not None:
+        code, document = _adopt(root, arguments, document, traced=traced, show=show, code=code)
+    elif adopting:
+        adoption.unfinished(root).unlink(missing_ok=True)
     file.chmod(_OURS_ALONE)
-    document = _document(root, file) if read or code == CHANGES else None
     result = Plan(root=root, changed=code == CHANGES, file=file, document=document, key=key)
-    _write(root.home / "plan.key", key)
-    _write(root.home / "plan.json", json.dumps(document if result.changed else None))
+    if lock:
+        _write(root.home / "plan.key", key)
+        _write(root.home / "plan.json", json.dumps(document if result.changed else None))
     return result
 
 
@@ -123,7 +129,7 @@ def saved_plan(root: Root) -> Plan:
     Raises:
         PipelineError: There is none, or the configuration has changed since.
     """
-    file, key = root.home / "plan.tfplan", root.home / "plan.key"
+    file, key = _plan_file(root), root.home / "plan.key"
     if not file.is_file() or not key.is_file():
         raise PipelineError(
             f"there is no plan for {root.name}", next_step="run ./inv plan and read it"
@@ -157,10 +163,20 @@ def apply(saved: Plan, *, show: Show | None = None) -> Applied:
         )
     applied = Applied()
     arguments = ["apply", "-json", f"-lock-timeout={LOCK_SECONDS}s", str(saved.file)]
+    # Kept until Terraform has saved its state. The plan is used up from here on, however this ends.
+    _write(adoption.unfinished(root), json.dumps(saved.document))
+    (root.home / "plan.key").unlink(missing_ok=True)
     try:
         _stream(root, arguments, "apply", show, applied=applied)
+    except TerraformError as error:
+        # Terraform has ended by itself, and saves its state then; a plan that it refused is still to be carried out.
+        if error.code > 0 and adoption.has_begun(root):
+            adoption.unfinished(root).unlink()
+        raise
+    else:
+        adoption.unfinished(root).unlink()
     finally:
-        for used in ("plan.tfplan", "plan.json", "plan.key"):
+        for used in ("plan.tfplan", "plan.json"):
             (root.home / used).unlink(missing_ok=True)
     return applied
 
@@ -172,7 +188,8 @@ def destroy(root: Root, *, confirm: str, show: Show | None = None) -> Applied:
         confirm: The root's name, typed by whoever asks for it.
 
     Raises:
-        PipelineError: ``confirm`` is another name, or the environment is protected.
+        PipelineError: ``confirm`` is another name, the environment is protected, or what a killed apply had created
+            would be forgotten.
     """
     if confirm != root.name:
         raise PipelineError(
@@ -183,6 +200,12 @@ def destroy(root: Root, *, confirm: str, show: Show | None = None) -> Applied:
         raise PipelineError(
             f"{root.name} is protected against deletion",
             next_step=f"set aws.deletion_protection: false in environments/{root.name}.yaml and apply that first",
+        )
+    unknown = set(adoption.left_by(root)) - set(state_addresses(root))
+    if unknown:
+        raise PipelineError(
+            f"the last apply of {root.name} was killed, and the state may not know all that it had created",
+            next_step=f"./inv plan and ./inv apply --environment {root.name}, which take it over, then this again",
         )
     return apply(plan(root, destroy=True, show=show), show=show)
 
@@ -205,13 +228,54 @@ def state_addresses(root: Root) -> list[str]:
         if any("No state file was found" in line for line in error.tail):
             return []
         raise
-    return text.split()
+    # A key may hold a space.
+    return text.splitlines()
 
 
 def unlock(root: Root, lock_id: str) -> None:
     """Removes a lock whose holder is dead. Terraform refuses when the id is not the lock's."""
     init(root)
     _text(root, ["force-unlock", "-force", lock_id])
+
+
+def _adopt(
+    root: Root,
+    arguments: Sequence[str],
+    document: dict[str, Any],
+    *,
+    traced: Mapping[str, adoption.Trace],
+    show: Show | None,
+    code: int,
+) -> tuple[int, dict[str, Any]]:
+    """Plans again, with what a killed apply had created being imported, until nothing more of it is found."""
+    client = Account(root.environ, local=False).client
+    gone: set[str] = set()
+    found = adoption.search(document, traced, client)
+    planned: Mapping[str, str] | None = {}
+    while found.imports != planned:
+        try:
+            code = _stream(adoption.prepare(root, found.imports), arguments, "plan", show)
+        except TerraformError as error:
+            gone |= adoption.not_there(error, found.imports, traced)
+            planned = None
+        else:
+            document, planned = _document(root, _plan_file(root)), found.imports
+        found = adoption.search(document, traced, client, gone)
+    adoption.clear(root)
+    for one in found.left:
+        console.warn(f"{one}; it is left of a killed apply: {adoption.way_out(root.name)}")
+    if found.imports:
+        console.warn(
+            f"the last apply of {root.name} was killed: {len(found.imports)} resources that it had created"
+            " are taken into the state"
+        )
+    elif not found.left:
+        adoption.unfinished(root).unlink()
+    return code, document
+
+
+def _plan_file(root: Root) -> Path:
+    return root.home / "plan.tfplan"
 
 
 def _save_unsaved(root: Root) -> None:
@@ -240,7 +304,11 @@ def _stream(
     show: Show | None,
     applied: Applied | None = None,
 ) -> int:
-    """Runs a command that prints JSON lines; writes them readable to a log; returns its code (0 or 2)."""
+    """Runs a command that prints JSON lines; writes them readable to a log; returns its code (0 or 2).
+
+    Raises:
+        TerraformError: Terraform refused.
+    """
     readable = log_file(f"terraform-{what}-{root.name}")
     errors: list[Diagnostic] = []
     with readable.open("w", encoding="utf-8") as sink:
@@ -278,10 +346,7 @@ def _stream(
             if error.code == CHANGES and not errors:
                 return CHANGES
             _keep_unsaved(root)
-            explained = explain(errors, name=root.name)
-            raise PipelineError(
-                explained.cause, next_step=explained.next_step, log=readable
-            ) from error
+            raise TerraformError(errors, name=root.name, log=readable, code=error.code) from error
         except BaseException:
             _keep_unsaved(root)
             raise
@@ -304,8 +369,7 @@ def _text(root: Root, arguments: Sequence[str]) -> None:
         _, _, problem = text.partition("Error: ")
         summary, _, detail = problem.strip().partition("\n")
         found = [Diagnostic("error", summary, detail)] if summary else []
-        explained = explain(found, name=root.name)
-        raise PipelineError(explained.cause, next_step=explained.next_step, log=log) from error
+        raise TerraformError(found, name=root.name, log=log, code=error.code) from error
 
 
 def _document(root: Root, file: Path) -> dict[str, Any]:

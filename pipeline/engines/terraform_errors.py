@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True)
@@ -18,10 +21,24 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A cause and a next step in our own words."""
+    """A cause and a next step in our own words. ``service`` means that what runs on ECS tells more."""
 
     cause: str
     next_step: str
+    service: bool = False
+
+
+class TerraformError(PipelineError):
+    """Terraform ended with ``code`` and ``errors``; ``about_service`` when the service on ECS did not become steady."""
+
+    def __init__(
+        self, errors: Sequence[Diagnostic], *, name: str, log: Path | None, code: int
+    ) -> None:
+        explained = explain(errors, name=name)
+        super().__init__(explained.cause, next_step=explained.next_step, log=log)
+        self.errors = tuple(errors)
+        self.code = code
+        self.about_service = explained.service
 
 
 #: Makes the explanation of a diagnostic whose pattern matched, for the root of that name.
@@ -117,6 +134,26 @@ def _rolled_back(error: Diagnostic, _match: re.Match[str], _name: str) -> Explan
     return Explanation(
         "ECS rolled the deployment back: the new tasks did not become healthy, the old version keeps serving",
         "read the new tasks' last log lines, mend the image and deploy again",
+        service=True,
+    )
+
+
+def _not_steady(_error: Diagnostic, _match: re.Match[str], name: str) -> Explanation:
+    return Explanation(
+        f"the service of {name} did not become steady in time",
+        "read the tasks' last log lines; the old version, if there was one, keeps serving",
+        service=True,
+    )
+
+
+def _exists(error: Diagnostic, _match: re.Match[str], name: str) -> Explanation:
+    address = error.where or "ADDRESS"
+    # Not the command terraform import: it refuses for_each over what a plan would only make.
+    return Explanation(
+        f"{error.where or _one_line(error.summary)} exists, but the state of {name} does not know it: an apply was "
+        "killed before it had saved its state, or somebody else has made it",
+        f"if it is ours, take it over with a Terraform import block to {address} as docs/terraform.md shows, then "
+        f"./inv plan --environment {name}",
     )
 
 
@@ -181,10 +218,12 @@ _KNOWN: tuple[tuple[str, Describe], ...] = (
     ),
     (
         r"waiting for ECS Service .* (create|update).*timeout|timeout while waiting for state to become 'tfSTABLE'",
-        _fixed(
-            "the service of {name} did not become steady in time",
-            "read the tasks' last log lines; the old version, if there was one, keeps serving",
-        ),
+        _not_steady,
+    ),
+    (
+        r"already ?(exists|associated|owned ?by ?you)|ResourceExists|\.Duplicate\b"
+        r"|Duplicate(Listener|LoadBalancerName|TargetGroupName|Record|Item)",
+        _exists,
     ),
     (
         r"deletion protection|DeletionProtection|cannot be deleted.*protected|OperationNotPermitted",

@@ -94,9 +94,23 @@ def environ(root: Root) -> dict[str, str]:
     return result
 
 
+def backend(root: Root) -> list[str]:
+    """What ``terraform init`` is told about the state.
+
+    Nothing of encryption: the bucket encrypts with our own key what says nothing, while ``encrypt=true`` without a key
+    asks for one of S3's.
+    """
+    return [
+        f"-backend-config=bucket={root.bucket}",
+        f"-backend-config=key={root.state_key}",
+        f"-backend-config=region={root.region}",
+        "-backend-config=use_lockfile=true",
+    ]
+
+
 def init_key(root: Root) -> str:
     """What init depends on: lock file, module calls, where the state lies and how it is reached."""
-    parts = [root.bucket, root.state_key, root.region]
+    parts = backend(root)
     parts += [
         f"{name}={root.environ.get(name)}" for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
     ]

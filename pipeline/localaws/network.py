@@ -1,4 +1,5 @@
-"""What EC2 must remember of VPC endpoints, flow logs and security groups, so that it shows what was asked for."""
+"""What EC2 must remember of VPC endpoints, flow logs, NAT gateways and security groups, so that it shows what was asked
+for."""
 
 from typing import Any
 from xml.sax.saxutils import escape
@@ -85,6 +86,7 @@ def install() -> None:
     emulator.wrap(ec2, "_create_vpc_endpoint", create_endpoint)
     emulator.wrap(ec2, "_modify_vpc_endpoint", modify_endpoint)
     emulator.wrap(ec2, "_vpce_fields_xml", endpoint_xml)
+    emulator.wrap(ec2, "_describe_nat_gateways", _describe_nat_gateways)
     emulator.wrap(ec2, "_create_flow_logs", create_flow_logs)
     emulator.wrap(ec2, "_describe_flow_logs", describe_flow_logs)
 
@@ -97,6 +99,29 @@ def _permissions(original: Any, params: Any, prefix: Any) -> Any:
             rule.pop("FromPort", None)
             rule.pop("ToPort", None)
     return rules
+
+
+def _describe_nat_gateways(original: Any, params: Any) -> Any:
+    """NAT gateways with their addresses."""
+    ec2 = emulator.service("ec2")
+    status, headers, body = original(params)
+    text = body.decode() if isinstance(body, bytes) else body
+    for gateway in ec2._nat_gateways.values():
+        address = ec2._addresses.get(gateway.get("AllocationId"))
+        mark = f"<natGatewayId>{gateway['NatGatewayId']}</natGatewayId>"
+        if address and mark in text:
+            before, after = text.split(mark)
+            shown = after.replace("<natGatewayAddressSet/>", _nat_address_xml(address), 1)
+            text = f"{before}{mark}{shown}"
+    return status, headers, text.encode() if isinstance(body, bytes) else text
+
+
+def _nat_address_xml(address: dict[str, Any]) -> str:
+    return (
+        "<natGatewayAddressSet><item>"
+        f"<allocationId>{address['AllocationId']}</allocationId><publicIp>{address['PublicIp']}</publicIp>"
+        "<isPrimary>true</isPrimary><status>succeeded</status></item></natGatewayAddressSet>"
+    )
 
 
 def _flow_log_xml(log: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pipeline import acknowledgements, console, environments, plan_summary
 from pipeline.engines import aws, ecs, ecs_target, terraform, terraform_root
 from pipeline.engines.aws import Account
+from pipeline.engines.terraform_errors import TerraformError
 from pipeline.environments import Environment
 from pipeline.errors import PipelineError
 from pipeline.locks import exclusive
@@ -33,28 +34,35 @@ def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> str:
             try:
                 with console.progress(f"terraform apply {environment_name}") as step:
                     applied = terraform.apply(plan, show=step.update)
-            except PipelineError as error:
+            except TerraformError as error:
+                if not error.about_service:
+                    raise
                 _show_failure(environment, account)
-                raise _rolled_back(environment, account) or error from error
+                service = ecs_target.running(environment, account)
+                problem = _rolled_back(environment, account, service) if service else None
+                raise problem or error from error
             result = f"{len(applied.seconds)} resources changed"
-        problem = _rolled_back(environment, account)
+        service = ecs_target.running(environment, account)
+        if service is None:
+            raise PipelineError(
+                f"{environment.name} has no running service",
+                next_step="run ./inv plan and ./inv apply",
+            )
+        problem = _rolled_back(environment, account, service)
         if problem:
             _show_failure(environment, account)
             raise problem
         return result
 
 
-def _rolled_back(environment: Environment, account: Account) -> PipelineError | None:
+def _rolled_back(
+    environment: Environment, account: Account, service: ecs.Service
+) -> PipelineError | None:
     """Why the running tasks are not the wanted ones; None when they are.
 
     Terraform alone does not tell: a service that was rolled back is steady, too.
     """
-    service = ecs_target.running(environment, account)
     wanted = environment.image.digest
-    if service is None:
-        return PipelineError(
-            f"{environment.name} has no running service", next_step="run ./inv plan and ./inv apply"
-        )
     if service.digests == {wanted} and len(service.running) >= service.desired:
         return None
     seen = ", ".join(sorted(digest[7:19] or "unknown" for digest in service.digests)) or "nothing"

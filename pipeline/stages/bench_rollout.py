@@ -11,7 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from pipeline import console, environments
-from pipeline.engines import aws, ecs, ecs_target, load
+from pipeline.engines import aws, ecs_target, load
 from pipeline.errors import PipelineError
 from pipeline.locks import exclusive
 from pipeline.waiting import wait
@@ -56,7 +56,8 @@ def run() -> str:
         client.update_service(**target, forceNewDeployment=True)
 
     def fail() -> None:
-        client.update_service(**target, taskDefinition=_crashing(client, service.task_definition))
+        crashing = _crashing(client, service.task_definition, names.container)
+        client.update_service(**target, taskDefinition=crashing)
 
     def end_a_task() -> None:
         now = ecs_target.running(environment, account)
@@ -98,7 +99,7 @@ def _measured(
     return took, seen
 
 
-def _crashing(client: Any, task_definition: str) -> str:
+def _crashing(client: Any, task_definition: str, application: str) -> str:
     """A copy of a task definition whose application ends at its start."""
     found = client.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
     kept = {
@@ -119,7 +120,7 @@ def _crashing(client: Any, task_definition: str) -> str:
         }
     }
     for container in kept["containerDefinitions"]:
-        if container["name"] == ecs.APP_CONTAINER:
+        if container["name"] == application:
             container["command"] = ["python", "-c", "raise SystemExit('the turkey has burnt')"]
     made = client.register_task_definition(**kept)["taskDefinition"]["taskDefinitionArn"]
     # Inactive, it still serves this one deployment, and nobody deploys it again.

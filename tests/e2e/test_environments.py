@@ -1,20 +1,20 @@
 """Staging and production as Git has them, on the local AWS: made, left alone by a second plan, changed, destroyed."""
 
 import json
-import os
 import re
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 
 from pipeline import ports
 from pipeline.engines import localaws, terraform_root
+from pipeline.engines.terraform_import_ids import needs_none
+from pipeline.waiting import wait
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import PORT_STEP, Checkout
 from tests.e2e.conftest import Deployed
@@ -22,6 +22,8 @@ from tests.e2e.conftest import Deployed
 pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 REHEARSAL = {"LOCAL_AWS": "1"}
+#: So many resources are made and not in the state when the apply is killed.
+UNSAVED = 20
 WORLD = "0.0.0.0/0"
 BUCKET = terraform_root.state_bucket(localaws.ACCOUNT, localaws.REGION)
 STATE = {"Bucket": BUCKET, "Key": "staging/terraform.tfstate"}
@@ -56,13 +58,19 @@ def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
     """The clone with staging applied; the first apply is killed in the middle and continued."""
     checkout = deployed.checkout
     inv(checkout, "plan", "--environment", "staging", "--digest", digest)
-    killed_in_the_middle(checkout)
+    lost = killed_in_the_middle(checkout)
     refused = inv(checkout, "plan", "--environment", "staging", check=False)
     lock = re.search(r"--lock ([0-9a-f-]+)", refused)
     assert lock, refused
     assert "is locked by" in refused
     inv(checkout, "unlock", "--environment", "staging", "--lock", lock[1])
-    inv(checkout, "plan", "--environment", "staging")
+    # The plan is used up: it does not know what was made.
+    assert "there is no plan" in inv(checkout, "apply", "--environment", "staging", check=False)
+    said = inv(checkout, "plan", "--environment", "staging")
+    imported = r"^ *(?:= import (.+)|. \w+ (.+) \(it exists, and is imported first\))$"
+    adopted = {one or other for one, other in re.findall(imported, said, re.MULTILINE)}
+    assert lost <= adopted, said
+    assert re.search(rf"staging: {len(adopted)} to import, \d+ to create", said), said
     inv(checkout, "apply", "--environment", "staging")
     yield checkout
     said = inv(checkout, "destroy", "--environment", "staging", "--confirm", "staging")
@@ -73,10 +81,12 @@ def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
     )
 
 
-def killed_in_the_middle(checkout: Checkout) -> None:
-    """Starts an apply, and kills it with all its programs when the first resources are there."""
-    log = checkout.folder / ".local" / "logs" / "terraform-apply-staging.log"
-    log.unlink(missing_ok=True)
+def killed_in_the_middle(checkout: Checkout) -> set[str]:
+    """Starts an apply, and kills it with all its programs when much is there that the state does not know.
+
+    Returns:
+        The addresses of what was created, is not in the state, and cannot simply be made again.
+    """
     with subprocess.Popen(
         ["./inv", "apply", "--environment", "staging"],
         cwd=checkout.folder,
@@ -85,23 +95,64 @@ def killed_in_the_middle(checkout: Checkout) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as apply:
-        while not (log.is_file() and "Creation complete" in log.read_text("utf-8")):
+
+        def much_is_unsaved() -> bool:
             assert apply.poll() is None
-            time.sleep(0.1)
+            return len(created(checkout) - saved(checkout)) >= UNSAVED
+
+        assert wait(much_is_unsaved, timeout=300)
         second = inv(checkout, "apply", "--environment", "staging", check=False)
         assert f"pid {apply.pid}" in second
-        for pid in children(apply.pid):
-            os.kill(pid, signal.SIGKILL)
+        wrapper = psutil.Process(apply.pid)
+        for program in (wrapper, *wrapper.children(recursive=True)):
+            program.kill()
+    return {
+        address
+        for address in created(checkout) - saved(checkout)
+        if not needs_none(re.findall(r"\baws_\w+", address)[0], begun=False)
+    }
 
 
-def children(pid: int) -> list[int]:
-    """A process and all that it has started."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()
-    return [pid, *(one for child in listed for one in children(int(child)))]
+def created(checkout: Checkout) -> set[str]:
+    """What Terraform says that it has created."""
+    journal = checkout.folder / ".local" / "terraform" / "staging" / "apply.jsonl"
+    lines = journal.read_text("utf-8").splitlines() if journal.is_file() else []
+    messages = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    return {
+        message["hook"]["resource"]["addr"]
+        for message in messages
+        if message["type"] == "apply_complete" and message["hook"]["action"] == "create"
+    }
+
+
+def saved(checkout: Checkout) -> set[str]:
+    """What the state in the bucket has."""
+    s3 = client("s3", checkout)
+    try:
+        state = json.loads(s3.get_object(**STATE)["Body"].read())
+    except s3.exceptions.NoSuchKey:
+        return set()
+    return {
+        ".".join(part for part in (one.get("module"), one["type"], one["name"]) if part)
+        + (f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else "")
+        for one in state["resources"]
+        for instance in one["instances"]
+    }
 
 
 def test_a_second_plan_has_nothing_to_do(staging: Checkout) -> None:
     assert "no changes" in inv(staging, "plan", "--environment", "staging").lower()
+
+
+def test_nothing_of_the_killed_apply_is_left_beside_what_the_state_knows(
+    staging: Checkout,
+) -> None:
+    ec2 = client("ec2", staging)
+    mine = [{"Name": "tag:Environment", "Values": ["staging"]}]
+    networks = ec2.describe_vpcs(Filters=mine)["Vpcs"]
+    gateways = ec2.describe_nat_gateways(Filters=mine)["NatGateways"]
+    assert (len(networks), len(gateways)) == (1, 1)
+    assert len(ec2.describe_addresses(Filters=mine)["Addresses"]) == 1
 
 
 def test_only_the_load_balancer_can_be_reached(staging: Checkout) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline import daemons, process
 from pipeline.errors import CommandFailedError, PipelineError
+from pipeline.waiting import wait
 
 
 def test_output_goes_to_the_log_and_to_the_listener(tmp_path: Path) -> None:
@@ -57,7 +59,47 @@ body()
     assert parent.returncode == 130
     assert "demo interrupted" in errors
     assert not psutil.pid_exists(child)
-    assert "ended" in (tmp_path / "log").read_text(encoding="utf-8")
+    # The last line: the first one, the command, has the word as well.
+    assert (tmp_path / "log").read_text(encoding="utf-8").splitlines()[-1] == "ended"
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from pipeline import process
+process.run(["sh", "-c", {child!r}], log=Path({log!r}), on_line=lambda line: print(line, flush=True))
+"""
+
+
+def test_a_program_outlives_the_kill_of_what_runs_it(tmp_path: Path) -> None:
+    log, gone = tmp_path / "log", tmp_path / "gone"
+    # It writes again only when its runner is dead: a pipe to that one would be broken by now.
+    child = f"echo $$; while [ ! -e {gone} ]; do sleep 0.05; done; echo saved; echo freed >&2"
+    script = KILLED.format(root=str(Path.cwd()), child=child, log=str(log))
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as runner:
+        assert runner.stdout is not None
+        program = psutil.Process(int(runner.stdout.readline()))
+        runner.kill()
+    gone.touch()
+    program.wait(timeout=20)
+    assert log.read_text(encoding="utf-8").splitlines()[-2:] == ["saved", "freed"]
+
+
+def test_a_line_that_is_written_in_parts_is_heard_once(tmp_path: Path) -> None:
+    seen: list[str] = []
+    more = tmp_path / "more"
+    script = f"printf one; while [ ! -e {more} ]; do sleep 0.05; done; printf ' two\\nlast'"
+    log = tmp_path / "log"
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(process.run, ["sh", "-c", script], log=log, on_line=seen.append)
+        half = wait(lambda: log.is_file() and log.read_bytes().endswith(b"\none"), timeout=20)
+        more.touch()
+        run.result(timeout=20)
+    assert half
+    assert seen == ["one two", "last"]
 
 
 def test_a_daemon_is_found_again_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

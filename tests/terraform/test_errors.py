@@ -109,6 +109,42 @@ def test_known_errors_have_a_cause_and_a_next_step(
     assert step in found_step
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "creating IAM Role (x): api error EntityAlreadyExists: Role with name x already exists.",
+        "creating S3 Bucket (x): BucketAlreadyOwnedByYou",
+        "creating S3 Bucket (x): BucketAlreadyExists",
+        "creating RDS DB Parameter Group (x): DBParameterGroupAlreadyExists: exists",
+        "creating Security Group (x): api error InvalidGroup.Duplicate: the group",
+        "creating Route: RouteAlreadyExists",
+        "creating ELBv2 Listener (x): api error DuplicateListener: a listener",
+        "creating Route Table Association: Resource.AlreadyAssociated",
+        "creating Secrets Manager Secret (x): ResourceExistsException",
+    ],
+)
+def test_what_exists_without_the_state_knowing_names_the_way_out(said: str) -> None:
+    found = explain(
+        [Diagnostic("error", said, "", 'module.a.aws_x.y["b"]')],
+        name="staging",
+    )
+    assert found.cause.startswith(
+        'module.a.aws_x.y["b"] exists, but the state of staging does not know it: an apply was killed'
+    )
+    assert 'import block to module.a.aws_x.y["b"]' in found.next_step
+    assert "docs/terraform.md" in found.next_step
+
+
+def test_only_a_failure_of_the_service_is_told_as_one() -> None:
+    def about_service(summary: str) -> bool:
+        return explain([Diagnostic("error", summary, "")], name="staging").service
+
+    assert about_service("Resource postcondition failed: ECS rolled the deployment back")
+    assert about_service("timeout while waiting for state to become 'tfSTABLE'")
+    assert not about_service("creating IAM Role (x): EntityAlreadyExists")
+    assert not about_service("Something odd")
+
+
 def test_a_refused_value_is_told_in_the_modules_own_words() -> None:
     detail = (
         "image.digest is not set: nothing has been released to this environment yet.\n\n"

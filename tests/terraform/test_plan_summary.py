@@ -46,6 +46,21 @@ def test_counts_what_is_created_changed_replaced_and_destroyed() -> None:
     assert summary.headline == "staging: 2 to create, 1 to change, 1 to replace, 1 to destroy"
 
 
+def test_counts_what_is_imported_also_when_it_is_changed() -> None:
+    summary = plan_summary.summarise(
+        plan(
+            change("aws_vpc.x", ["no-op"], importing={"id": "vpc-1"}),
+            change("aws_lb.x", ["update"], {"a": 1}, {"a": 2}, importing={"id": "arn"}),
+            change("aws_subnet.x", ["create"]),
+        ),
+        "staging",
+    )
+    assert summary.headline == "staging: 2 to import, 1 to create, 1 to change"
+    text = plan_summary.as_text(summary)
+    assert "= import aws_vpc.x" in text
+    assert "~ update aws_lb.x (it exists, and is imported first)" in text
+
+
 def test_says_when_nothing_changes() -> None:
     assert plan_summary.as_text(plan_summary.summarise(None, "local")) == "local: no changes"
     assert "no changes" in plan_summary.as_markdown(plan_summary.summarise(None, "local"))

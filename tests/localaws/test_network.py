@@ -1,0 +1,28 @@
+"""What EC2 shows of a network is what was asked for, so that Terraform can import it."""
+
+from typing import Any
+
+import pytest
+
+from tests.localaws.conftest import World
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def ec2(world: World) -> Any:
+    return world.client("ec2")
+
+
+def test_a_nat_gateway_shows_its_address(ec2: Any, world: World) -> None:
+    address = ec2.allocate_address(Domain="vpc")
+    made = ec2.create_nat_gateway(
+        SubnetId=world.subnets[0], AllocationId=address["AllocationId"], ConnectivityType="public"
+    )["NatGateway"]
+    found = ec2.describe_nat_gateways(NatGatewayIds=[made["NatGatewayId"]])["NatGateways"]
+    (shown,) = found[0]["NatGatewayAddresses"]
+    assert shown["AllocationId"] == address["AllocationId"]
+    assert shown["PublicIp"] == address["PublicIp"]
+    assert shown["IsPrimary"] is True
+    ec2.delete_nat_gateway(NatGatewayId=made["NatGatewayId"])
+    ec2.release_address(AllocationId=address["AllocationId"])
