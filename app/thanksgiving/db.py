@@ -101,8 +101,9 @@ class Database:
     def write_at_once(self, statement: TextClause, values: Mapping[str, object]) -> bool:
         """Tries a change that is one statement and commits by itself; whether it changed anything.
 
-        False tells nothing more: a row stood in its way, or the connection was lost and nobody
-        knows. So it is for what may be asked twice. SQLite cannot change two tables in a statement.
+        False gives no reason: its conditions do not hold, a row stands in its way, or it was
+        committed just when the connection broke and the second try found it done. So it is for
+        what may be asked twice. SQLite cannot change two tables in one statement.
         """
         if self._sqlite:
             return False
