@@ -19,18 +19,20 @@ from sqlalchemy import (
     Engine,
     Insert,
     Select,
+    TextClause,
     Update,
     create_engine,
     event,
     text,
 )
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from thanksgiving import metrics
 from thanksgiving.config import Settings
 
+Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete | TextClause
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
@@ -96,6 +98,20 @@ class Database:
 
         return self._timed("write", in_transaction)
 
+    def write_at_once(self, statement: TextClause, values: Mapping[str, object]) -> bool:
+        """Tries a change that is one statement and commits by itself; whether it changed anything.
+
+        False gives no reason: its conditions do not hold, a row stands in its way, or it was
+        committed just when the connection broke and the second try found it done. So it is for
+        what may be asked twice. SQLite cannot change two tables in one statement.
+        """
+        if self._sqlite:
+            return False
+        try:
+            return self._timed("write", lambda c: run(c, statement, values).rowcount > 0)
+        except IntegrityError:
+            return False
+
     def _timed(self, kind: str, work: Callable[[Connection], T]) -> T:
         started = perf_counter()
         try:
@@ -151,10 +167,10 @@ _compiled: dict[tuple[object, str], SQLCompiler] = {}
 
 def run(
     connection: Connection,
-    statement: Select[*tuple[Any, ...]] | Insert | Update | Delete,
+    statement: Statement,
     values: Mapping[str, object],
 ) -> DBAPICursor:
-    """Runs a statement that is built once, within ``Database.write``, straight on the driver.
+    """Runs a statement that is built once, where ``Database`` writes, straight on the driver.
 
     For changes that others wait for: what SQLAlchemy does around a statement takes longer than the
     statement. Values are passed as they are, so columns with a type of our own do not belong here.
@@ -172,7 +188,7 @@ def run(
 
 
 def _for_driver(
-    statement: Select[*tuple[Any, ...]] | Insert | Update | Delete,
+    statement: Statement,
     values: Mapping[str, object],
     dialect: Dialect,
 ) -> tuple[str, Any]:

@@ -100,11 +100,7 @@ def _answer(
 ) -> None:
     database.write(lambda connection: guests.answer(connection, token, visitor, given))
     for dish_id, portions in brings.items():
-        database.write(
-            partial(
-                claims.claim, guest_token=token, visitor=visitor, dish_id=dish_id, portions=portions
-            )
-        )
+        claims.claim(database, token, visitor, dish_id, portions)
 
 
 def next_thanksgiving(today: date) -> date:

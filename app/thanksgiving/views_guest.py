@@ -72,9 +72,7 @@ def claim(token: str, dish_id: int) -> Response:
         return _refuse(token, form)
     visitor = security.visitor(current_app)
     try:
-        outcome = pages.database().write(
-            lambda connection: claims.claim(connection, token, visitor, dish_id, portions)
-        )
+        outcome = claims.claim(pages.database(), token, visitor, dish_id, portions)
     except RefusedError as refused:
         outcome = refused.outcome
     metrics.CLAIMS.labels(outcome).inc()
@@ -86,9 +84,7 @@ def release(token: str, dish_id: int) -> Response:
     """Gives a dish back."""
     visitor = security.visitor(current_app)
     try:
-        outcome = pages.database().write(
-            lambda connection: claims.release(connection, token, visitor, dish_id)
-        )
+        outcome = claims.release(pages.database(), token, visitor, dish_id)
     except RefusedError as refused:
         outcome = refused.outcome
     metrics.CLAIMS.labels(outcome).inc()

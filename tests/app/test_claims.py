@@ -1,20 +1,23 @@
 """Who gets a dish: the rules, and that they hold when many ask at once."""
 
 import threading
+import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from thanksgiving import claims, gatherings, guests, links
 from thanksgiving.claims import Outcome, RefusedError
 from thanksgiving.db import Database
-from thanksgiving.models import Claim, Dish, Guest
+from thanksgiving.models import Claim, Dish, Gathering, Guest
 from thanksgiving.snapshot import Snapshots
 from thanksgiving.validation import Wish
 
@@ -23,6 +26,7 @@ from pipeline.engines import journeys
 ANSWER = guests.Answer("Ann", True, 1, False, False, False, False, "")
 ANSWER_COLUMNS = asdict(ANSWER)
 NOW = datetime.now(UTC)
+Change = Callable[[Connection, str, int], object]
 BROKEN = (
     "UPDATE dish SET taken = wanted + 1 WHERE id = :id",
     "UPDATE dish SET taken = -1 WHERE id = :id",
@@ -35,6 +39,13 @@ def database(app: Flask) -> Database:
     found = app.extensions["database"]
     assert isinstance(found, Database)
     return found
+
+
+@pytest.fixture
+def postgresql(database: Database) -> Database:
+    if database.engine.dialect.name != "postgresql":
+        pytest.skip("only PostgreSQL changes several tables in one statement")
+    return database
 
 
 @pytest.fixture
@@ -56,26 +67,43 @@ def come(database: Database, token: str, *visitors: str) -> None:
 
 def ask(database: Database, token: str, visitor: str, dish: int, portions: int = 1) -> Outcome:
     try:
-        return database.write(lambda c: claims.claim(c, token, visitor, dish, portions))
+        return claims.claim(database, token, visitor, dish, portions)
     except RefusedError as refused:
         return refused.outcome
 
 
 def give(database: Database, token: str, visitor: str, dish: int) -> Outcome:
     try:
-        return database.write(lambda c: claims.release(c, token, visitor, dish))
+        return claims.release(database, token, visitor, dish)
     except RefusedError as refused:
         return refused.outcome
 
 
 def taken(database: Database, dish: int) -> int:
     """The portions of the dish, once by its counter and once by its claims: they must agree."""
-    counter = database.read(lambda c: c.execute(select(Dish.taken).where(Dish.id == dish)).scalar())
+    query = select(Dish.taken).where(Dish.id == dish)
+    counter = database.read(lambda c: c.execute(query).scalar()) or 0  # None when it was removed
     held = database.read(
         lambda c: c.execute(select(Claim.portions).where(Claim.dish_id == dish)).scalars().all()
     )
     assert counter == sum(held)
     return sum(held)
+
+
+def revision(database: Database) -> int:
+    return database.read(lambda c: c.execute(select(Gathering.revision)).scalar_one())
+
+
+def wait_for_a_waiter(database: Database) -> None:
+    """Returns once a statement waits for a lock."""
+    waits = text(
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    deadline = time.monotonic() + 20
+    while database.read(lambda c: c.execute(waits).first()) is None:
+        assert time.monotonic() < deadline, "nothing waits for a lock"
+        time.sleep(0.01)
 
 
 def test_portions_are_counted(database: Database, token: str, dish: int) -> None:
@@ -157,6 +185,7 @@ def test_an_own_dish_belongs_to_its_guest(database: Database, token: str) -> Non
     assert ask(database, token, "ann", dish, 1) is Outcome.GONE
     assert give(database, token, "bob", dish) is Outcome.UNCHANGED
     assert give(database, token, "ann", dish) is Outcome.RELEASED
+    assert dish not in {one.id for one in Snapshots(database).for_guest(token).dishes}
     assert ask(database, token, "bob", dish) is Outcome.GONE
 
 
@@ -210,7 +239,7 @@ def test_closed_means_closed(
 @pytest.mark.parametrize("wrong", ["", "x", "A" * 24, "A" * 5000])
 def test_a_wrong_link_claims_nothing(database: Database, dish: int, wrong: str) -> None:
     with pytest.raises(gatherings.NotFoundError):
-        database.write(lambda c: claims.claim(c, wrong, "ann", dish, 1))
+        claims.claim(database, wrong, "ann", dish, 1)
 
 
 def test_an_organiser_link_is_no_guest_link(
@@ -219,19 +248,25 @@ def test_an_organiser_link_is_no_guest_link(
     come(database, token, "ann")
     organiser = event.organiser_path.removeprefix("/o/")
     with pytest.raises(gatherings.NotFoundError):
-        database.write(lambda c: claims.claim(c, organiser, "ann", dish, 1))
+        claims.claim(database, organiser, "ann", dish, 1)
     with pytest.raises(gatherings.NotFoundError):
         database.write(lambda c: gatherings.touch(c, token))
 
 
-def test_a_refused_claim_changes_no_revision(database: Database, token: str, dish: int) -> None:
+def test_only_what_changes_something_changes_the_revision(
+    database: Database, token: str, dish: int
+) -> None:
     come(database, token, "ann", "bob")
+    before = revision(database)
     ask(database, token, "ann", dish, 2)
-    before = Snapshots(database).for_guest(token).revision
+    assert revision(database) == before + 1
     assert ask(database, token, "bob", dish) is Outcome.TAKEN
-    assert Snapshots(database).for_guest(token).revision == before
+    assert ask(database, token, "eve", dish) is Outcome.NOT_COMING
+    assert ask(database, token, "ann", dish, 2) is Outcome.UNCHANGED
+    assert give(database, token, "bob", dish) is Outcome.UNCHANGED
+    assert revision(database) == before + 1
     give(database, token, "ann", dish)
-    assert Snapshots(database).for_guest(token).revision == before + 1
+    assert revision(database) == before + 2
 
 
 @pytest.mark.parametrize("wrong", BROKEN)
@@ -283,6 +318,124 @@ def test_two_first_answers_at_once_are_one_guest(database: Database, token: str)
         work = partial(guests.answer, guest_token=token, visitor="ann", given=ANSWER)
         list(pool.map(lambda _: database.write(work), range(8)))
     assert len(Snapshots(database).for_guest(token).guests) == 1
+
+
+def withdraw(c: Connection, token: str, dish: int) -> None:
+    guests.answer(c, token, "ann", replace(ANSWER, attending=False))
+
+
+def arrive(c: Connection, token: str, dish: int) -> None:
+    guests.answer(c, token, "ann", ANSWER)
+
+
+def close(c: Connection, token: str, dish: int) -> None:
+    guests.touch(c, token)
+    c.execute(update(Gathering).values(rsvps_open=False))
+
+
+def revoke(c: Connection, token: str, dish: int) -> None:
+    guests.touch(c, token)
+    c.execute(update(Gathering).values(guest_digest=None))
+
+
+def remove_dish(c: Connection, token: str, dish: int) -> None:
+    guests.touch(c, token)
+    c.execute(delete(Dish).where(Dish.id == dish))
+
+
+def want_one(c: Connection, token: str, dish: int) -> None:
+    guests.touch(c, token)
+    c.execute(update(Dish).where(Dish.id == dish).values(wanted=1))
+
+
+def bring(who: str, portions: int) -> Change:
+    return lambda c, token, dish: claims._claim(c, token, who, dish, portions)
+
+
+def give_up(who: str) -> Change:
+    return lambda c, token, dish: claims._release(c, token, who, dish)
+
+
+class Meanwhile(NamedTuple):
+    """What happens ``first``, and what changes while Ann's attempt waits for the gathering's lock."""
+
+    first: Change | None
+    change: Change
+    #: How many of two portions Ann asks for; 0 gives back.
+    portions: int
+    #: None when the link leads nowhere.
+    outcome: Outcome | None
+    taken: int
+
+
+MEANWHILE = {
+    "the guest withdraws": Meanwhile(None, withdraw, 1, Outcome.NOT_COMING, 0),
+    "the guest comes after all": Meanwhile(withdraw, arrive, 1, Outcome.CLAIMED, 1),
+    "RSVPs are closed": Meanwhile(None, close, 1, Outcome.CLOSED, 0),
+    "the link is revoked": Meanwhile(None, revoke, 1, None, 0),
+    "the dish is removed": Meanwhile(None, remove_dish, 1, Outcome.GONE, 0),
+    "fewer are wanted": Meanwhile(None, want_one, 2, Outcome.TAKEN, 0),
+    "another takes the last": Meanwhile(bring("bob", 1), bring("bob", 2), 1, Outcome.TAKEN, 2),
+    "another leaves the last": Meanwhile(None, bring("bob", 1), 1, Outcome.CLAIMED, 2),
+    "another gives back": Meanwhile(bring("bob", 2), give_up("bob"), 2, Outcome.CLAIMED, 2),
+    "the guest claims the same": Meanwhile(None, bring("ann", 1), 1, Outcome.UNCHANGED, 1),
+    "the guest claims fewer": Meanwhile(None, bring("ann", 1), 2, Outcome.CLAIMED, 2),
+    "who gives back withdraws": Meanwhile(bring("ann", 1), withdraw, 0, Outcome.NOT_COMING, 0),
+    "who gives back claims more": Meanwhile(
+        bring("ann", 1), bring("ann", 2), 0, Outcome.RELEASED, 0
+    ),
+    "who gives back did so": Meanwhile(bring("ann", 1), give_up("ann"), 0, Outcome.UNCHANGED, 0),
+    "another claims, one gives back": Meanwhile(
+        bring("ann", 1), bring("bob", 1), 0, Outcome.RELEASED, 1
+    ),
+    "RSVPs are closed before giving back": Meanwhile(bring("ann", 1), close, 0, Outcome.CLOSED, 1),
+    "the dish is removed before giving back": Meanwhile(
+        bring("ann", 1), remove_dish, 0, Outcome.GONE, 0
+    ),
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("case", MEANWHILE.values(), ids=MEANWHILE)
+def test_what_changes_while_an_attempt_waits_counts(
+    postgresql: Database, token: str, dish: int, case: Meanwhile
+) -> None:
+    come(postgresql, token, "ann", "bob")
+    if (first := case.first) is not None:
+        postgresql.write(lambda c: first(c, token, dish))
+    start = revision(postgresql)
+
+    def attempt() -> Outcome | None:
+        try:
+            if case.portions:
+                return ask(postgresql, token, "ann", dish, case.portions)
+            return give(postgresql, token, "ann", dish)
+        except gatherings.NotFoundError:
+            return None
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def change_while_ann_waits(connection: Connection) -> Future[Outcome | None]:
+            case.change(connection, token, dish)
+            asked = pool.submit(attempt)
+            wait_for_a_waiter(postgresql)
+            return asked
+
+        assert postgresql.write(change_while_ann_waits).result() is case.outcome
+    assert taken(postgresql, dish) == case.taken
+    assert revision(postgresql) == start + (2 if case.outcome in claims.CHANGES else 1)
+
+
+@pytest.mark.engine
+def test_an_ordinary_claim_is_one_statement(
+    postgresql: Database, token: str, dish: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    come(postgresql, token, "ann")
+    monkeypatch.delattr(Database, "write")
+    assert ask(postgresql, token, "ann", dish, 2) is Outcome.CLAIMED
+    assert taken(postgresql, dish) == 2
+    assert give(postgresql, token, "ann", dish) is Outcome.RELEASED
+    assert taken(postgresql, dish) == 0
 
 
 def test_digests_do_not_reveal_tokens() -> None:

@@ -38,6 +38,22 @@ MUTANTS = [
     ("snapshot.py", 'Gathering.organiser_digest == bindparam("digest")', 'Gathering.guest_digest == bindparam("digest")'),
     ("snapshot.py", "if found is None:", "if False:"),
 ]  # fmt: skip
+#: The same where only PostgreSQL comes by.
+POSTGRESQL_MUTANTS = [
+    ("claims.py", "AND rsvps_open FOR NO KEY UPDATE", "FOR NO KEY UPDATE"),
+    ("claims.py", "AND rsvps_open FOR NO KEY UPDATE", "AND rsvps_open"),
+    ("claims.py", "visitor = :visitor AND attending", "attending"),
+    ("claims.py", "AND attending FOR SHARE OF guest", "FOR SHARE OF guest"),
+    ("claims.py", "AND attending FOR SHARE OF guest", "AND attending"),
+    ("claims.py", "taken = taken + :portions FROM who", "taken = taken + 1 FROM who"),
+    ("claims.py", "WHERE dish.id = :dish AND dish.gathering_id = who.gathering_id\n        AND own", "WHERE dish.id = :dish\n        AND own"),
+    ("claims.py", "SELECT dish_id, guest_id, :portions FROM", "SELECT dish_id, guest_id, 1 FROM"),
+    ("claims.py", "guest_id = who.id AND dish.id = dish_id", "dish.id = dish_id"),
+    ("claims.py", "who.gathering_id AND own_guest_id IS NULL", "who.gathering_id"),
+    ("claims.py", "SET taken = taken - portions FROM", "SET taken = taken - 1 FROM"),
+    ("db.py", "        except IntegrityError:\n            return False", "        except IntegrityError:\n            return True"),
+    ("db.py", "        if self._sqlite:\n            return False", "        if True:\n            return False"),
+]  # fmt: skip
 
 
 @pytest.mark.engine
@@ -45,6 +61,20 @@ MUTANTS = [
     ("file", "old", "new"), MUTANTS, ids=[f"{m[0]}-{n}" for n, m in enumerate(MUTANTS)]
 )
 def test_a_mistake_is_noticed(tmp_path: Path, file: str, old: str, new: str) -> None:
+    _is_noticed(tmp_path, file, old, new, "not engine")
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    POSTGRESQL_MUTANTS,
+    ids=[f"{m[0]}-{n}" for n, m in enumerate(POSTGRESQL_MUTANTS)],
+)
+def test_a_mistake_on_postgresql_is_noticed(tmp_path: Path, file: str, old: str, new: str) -> None:
+    _is_noticed(tmp_path, file, old, new, "engine")
+
+
+def _is_noticed(tmp_path: Path, file: str, old: str, new: str, tests: str) -> None:
     copy = tmp_path / "copy"
     for folder in ("app", "pipeline", "tests/app"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -62,7 +92,7 @@ def test_a_mistake_is_noticed(tmp_path: Path, file: str, old: str, new: str) -> 
         "-p",
         "no:cacheprovider",
         "-m",
-        "not engine",
+        tests,
     ]
     done = subprocess.run(
         [*argv, *TESTS], cwd=copy, capture_output=True, text=True, check=False, timeout=300
