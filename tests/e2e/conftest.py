@@ -42,9 +42,6 @@ def deployed(checkout: Checkout) -> Deployed:
 def kubernetes(deployed: Deployed) -> OnKubernetes:
     """The clone, which runs on ECS already, on Kubernetes as well."""
     checkout = deployed.checkout
-    # Other tests may have left another version on ECS.
-    checkout.restore()
-    checkout.inv("deploy")
     output = checkout.inv("deploy", "--to", "kubernetes").stdout
     kubeconfig = checkout.folder / ".local" / "cluster" / "kubeconfig"
     url = output.strip().splitlines()[-1].split()[-1]

@@ -69,6 +69,14 @@ def replicas(checkout: Checkout) -> Iterator[str]:
             yield f"http://{next(iter(networks))['IPAddress']}:5000"
 
 
+@pytest.fixture
+def disturbed(deployed: Deployed) -> Iterator[Deployed]:
+    """For a test that changes what runs or what was built last: afterwards both are the clone's commit again."""
+    yield deployed
+    deployed.checkout.restore()
+    deployed.checkout.inv("deploy")
+
+
 def test_two_replicas_answer_with_the_digest_just_built(deployed: Deployed) -> None:
     answers = web.gather(deployed.url, enough=lambda hosts: len(hosts) >= 2, timeout=20)
     assert len(answers.by_host) == 2
@@ -119,34 +127,33 @@ def test_a_second_deploy_is_refused_and_hears_the_holder(deployed: Deployed) -> 
     assert first.wait(timeout=300) == 0
 
 
-def test_a_new_version_loses_no_request_and_no_gathering(deployed: Deployed) -> None:
-    checkout = deployed.checkout
-    gathering = create_gathering(deployed.url)
+def test_a_new_version_loses_no_request_and_no_gathering(disturbed: Deployed) -> None:
+    checkout = disturbed.checkout
+    gathering = create_gathering(disturbed.url)
     before = built_digest(checkout)
     checkout.edit("app/thanksgiving/views_system.py", r'_plain\("ready"\)', '_plain("ready now")')
-    with Watcher(deployed.url) as watcher:
+    with Watcher(disturbed.url) as watcher:
         checkout.inv("deploy")
     assert watcher.count > 20
     assert watcher.broken == []
     assert built_digest(checkout) != before
-    assert httpx.get(f"{deployed.url}/readyz", timeout=10).text == "ready now\n"
+    assert httpx.get(f"{disturbed.url}/readyz", timeout=10).text == "ready now\n"
     assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
 
 
-def test_an_image_that_dies_is_rolled_back_and_its_last_words_are_shown(deployed: Deployed) -> None:
-    checkout = deployed.checkout
+def test_an_image_that_dies_is_rolled_back_and_its_last_words_are_shown(
+    disturbed: Deployed,
+) -> None:
+    checkout = disturbed.checkout
     running = checkout.status()["ecs"]["image"]
     checkout.edit(
         "app/app.py", r"^app = create_app\(\)", 'raise SystemExit("the turkey has burnt")'
     )
-    try:
-        with Watcher(deployed.url) as watcher:
-            checkout.inv("build")
-            checkout.inv("push")
-            checkout.inv("plan")
-            failed = checkout.inv("apply", check=False)
-    finally:
-        checkout.restore()
+    with Watcher(disturbed.url) as watcher:
+        checkout.inv("build")
+        checkout.inv("push")
+        checkout.inv("plan")
+        failed = checkout.inv("apply", check=False)
     assert failed.returncode == 1
     assert "apply failed" in failed.stderr
     assert "the turkey has burnt" in failed.stdout
