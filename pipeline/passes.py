@@ -10,17 +10,25 @@ from pipeline.paths import LOCAL
 FOLDER = LOCAL / "passed"
 
 
-def once(stage: str, key: str, body: Callable[[], str], folder: Path = FOLDER) -> str:
+def once(
+    stage: str,
+    key: str,
+    body: Callable[[], str],
+    folder: Path = FOLDER,
+    *,
+    made: Path | None = None,
+) -> str:
     """Runs ``body`` unless the stage has already passed for this content; only a pass is remembered.
 
     Args:
         key: Changes whenever the result could (``git.content_key`` over all that the stage reads).
+        made: What the body makes: once it is gone, nothing has passed.
 
     Returns:
         The body's result, or what it was and when, marked as reused.
     """
     kept = _kept(stage, key, folder)
-    if kept:
+    if kept and (made is None or made.exists()):
         return f"unchanged since it passed at {kept['at']}: {kept['result']}"
     result = body()
     record(stage, key, result, folder)

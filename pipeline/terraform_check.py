@@ -40,7 +40,8 @@ def validate(root: Path) -> list[str]:
 
     with exclusive(f"terraform-validate-{root.name}", wait=True):
         sources = git.files("infra/terraform/*.tf", "infra/terraform/*.terraform.lock.hcl")
-        passes.once(f"terraform-validate-{root.name}", git.content_key(sources, str(data)), init)
+        key = git.content_key(sources, str(data))
+        passes.once(f"terraform-validate-{root.name}", key, init, made=data)
         try:
             text = process.capture([tool("terraform"), "validate", "-json"], cwd=root, env=environ)
         except CommandFailedError as error:

@@ -30,12 +30,11 @@ def data() -> Path:
     """An initialised data folder without a state; made once for all workers."""
     folder = LOCAL / "terraform-tests"
     with exclusive("terraform-tests", wait=True):
-        if not folder.is_dir():
-            passes.forget("terraform-tests-init")
         sources = git.files(
             "infra/terraform/*.tf", "infra/terraform/tests/*", "*.terraform.lock.hcl"
         )
-        passes.once("terraform-tests-init", git.content_key(sources), lambda: _init(folder))
+        key = git.content_key(sources)
+        passes.once("terraform-tests-init", key, lambda: _init(folder), made=folder)
     return folder
 
 
