@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ FRAMEWORKS = {
 }
 #: Policies of our own, beside checkov's.
 POLICIES = "infra/terraform/policies"
-#: Not ours, wrong on purpose, or (pipeline/cluster) parts of the stand-in for a cloud that is never exposed.
-SKIPPED = (".local", "pipeline/cluster", "tests")
+#: Wrong on purpose, or (pipeline/cluster) parts of the stand-in for a cloud that is never exposed.
+SKIPPED = ("pipeline/cluster", "tests")
 
 #: Rules that do not apply to what checkov renders of the chart (its defaults, without a namespace), with the reason.
 ACCEPTED_IN_CHART = {
@@ -66,17 +67,32 @@ def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
     environment = {**os.environ, "LOG_LEVEL": "ERROR"}
     if helm:
         environment["PATH"] = f"{helm.parent}{os.pathsep}{environment['PATH']}"
-    argv: list[str | Path] = [tools.tool("checkov"), "--directory", root, "--skip-download"]
+    argv: list[str | Path] = [tools.tool("checkov"), "--directory", ".", "--skip-download"]
     argv += ["--compact", "--quiet", "--soft-fail", "--framework", *due]
-    argv += ["--external-checks-dir", root / POLICIES]
-    for path in SKIPPED:
-        argv += ["--skip-path", f"{path}/"]
+    argv += ["--external-checks-dir", POLICIES]
     argv += ["--output", "json", "--output", "sarif", "--output-file-path", folder]
-    with console.progress("checkov") as step:
-        process.run(argv, log=log_file("scan-checkov"), env=environment, on_line=step.update)
+    with console.progress("checkov") as step, tempfile.TemporaryDirectory() as tree:
+        copy(root, Path(tree))
+        process.run(
+            argv, log=log_file("scan-checkov"), cwd=tree, env=environment, on_line=step.update
+        )
     raw = json.loads((folder / "results_json.json").read_text(encoding="utf-8"))
     (folder / "results_sarif.sarif").replace(reports / "checkov.sarif")
     return outcomes + [judge(name, raw) for name in due]
+
+
+def copy(root: Path, into: Path) -> None:
+    """Copies what Git would take of a tree, without what is not to be looked at.
+
+    checkov's own ``--skip-path`` is matched against absolute paths by some frameworks and relative ones by others, so
+    that a checkout which itself lies under a skipped name (a job's, under act) would not be looked at.
+    """
+    for source in git.files(root=root):
+        name = source.relative_to(root)
+        if not any(name.is_relative_to(skipped) for skipped in SKIPPED):
+            target = into / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
 
 
 def judge(framework: str, raw: Any) -> Outcome:
