@@ -71,8 +71,9 @@ def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
     argv += ["--compact", "--quiet", "--soft-fail", "--framework", *due]
     argv += ["--external-checks-dir", POLICIES]
     argv += ["--output", "json", "--output", "sarif", "--output-file-path", folder]
-    with console.progress("checkov") as step, tempfile.TemporaryDirectory() as tree:
-        copy(root, Path(tree))
+    with console.progress("checkov") as step, tempfile.TemporaryDirectory() as folder_of_copy:
+        tree = Path(folder_of_copy)
+        copy(root, tree)
         process.run(
             argv, log=log_file("scan-checkov"), cwd=tree, env=environment, on_line=step.update
         )

@@ -126,18 +126,18 @@ def run() -> str:
     Raises:
         PipelineError: A check has findings, or has found no file to look at.
     """
-    with console.progress("lint"), ThreadPoolExecutor(max_workers=2) as pool:
-        found = dict(zip(CHECKS, pool.map(_findings, CHECKS), strict=True))
-    failed = [check.name for check, findings in found.items() if findings]
-    for check, findings in found.items():
-        if findings:
-            console.out.rule(f"[red]{check.name}[/]", align="left")
+    with console.progress("lint"):
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            found = dict(zip(CHECKS, pool.map(_findings, CHECKS), strict=True))
+        failed = {check.name: findings for check, findings in found.items() if findings}
+        for name, findings in failed.items():
+            console.out.rule(f"[red]{name}[/]", align="left")
             console.info(findings)
-    if failed:
-        raise PipelineError(
-            f"{len(failed)} of {len(CHECKS)} checks have findings: {', '.join(failed)}",
-            next_step="mend what is listed above (./inv format mends formatting)",
-        )
+        if failed:
+            raise PipelineError(
+                f"{len(failed)} of {len(CHECKS)} checks have findings: {', '.join(failed)}",
+                next_step="mend what is listed above (./inv format mends formatting)",
+            )
     return f"{len(CHECKS)} checks"
 
 

@@ -1,5 +1,6 @@
 """Every module: its own tests (terraform test), its shape, and that no variable escapes either."""
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -38,6 +39,12 @@ def data() -> Path:
     return folder
 
 
+@functools.cache
+def version() -> str:
+    """Terraform's own; the provider's is in the lock file."""
+    return process.capture([tool("terraform"), "version"]).splitlines()[0]
+
+
 def _init(folder: Path) -> str:
     process.run(
         [tool("terraform"), "init", "-backend=false", "-lockfile=readonly", "-no-color"],
@@ -65,11 +72,15 @@ def _environ(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=name)
-def test_each_variables_effect_and_each_refusal(suite: Path, data: Path) -> None:
+def test_each_variables_effect_and_each_refusal(
+    suite: Path, request: pytest.FixtureRequest
+) -> None:
     module = TERRAFORM / "modules" / name(suite)
-    content = git.content_key([suite, *sorted(module.iterdir())])
+    read = [suite, TERRAFORM / ".terraform.lock.hcl", *sorted(module.iterdir())]
+    content = git.content_key(read, version())
 
     def run() -> str:
+        data: Path = request.getfixturevalue("data")
         log = LOCAL / "logs" / f"terraform-test-{module.name}.log"
         process.run(
             [tool("terraform"), "test", "-no-color", f"-filter=tests/{suite.name}"],
