@@ -352,15 +352,19 @@ def down(_context: Context) -> None:
 
 
 @task(
-    help={**ENVIRONMENT, "lock": "the lock's id, as the refusal told"},
+    help={
+        **ENVIRONMENT,
+        "lock": "the lock's id, as the refusal told",
+        "bootstrap": "of the state that ./inv bootstrap made for the environment's account",
+    },
 )
 @stage("unlock")
-def unlock(_context: Context, environment: str, lock: str) -> None:
+def unlock(_context: Context, environment: str, lock: str, bootstrap: bool = False) -> None:
     """Remove a lock on an environment's state whose holder is dead."""
     from pipeline import console
     from pipeline.stages import unlock as body
 
-    console.info(body.run(environment, lock))
+    console.info(body.run(environment, lock, of_bootstrap=bootstrap))
 
 
 @task(help={**ENVIRONMENT, "confirm": "the environment's name once more"})

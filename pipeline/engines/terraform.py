@@ -279,6 +279,8 @@ def _plan_file(root: Root) -> Path:
 
 
 def _save_unsaved(root: Root) -> None:
+    if adoption.unfinished(root).is_file():
+        _keep_unsaved(root)  # Terraform outlived the run that would have put it away
     # Terraform leaves this file where it ran when it could not reach the bucket. Pushing it back is safe: Terraform
     # itself refuses another lineage or an older serial.
     kept = root.home / "errored.tfstate"

@@ -101,11 +101,13 @@ def _locked(error: Diagnostic, _match: re.Match[str], name: str) -> Explanation:
             "check that the bucket can be reached, then run this again",
         )
     since = held.get("Created", "").split(".")[0]
+    # Bootstrap is reached by way of an environment of its account.
+    whose = "NAME --bootstrap" if name == "bootstrap" else name
     return Explanation(
         f"the state of {name} is locked by {held.get('Who', 'somebody')} since {since} "
         f"({held.get('Operation', '').removeprefix('OperationType')}, lock {held['ID']})",
         "wait for that run to end; only if it is dead (cancelled or killed), "
-        f"./inv unlock --environment {name} --lock {held['ID']}",
+        f"./inv unlock --environment {whose} --lock {held['ID']}",
     )
 
 

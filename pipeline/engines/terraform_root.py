@@ -58,20 +58,33 @@ def environment_root(environment: Environment, environ: Mapping[str, str] | None
 
 
 def bootstrap_root(
-    account_id: str,
-    region: str,
+    environment: Environment,
     environ: Mapping[str, str] | None = None,
-    variables: Mapping[str, str] | None = None,
+    repository: str | None = None,
+    *,
+    disposable: bool = False,
 ) -> Root:
-    """The root that prepares an account."""
+    """The root that prepares the account of an environment.
+
+    Args:
+        repository: The GitHub repository (``owner/name``) whose workflows get roles.
+        disposable: Everything in it may be destroyed, as in a local account, which is thrown away as a whole.
+    """
+    aws = environment.raw["aws"]
+    account_id, region = str(aws["account_id"]), str(aws.get("region", "us-east-1"))
+    variables = {"account_id": account_id, "region": region}
+    if disposable:
+        variables["disposable"] = "true"
+    if repository:
+        variables["github_repository"] = repository
     return Root(
         name="bootstrap",
         folder=TERRAFORM / "bootstrap",
         bucket=state_bucket(account_id, region),
         region=region,
-        variables={"account_id": account_id, "region": region, **(variables or {})},
+        variables=variables,
         environ=dict(os.environ if environ is None else environ),
-        protected=(variables or {}).get("disposable") != "true",
+        protected=not disposable,
     )
 
 

@@ -21,15 +21,11 @@ def run(environment_name: str, repository: str | None = None) -> str:
     """
     environment = environments.load(environment_name)
     account = aws.account(environment)
-    settings = environment.raw["aws"]
-    account_id, region = str(settings["account_id"]), str(settings.get("region", "us-east-1"))
-    # A local account is thrown away as a whole; nothing in a real one may be.
-    variables = {"disposable": "true"} if account.local else {}
     repository = repository or (None if account.local else _origin())
-    if repository:
-        variables["github_repository"] = repository
-    root = terraform_root.bootstrap_root(account_id, region, account.environ, variables)
-    state_bucket.ensure(root.bucket, region, account.environ)
+    root = terraform_root.bootstrap_root(
+        environment, account.environ, repository, disposable=account.local
+    )
+    state_bucket.ensure(root.bucket, root.region, account.environ)
     if account.local:
         # What stands behind the local RDS; the real one brings its own.
         baseimages.ensure_postgres_image()

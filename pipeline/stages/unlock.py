@@ -4,16 +4,19 @@ from pipeline import environments
 from pipeline.engines import aws, terraform, terraform_root
 
 
-def run(environment_name: str, lock: str) -> str:
+def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> str:
     """Removes the lock.
 
     Args:
         lock: Its id, as the refusal told: only who has read that can remove it.
+        of_bootstrap: The state of the account's bootstrap instead of the environment's own.
 
     Raises:
         PipelineError: The state is not locked, or by another lock.
     """
     environment = environments.load(environment_name)
     account = aws.account(environment)
-    terraform.unlock(terraform_root.environment_root(environment, account.environ), lock)
-    return f"the state of {environment_name} is free"
+    of = terraform_root.bootstrap_root if of_bootstrap else terraform_root.environment_root
+    root = of(environment, account.environ)
+    terraform.unlock(root, lock)
+    return f"the state of {root.name} is free"

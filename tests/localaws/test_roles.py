@@ -39,10 +39,10 @@ def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setattr(terraform_root, "LOCAL", local)
         patch.setattr(environments, "LOCAL", local)
         root = terraform_root.bootstrap_root(
-            localaws.ACCOUNT,
-            localaws.REGION,
+            environments.load("staging"),
             localaws.process_environment() | localaws.tls(),
-            {"disposable": "true", "github_repository": REPOSITORY},
+            REPOSITORY,
+            disposable=True,
         )
         state_bucket.ensure(root.bucket, localaws.REGION, localaws.process_environment())
         terraform.apply(terraform.plan(root))

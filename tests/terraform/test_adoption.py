@@ -351,6 +351,26 @@ def test_a_state_that_knows_everything_ends_the_matter(machine: Machine) -> None
     assert not machine.kept
 
 
+@pytest.mark.parametrize("began", [True, False], ids=["ours", "of-another-environment"])
+def test_a_state_that_an_orphaned_terraform_could_not_save_is_saved_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: bool
+) -> None:
+    monkeypatch.setattr(terraform_root, "LOCAL", tmp_path)
+    root = Root("staging", tmp_path / "infra", "bucket", "us-east-1", {}, {})
+    left = root.folder / "errored.tfstate"
+    left.parent.mkdir()
+    left.write_text("{}")
+    root.home.mkdir(parents=True)
+    if began:
+        terraform_adoption.unfinished(root).write_text("{}")
+    ran: list[list[str]] = []
+    monkeypatch.setattr(terraform, "_text", lambda _, arguments: ran.append(arguments[:2]))
+    monkeypatch.setattr(terraform, "init_key", lambda _: "key")
+    terraform.init(root)
+    assert (["state", "push"] in ran) == began
+    assert left.exists() != began
+
+
 def test_a_plan_that_was_refused_leaves_nothing_to_adopt(machine: Machine) -> None:
     machine.documents = [plan(resource("aws_vpc.a"))] * 2
     terraform.plan(machine.root)

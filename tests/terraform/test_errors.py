@@ -34,6 +34,13 @@ def test_a_held_lock_names_holder_time_and_way_out() -> None:
     )
 
 
+def test_the_lock_of_an_accounts_preparation_is_reached_by_an_environment_of_it() -> None:
+    found = explain(
+        [Diagnostic("error", "Error acquiring the state lock", LOCKED)], name="bootstrap"
+    )
+    assert "./inv unlock --environment NAME --bootstrap --lock 6b1c66c5" in found.next_step
+
+
 def test_the_holder_is_read_field_by_field() -> None:
     held = lock_holder(LOCKED)
     assert (held["Who"], held["Operation"], held["Version"]) == (
