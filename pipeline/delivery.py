@@ -41,7 +41,7 @@ def to_ecs() -> str:
     answer: list[str] = []
 
     def verified() -> str:
-        answer.append(verify.ecs(ENVIRONMENT))
+        answer.append(verify.run(ENVIRONMENT))
         return answer[0]
 
     graph.run(ecs_steps(verified), title="deploy to ecs")
@@ -68,7 +68,7 @@ def to_kubernetes() -> str:
     account_is_over = Event()
 
     def verified() -> str:
-        answer.append(verify.kubernetes(ENVIRONMENT))
+        answer.append(verify.run(ENVIRONMENT, to="kubernetes"))
         return answer[0]
 
     def account() -> str:

@@ -32,14 +32,19 @@ def names(environment: Environment) -> Names:
 
 def url(environment: Environment, account: Account) -> str | None:
     """Where the application answers, or None when there is no load balancer."""
-    if account.local:
-        host = _balancer_host(environment, account)
-        return localaws.url() if host else None
-    domain = environment.raw["aws"].get("load_balancer", {}).get("domain")
     host = _balancer_host(environment, account)
     if host is None:
         return None
+    domain = environment.raw["aws"].get("load_balancer", {}).get("domain")
+    if account.local:
+        return localaws.url(https=bool(domain))
     return f"https://{domain}" if domain else f"http://{host}"
+
+
+def via(environment: Environment, account: Account) -> web.Via | None:
+    """How ``url`` is reached: on the local AWS all load balancers share their doors."""
+    host = _balancer_host(environment, account) if account.local else None
+    return web.Via(host, localaws.AUTHORITY) if host else None
 
 
 def running(environment: Environment, account: Account) -> ecs.Service | None:
@@ -60,14 +65,15 @@ def observe(environment: Environment) -> State | None:
     container = names(environment).container
     image = ecs.image_of(account.client("ecs"), service.task_definition, container)
     wanted_digest = image.partition("@")[2]
+    reached = via(environment, account)
     answer: dict[str, Any] = {}
     with contextlib.suppress(httpx.HTTPError, ValueError):
-        answer = web.ask(address)
+        answer = web.ask(address, reached)
     return State(
         url=address,
         image=image,
         version=str(answer.get("version", "")),
-        healthy=web.is_ready(address)
+        healthy=web.is_ready(address, reached)
         and service.digests == {wanted_digest}
         and len(service.running) >= service.desired,
         replicas=len(service.running),

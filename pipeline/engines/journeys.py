@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from pipeline import console
+from pipeline.engines import web
 from pipeline.errors import PipelineError
 
 TIMEOUT_SECONDS = 15
@@ -106,12 +107,13 @@ class Browser:
         self,
         base_url: str,
         *,
-        host: str | None = None,
+        via: web.Via | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        headers = {"User-Agent": "journeys", **({"Host": host} if host else {})}
         self.base_url = base_url.rstrip("/")
-        self.client = httpx.Client(headers=headers, timeout=TIMEOUT_SECONDS, transport=transport)
+        options = via.options() if via else {}
+        self.client = httpx.Client(timeout=TIMEOUT_SECONDS, transport=transport, **options)
+        self.client.headers["User-Agent"] = "journeys"
 
     def open(self, path: str, *, expect: int = 200) -> Page:
         """Opens a page of this address."""
@@ -151,7 +153,7 @@ class Browser:
 
 
 def create_gathering(
-    base_url: str, *, title: str | None = None, host: str | None = None
+    base_url: str, via: web.Via | None = None, *, title: str | None = None
 ) -> Gathering:
     """Creates a gathering with three dishes, as an organiser would; usable by any test that needs one.
 
@@ -159,7 +161,7 @@ def create_gathering(
         JourneyFailedError: The application did not do it.
         httpx.HTTPError: The address does not answer.
     """
-    return create_with(Browser(base_url, host=host), title)
+    return create_with(Browser(base_url, via=via), title)
 
 
 def create_with(person: Browser, title: str | None = None) -> Gathering:
@@ -273,12 +275,12 @@ def keepsakes(new_browser: NewBrowser) -> None:
 JOURNEYS: tuple[Callable[[NewBrowser], None], ...] = (potluck, closing, keepsakes)
 
 
-def run(base_url: str, *, host: str | None = None) -> str:
+def run(base_url: str, via: web.Via | None = None) -> str:
     """Does every journey against an address.
 
     Args:
         base_url: Such as ``http://localhost:8080``.
-        host: The Host header, where the name does not resolve here.
+        via: How it is reached, where its name alone does not lead there.
 
     Raises:
         PipelineError: The address does not answer, or a journey ended differently than it should.
@@ -286,7 +288,7 @@ def run(base_url: str, *, host: str | None = None) -> str:
     for journey in JOURNEYS:
         with console.progress(f"journey: {journey.__name__}"):
             try:
-                journey(lambda: Browser(base_url, host=host))
+                journey(lambda: Browser(base_url, via=via))
             except JourneyFailedError as error:
                 raise PipelineError(
                     f"journey {journey.__name__} at {base_url}: {error}",

@@ -24,6 +24,8 @@ from pipeline.tools import python_environment
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 STATE = ENGINES / "aws"
+#: The certificate of the authority behind everything that it serves by HTTPS.
+AUTHORITY = STATE / "web-ca.pem"
 #: The label's value of all that the local AWS of this checkout starts.
 OWNER = CHECKOUT_ID
 NETWORK = f"ecs-saas-app-{OWNER}"
@@ -68,7 +70,7 @@ def tls() -> dict[str, str]:
     return {
         "AWS_ENDPOINT_URL": secure,
         "AWS_ENDPOINT_URL_STS": secure,
-        "AWS_CA_BUNDLE": str(STATE / "web-ca.pem"),
+        "AWS_CA_BUNDLE": str(AUTHORITY),
     }
 
 
@@ -77,8 +79,10 @@ def registry() -> str:
     return f"localhost:{ports.AWS_API}"
 
 
-def url() -> str:
-    """The load balancer's port 80, as a browser reaches it."""
+def url(*, https: bool = False) -> str:
+    """The load balancers' port 80 or 443, as a browser reaches it."""
+    if https:
+        return f"https://localhost:{ports.BALANCER_HTTPS}"
     return f"http://localhost:{ports.BALANCER_HTTP}"
 
 

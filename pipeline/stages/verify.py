@@ -8,6 +8,8 @@ from pipeline.engines import aws, ecs_target, journeys, kubernetes_target, web
 from pipeline.engines import compose as compose_target
 from pipeline.errors import PipelineError
 
+#: A URL that answers, and how it is reached where its name alone does not lead there.
+Reached = tuple[str, web.Via | None]
 #: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
 PATIENCE = 60
 
@@ -28,14 +30,14 @@ def run(
         raise PipelineError(
             f"there is no target {to!r} to verify", next_step=f"choose one of: {', '.join(TARGETS)}"
         )
-    url = TARGETS[to](environment_name, digest)
+    url, via = TARGETS[to](environment_name, digest)
     if journeys_too:
-        journeys.run(url)
+        journeys.run(url, via)
     return url
 
 
-def ecs(environment_name: str, digest: str | None = None) -> str:
-    """Checks an environment on ECS and returns its URL.
+def ecs(environment_name: str, digest: str | None = None) -> Reached:
+    """Checks an environment on ECS and returns its URL and how that is reached.
 
     Args:
         digest: The digest that must run; the one of the service's task definition when None.
@@ -55,11 +57,12 @@ def ecs(environment_name: str, digest: str | None = None) -> str:
         raise PipelineError(
             f"{environment_name} has no service", next_step="run ./inv deploy first"
         )
-    check(url, digest or state.image.partition("@")[2], environment.replicas)
-    return url
+    via = ecs_target.via(environment, account)
+    check(url, via, digest or state.image.partition("@")[2], environment.replicas)
+    return url, via
 
 
-def kubernetes(environment_name: str, digest: str | None = None) -> str:
+def kubernetes(environment_name: str, digest: str | None = None) -> Reached:
     """Checks an environment on Kubernetes and returns its URL.
 
     Args:
@@ -75,8 +78,8 @@ def kubernetes(environment_name: str, digest: str | None = None) -> str:
             f"{environment_name} does not run on Kubernetes",
             next_step="run ./inv deploy --to kubernetes first",
         )
-    check(state.url, digest or state.image.partition("@")[2], environment.replicas)
-    return state.url
+    check(state.url, None, digest or state.image.partition("@")[2], environment.replicas)
+    return state.url, None
 
 
 def compose() -> str:
@@ -93,16 +96,16 @@ def compose() -> str:
         answers = web.gather(
             compose_target.URL, enough=enough, timeout=PATIENCE, on_answer=step.update
         )
-    if not enough(answers.by_host):
-        lines = compose_target.last_lines()
-        raise PipelineError(
-            f"the application under Compose is not ready: {lines[-1] if lines else answers.problem}",
-            next_step="mend what it says; the service reloads the code by itself",
-        )
+        if not enough(answers.by_host):
+            lines = compose_target.last_lines()
+            raise PipelineError(
+                f"the application under Compose is not ready: {lines[-1] if lines else answers.problem}",
+                next_step="mend what it says; the service reloads the code by itself",
+            )
     return compose_target.URL
 
 
-def check(url: str, digest: str, replicas: int) -> None:
+def check(url: str, via: web.Via | None, digest: str, replicas: int) -> None:
     """Asks until ``replicas`` hostnames have answered with ``digest``.
 
     Raises:
@@ -113,24 +116,23 @@ def check(url: str, digest: str, replicas: int) -> None:
         return len([1 for answer in by_host.values() if answer.get("image") == digest]) >= replicas
 
     with console.progress(f"verify {url}") as step:
-        answers = web.gather(url, enough=enough, timeout=PATIENCE, on_answer=step.update)
-        ready = web.is_ready(url)
-    if not enough(answers.by_host):
-        heard = ", ".join(
-            f"{host} runs {str(answer.get('image'))[7:19]}"
-            for host, answer in answers.by_host.items()
-        )
-        raise PipelineError(
-            f"{replicas} replicas of {digest[7:19]} were wanted, heard: {heard or 'nobody'}"
-            + (f"; last problem: {answers.problem}" if answers.problem else ""),
-            next_step="run ./inv status, then read the application's log",
-        )
-    if not ready:
-        raise PipelineError(
-            f"{url}/readyz does not answer 200",
-            next_step="open that address: it says what is not ready",
-        )
+        answers = web.gather(url, via, enough=enough, timeout=PATIENCE, on_answer=step.update)
+        if not enough(answers.by_host):
+            heard = ", ".join(
+                f"{host} runs {str(answer.get('image'))[7:19]}"
+                for host, answer in answers.by_host.items()
+            )
+            raise PipelineError(
+                f"{replicas} replicas of {digest[7:19]} were wanted, heard: {heard or 'nobody'}"
+                + (f"; last problem: {answers.problem}" if answers.problem else ""),
+                next_step="run ./inv status, then read the application's log",
+            )
+        if not web.is_ready(url, via):
+            raise PipelineError(
+                f"{url}/readyz does not answer 200",
+                next_step="open that address: it says what is not ready",
+            )
 
 
-#: How each target is verified: environment and wanted digest in, URL out.
-TARGETS: dict[str, Callable[[str, str | None], str]] = {"ecs": ecs, "kubernetes": kubernetes}
+#: How each target is verified: environment and wanted digest in, URL and way out.
+TARGETS: dict[str, Callable[[str, str | None], Reached]] = {"ecs": ecs, "kubernetes": kubernetes}

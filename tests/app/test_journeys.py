@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from pipeline.engines import journeys
+from pipeline.engines import journeys, web
 from pipeline.errors import PipelineError
 
 
@@ -22,8 +22,8 @@ def test_a_journey_fails_where_something_else_answers(monkeypatch: pytest.Monkey
     other = httpx.MockTransport(lambda _request: httpx.Response(200, text="<h1>It works!</h1>"))
     original = journeys.Browser
 
-    def elsewhere(base_url: str, *, host: str | None = None) -> journeys.Browser:
-        return original(base_url, host=host, transport=other)
+    def elsewhere(base_url: str, *, via: web.Via | None = None) -> journeys.Browser:
+        return original(base_url, via=via, transport=other)
 
     monkeypatch.setattr(journeys, "Browser", elsewhere)
     with pytest.raises(PipelineError, match="journey potluck"):
