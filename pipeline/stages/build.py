@@ -1,6 +1,8 @@
 """The build stage: the application's image from the work tree."""
 
-from pipeline.engines import appimage, reports
+from typing import Any
+
+from pipeline.engines import appimage, figures, reports
 
 MB = 1_000_000
 
@@ -13,8 +15,17 @@ def run(*, no_cache: bool = False) -> str:
     """
     record = appimage.build(no_cache=no_cache)
     base = "an equivalent from Debian packages" if record.base_equivalent else "the official image"
+    size = f"{record.size / MB:.1f} MB{against(figures.before('build'), record.size)}"
     reports.write(
         "build",
-        f"### Built\n\n`{record.image}`, {record.size / MB:.0f} MB, in {record.seconds:.1f} s; base: {base}.\n",
+        f"### Built\n\n`{record.image}`, {size}, in {record.seconds:.1f} s; base: {base}.\n",
     )
-    return f"{record.image}, {record.size / MB:.0f} MB"
+    figures.keep("build", {"size": record.size})
+    return f"{record.image}, {size}"
+
+
+def against(main: dict[str, Any] | None, size: int) -> str:
+    """How many MB the image has grown since main, in words; nothing where that is not known."""
+    if main is None:
+        return ""
+    return f" ({(size - main['size']) / MB:+.1f} MB against main at {main['commit'][:7]})"

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +13,7 @@ from pipeline.engines import (
     advisories,
     appimage,
     checkov,
+    figures,
     findings,
     git,
     github,
@@ -45,8 +47,13 @@ def run(*, require_vulnerabilities: bool = False) -> str:
     with console.progress("scan"), ThreadPoolExecutor(max_workers=4) as pool:
         running = [pool.submit(body) for body in (_policies, _secrets, _image, _packages)]
         outcomes = [outcome for future in running for outcome in future.result()]
-    _report(outcomes)
+    known = vulnerabilities(outcomes)
+    news = since(figures.before("scan"), known)
+    figures.keep("scan", known)
+    _report(outcomes, news)
     console.out.print(_table(outcomes))
+    for line in news:
+        console.info(f"  {line}")
     failing = [finding for one in outcomes for finding in one.findings if finding.fails]
     for finding in failing[:SHOWN]:
         line = f":{finding.line}" if finding.line else ""
@@ -71,6 +78,29 @@ def run(*, require_vulnerabilities: bool = False) -> str:
     passed = len(outcomes) - len(open_ends)
     told = f"; NOT CHECKED: {_names(outcomes, findings.NOT_CHECKED)}" if open_ends else ""
     return f"{passed} checks{told}"
+
+
+def vulnerabilities(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    """Advisory and package of each known vulnerability, by scan; a scan that could not look is left out."""
+    return {
+        one.name: sorted({f"{finding.rule} {finding.where}" for finding in one.findings})
+        for one in outcomes
+        if one.name in (advisories.IMAGE, advisories.PACKAGES) and one.state != findings.NOT_CHECKED
+    }
+
+
+def since(main: dict[str, Any] | None, known: dict[str, list[str]]) -> list[str]:
+    """What is new in each scan against main, and what is gone, one line each; empty where main's is not known."""
+    lines = []
+    for name, now in known.items():
+        if main is None or name not in main:
+            continue
+        new, gone = sorted({*now} - {*main[name]}), sorted({*main[name]} - {*now})
+        lines.append(
+            f"{name} against main at {main['commit'][:7]}: new: {', '.join(new) or 'none'};"
+            f" gone: {', '.join(gone) or 'none'}"
+        )
+    return lines
 
 
 def _policies() -> list[Outcome]:
@@ -130,7 +160,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def _report(outcomes: Sequence[Outcome]) -> None:
+def _report(outcomes: Sequence[Outcome], news: Sequence[str]) -> None:
     REPORTS.mkdir(parents=True, exist_ok=True)
     content = json.dumps([one.as_json() for one in outcomes], indent=1)
     (REPORTS / "scan.json").write_text(content + "\n", encoding="utf-8")
@@ -146,6 +176,7 @@ def _report(outcomes: Sequence[Outcome]) -> None:
         state = f"**{one.state}**" if one.state != findings.PASSED else one.state
         note = f": {one.note}" if one.state == findings.NOT_CHECKED else ""
         lines.append(f"| {one.name} | {state}{note} | {one.looked_at} | {len(one.findings)} |")
+    lines += ["", *(f"{line}." for line in news), ""]
     for one in outcomes:
         for finding in one.findings[:SHOWN]:
             place = f"{finding.where}:{finding.line}" if finding.line else finding.where

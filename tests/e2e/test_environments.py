@@ -144,6 +144,13 @@ def test_a_second_plan_has_nothing_to_do(staging: Checkout) -> None:
     assert "no changes" in inv(staging, "plan", "--environment", "staging").lower()
 
 
+def test_it_answers_by_https_while_another_load_balancer_stands_beside_it(
+    staging: Checkout,
+) -> None:
+    said = inv(staging, "verify", "--environment", "staging", "--journeys")
+    assert said.strip().splitlines()[-1].startswith("https://localhost:")
+
+
 def test_nothing_of_the_killed_apply_is_left_beside_what_the_state_knows(
     staging: Checkout,
 ) -> None:
@@ -256,6 +263,10 @@ def test_production_runs_and_a_second_plan_has_nothing_to_do(production: Checkou
         cluster="ecs-saas-app-cluster", services=["ecs-saas-app-service"]
     )["services"]
     assert services[0]["runningCount"] == 3
+
+
+def test_production_answers_with_every_replica(production: Checkout) -> None:
+    assert "https://localhost:" in inv(production, "verify", "--environment", "production")
 
 
 def test_production_is_not_destroyed_by_mistake(production: Checkout) -> None:

@@ -162,6 +162,8 @@ def test_what_is_released_is_built_without_caches(run: Runner) -> None:
     result = run("main.yml", "push")
     cached = {call["job"] for call in result.actions if call["action"] == "cache"}
     assert cached == {"lint", "test"}
+    kept = [call["inputs"]["path"] for call in result.actions if call["action"] == "cache-save"]
+    assert kept == [".local/figures"]
 
 
 @pytest.mark.engine

@@ -72,6 +72,15 @@ def cache(inputs: Inputs) -> None:
             shutil.copytree(source, target)
 
 
+def cache_save(inputs: Inputs) -> None:
+    """Keeps folders of the workspace where ``cache`` restores them from."""
+    if not inputs["path"] or not inputs["key"]:
+        raise RefusedError("path and key are required")
+    for name in inputs["path"].split():
+        if (WORKSPACE / name).is_dir():
+            shutil.copytree(WORKSPACE / name, HOST / name, dirs_exist_ok=True)
+
+
 def upload_artifact(inputs: Inputs) -> None:
     """Copies files; hidden ones only when asked for, as the action does."""
     name, root = inputs["name"], WORKSPACE / inputs["path"].strip()
@@ -240,6 +249,7 @@ ACTIONS: dict[str, Callable[[Inputs], None]] = {
     "checkout": checkout,
     "setup-uv": setup_uv,
     "cache": cache,
+    "cache-save": cache_save,
     "upload-artifact": upload_artifact,
     "download-artifact": download_artifact,
     "configure-aws-credentials": configure_aws_credentials,
