@@ -1,10 +1,9 @@
 """Known vulnerabilities: of the image by grype, of the locked Python packages by OSV. Without a database: not checked.
 
-Neither is trusted blindly. grype must have a database that is valid; OSV must know the flaws of a package that is
-known to have some, since an index that knows nothing answers like one that found nothing.
+Neither is trusted blindly: each must know the flaws of a package that is known to have some, since an index that knows
+nothing answers like one that found nothing.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -16,17 +15,15 @@ from urllib.parse import quote
 import httpx
 from ruamel.yaml import YAML
 
-from pipeline import console, process, tools
-from pipeline.engines import git
+from pipeline.engines import git, grype
 from pipeline.engines.findings import Finding, Outcome, judged, not_checked
 from pipeline.errors import PipelineError
-from pipeline.paths import CACHE, REPORTS, ROOT, log_file
+from pipeline.paths import REPORTS, ROOT
 
 IMAGE = "vulnerabilities of the image"
 PACKAGES = "vulnerabilities of the Python packages"
-#: grype's own default, and its variable for another one.
+#: grype's own default.
 DATABASES = "https://grype.anchore.io/databases"
-DATABASE_VARIABLE = "GRYPE_DB_UPDATE_URL"
 #: A database in a file, for machines that cannot fetch one: `grype db import` takes it.
 FILE_VARIABLE = "GRYPE_DATABASE"
 OSV_VARIABLE = "OSV_API"
@@ -52,13 +49,18 @@ def database_at_hand() -> str:
                 f"{FILE_VARIABLE} names {file}, which is not there",
                 next_step="name a grype database archive, or unset the variable",
             )
-        return file
-    address = os.environ.get(DATABASE_VARIABLE) or DATABASES
+        return str(Path(file).resolve())
+    address = os.environ.get(grype.DATABASE_VARIABLE) or DATABASES
     return address if _answers(f"{address.rstrip('/')}/v6/latest.json") else ""
 
 
-def image(reference: str, reports: Path = REPORTS) -> Outcome:
+def image(
+    reference: str, reports: Path = REPORTS, ignored: frozenset[str] | None = None
+) -> Outcome:
     """Looks up the packages of an image in the engine; grype is obtained only when it has a database.
+
+    Args:
+        ignored: The accepted advisories; those of the repository when None.
 
     Raises:
         PipelineError: The database is damaged or too old, or grype failed or saw no package.
@@ -69,42 +71,12 @@ def image(reference: str, reports: Path = REPORTS) -> Outcome:
             IMAGE,
             f"no advisory database can be had here (reach {DATABASES}, or name a file in {FILE_VARIABLE})",
         )
-    grype = tools.tool("grype")
-    environment = {
-        **os.environ,
-        "GRYPE_DB_CACHE_DIR": str(CACHE / "grype"),
-        "GRYPE_DB_AUTO_UPDATE": "false",
-        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-    }
-    log = log_file("scan-grype")
-    reports.mkdir(parents=True, exist_ok=True)
-    with console.progress("grype") as step:
-        fetch = ["import", source] if Path(source).is_file() else ["update"]
-        status = ["status"]
-        for number, argv in enumerate((fetch, status)):
-            process.run(
-                [grype, "db", *argv],
-                log=log,
-                env=environment,
-                append=number > 0,
-                on_line=step.update,
-                next_step="read the log; fetch a newer database",
-            )
-        report = reports / "grype.json"
-        process.run(
-            [
-                *(grype, f"docker:{reference}"),
-                *("--output", f"json={report}", "--output", f"sarif={reports / 'grype.sarif'}"),
-            ],
-            log=log,
-            env=environment,
-            append=True,
-            on_line=step.update,
+    report = grype.scan(reference, source, [KNOWN_BAD], reports)
+    if report.unknown:
+        return not_checked(
+            IMAGE, f"the database does not even know the flaws of {' and '.join(report.unknown)}"
         )
-    bill = json.loads((reports / "sbom.cdx.json").read_text(encoding="utf-8"))
-    return judge(
-        json.loads(report.read_text(encoding="utf-8")), len(bill["components"]), accepted()
-    )
+    return judge(report.document, report.packages, accepted() if ignored is None else ignored)
 
 
 def judge(document: dict[str, Any], packages: int, ignored: frozenset[str]) -> Outcome:

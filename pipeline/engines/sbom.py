@@ -39,7 +39,7 @@ def describe(image: str, version: str) -> dict[str, Any]:
         for line in files.get(OS_RELEASE, "").splitlines()
         if "=" in line
     )
-    debian = list(_debian(files.get(DPKG_STATUS, ""), system.get("VERSION_CODENAME", "")))
+    debian = list(_debian(files.get(DPKG_STATUS, ""), system.get("VERSION_ID", "")))
     python = list(_python(files))
     if not debian or not python:
         raise PipelineError(
@@ -73,24 +73,28 @@ def describe(image: str, version: str) -> dict[str, Any]:
     }
 
 
-def _debian(status: str, codename: str) -> Iterator[dict[str, Any]]:
+def _debian(status: str, release: str) -> Iterator[dict[str, Any]]:
+    """Named as scanners do: they find no flaw of a package whose release and source they cannot read from its URL."""
     for paragraph in status.split("\n\n"):
         fields = HeaderParser().parsestr(paragraph.strip())
         if not fields["Package"]:
             continue
         name, version = fields["Package"], fields["Version"]
-        source = (fields["Source"] or name).partition(" ")
+        source, _, of = (fields["Source"] or "").partition(" ")
         purl = (
             f"pkg:deb/debian/{quote(name)}@{quote(version, safe='')}"
-            f"?arch={fields['Architecture']}&distro={codename}"
+            f"?arch={fields['Architecture']}&distro=debian-{release}"
         )
+        if source:
+            built_from = f"{source}@{of.strip('()')}" if of else source
+            purl += f"&upstream={quote(built_from, safe='')}"
         yield {
             "type": "library",
             "name": name,
             "version": version,
             "purl": purl,
             "bom-ref": purl,
-            "properties": [{"name": "debian:source", "value": source[0]}],
+            "properties": [{"name": "debian:source", "value": source or name}],
         }
 
 

@@ -20,7 +20,6 @@ from pipeline.engines import (
     gitleaks,
     reports,
     sarif,
-    sbom,
 )
 from pipeline.engines.findings import Outcome
 from pipeline.errors import PipelineError
@@ -115,8 +114,7 @@ def _image() -> list[Outcome]:
     if not advisories.database_at_hand():
         return [advisories.image("")]
     record = appimage.load() or appimage.build()
-    sbom.write(record.image_id, record.version)
-    return [advisories.image(record.image)]
+    return [advisories.image(record.image, REPORTS)]
 
 
 def _packages() -> list[Outcome]:

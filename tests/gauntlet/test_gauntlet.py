@@ -1,18 +1,14 @@
 """Every bad change is stopped, by exactly the gate that is there for it, with a way out; good changes pass."""
 
-import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeline.paths import REPORTS, ROOT
-from tests.gauntlet import changes, runner, table
+from tests.gauntlet import changes, osv, runner, table
 
 #: A few of the cheapest, for every whole run of the tests.
 CHEAP = {
@@ -22,7 +18,6 @@ CHEAP = {
     "script injection through a branch name",
     "a workflow that calls a task that does not exist",
 }
-KNOWN_BAD = "pkg:pypi/jinja2@2.4.1"
 
 
 @pytest.fixture(scope="session")
@@ -34,30 +29,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def advisories() -> Iterator[str]:
     """A source of advisories that knows one package of ours and the one by which the scan judges the source."""
     name, _, version = changes.VULNERABLE.partition("==")
-    known = {f"pkg:pypi/{name}@{version}": changes.ADVISORY, KNOWN_BAD: "GAUNTLET-0"}
-
-    class Osv(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            size = int(self.headers["Content-Length"])
-            queries = json.loads(self.rfile.read(size))["queries"]
-            names = [known.get(query["package"]["purl"]) for query in queries]
-            results = [{"vulns": [{"id": one}]} if one else {} for one in names]
-            content = json.dumps({"results": results}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Osv)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    known = {f"pkg:pypi/{name}@{version}": changes.ADVISORY}
+    with osv.knowing(known) as address:
+        yield address
 
 
 def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
