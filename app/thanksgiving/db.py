@@ -304,7 +304,7 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     """
     file = connection.execute("PRAGMA database_list").fetchone()[2]
     for pragma in (
-        "busy_timeout=5000",
+        "busy_timeout=10000",
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
