@@ -5,7 +5,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, Integer, and_, bindparam, delete, insert, select, text, update
 
 from thanksgiving import links
-from thanksgiving.db import Database, run
+from thanksgiving.db import AtOnce, Database, run
 from thanksgiving.gatherings import MAX_DISHES, count_dishes
 from thanksgiving.guests import ClosedError, touch
 from thanksgiving.models import Claim, Dish, Guest
@@ -63,15 +63,19 @@ _UNCLAIM = delete(Claim).where(
 )
 
 
-# The ordinary claim and release on PostgreSQL: one statement instead of six, each of which costs more
-# in the worker and on the way than in the database. It changes everything or nothing. What they do
-# not do (a claim that grows, a guest's own dish), and why something is refused, is left to the
-# transactions below.
+# The ordinary claim and release are one statement instead of a transaction of six, each of which costs
+# more in the worker and on the way than in the database. It changes everything or nothing. What it
+# does not do (a guest's own dish, on PostgreSQL a claim that grows), and why something is refused, is
+# left to the transactions below.
 #
-# The parts of a statement all see the database as it was when the statement began, so before it
-# waited for the gathering's lock. Therefore each row that counts is locked or changed: PostgreSQL
-# looks at the newest version of such a row, and leaves it out when the conditions no longer hold.
-# Another claim of the same guest is a new row; there the primary key refuses.
+# On PostgreSQL the parts of a statement all see the database as it was when the statement began, so
+# before it waited for the gathering's lock. Therefore each row that counts is locked or changed:
+# PostgreSQL looks at the newest version of such a row, and leaves it out when the conditions no longer
+# hold. Another claim of the same guest is a new row; there the primary key refuses.
+#
+# On SQLite a statement that writes begins with the only write lock, so what it sees stays true. The
+# driver lets other threads run meanwhile: in a transaction the lock would wait for the interpreter
+# after each statement.
 _WHO = """
     WITH locked AS (
         SELECT id FROM gathering WHERE guest_digest = :digest AND rsvps_open FOR NO KEY UPDATE
@@ -79,7 +83,9 @@ _WHO = """
         SELECT guest.id, gathering_id FROM guest JOIN locked ON gathering_id = locked.id
         WHERE visitor = :visitor AND attending FOR SHARE OF guest
     ),"""
-_CLAIM_AT_ONCE = text(f"""{_WHO}
+_PLACE = "WHERE guest_digest = :digest AND visitor = :visitor AND dish_id = :dish"
+_CLAIM_AT_ONCE = AtOnce(
+    postgresql=text(f"""{_WHO}
     change AS (
         UPDATE dish SET taken = taken + :portions FROM who
         WHERE dish.id = :dish AND dish.gathering_id = who.gathering_id
@@ -90,8 +96,14 @@ _CLAIM_AT_ONCE = text(f"""{_WHO}
         SELECT dish_id, guest_id, :portions FROM change
     )
     UPDATE gathering SET revision = revision + 1 FROM change WHERE id = change.gathering_id
-""")  # noqa: S608 - constants
-_RELEASE_AT_ONCE = text(f"""{_WHO}
+    """),  # noqa: S608 - constants
+    sqlite=text(f"""
+        UPDATE place SET portions = :portions {_PLACE}
+        AND portions <> :portions AND portions + missing >= :portions
+    """),  # noqa: S608
+)
+_RELEASE_AT_ONCE = AtOnce(
+    postgresql=text(f"""{_WHO}
     change AS (
         DELETE FROM claim USING who, dish
         WHERE dish_id = :dish AND guest_id = who.id AND dish.id = dish_id
@@ -101,7 +113,9 @@ _RELEASE_AT_ONCE = text(f"""{_WHO}
         UPDATE dish SET taken = taken - portions FROM change WHERE id = dish_id
     )
     UPDATE gathering SET revision = revision + 1 FROM change WHERE id = change.gathering_id
-""")  # noqa: S608 - constants
+    """),  # noqa: S608
+    sqlite=text(f"UPDATE place SET portions = 0 {_PLACE} AND portions > 0"),  # noqa: S608
+)
 
 
 def claim(

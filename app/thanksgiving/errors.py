@@ -2,13 +2,14 @@
 
 import logging
 
-from flask import Flask, Response, g, render_template
+from flask import Flask, Response, render_template, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from thanksgiving.gatherings import NotFoundError
 from thanksgiving.guests import ClosedError
+from thanksgiving.observability import REQUEST_ID
 from thanksgiving.security import WriteRefusedError
 
 log = logging.getLogger("thanksgiving")
@@ -71,16 +72,15 @@ def install(app: Flask) -> None:
     @app.errorhandler(DBAPIError)
     @app.errorhandler(PoolTimeout)
     def database_away(error: Exception) -> Response:
-        log.error(
-            "database error", exc_info=error, extra={"fields": {"request_id": g.get("request_id")}}
-        )
+        _log("database error", error)
         return page(503, retry_after=5)
 
     @app.errorhandler(Exception)
     def unexpected(error: Exception) -> Response:
-        log.error(
-            "unexpected error",
-            exc_info=error,
-            extra={"fields": {"request_id": g.get("request_id")}},
-        )
+        _log("unexpected error", error)
         return page(500)
+
+
+def _log(message: str, error: Exception) -> None:
+    fields = {"request_id": request.environ.get(REQUEST_ID)}
+    log.error(message, exc_info=error, extra={"fields": fields})

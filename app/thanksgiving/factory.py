@@ -40,13 +40,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["database"] = database = Database(settings)
     if settings.auto_migrate:
         _migrate(settings, database)
-    observability.install(app)
     security.install(app, settings)
     pages.install(app)
     errors.install(app)
     demo.install(app)
     for views in (views_system, views_public, views_guest, views_organiser):
         app.register_blueprint(views.blueprint)
+    app.wsgi_app = observability.measured(app.wsgi_app)  # type: ignore[method-assign,assignment]
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -50,11 +50,14 @@ class AccessLog:
         self._start = threading.Lock()
         atexit.register(self.flush)
 
-    def write(self, fields: dict[str, Any]) -> None:
-        """Takes the fields of one line."""
+    def write(self, request_id: str, method: str, route: str, status: int, ms: float) -> None:
+        """Takes the fields of one line. Nothing in them needs escaping: ids are letters and digits, routes our own."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        entry = {"time": now, "level": "info", "logger": "access", "message": "request", **fields}
-        self._lines.append(_encode(entry))
+        self._lines.append(
+            f'{{"time": "{now}", "level": "info", "logger": "access", "message": "request",'
+            f' "request_id": "{request_id}", "method": "{method}", "route": "{route}",'
+            f' "status": {status}, "ms": {ms:.2f}}}'
+        )
         if self._pid != os.getpid():  # a thread does not survive gunicorn's fork
             self._run()
 

@@ -44,6 +44,12 @@ def requests(route: str, method: str, status: int) -> Counter:
     return REQUESTS.labels(route, method, status)
 
 
+@cache
+def claims(outcome: str) -> Counter:
+    """The counter of one outcome of a claim; looked up once."""
+    return CLAIMS.labels(outcome)
+
+
 def exposition() -> bytes:
     """All metrics of all workers in Prometheus' text format."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

@@ -152,3 +152,24 @@ class Gratitude(Base):
     guest_id: Mapped[int] = mapped_column(ForeignKey("guest.id", ondelete="CASCADE"), index=True)
     text: Mapped[str] = mapped_column(String(500))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+#: A statement of SQLite changes one table, but a view's trigger belongs to the statement. So a claim is: set the
+#: portions of a place, which is a guest who comes beside a dish. Made by each connection, as no part of the schema.
+SQLITE_PLACES = """
+    CREATE TEMP VIEW place AS
+    SELECT guest_digest, visitor, gathering.id AS gathering_id, guest.id AS guest_id,
+        dish.id AS dish_id, wanted - taken AS missing, coalesce(portions, 0) AS portions
+    FROM gathering JOIN guest ON guest.gathering_id = gathering.id
+    JOIN dish ON dish.gathering_id = gathering.id
+    LEFT JOIN claim ON claim.dish_id = dish.id AND claim.guest_id = guest.id
+    WHERE rsvps_open AND attending AND own_guest_id IS NULL;
+
+    CREATE TEMP TRIGGER place_portions INSTEAD OF UPDATE OF portions ON place BEGIN
+        UPDATE dish SET taken = taken + NEW.portions - OLD.portions WHERE id = OLD.dish_id;
+        DELETE FROM claim WHERE dish_id = OLD.dish_id AND guest_id = OLD.guest_id;
+        INSERT INTO claim (dish_id, guest_id, portions)
+        SELECT OLD.dish_id, OLD.guest_id, NEW.portions WHERE NEW.portions > 0;
+        UPDATE gathering SET revision = revision + 1 WHERE id = OLD.gathering_id;
+    END;
+"""

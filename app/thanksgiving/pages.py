@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -107,25 +108,31 @@ def install(app: Flask) -> None:
     )
     app.jinja_env.filters.update(long_date=long_date, paragraphs=paragraphs)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if not development:
+        app.view_functions["static"] = _keep_static(app)
 
-    @app.after_request
-    def keep_static(response: Response) -> Response:
-        if request.endpoint == "static" and not development:
-            response.headers["Cache-Control"] = f"public, max-age={STATIC_SECONDS}, immutable"
+
+def _keep_static(app: Flask) -> Callable[..., Response]:
+    def static(filename: str) -> Response:
+        response = app.send_static_file(filename)
+        response.headers["Cache-Control"] = f"public, max-age={STATIC_SECONDS}, immutable"
         return response
+
+    return static
 
 
 class KeptPage:
     """A finished page with gaps for what differs from request to request: the form token and the notice."""
 
     def __init__(self, html: str, token: str, notice_mark: str) -> None:
-        before, _, after = html.partition(notice_mark)
-        self._before = before.split(token)
-        self._after = after.split(token)
+        before, _, after = html.encode().partition(notice_mark.encode())
+        self._before = before.split(token.encode())
+        self._after = after.split(token.encode())
 
-    def fill(self, token: str, notice_html: str) -> str:
+    def fill(self, token: str, notice_html: str) -> bytes:
         """The page for one request."""
-        return token.join(self._before) + notice_html + token.join(self._after)
+        filler = token.encode()
+        return filler.join(self._before) + notice_html.encode() + filler.join(self._after)
 
 
 def guest_page(snapshot: Snapshot, guest: GuestView | None) -> Response:
@@ -148,7 +155,7 @@ def guest_page(snapshot: Snapshot, guest: GuestView | None) -> Response:
         page = KeptPage(html, token_mark, f"<!--{notice_mark}-->")
         if not current_app.extensions["settings"].development:
             kept.put(key, page)
-    response = Response(page.fill(token, notice_html(notice())), mimetype="text/html")
+    response = Response(page.fill(token, notice_html(notice())))
     response.headers["ETag"] = f'W/"{hashlib.sha256(etag.encode()).hexdigest()[:24]}"'
     if "If-None-Match" in request.headers and "new_visitor" not in g:
         response.make_conditional(request)

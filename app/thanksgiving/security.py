@@ -9,10 +9,12 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, after_this_request, g, request
 from itsdangerous import BadSignature, Signer
+from werkzeug.sansio.http import parse_cookie
 
 from thanksgiving import metrics
 from thanksgiving.config import Settings
@@ -27,6 +29,9 @@ MAXIMUM_BODY = 64 * 1024
 MAXIMUM_FORM_PARTS = 400
 #: Writes that a client may do each second once its burst (WRITE_BURST) is used up.
 WRITES_PER_SECOND = 1.0
+#: Visitors whose cookie and form token each worker keeps checked, and the longest Cookie header kept.
+VISITORS_KEPT = 4096
+COOKIES_KEPT = 512
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{22}")
 
 CONTENT_POLICY = (
@@ -57,15 +62,38 @@ class WriteRefusedError(Exception):
         self.retry_after = retry_after
 
 
+class Visitors:
+    """Knows visitors by their signed cookie. What a cookie says never changes, so the last ones are kept."""
+
+    def __init__(self, secret_key: str) -> None:
+        self.signer = Signer(secret_key, salt="visitor", digest_method=hashlib.sha256)
+        self._csrf_key = hmac.digest(secret_key.encode(), b"csrf", "sha256")
+        self._kept = lru_cache(VISITORS_KEPT)(self._check)
+        self.token = lru_cache(VISITORS_KEPT)(self._token)
+
+    def known(self, cookies: str) -> str | None:
+        """The visitor that a Cookie header names, None when it names none or the signature is not ours."""
+        return self._kept(cookies) if len(cookies) <= COOKIES_KEPT else self._check(cookies)
+
+    def _check(self, cookies: str) -> str | None:
+        try:
+            found = self.signer.unsign(parse_cookie(cookies).get(COOKIE, "")).decode()
+        except (BadSignature, UnicodeError):
+            return None
+        return found if _VISITOR.fullmatch(found) else None
+
+    def _token(self, visitor_id: str) -> str:
+        """The form token that belongs to a visitor, 64 hex digits."""
+        return hmac.digest(self._csrf_key, visitor_id.encode(), "sha256").hex()
+
+
 def install(app: Flask, settings: Settings) -> None:
     """Checks every write before its view runs, and adds the headers to every response."""
-    signer = Signer(settings.secret_key, salt="visitor", digest_method=hashlib.sha256)
+    visitors = Visitors(settings.secret_key)
     limit = RateLimit(settings.write_burst, WRITES_PER_SECOND)
-    csrf_key = hmac.digest(settings.secret_key.encode(), b"csrf", "sha256")
     app.config["MAX_CONTENT_LENGTH"] = MAXIMUM_BODY
     app.config["MAX_FORM_PARTS"] = MAXIMUM_FORM_PARTS
-    app.extensions["visitor_signer"] = signer
-    app.extensions["csrf_key"] = csrf_key
+    app.extensions["visitors"] = visitors
 
     @app.before_request
     def check_write() -> None:
@@ -79,10 +107,10 @@ def install(app: Flask, settings: Settings) -> None:
             )
         if request.headers.get("Sec-Fetch-Site") == "cross-site":
             raise WriteRefusedError(403, "This form was sent from another site.")
-        known = _known_visitor(signer)
+        known = visitors.known(request.environ.get("HTTP_COOKIE", ""))
         sent = request.form.get("csrf_token", "")
         if known is None or not hmac.compare_digest(
-            sent.encode("utf-8", "replace"), csrf_token_for(csrf_key, known).encode()
+            sent.encode("utf-8", "replace"), visitors.token(known).encode()
         ):
             raise WriteRefusedError(
                 400,
@@ -91,19 +119,6 @@ def install(app: Flask, settings: Settings) -> None:
         g.visitor = known
 
     app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign,assignment]
-
-    @app.after_request
-    def give_cookie(response: Response) -> Response:
-        if fresh := g.get("new_visitor"):
-            response.set_cookie(
-                COOKIE,
-                fresh,
-                max_age=COOKIE_SECONDS,
-                secure=settings.cookies_always_secure or request.is_secure,
-                httponly=True,
-                samesite="Lax",
-            )
-        return response
 
 
 def _with_headers(inner: "WSGIApplication") -> "WSGIApplication":
@@ -122,35 +137,36 @@ def _with_headers(inner: "WSGIApplication") -> "WSGIApplication":
     return wrapped
 
 
-def _known_visitor(signer: Signer) -> str | None:
-    cookie = request.cookies.get(COOKIE)
-    if not cookie:
-        return None
-    try:
-        visitor = signer.unsign(cookie).decode()
-    except (BadSignature, UnicodeError):
-        return None
-    return visitor if _VISITOR.fullmatch(visitor) else None
-
-
 def visitor(app: Flask) -> str:
     """The identity of this browser, 22 characters; a new one (and its cookie) when it has none or a forged one."""
-    current: Any = g.get("visitor")
+    current: str | None = g.get("visitor")
     if current is None:
-        signer: Signer = app.extensions["visitor_signer"]
-        current = _known_visitor(signer)
+        visitors: Visitors = app.extensions["visitors"]
+        current = visitors.known(request.environ.get("HTTP_COOKIE", ""))
         if current is None:
             current = secrets.token_urlsafe(16)
-            g.new_visitor = signer.sign(current).decode()
+            _give_cookie(visitors.signer.sign(current).decode(), app.extensions["settings"])
         g.visitor = current
-    return str(current)
+    return current
 
 
-def csrf_token_for(key: bytes, visitor_id: str) -> str:
-    """The form token that belongs to a visitor, 64 hex digits."""
-    return hmac.digest(key, visitor_id.encode(), "sha256").hex()
+def _give_cookie(signed: str, settings: Settings) -> None:
+    g.new_visitor = True
+
+    @after_this_request
+    def give(response: Response) -> Response:
+        response.set_cookie(
+            COOKIE,
+            signed,
+            max_age=COOKIE_SECONDS,
+            secure=settings.cookies_always_secure or request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
 
 
 def csrf_token(app: Flask) -> str:
     """The form token of this request's visitor."""
-    return csrf_token_for(app.extensions["csrf_key"], visitor(app))
+    token: str = app.extensions["visitors"].token(visitor(app))
+    return token

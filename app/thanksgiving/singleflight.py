@@ -12,13 +12,18 @@ V = TypeVar("V")
 
 
 class _Flight(Generic[V]):
-    """One question: who came before it was asked waits for its end."""
+    """One question: who came before it was asked waits for its end, when ``asked`` is released."""
 
     def __init__(self, before: "_Flight[V] | None") -> None:
         self.before = before
-        self.done = threading.Event()
+        self.asked = threading.Lock()  # made faster than an Event, which mostly nobody waits for
+        self.asked.acquire()
         self.answer: V
         self.error: BaseException | None = None
+
+    def wait(self) -> None:
+        with self.asked:
+            pass
 
 
 class SingleFlight(Generic[V]):
@@ -41,7 +46,7 @@ class SingleFlight(Generic[V]):
             if flight is None:
                 flight = self._next[key] = _Flight(self._asking.get(key))
         if not leads:
-            flight.done.wait()
+            flight.wait()
         else:
             self._lead(key, flight, ask)
         if flight.error is not None:
@@ -50,7 +55,7 @@ class SingleFlight(Generic[V]):
 
     def _lead(self, key: Hashable, flight: _Flight[V], ask: Callable[[], V]) -> None:
         if flight.before is not None:
-            flight.before.done.wait()
+            flight.before.wait()
             flight.before = None
         with self._lock:
             # From here on, whoever comes is too late for this question.
@@ -64,4 +69,4 @@ class SingleFlight(Generic[V]):
             with self._lock:
                 if self._asking.get(key) is flight:
                     del self._asking[key]
-            flight.done.set()
+            flight.asked.release()

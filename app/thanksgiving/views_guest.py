@@ -3,8 +3,7 @@
 No account: the signed visitor cookie ties changes to their browser.
 """
 
-from flask import Blueprint, abort, current_app, redirect, request
-from werkzeug.wrappers import Response
+from flask import Blueprint, Response, abort, current_app, request
 
 from thanksgiving import claims, export, guests, metrics, pages, security, wall
 from thanksgiving.claims import Outcome, RefusedError
@@ -75,7 +74,7 @@ def claim(token: str, dish_id: int) -> Response:
         outcome = claims.claim(pages.database(), token, visitor, dish_id, portions)
     except RefusedError as refused:
         outcome = refused.outcome
-    metrics.CLAIMS.labels(outcome).inc()
+    metrics.claims(outcome).inc()
     return _after(token, outcome, dish_id)
 
 
@@ -87,7 +86,7 @@ def release(token: str, dish_id: int) -> Response:
         outcome = claims.release(pages.database(), token, visitor, dish_id)
     except RefusedError as refused:
         outcome = refused.outcome
-    metrics.CLAIMS.labels(outcome).inc()
+    metrics.claims(outcome).inc()
     return _after(token, outcome, dish_id)
 
 
@@ -109,7 +108,7 @@ def bring_own(token: str) -> Response:
         )
     except RefusedError as refused:
         outcome = refused.outcome
-    metrics.CLAIMS.labels(outcome).inc()
+    metrics.claims(outcome).inc()
     return _after(token, outcome)
 
 
@@ -158,7 +157,7 @@ def _after(token: str, outcome: Outcome, dish_id: int | None = None) -> Response
 
 
 def _back(token: str, notice: str, anchor: str = "top") -> Response:
-    return redirect(f"/g/{token}?notice={notice}#{anchor}", 303)
+    return Response(status=303, headers={"Location": f"/g/{token}?notice={notice}#{anchor}"})
 
 
 def _refuse(token: str, form: Form) -> Response:

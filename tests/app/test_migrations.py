@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, inspect, select, text
 from sqlalchemy.exc import OperationalError
-from thanksgiving import create_app, migrate
+from thanksgiving import claims, create_app, guests, migrate
 from thanksgiving.db import MIGRATIONS, Database, head, schema_version, unready_because
-from thanksgiving.models import Base
+from thanksgiving.models import Base, Dish
 
 from pipeline.engines import journeys
 from tests.app import servers
@@ -122,6 +122,26 @@ def test_readiness_follows_the_schema(empty_database: str) -> None:
     )
     assert migrate.upgrade(settings) == ("9999", "9999"), "a rolled back image must not fail on it"
     database.engine.dispose()
+
+
+def test_an_open_connection_claims_after_migrations(tmp_path: Path) -> None:
+    settings = settings_for(f"sqlite:///{tmp_path / 'empty.db'}", THREADS="1")
+    database = Database(settings)  # its view is made before the tables, and outlives others
+    assert unready_because(database)
+    for target in ("head", "base", "head"):
+        (migrate.downgrade if target == "base" else migrate.upgrade)(settings, target)
+        assert (unready_because(database) is None) is (target == "head")
+    app = create_app(settings)
+    event = journeys.create_with(browsers(app)())
+    token = event.guest_path.removeprefix("/g/")
+    come = guests.Answer("Ann", True, 1, False, False, False, False, "")
+    database.write(lambda c: guests.answer(c, token, "ann", come))
+    dish = database.read(lambda c: c.execute(select(Dish.id)).scalars().first())
+    assert dish
+    database.write = None  # type: ignore[method-assign,assignment] # one statement is enough
+    assert claims.claim(database, token, "ann", dish, 1) is claims.Outcome.CLAIMED
+    for one in (database, app.extensions["database"]):
+        one.engine.dispose()
 
 
 def test_a_database_that_is_away(tmp_path: Path) -> None:

@@ -37,6 +37,18 @@ MUTANTS = [
     ("snapshot.py", 'Gathering.guest_digest == bindparam("digest")', 'Gathering.organiser_digest == bindparam("digest")'),
     ("snapshot.py", 'Gathering.organiser_digest == bindparam("digest")', 'Gathering.guest_digest == bindparam("digest")'),
     ("snapshot.py", "if found is None:", "if False:"),
+    ("models.py", "WHERE rsvps_open AND attending", "WHERE attending"),
+    ("models.py", "WHERE rsvps_open AND attending", "WHERE rsvps_open"),
+    ("models.py", " AND own_guest_id IS NULL;", ";"),
+    ("models.py", "JOIN dish ON dish.gathering_id = gathering.id", "JOIN dish"),
+    ("models.py", "taken + NEW.portions - OLD.portions", "taken + NEW.portions"),
+    ("models.py", "OLD.guest_id, NEW.portions WHERE", "OLD.guest_id, 1 WHERE"),
+    ("models.py", "revision = revision + 1 WHERE id = OLD", "revision = revision WHERE id = OLD"),
+    ("claims.py", "guest_digest = :digest AND visitor = :visitor AND", "guest_digest = :digest AND"),
+    ("claims.py", "AND portions <> :portions AND", "AND"),
+    ("claims.py", "{_PLACE} AND portions > 0", "{_PLACE}"),
+    ("db.py", "driver.total_changes > before", "driver.total_changes >= before"),
+    ("db.py", "        except (IntegrityError, self._driver.IntegrityError):\n            return False", "        except (IntegrityError, self._driver.IntegrityError):\n            return True"),
 ]  # fmt: skip
 #: The same where only PostgreSQL comes by.
 POSTGRESQL_MUTANTS = [
@@ -51,8 +63,8 @@ POSTGRESQL_MUTANTS = [
     ("claims.py", "guest_id = who.id AND dish.id = dish_id", "dish.id = dish_id"),
     ("claims.py", "who.gathering_id AND own_guest_id IS NULL", "who.gathering_id"),
     ("claims.py", "SET taken = taken - portions FROM", "SET taken = taken - 1 FROM"),
-    ("db.py", "        except IntegrityError:\n            return False", "        except IntegrityError:\n            return True"),
-    ("db.py", "        if self._sqlite:\n            return False", "        if True:\n            return False"),
+    ("db.py", "        except (IntegrityError, self._driver.IntegrityError):\n            return False", "        except (IntegrityError, self._driver.IntegrityError):\n            return True"),
+    ("db.py", ".rowcount > 0)", ".rowcount >= 0)"),
 ]  # fmt: skip
 
 

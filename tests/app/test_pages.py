@@ -493,6 +493,8 @@ def test_static_files_are_kept(people: NewBrowser) -> None:
         assert answer.status_code == 200
         assert "immutable" in answer.headers["Cache-Control"]
     assert people().raw("/static/../config.py").status_code == 404
+    missing = people().raw("/static/missing.css")
+    assert (missing.status_code, missing.headers["Cache-Control"]) == (404, "no-store")
 
 
 def test_browser_is_typed() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from thanksgiving import create_app, export, guests, lifecycle, snapshot
 from thanksgiving.config import DEVELOPMENT_SECRET, ConfigurationError, from_environment
-from thanksgiving.db import Database, run
+from thanksgiving.db import AtOnce, Database, run
 from thanksgiving.demo import next_thanksgiving
 from thanksgiving.logs import JsonFormatter
 from thanksgiving.models import Claim, UtcDateTime
@@ -125,7 +125,8 @@ def test_a_restarted_database_costs_no_request(app: Flask) -> None:
     cut()
     assert database.write(lambda c: c.execute(text("SELECT 2")).scalar()) == 2
     cut()
-    at_once = text("INSERT INTO alembic_version (version_num) VALUES (:one)")
+    insert_one = text("INSERT INTO alembic_version (version_num) VALUES (:one)")
+    at_once = AtOnce(postgresql=insert_one, sqlite=insert_one)
     assert database.write_at_once(at_once, {"one": "0"})
     assert not database.write_at_once(at_once, {"one": "0"})  # it stands in its own way
     cut()

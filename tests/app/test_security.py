@@ -53,7 +53,7 @@ def test_a_forged_cookie_is_nobody(lite: Flask, change: str) -> None:
     cookie = client.get_cookie(COOKIE)
     assert cookie
     identity, _, signature = cookie.value.rpartition(".")
-    signer = lite.extensions["visitor_signer"]
+    signer = lite.extensions["visitors"].signer
     forged = {
         "cut": cookie.value[:-1],
         "swap": f"{identity[::-1]}.{signature}",
@@ -67,6 +67,17 @@ def test_a_forged_cookie_is_nobody(lite: Flask, change: str) -> None:
     assert answer.status_code == 400
     fresh = client.get("/new")
     assert COOKIE in fresh.headers["Set-Cookie"]
+
+
+def test_cookies_of_others_do_not_matter(lite: Flask) -> None:
+    client = lite.test_client()
+    token = token_in(client.get("/new"))
+    for size in (10, 1000):
+        client.set_cookie("another", "x" * size)
+        assert token_in(client.get("/new")) == token
+    client.delete_cookie(COOKIE)
+    client.set_cookie("another", "\u00e4")
+    assert token_in(client.get("/new")) != token
 
 
 def test_another_secret_does_not_know_the_visitor(lite: Flask) -> None:
