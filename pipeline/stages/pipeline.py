@@ -37,7 +37,7 @@ def run(event: str, *, since: str | None = None, fork: bool = False) -> str:
     base = git.resolve(since or ("HEAD" if commit != git.revision() else "HEAD^1"))
     paths = git.changed(base, commit)
     wanted = _wanted(event, paths, fork=fork)
-    if "plan" in wanted or event == "push":
+    if wanted.get("plan") == "" or event == "push":
         # An account is prepared by its administrator before any workflow runs; here it is the local AWS.
         with console.progress("account") as step:
             process.run(
