@@ -25,6 +25,9 @@ ENGINES = HOST / ".local"
 #: Eight hex digits that tell the host checkout from another one on the same machine.
 CHECKOUT_ID = hashlib.sha256(str(HOST).encode()).hexdigest()[:8]
 
+#: The name of the host checkout's local cluster, also for Docker and for kind.
+CLUSTER = f"kubernetes-{CHECKOUT_ID}"
+
 #: Docker label on everything that this checkout starts; ``./inv down`` removes by it.
 CHECKOUT_LABEL = "ecs-saas-app.checkout"
 

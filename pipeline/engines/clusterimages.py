@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,10 @@ def catalogue() -> dict[str, Any]:
 
 def image(name: str) -> Image:
     """The entry of one image that has a Dockerfile here."""
-    entry = catalogue()["images"][name]
+    return _image(name, catalogue()["images"][name])
+
+
+def _image(name: str, entry: dict[str, Any]) -> Image:
     return Image(
         name=name,
         reference=entry["reference"],
@@ -73,25 +77,54 @@ def provide(wanted: Image, registry: str | None = None) -> str:
     Raises:
         PipelineError: No registry answers and it cannot be built.
     """
-    client = engine.client()
+    with locks.exclusive(f"image-{wanted.name}", CACHE / "locks", wait=True):
+        if _pulled(wanted, registry) is None:
+            _build(
+                RECIPES / wanted.name, wanted.local_name, wanted.base, wanted.programs, wanted.files
+            )
+    return wanted.local_name
+
+
+def kind_image() -> Image:
+    """The image of kind's node, which is pulled or not had at all."""
+    return _image("kind", catalogue()["kind"])
+
+
+def obtainable(wanted: Image) -> bool:
+    """Whether an image can be had without building it: it is in the engine by digest, or its registry answers."""
+    host, by_digest = _source(wanted, None)
+    return _tagged(by_digest, wanted) or registries.answers(host)
+
+
+def pull_kind() -> str | None:
+    """The name by digest of kind's node image in the engine, pulled now if missing; None where it cannot be had."""
+    with locks.exclusive("image-kind", CACHE / "locks", wait=True):
+        return _pulled(kind_image(), None)
+
+
+def _source(wanted: Image, registry: str | None) -> tuple[str, str]:
+    """The registry to ask, and what to ask it for."""
     host, _, path = wanted.reference.rpartition(":")[0].partition("/")
     host = registry or host
-    by_digest = f"{host}/{path}@{wanted.digest}"
-    with locks.exclusive(f"image-{wanted.name}", CACHE / "locks", wait=True):
-        if _tagged(by_digest, wanted):
-            return wanted.local_name
-        if registries.answers(host):
-            try:
-                with console.progress(f"{wanted.reference} from {host}"):
-                    client.images.pull(f"{host}/{path}", tag=wanted.digest)
-            except docker.errors.APIError as error:
-                console.warn(f"{by_digest} could not be pulled: {error.explanation or error}")
-                registries.forget(host)
-            else:
-                _tagged(by_digest, wanted)
-                return wanted.local_name
-        _build(RECIPES / wanted.name, wanted.local_name, wanted.base, wanted.programs, wanted.files)
-    return wanted.local_name
+    return host, f"{host}/{path}@{wanted.digest}"
+
+
+def _pulled(wanted: Image, registry: str | None) -> str | None:
+    """The image's name by digest once its registry has given it; None where that does not answer or lacks it."""
+    host, by_digest = _source(wanted, registry)
+    if _tagged(by_digest, wanted):
+        return by_digest
+    if not registries.answers(host):
+        return None
+    try:
+        with console.progress(f"{wanted.reference} from {host}"):
+            engine.client().images.pull(by_digest.partition("@")[0], tag=wanted.digest)
+    except docker.errors.APIError as error:
+        console.warn(f"{by_digest} could not be pulled: {error.explanation or error}")
+        registries.forget(host)
+        return None
+    _tagged(by_digest, wanted)
+    return by_digest
 
 
 def node() -> str:
@@ -101,8 +134,11 @@ def node() -> str:
     return NODE
 
 
-def archives() -> list[Path]:
+def archives(without: Collection[str] = ()) -> list[Path]:
     """The images of the cluster's pods, as archives for the node's container runtime; small ones first.
+
+    Args:
+        without: The names of those that the node has already.
 
     Raises:
         PipelineError: An image can neither be pulled nor built.
@@ -110,12 +146,15 @@ def archives() -> list[Path]:
     small: list[str] = []
     large: list[str] = []
     for name, entry in catalogue()["images"].items():
+        if name in without:
+            continue
         if "recipe" in entry:
             large.append(baseimages.resolve_base(entry["recipe"]))
             continue
         wanted = image(name)
         (small if wanted.base is None else large).append(provide(wanted))
-    return [_archive("1-first", small), _archive("2-rest", large)]
+    groups = (("1-first", small), ("2-rest", large))
+    return [_archive(name, images) for name, images in groups if images]
 
 
 def _archive(name: str, images: list[str]) -> Path:

@@ -16,7 +16,7 @@ import requests.exceptions
 from pipeline import console, locks, process
 from pipeline.engines import docker_install
 from pipeline.errors import PipelineError
-from pipeline.paths import CACHE, CHECKOUT_ID, CHECKOUT_LABEL
+from pipeline.paths import CACHE, CHECKOUT_ID, CHECKOUT_LABEL, CLUSTER
 
 GIB = 2**30
 #: A build, its layers and a database need about this much; less is refused before anything is half done.
@@ -27,6 +27,8 @@ BUILDX_NEEDED_FROM = 23
 
 #: Labels on everything that this checkout starts.
 LABELS: Mapping[str, str] = {CHECKOUT_LABEL: CHECKOUT_ID}
+#: What tells that a thing is ours. kind labels the container of its node itself, by the cluster's name only.
+OURS = (f"{CHECKOUT_LABEL}={CHECKOUT_ID}", f"io.x-k8s.kind.cluster={CLUSTER}")
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,7 @@ def ours() -> list[Any]:
     engine = running_engine()
     if engine is None:
         return []
-    found: list[Any] = engine.containers.list(all=True, filters=_mine(), ignore_removed=True)
-    return found
+    return list(_containers(engine))
 
 
 def remove_ours(*, volumes: bool = True) -> list[str]:
@@ -174,17 +175,18 @@ def remove_ours(*, volumes: bool = True) -> list[str]:
 
 
 def _owned(engine: docker.DockerClient, *, volumes: bool) -> Iterator[tuple[str, Any]]:
-    for one in engine.containers.list(all=True, filters=_mine(), ignore_removed=True):
+    for one in _containers(engine):
         yield "container", one
-    for network in engine.networks.list(filters=_mine()):
+    for network in engine.networks.list(filters={"label": OURS[0]}):
         yield "network", network
     if volumes:
-        for volume in engine.volumes.list(filters=_mine()):
+        for volume in engine.volumes.list(filters={"label": OURS[0]}):
             yield "volume", volume
 
 
-def _mine() -> dict[str, str | list[str] | bool]:
-    return {"label": f"{CHECKOUT_LABEL}={CHECKOUT_ID}"}
+def _containers(engine: docker.DockerClient) -> Iterator[Any]:
+    for label in OURS:
+        yield from engine.containers.list(all=True, filters={"label": label}, ignore_removed=True)
 
 
 def _connect() -> docker.DockerClient | str:

@@ -9,8 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from pipeline import console, locks, ports, process
-from pipeline.engines import node, programs
+from pipeline.engines import node, node_own, programs
 from pipeline.engines.node import Registry
 from pipeline.errors import CommandFailedError, PipelineError
 from pipeline.paths import ENGINES
@@ -126,7 +128,7 @@ def down() -> bool:
 
 def forget() -> None:
     """Removes what this machine keeps of a local cluster whose node is gone."""
-    node.remove_cgroups()
+    node_own.remove_cgroups()
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
@@ -247,16 +249,13 @@ def _await(check: Callable[[], bool], problem: str, update: Callable[[str], None
 
 
 def _write_kubeconfig() -> None:
-    code, text = node.execute(["cat", "/var/lib/cluster/pki/admin.conf"])
-    if code != 0:
-        raise PipelineError(
-            "the node has no kubeconfig", next_step="read its log", log=node.save_log()
-        )
+    """Writes the node's kubeconfig as this machine uses it: its own address, one context for any node."""
+    config = YAML(typ="safe").load(node.kubeconfig())
+    [entry], [context] = config["clusters"], config["contexts"]
+    entry["cluster"]["server"] = f"https://127.0.0.1:{ports.KUBERNETES_API}"
+    context["name"] = config["current-context"] = LOCAL_CONTEXT
     FOLDER.mkdir(parents=True, exist_ok=True)
     partial = FOLDER / f".kubeconfig.{os.getpid()}"
     partial.touch(mode=0o600)
-    partial.write_text(
-        text.replace("https://127.0.0.1:6443", f"https://127.0.0.1:{ports.KUBERNETES_API}"),
-        encoding="utf-8",
-    )
+    partial.write_text(json.dumps(config, indent=1), encoding="utf-8")
     partial.replace(KUBECONFIG)

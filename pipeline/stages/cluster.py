@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from pipeline import console
-from pipeline.engines import argocd, gitops, kubernetes, kubernetes_target
+from pipeline.engines import argocd, gitops, kubernetes, kubernetes_target, node
 from pipeline.errors import PipelineError
 
 
@@ -52,6 +52,8 @@ def down() -> str:
 def status() -> None:
     """Shows the cluster's nodes and Argo CD's applications."""
     cluster = kubernetes.find()
+    if cluster is None or cluster.local:
+        console.info(f"node: {node.described()}")
     if cluster is None:
         console.info("no cluster is up (./inv cluster up)")
         return

@@ -5,6 +5,7 @@ import shutil
 from rich.table import Table
 
 from pipeline import console, ports, tools
+from pipeline.engines import node
 from pipeline.errors import PipelineError
 from pipeline.paths import CACHE, LOCAL
 
@@ -30,6 +31,7 @@ def run() -> None:
     """
     stuck = _tools() + _disk()
     _ports()
+    console.info(f"Kubernetes: {node.described()}")
     if stuck:
         raise PipelineError(
             f"not ready: {', '.join(stuck)}",

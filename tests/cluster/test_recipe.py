@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.engines import clusterimages, gitops, node, programs
+from pipeline.engines import clusterimages, gitops, privileges, programs
 from pipeline.errors import PipelineError
 
 MODULE = (programs.MODULE / "go.mod").read_text(encoding="utf-8")
@@ -73,18 +73,18 @@ def test_missing_privileges_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
             return {"SecurityOptions": ["name=seccomp,profile=default"]}
 
     monkeypatch.setattr("pipeline.engines.docker.client", Client)
-    everything = (1 << len(node.CAPABILITIES)) - 1
-    admin = node.CAPABILITIES.index("SYS_ADMIN")
-    monkeypatch.setattr(node, "_bounding_set", lambda: everything & ~(1 << admin))
+    everything = (1 << len(privileges.CAPABILITIES)) - 1
+    admin = privileges.CAPABILITIES.index("SYS_ADMIN")
+    monkeypatch.setattr(privileges, "_bounding_set", lambda: everything & ~(1 << admin))
     with pytest.raises(PipelineError, match="lacks the capabilities SYS_ADMIN"):
-        node.capabilities()
-    resource = node.CAPABILITIES.index("SYS_RESOURCE")
-    monkeypatch.setattr(node, "_bounding_set", lambda: everything & ~(1 << resource))
-    asked = node.capabilities()
+        privileges.granted()
+    resource = privileges.CAPABILITIES.index("SYS_RESOURCE")
+    monkeypatch.setattr(privileges, "_bounding_set", lambda: everything & ~(1 << resource))
+    asked = privileges.granted()
     assert asked is not None
     assert "SYS_RESOURCE" not in asked
-    monkeypatch.setattr(node, "_bounding_set", lambda: everything)
-    assert node.capabilities() is None
+    monkeypatch.setattr(privileges, "_bounding_set", lambda: everything)
+    assert privileges.granted() is None
 
 
 def test_a_rootless_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_rootless_engine_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("pipeline.engines.docker.client", Client)
     with pytest.raises(PipelineError, match="runs rootless"):
-        node.capabilities()
+        privileges.granted()
 
 
 def test_without_go_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,27 +68,9 @@ supervise() { # NAME COMMAND...
   done
 }
 
-# The images that need no registry, beside everything else; a pod that waits for one tries again by itself.
-import_images() {
-  until ctr version >/dev/null 2>&1; do sleep 0.1; done
-  for archive in /opt/cluster/images/*.tar; do
-    [ -e "$archive" ] || continue
-    marker="$state/imported-${archive##*/}"
-    [ -e "$marker" ] && continue
-    ctr --namespace k8s.io images import "$archive"
-    # In the engine they are named ecs-saas-app/NAME; here they get the names of the manifests.
-    for image in $(ctr --namespace k8s.io images list --quiet | grep '^docker.io/ecs-saas-app/'); do
-      name=${image#docker.io/ecs-saas-app/}
-      case ${name%%/*} in *.*) ;; *) name=docker.io/library/$name ;; esac
-      ctr --namespace k8s.io images tag --force "$image" "$name"
-    done
-    touch "$marker"
-  done
-  touch /run/cluster/images-imported
-}
-
 supervise containerd containerd &
-import_images >>"$logs/images.log" 2>&1 &
+# The images that need no registry, beside everything else; a pod that waits for one tries again by itself.
+import-images.sh /opt/cluster/images "$state" >>"$logs/images.log" 2>&1 &
 supervise etcd etcd --data-dir "$state/etcd" --listen-client-urls http://127.0.0.1:2379 \
   --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 \
   --auto-compaction-retention 10m --log-level warn &

@@ -7,6 +7,8 @@ import (
 	"flag"
 	"net/netip"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,7 +31,9 @@ func main() {
 	firstAddress := flag.String("first-address", "", "first of the addresses for further load balancers")
 	device := flag.String("device", "eth0", "network device that gets those addresses")
 	volumes := flag.String("volumes", "/var/lib/volumes", "folder for volumes")
+	listed := flag.String("duties", "load-balancers,volumes,policies", "what this cluster lacks otherwise")
 	flag.Parse()
+	duties := strings.Split(*listed, ",")
 
 	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
 	if err != nil {
@@ -58,11 +62,18 @@ func main() {
 		pods:       factory.Core().V1().Pods().Lister(),
 		namespaces: factory.Core().V1().Namespaces().Lister(),
 	}
-	watch(ctx, balancer.reconcile, factory.Core().V1().Services().Informer())
-	watch(ctx, provisioner.reconcile,
-		factory.Core().V1().PersistentVolumeClaims().Informer(), factory.Core().V1().PersistentVolumes().Informer())
-	watch(ctx, policies.reconcile, factory.Networking().V1().NetworkPolicies().Informer(),
-		factory.Core().V1().Pods().Informer(), factory.Core().V1().Namespaces().Informer())
+	// An informer that nobody asks for is never started.
+	if slices.Contains(duties, "load-balancers") {
+		watch(ctx, balancer.reconcile, factory.Core().V1().Services().Informer())
+	}
+	if slices.Contains(duties, "volumes") {
+		watch(ctx, provisioner.reconcile,
+			factory.Core().V1().PersistentVolumeClaims().Informer(), factory.Core().V1().PersistentVolumes().Informer())
+	}
+	if slices.Contains(duties, "policies") {
+		watch(ctx, policies.reconcile, factory.Networking().V1().NetworkPolicies().Informer(),
+			factory.Core().V1().Pods().Informer(), factory.Core().V1().Namespaces().Informer())
+	}
 	factory.Start(ctx.Done())
 	<-ctx.Done()
 }
