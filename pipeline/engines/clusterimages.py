@@ -154,10 +154,10 @@ def archives(without: Collection[str] = ()) -> list[Path]:
         wanted = image(name)
         (small if wanted.base is None else large).append(provide(wanted))
     groups = (("1-first", small), ("2-rest", large))
-    return [_archive(name, images) for name, images in groups if images]
+    return [archive(name, images) for name, images in groups if images]
 
 
-def _archive(name: str, images: list[str]) -> Path:
+def archive(name: str, images: list[str]) -> Path:
     """One archive of several images (what they share is in it once), keyed by their ids."""
     ids = [str(engine.client().images.get(one).id) for one in images]
     key = hashlib.sha256(" ".join([*images, *ids]).encode()).hexdigest()[:16]
@@ -177,7 +177,7 @@ def _archive(name: str, images: list[str]) -> Path:
                 log=log_file("cluster-images"),
                 env=engine.builder_cli().env,
             )
-            for older in folder.glob("*.tar"):
+            for older in set(folder.glob("*.tar")) - engine.mounted():
                 older.unlink()
             partial.replace(target)
     return target

@@ -143,6 +143,12 @@ def engine_log_lines(container: str, lines: int = 20) -> list[str]:
     return str(raw.decode("utf-8", "replace")).splitlines()
 
 
+def mounted() -> set[Path]:
+    """This machine's files and folders that containers have mounted, of any checkout and running or not."""
+    found = client().api.containers(all=True)
+    return {Path(mount["Source"]) for one in found for mount in one["Mounts"] if "Source" in mount}
+
+
 def ours() -> list[Any]:
     """The containers that this checkout started, running or not; none where no engine runs. Installs nothing."""
     engine = running_engine()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import docker.errors
@@ -138,3 +139,38 @@ def test_a_registry_that_lacks_the_image_is_passed_over(wanted: clusterimages.Im
     assert registry.asked
     assert engine.client().images.get(name).labels[clusterimages.RECIPE_LABEL]
     registry.server.shutdown()
+
+
+@pytest.fixture
+def two_images() -> Iterator[list[str]]:
+    """Two images with nothing in them but a name."""
+    client = engine.client()
+    names = [f"thrown-away-{secrets.token_hex(4)}:{one}" for one in ("first", "second")]
+    for name in names:
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo(name))
+        repository, _, tag = name.partition(":")
+        client.api.import_image_from_data(packed.getvalue(), repository=repository, tag=tag)
+    yield names
+    for name in names:
+        client.images.remove(name, force=True)
+
+
+def test_an_archive_goes_when_there_is_a_newer_one_unless_a_node_has_it_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_images: list[str]
+) -> None:
+    monkeypatch.setattr(clusterimages, "ARCHIVES", tmp_path)
+    first, second = two_images
+    forgotten = clusterimages.archive("images", [first])
+    kept = clusterimages.archive("images", [second])
+    assert not forgotten.exists()
+    node = engine.client().containers.create(
+        first, "none", volumes={str(kept): {"bind": "/images.tar", "mode": "ro"}}
+    )
+    try:
+        newest = clusterimages.archive("images", [first])
+        assert kept.is_file()
+        assert newest.is_file()
+    finally:
+        node.remove()
