@@ -541,6 +541,6 @@ def test_one_statement_is_never_half_done(database: Database, token: str, dish: 
 
 def test_digests_do_not_reveal_tokens() -> None:
     token = links.new_token() + "a"
-    assert links.digest(token) != links.digest(token.swapcase())
+    assert links.digest(token) != links.digest(token[:-1] + "b")
     assert token not in links.digest(token)
     assert len({links.new_token() for _ in range(1000)}) == 1000
