@@ -125,12 +125,13 @@ class Database:
                 connection.invalidate()
                 raise
             connection.close()
+            return found
         except self._driver.IntegrityError:
             raise
         except (self._driver.Error, SQLAlchemyError):
-            found = self._retried(lambda c: _on_driver(c, statement, values, do))
-        metrics.database_seconds(kind).observe(perf_counter() - started)
-        return found
+            return self._retried(lambda c: _on_driver(c, statement, values, do))
+        finally:
+            metrics.database_seconds(kind).observe(perf_counter() - started)
 
     def _timed(self, kind: str, work: Callable[[Connection], T]) -> T:
         started = perf_counter()

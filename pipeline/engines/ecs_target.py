@@ -30,21 +30,18 @@ def names(environment: Environment) -> Names:
     return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}", base)
 
 
-def url(environment: Environment, account: Account) -> str | None:
-    """Where the application answers, or None when there is no load balancer."""
+def reached(environment: Environment, account: Account) -> web.Reached | None:
+    """Where the application answers, or None when there is no load balancer.
+
+    On the local AWS all load balancers share their doors, so there it is said which one is meant.
+    """
     host = _balancer_host(environment, account)
     if host is None:
         return None
     domain = environment.raw["aws"].get("load_balancer", {}).get("domain")
     if account.local:
-        return localaws.url(https=bool(domain))
-    return f"https://{domain}" if domain else f"http://{host}"
-
-
-def via(environment: Environment, account: Account) -> web.Via | None:
-    """How ``url`` is reached: on the local AWS all load balancers share their doors."""
-    host = _balancer_host(environment, account) if account.local else None
-    return web.Via(host, localaws.AUTHORITY) if host else None
+        return localaws.url(https=bool(domain)), web.Via(host, localaws.AUTHORITY)
+    return (f"https://{domain}" if domain else f"http://{host}"), None
 
 
 def running(environment: Environment, account: Account) -> ecs.Service | None:
@@ -59,21 +56,21 @@ def observe(environment: Environment) -> State | None:
         return None
     account = aws.account(environment)
     service = running(environment, account)
-    address = url(environment, account)
-    if service is None or address is None:
+    found = reached(environment, account)
+    if service is None or found is None:
         return None
+    address, via = found
     container = names(environment).container
     image = ecs.image_of(account.client("ecs"), service.task_definition, container)
     wanted_digest = image.partition("@")[2]
-    reached = via(environment, account)
     answer: dict[str, Any] = {}
     with contextlib.suppress(httpx.HTTPError, ValueError):
-        answer = web.ask(address, reached)
+        answer = web.ask(address, via)
     return State(
         url=address,
         image=image,
         version=str(answer.get("version", "")),
-        healthy=web.is_ready(address, reached)
+        healthy=web.is_ready(address, via)
         and service.digests == {wanted_digest}
         and len(service.running) >= service.desired,
         replicas=len(service.running),

@@ -55,8 +55,8 @@ def described() -> str:
 
 def container() -> Any | None:
     """The node's container, running or not; None when there is none."""
-    existing = flavour()
-    return node_flavours.container(existing.container) if existing else None
+    found = (node_flavours.container(one.container) for one in FLAVOURS)
+    return next((one for one in found if one is not None), None)
 
 
 def started_at() -> datetime:

@@ -29,6 +29,10 @@ class Via:
         return {"headers": {"Host": self.host}, "verify": _trusting(self.authority)}
 
 
+#: A URL that answers, and how it is reached where its name alone does not lead there.
+Reached = tuple[str, Via | None]
+
+
 @functools.cache
 def _trusting(authority: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(authority))

@@ -33,9 +33,11 @@ def run() -> str:
     """
     environment = environments.load(ENVIRONMENT)
     account = aws.account(environment)
-    service, url = ecs_target.running(environment, account), ecs_target.url(environment, account)
-    if service is None or url is None:
+    service = ecs_target.running(environment, account)
+    reached = ecs_target.reached(environment, account)
+    if service is None or reached is None:
         raise PipelineError("nothing is deployed on ECS", next_step="run ./inv deploy first")
+    url, _ = reached
     names = ecs_target.names(environment)
     client = account.client("ecs")
     target = {"cluster": names.cluster, "service": names.service}

@@ -8,8 +8,6 @@ from pipeline.engines import aws, ecs_target, journeys, kubernetes_target, web
 from pipeline.engines import compose as compose_target
 from pipeline.errors import PipelineError
 
-#: A URL that answers, and how it is reached where its name alone does not lead there.
-Reached = tuple[str, web.Via | None]
 #: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
 PATIENCE = 60
 
@@ -36,7 +34,7 @@ def run(
     return url
 
 
-def ecs(environment_name: str, digest: str | None = None) -> Reached:
+def ecs(environment_name: str, digest: str | None = None) -> web.Reached:
     """Checks an environment on ECS and returns its URL and how that is reached.
 
     Args:
@@ -47,8 +45,8 @@ def ecs(environment_name: str, digest: str | None = None) -> Reached:
     """
     environment = environments.load(environment_name)
     account = aws.account(environment)
-    url = ecs_target.url(environment, account)
-    if url is None:
+    reached = ecs_target.reached(environment, account)
+    if reached is None:
         raise PipelineError(
             f"{environment_name} has no load balancer", next_step="run ./inv deploy first"
         )
@@ -57,12 +55,11 @@ def ecs(environment_name: str, digest: str | None = None) -> Reached:
         raise PipelineError(
             f"{environment_name} has no service", next_step="run ./inv deploy first"
         )
-    via = ecs_target.via(environment, account)
-    check(url, via, digest or state.image.partition("@")[2], environment.replicas)
-    return url, via
+    check(*reached, digest or state.image.partition("@")[2], environment.replicas)
+    return reached
 
 
-def kubernetes(environment_name: str, digest: str | None = None) -> Reached:
+def kubernetes(environment_name: str, digest: str | None = None) -> web.Reached:
     """Checks an environment on Kubernetes and returns its URL.
 
     Args:
@@ -135,4 +132,7 @@ def check(url: str, via: web.Via | None, digest: str, replicas: int) -> None:
 
 
 #: How each target is verified: environment and wanted digest in, URL and way out.
-TARGETS: dict[str, Callable[[str, str | None], Reached]] = {"ecs": ecs, "kubernetes": kubernetes}
+TARGETS: dict[str, Callable[[str, str | None], web.Reached]] = {
+    "ecs": ecs,
+    "kubernetes": kubernetes,
+}
