@@ -4,13 +4,13 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from pipeline.runner import stage
+from pipeline.commands.runner import stage
 
 
 @task(default=True)
 def overview(_context: Context) -> None:
     """List the tasks in the order of the path."""
-    from pipeline import overview as shown
+    from pipeline.commands import overview as shown
 
     shown.show(GROUPS)
 
@@ -19,7 +19,7 @@ def overview(_context: Context) -> None:
 @stage("lint")
 def lint(_context: Context) -> None:
     """Check formatting, types, YAML, HCL, the Dockerfile and shell scripts."""
-    from pipeline.stages import lint as body
+    from pipeline.commands import lint as body
 
     body.run()
 
@@ -28,7 +28,7 @@ def lint(_context: Context) -> None:
 @stage("format")
 def format_(_context: Context) -> None:
     """Mend what lint says of formatting, in place."""
-    from pipeline.stages import lint as body
+    from pipeline.commands import lint as body
 
     body.mend()
 
@@ -49,7 +49,7 @@ def test(
     select: list[str] | None = None,
 ) -> None:
     """Run the tests, setting up all that they need."""
-    from pipeline.stages import test as body
+    from pipeline.commands import test as body
 
     body.run(fast=fast, everything=all, select=select or [])
 
@@ -58,7 +58,7 @@ def test(
 @stage("lock")
 def lock(_context: Context, upgrade: bool = False) -> None:
     """Lock the Python packages with their hashes."""
-    from pipeline.stages import lock as body
+    from pipeline.commands import lock_dependencies as body
 
     body.run(upgrade=upgrade)
 
@@ -67,7 +67,7 @@ def lock(_context: Context, upgrade: bool = False) -> None:
 @stage("doctor")
 def doctor(_context: Context) -> None:
     """Show which tools and ports there are, and what to do about the rest."""
-    from pipeline.stages import doctor as body
+    from pipeline.commands import doctor as body
 
     body.run()
 
@@ -82,7 +82,7 @@ def doctor(_context: Context) -> None:
 @stage("pipeline")
 def pipeline(_context: Context, event: str, since: str | None = None, fork: bool = False) -> None:
     """Run the GitHub workflows of an event on this machine, with act."""
-    from pipeline.stages import pipeline as body
+    from pipeline.commands import rehearse as body
 
     body.run(event, since=since, fork=fork)
 
@@ -91,7 +91,7 @@ def pipeline(_context: Context, event: str, since: str | None = None, fork: bool
 @stage("affected")
 def affected(_context: Context, since: str = "HEAD^1") -> None:
     """Say which stages a change can affect."""
-    from pipeline.stages import affected as body
+    from pipeline.commands import affected as body
 
     body.run(since)
 
@@ -105,7 +105,7 @@ def affected(_context: Context, since: str = "HEAD^1") -> None:
 @stage("release")
 def release(_context: Context, environment: str, digest: str) -> None:
     """Commit the digest of what was deployed to main (in workflows only)."""
-    from pipeline.stages import release as body
+    from pipeline.commands import release as body
 
     body.run(environment, digest)
 
@@ -119,7 +119,7 @@ def release(_context: Context, environment: str, digest: str) -> None:
 @stage("notes")
 def notes(_context: Context, environment: str, digest: str) -> None:
     """Publish the release notes of a deployment (in workflows only)."""
-    from pipeline.stages import notes as body
+    from pipeline.commands import notes as body
 
     body.run(environment, digest)
 
@@ -128,7 +128,7 @@ def notes(_context: Context, environment: str, digest: str) -> None:
 @stage("drift-issue")
 def drift_issue(_context: Context) -> None:
     """Keep the one issue that tells of drift (in workflows only)."""
-    from pipeline.stages import drift_issue as body
+    from pipeline.commands import drift_issue as body
 
     body.run()
 
@@ -137,7 +137,7 @@ def drift_issue(_context: Context) -> None:
 @stage("comment")
 def comment(_context: Context, number: int) -> None:
     """Write the results into the one comment of a pull request (in workflows only)."""
-    from pipeline.stages import comment as body
+    from pipeline.commands import comment as body
 
     body.run(number)
 
@@ -146,7 +146,7 @@ def comment(_context: Context, number: int) -> None:
 @stage("gate")
 def gate(_context: Context) -> None:
     """Require that every needed job passed or was left out on purpose (in workflows only)."""
-    from pipeline.stages import gate as body
+    from pipeline.commands import gate as body
 
     body.run()
 
@@ -163,8 +163,8 @@ ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
 @stage("bootstrap")
 def bootstrap(_context: Context, environment: str = "local", repository: str | None = None) -> None:
     """Prepare the environment's AWS account, once: state bucket, image registry, roles."""
-    from pipeline import console
-    from pipeline.stages import bootstrap as body
+    from pipeline.commands import bootstrap as body
+    from pipeline.core import console
 
     console.info(body.run(environment, repository))
 
@@ -173,8 +173,8 @@ def bootstrap(_context: Context, environment: str = "local", repository: str | N
 @stage("build")
 def build(_context: Context, no_cache: bool = False) -> None:
     """Build the image of the work tree."""
-    from pipeline import console
-    from pipeline.stages import build as body
+    from pipeline.commands import build as body
+    from pipeline.core import console
 
     console.info(body.run(no_cache=no_cache))
 
@@ -183,8 +183,8 @@ def build(_context: Context, no_cache: bool = False) -> None:
 @stage("scan")
 def scan(_context: Context, require_vulnerabilities: bool = False) -> None:
     """Look for policy violations, secrets and known vulnerabilities; say what was not looked at."""
-    from pipeline import console
-    from pipeline.stages import scan as body
+    from pipeline.commands import scan as body
+    from pipeline.core import console
 
     console.info(body.run(require_vulnerabilities=require_vulnerabilities))
 
@@ -198,8 +198,8 @@ def scan(_context: Context, require_vulnerabilities: bool = False) -> None:
 @stage("push")
 def push(_context: Context, environment: str = "local", preview: bool = False) -> None:
     """Push the image that was built to the environment's registry; prints its digest."""
-    from pipeline import console
-    from pipeline.stages import push as body
+    from pipeline.commands import push as body
+    from pipeline.core import console
 
     console.info(body.run(environment, preview=preview))
 
@@ -216,7 +216,7 @@ def plan(
     _context: Context, environment: str = "local", digest: str | None = None, lock: bool = True
 ) -> None:
     """Show what an apply would change and what that costs a month; save the plan."""
-    from pipeline.stages import plan as body
+    from pipeline.commands import plan as body
 
     body.run(environment, digest=digest or None, lock=lock)
 
@@ -233,8 +233,8 @@ def apply(
     _context: Context, environment: str = "local", acknowledge: list[str] | None = None
 ) -> None:
     """Apply exactly the saved plan, then compare what runs with what was wanted."""
-    from pipeline import console
-    from pipeline.stages import apply as body
+    from pipeline.commands import apply as body
+    from pipeline.core import console
 
     console.info(body.run(environment, acknowledged=acknowledge or []))
 
@@ -256,8 +256,8 @@ def verify(
     journeys: bool = False,
 ) -> None:
     """Ask the URL until every replica has answered with the wanted digest."""
-    from pipeline import console
-    from pipeline.stages import verify as body
+    from pipeline.commands import verify as body
+    from pipeline.core import console
 
     console.info(body.run(environment, to=to, digest=digest or None, journeys_too=journeys))
 
@@ -271,7 +271,7 @@ def verify(
 @stage("deploy")
 def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> None:
     """Bring the work tree to a target on this machine: all stages in order; ends with the URL."""
-    from pipeline import delivery
+    from pipeline.commands import deploy as delivery
 
     delivery.deploy(to, redo=redo)
 
@@ -286,7 +286,7 @@ def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> None:
 @stage("cluster")
 def cluster(_context: Context, action: str, context: str | None = None) -> None:
     """Start, remove or show the local Kubernetes, or choose a cluster of yours."""
-    from pipeline.stages import cluster as body
+    from pipeline.commands import cluster as body
 
     body.run(action, context)
 
@@ -300,8 +300,8 @@ def cluster(_context: Context, action: str, context: str | None = None) -> None:
 @stage("sync")
 def sync(_context: Context, environment: str = "local", digest: str | None = None) -> None:
     """Have Argo CD bring an environment to what Git says, and wait until it is there."""
-    from pipeline import console
-    from pipeline.stages import sync as body
+    from pipeline.commands import sync as body
+    from pipeline.core import console
 
     console.info(body.run(environment, digest or None))
 
@@ -313,8 +313,8 @@ def sync(_context: Context, environment: str = "local", digest: str | None = Non
 @stage("promote")
 def promote(_context: Context, source: str, target: str) -> None:
     """Give an environment the image that another one runs, by a commit."""
-    from pipeline import console
-    from pipeline.stages import promote as body
+    from pipeline.commands import promote as body
+    from pipeline.core import console
 
     console.info(body.run(source, target))
 
@@ -326,8 +326,8 @@ def promote(_context: Context, source: str, target: str) -> None:
 @stage("rollback")
 def rollback(_context: Context, environment: str, revision: str | None = None) -> None:
     """Give an environment the image back that it had, by a commit."""
-    from pipeline import console
-    from pipeline.stages import rollback as body
+    from pipeline.commands import rollback as body
+    from pipeline.core import console
 
     console.info(body.run(environment, revision or None))
 
@@ -336,7 +336,7 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
 @stage("status")
 def status(_context: Context, json: bool = False) -> None:
     """Show what is live on each target."""
-    from pipeline.stages import status as body
+    from pipeline.commands import status as body
 
     body.run(as_json=json)
 
@@ -345,8 +345,8 @@ def status(_context: Context, json: bool = False) -> None:
 @stage("down")
 def down(_context: Context) -> None:
     """Remove everything that this checkout started, and nothing else."""
-    from pipeline import console
-    from pipeline.stages import down as body
+    from pipeline.commands import down as body
+    from pipeline.core import console
 
     console.info(body.run())
 
@@ -361,8 +361,8 @@ def down(_context: Context) -> None:
 @stage("unlock")
 def unlock(_context: Context, environment: str, lock: str, bootstrap: bool = False) -> None:
     """Remove a lock on an environment's state whose holder is dead."""
-    from pipeline import console
-    from pipeline.stages import unlock as body
+    from pipeline.commands import unlock as body
+    from pipeline.core import console
 
     console.info(body.run(environment, lock, of_bootstrap=bootstrap))
 
@@ -371,8 +371,8 @@ def unlock(_context: Context, environment: str, lock: str, bootstrap: bool = Fal
 @stage("destroy")
 def destroy(_context: Context, environment: str, confirm: str = "") -> None:
     """Destroy all that Terraform made for an environment; refuses while it is protected."""
-    from pipeline import console
-    from pipeline.stages import destroy as body
+    from pipeline.commands import destroy as body
+    from pipeline.core import console
 
     console.info(body.run(environment, confirm=confirm))
 
@@ -381,8 +381,8 @@ def destroy(_context: Context, environment: str, confirm: str = "") -> None:
 @stage("drift")
 def drift(_context: Context, environment: str = "local") -> None:
     """Name what runs differently from what Git says, on ECS and on Kubernetes."""
-    from pipeline import console
-    from pipeline.stages import drift as body
+    from pipeline.commands import drift as body
+    from pipeline.core import console
 
     console.info(body.run(environment))
 
@@ -400,8 +400,8 @@ def db(
     _context: Context, what: str, file: str, url: str | None = None, replace: bool = False
 ) -> None:
     """Back up or restore a database of the application: `./inv db backup FILE`."""
-    from pipeline import console
-    from pipeline.stages import db as body
+    from pipeline.commands import db as body
+    from pipeline.core import console
 
     console.info(body.run(what, file, url=url, replace=replace))
 
@@ -410,7 +410,8 @@ def db(
 @stage("bench")
 def bench(_context: Context, what: str) -> None:
     """Measure speed, size or lost requests in one run: `./inv bench app`, `image`, `plan` or `rollout`."""
-    from pipeline import benchmarks, console
+    from pipeline.commands import bench as benchmarks
+    from pipeline.core import console
 
     console.info(benchmarks.run(what))
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from thanksgiving import create_app
 
-from pipeline.engines import journeys
-from pipeline.errors import PipelineError
-from pipeline.stages import db
+from pipeline.commands import db
+from pipeline.core.errors import PipelineError
+from pipeline.targets import journeys
 from tests.app.conftest import browsers, settings_for
 
 

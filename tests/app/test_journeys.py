@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from pipeline.engines import journeys, web
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
+from pipeline.targets import journeys, web
 
 
 @pytest.mark.parametrize("journey", journeys.JOURNEYS, ids=lambda one: one.__name__)

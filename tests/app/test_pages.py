@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event as engine_events
 
-from pipeline.engines import journeys
-from pipeline.engines.journeys import Browser, Gathering, NewBrowser, claim, rsvp
+from pipeline.targets import journeys
+from pipeline.targets.journeys import Browser, Gathering, NewBrowser, claim, rsvp
 from tests.app.conftest import browsers
 
 NEW = {

@@ -12,9 +12,9 @@ from typing import Any
 
 import docker
 
-from pipeline import ports
-from pipeline.engines import git
-from pipeline.paths import CHECKOUT_LABEL, ROOT
+from pipeline.core import ports
+from pipeline.core.paths import CHECKOUT_LABEL, ROOT
+from pipeline.git import repository as git
 
 #: Moves every port of a scratch clone away from those of this checkout; a second clone takes the double.
 PORT_STEP = 1000

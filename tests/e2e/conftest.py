@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines.kubernetes import LOCAL_CONTEXT, Cluster
+from pipeline.kubernetes.cluster import LOCAL_CONTEXT, Cluster
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import OnKubernetes

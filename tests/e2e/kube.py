@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from pipeline.engines.kubernetes import Cluster
+from pipeline.kubernetes.cluster import Cluster
 from tests.e2e.checkout import Checkout, containers
 
 NAMESPACE = "ecs-saas-app-local"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.engines import helm
-from pipeline.paths import CHART, ENVIRONMENTS
+from pipeline.core.paths import CHART, ENVIRONMENTS
+from pipeline.kubernetes import helm
 from tests.e2e.kube import OnKubernetes, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]

@@ -14,8 +14,8 @@ import docker
 import httpx
 import pytest
 
-from pipeline.engines import web
-from pipeline.engines.journeys import create_gathering
+from pipeline.targets import web
+from pipeline.targets.journeys import create_gathering
 from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
 

@@ -11,10 +11,11 @@ import boto3
 import psutil
 import pytest
 
-from pipeline import ports
-from pipeline.engines import localaws, terraform_root
-from pipeline.engines.terraform_import_ids import needs_none
-from pipeline.waiting import wait
+from pipeline.aws import localaws
+from pipeline.core import ports
+from pipeline.core.waiting import wait
+from pipeline.terraform import root as terraform_root
+from pipeline.terraform.import_ids import needs_none
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import PORT_STEP, Checkout
 from tests.e2e.conftest import Deployed

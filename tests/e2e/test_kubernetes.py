@@ -9,10 +9,10 @@ import docker
 import httpx
 import pytest
 
-from pipeline.engines import web
-from pipeline.engines.journeys import create_gathering
-from pipeline.engines.load import Load, constant
-from pipeline.errors import CommandFailedError
+from pipeline.benchmarks.load import Load, constant
+from pipeline.core.errors import CommandFailedError
+from pipeline.targets import web
+from pipeline.targets.journeys import create_gathering
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
 

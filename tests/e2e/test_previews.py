@@ -13,12 +13,13 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import process
-from pipeline.engines import programs, web
-from pipeline.engines.journeys import create_gathering
+from localgithub import github_api
+from offline import programs
+from pipeline.core import process
+from pipeline.targets import web
+from pipeline.targets.journeys import create_gathering
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import OnKubernetes, eventually
-from tests.workflows.stand_ins import github_api
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import PORT_STEP, Checkout
 from tests.gauntlet import osv
-from tests.image import grype_database
+from tests.pipeline.images import grype_database
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 

@@ -168,7 +168,7 @@ LINT = (
         "lint",
         ("mypy", "Incompatible return value"),
         append(
-            "pipeline/images.py",
+            "pipeline/releases/image_reference.py",
             '\n\ndef count() -> int:\n    """How many."""\n    return "three"\n',
         ),
     ),
@@ -196,7 +196,7 @@ LINT = (
         "lint",
         ("imports",),
         replace(
-            "pipeline/stages/gate.py",
+            "pipeline/commands/gate.py",
             "import os\n",
             "import os\n\nfrom pipeline.stages import lint as _lint  # noqa: F401\n",
         ),

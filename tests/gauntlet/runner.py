@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pipeline import tools
-from pipeline.engines import affected, git
-from pipeline.paths import HOST, LOCAL, ROOT
+from pipeline.core import tools
+from pipeline.core.paths import HOST, LOCAL, ROOT
+from pipeline.git import repository as git
+from pipeline.github import affected
 from tests.gauntlet.changes import Change
 
 STAGE_SECONDS = 400
 #: Paths, and the tests that a change of them can turn red; tests themselves when they change.
 IMPACT = (
     ("app/*", ("tests/app",)),
-    (".github/*", ("tests/workflows/test_parity.py",)),
+    (".github/*", ("tests/rehearsal/test_parity.py",)),
     ("environments/*", ("tests/pipeline/test_environments.py", "tests/helm")),
     ("infra/helm/*", ("tests/helm",)),
-    ("infra/terraform/*", ("tests/workflows/test_affected.py",)),
+    ("infra/terraform/*", ("tests/rehearsal/test_affected.py",)),
     ("pipeline/*", ("tests/pipeline",)),
     ("requirements/*", ("tests/pipeline",)),
 )

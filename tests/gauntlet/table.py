@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.paths import REPORTS, ROOT
+from pipeline.core.paths import REPORTS, ROOT
 from tests.gauntlet.runner import Verdict
 
 PAGE = ROOT / "docs" / "gauntlet.md"

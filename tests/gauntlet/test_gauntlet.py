@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.paths import REPORTS, ROOT
+from pipeline.core.paths import REPORTS, ROOT
 from tests.gauntlet import changes, osv, runner, table
 
 #: A few of the cheapest, for every whole run of the tests.

@@ -13,9 +13,10 @@ import botocore.session
 import docker
 import pytest
 
-from pipeline import ports
-from pipeline.engines import baseimages, localaws
-from pipeline.paths import CHECKOUT_ID, CHECKOUT_LABEL
+from pipeline.aws import localaws
+from pipeline.core import ports
+from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL
+from pipeline.images import bases as baseimages
 
 T = TypeVar("T")
 

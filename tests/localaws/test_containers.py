@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from pipeline.localaws import containers
-from pipeline.localaws.settings import Settings, from_environment
+from localaws.ecs import containers
+from localaws.settings import Settings, from_environment
 
 SETTINGS = Settings(
     api_port=4566,

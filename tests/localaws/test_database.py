@@ -7,7 +7,7 @@ from typing import Any
 import docker
 import pytest
 
-from pipeline.engines import localaws
+from pipeline.aws import localaws
 from tests.localaws.conftest import World, until
 
 pytestmark = pytest.mark.engine

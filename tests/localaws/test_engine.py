@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ports
-from pipeline.engines import localaws
-from pipeline.errors import PipelineError
-from pipeline.localaws import versions
+from localaws import versions
+from pipeline.aws import localaws
+from pipeline.core import ports
+from pipeline.core.errors import PipelineError
 
 
 def test_a_user_s_own_aws_does_not_get_through() -> None:

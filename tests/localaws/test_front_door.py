@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline import ports
-from pipeline.engines import localaws
+from pipeline.aws import localaws
+from pipeline.core import ports
 from tests.localaws.cluster import Service
 from tests.localaws.conftest import World
 

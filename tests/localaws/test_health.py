@@ -3,17 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.localaws.health import (
-    FAILED,
-    PASSED,
-    TIMED_OUT,
-    Check,
-    Health,
-    State,
-    matches,
-    mismatch,
-)
+from localaws.elb.health import FAILED, PASSED, TIMED_OUT, Check, Health, State, matches, mismatch
 
 CHECK = Check(healthy_threshold=3, unhealthy_threshold=2)
 

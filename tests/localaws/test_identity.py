@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline.engines import localaws
+from pipeline.aws import localaws
 from tests.localaws.conftest import World
 
 pytestmark = pytest.mark.engine

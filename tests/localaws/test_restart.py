@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline import daemons
-from pipeline.engines import localaws
+from pipeline.aws import localaws
+from pipeline.core import daemons
 from tests.localaws.cluster import Service
 from tests.localaws.conftest import World, until
 

@@ -11,18 +11,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from ruamel.yaml import YAML
 
-from pipeline import environments
-from pipeline.engines import (
-    appimage,
-    imagepush,
-    localaws,
-    state_bucket,
-    terraform,
-    terraform_root,
-)
-from pipeline.engines.terraform_root import Root
-from pipeline.errors import PipelineError
-from tests.workflows.stand_ins import identity
+from localgithub import identity
+from pipeline.aws import localaws
+from pipeline.core.errors import PipelineError
+from pipeline.images import app as appimage
+from pipeline.images import push as imagepush
+from pipeline.releases import environments
+from pipeline.terraform import root as terraform_root
+from pipeline.terraform import run as terraform
+from pipeline.terraform import state_bucket
+from pipeline.terraform.root import Root
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
 

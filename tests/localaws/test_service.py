@@ -9,7 +9,8 @@ import docker
 import httpx
 import pytest
 
-from pipeline.engines import load, localaws
+from pipeline.aws import localaws
+from pipeline.benchmarks import load
 from tests.localaws.cluster import DRAIN_SECONDS, Service
 from tests.localaws.conftest import World, until
 

@@ -4,9 +4,8 @@ import threading
 from dataclasses import dataclass
 
 import pytest
-
-from pipeline.localaws.health import FAILED, PASSED, Check, State
-from pipeline.localaws.targets import Target, Tracker
+from localaws.elb.health import FAILED, PASSED, Check, State
+from localaws.elb.targets import Target, Tracker
 
 CHECK = Check(healthy_threshold=2, unhealthy_threshold=2)
 ONE, TWO = Target("group", "10.0.0.1", 5000), Target("group", "10.0.0.2", 5000)

@@ -8,8 +8,8 @@ import docker
 import httpx
 import pytest
 
-from pipeline.engines import localaws
-from pipeline.paths import CHECKOUT_LABEL
+from pipeline.aws import localaws
+from pipeline.core.paths import CHECKOUT_LABEL
 from tests.localaws.cluster import Service
 from tests.localaws.conftest import World, until
 

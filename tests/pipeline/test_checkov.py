@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines import checkov
+from pipeline.scanners import checkov
 
 
 @pytest.mark.parametrize("place", ["checkout", ".local/pipeline/jobs/tests/checkout"])

@@ -4,9 +4,9 @@ from threading import Event
 
 import pytest
 
-from pipeline import delivery
-from pipeline.errors import PipelineError
-from pipeline.stages import push
+from pipeline.commands import deploy as delivery
+from pipeline.commands import push
+from pipeline.core.errors import PipelineError
 
 
 def test_the_registry_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engines import git
-from pipeline.paths import ROOT, TERRAFORM
+from pipeline.core.paths import ROOT, TERRAFORM
+from pipeline.git import repository as git
 
 TEXTS = (".md", ".py", ".tf", ".yaml", ".yml", ".sh", "Dockerfile")
 #: Tests name pages that are made up.

@@ -2,9 +2,11 @@
 
 import pytest
 
-from pipeline import environments
-from pipeline.engines import ecs_target, localaws, web
-from pipeline.engines.aws import Account
+from pipeline.aws import localaws
+from pipeline.aws.account import Account
+from pipeline.releases import environments
+from pipeline.targets import ecs as ecs_target
+from pipeline.targets import web
 
 HOST = "alb-1.us-east-1.elb.amazonaws.com"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import environments
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
+from pipeline.releases import environments
 
 DIGEST = "sha256:" + "a" * 64
 GOOD = f"""\

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import graph, process
-from pipeline.errors import PipelineError
-from pipeline.graph import Step
+from pipeline.core import graph, process
+from pipeline.core.errors import PipelineError
+from pipeline.core.graph import Step
 
 
 def test_independent_steps_run_side_by_side_and_dependent_ones_after() -> None:

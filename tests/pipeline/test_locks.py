@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import locks
-from pipeline.errors import PipelineError
+from pipeline.core import locks
+from pipeline.core.errors import PipelineError
 
 HOLD = """
 import sys

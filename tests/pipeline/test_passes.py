@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline import passes
+from pipeline.core import cache as passes
 
 
 def test_the_same_content_is_not_checked_again(tmp_path: Path) -> None:

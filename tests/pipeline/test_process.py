@@ -10,9 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline import daemons, process
-from pipeline.errors import CommandFailedError, PipelineError
-from pipeline.waiting import wait
+from pipeline.core import daemons, process
+from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.core.waiting import wait
 
 
 def test_output_goes_to_the_log_and_to_the_listener(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ import sys
 sys.path.insert(0, {str(Path.cwd())!r})
 from pathlib import Path
 from pipeline import process
-from pipeline.runner import stage
+from pipeline.commands.runner import stage
 child = "trap 'echo ended; exit 3' INT; echo $$; while :; do sleep 0.05; done"
 @stage("demo")
 def body():

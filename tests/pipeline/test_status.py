@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pipeline.engines.targets import State
-from pipeline.stages import status
+from pipeline.commands import status
+from pipeline.targets.state import State
 
 LIVE, NEWER = "a" * 40, "b" * 40
 

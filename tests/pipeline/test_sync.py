@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engines import argocd_failures
+from pipeline.argocd import failures as argocd_failures
 
 
 def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.engines import testresults
+from pipeline.github import test_results as testresults
 
 TESTS = """
 import pytest

@@ -1,0 +1,1 @@
+"""CloudWatch alarms and Application Auto Scaling, by moto."""

@@ -1,0 +1,108 @@
+"""Service deployments as ListServiceDeployments and DescribeServiceDeployments tell them; ministack returns none."""
+
+from typing import Any
+
+from localaws import emulator
+
+_TERMINAL = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
+KEPT = 50
+
+
+def note(svc: dict[str, Any]) -> None:
+    """Takes the state of the service's deployments into its history; call it before one leaves the list."""
+    ecs = emulator.service("ecs")
+    records: dict[str, dict[str, Any]] = svc.setdefault("_service_deployments", {})
+    deployments = svc.get("deployments", [])
+    primary = next((one for one in deployments if one.get("status") == "PRIMARY"), None)
+    for deployment in deployments:
+        record = records.get(deployment["id"])
+        if record is None:
+            record = records[deployment["id"]] = _new(ecs, svc, deployment)
+        if record["status"] in _TERMINAL:
+            continue
+        record["status"], record["statusReason"] = _status(deployment, primary)
+        record["updatedAt"] = ecs._iso()
+        if record["status"] in _TERMINAL:
+            record["finishedAt"] = ecs._iso()
+    for old in list(records)[:-KEPT]:
+        del records[old]
+
+
+def install() -> None:
+    """Lets ministack answer from the history."""
+    ecs = emulator.service("ecs")
+
+    def listed(data: dict[str, Any]) -> Any:
+        cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
+        name = str(data.get("service", "")).rsplit("/", 1)[-1]
+        svc = ecs._services.get(f"{cluster}/{name}")
+        if svc is None:
+            return ecs.error_response_json("ServiceNotFoundException", "Service not found.", 400)
+        wanted = data.get("status") or []
+        after = ecs._ts_to_epoch((data.get("createdAt") or {}).get("after") or 0)
+        briefs = [
+            _brief(record)
+            for record in reversed(_records(svc))
+            if (not wanted or record["status"] in wanted)
+            and ecs._ts_to_epoch(record["createdAt"]) >= int(after)
+        ]
+        return ecs.json_response({"serviceDeployments": briefs})
+
+    def described(data: dict[str, Any]) -> Any:
+        asked = data.get("serviceDeploymentArns", [])
+        known = {
+            record["serviceDeploymentArn"]: record
+            for svc in ecs._services.values()
+            for record in _records(svc)
+        }
+        missing = [{"arn": arn, "reason": "MISSING"} for arn in asked if arn not in known]
+        found = [known[arn] for arn in asked if arn in known]
+        return ecs.json_response({"serviceDeployments": found, "failures": missing})
+
+    emulator.replace(ecs, "_list_service_deployments", listed)
+    emulator.replace(ecs, "_describe_service_deployments", described)
+
+
+def _new(ecs: Any, svc: dict[str, Any], deployment: dict[str, Any]) -> dict[str, Any]:
+    short = deployment["id"].rsplit("/", 1)[-1]
+    prefix, _, path = str(svc["serviceArn"]).partition(":service/")
+    return {
+        "serviceDeploymentArn": f"{prefix}:service-deployment/{path}/{short}",
+        "serviceArn": svc["serviceArn"],
+        "clusterArn": svc["clusterArn"],
+        "createdAt": deployment["createdAt"],
+        "startedAt": deployment["createdAt"],
+        "updatedAt": ecs._iso(),
+        "targetServiceRevision": {"arn": f"{prefix}:service-revision/{path}/{short}"},
+        "status": "PENDING",
+        "statusReason": "",
+        "deploymentConfiguration": svc.get("deploymentConfiguration", {}),
+    }
+
+
+def _status(deployment: dict[str, Any], primary: dict[str, Any] | None) -> tuple[str, str]:
+    reason = str(deployment.get("rolloutStateReason", ""))
+    state = deployment.get("rolloutState")
+    if state == "COMPLETED":
+        return "SUCCESSFUL", reason
+    if state == "FAILED":
+        if deployment is primary or primary is None:
+            return "ROLLBACK_FAILED", reason
+        done = primary["rolloutState"] == "COMPLETED"
+        return ("ROLLBACK_SUCCESSFUL" if done else "ROLLBACK_IN_PROGRESS"), reason
+    if deployment is not primary:
+        return "STOPPED", "Superseded by a newer deployment."
+    return "IN_PROGRESS", reason
+
+
+def _records(svc: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(svc.get("_service_deployments", {}).values())
+
+
+def _brief(record: dict[str, Any]) -> dict[str, Any]:
+    keys = (
+        "serviceDeploymentArn", "serviceArn", "clusterArn", "createdAt", "startedAt", "finishedAt",
+        "status", "statusReason",
+    )  # fmt: skip
+    brief = {key: record[key] for key in keys if key in record}
+    return brief | {"targetServiceRevisionArn": record["targetServiceRevision"]["arn"]}

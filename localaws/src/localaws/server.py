@@ -1,0 +1,123 @@
+"""Runs ministack with our extensions and the load balancer's front door.
+
+Usage: ``python -m localaws.server`` in the emulators' environment; settings come as ``LOCALAWS_*``.
+"""
+
+import asyncio
+import logging
+import resource
+import signal
+import threading
+from typing import Any
+
+from localaws import authority, emulator, lifetime, restart, settings, snapshots, versions
+from localaws.acm import certificates
+from localaws.ec2 import network
+from localaws.ecr import registry
+from localaws.ecs import services, tasks
+from localaws.elb import balancer
+from localaws.elb.targets import Tracker
+from localaws.iam import policies
+from localaws.logs import filter as logs
+from localaws.rds import databases
+from localaws.secretsmanager import rotation as secrets
+from localaws.settings import Settings
+from localaws.waf import logging as firewall
+
+KEEP_ALIVE = 75
+logger = logging.getLogger("localaws")
+
+
+def extend(chosen: Settings) -> Tracker:
+    """Installs every extension; ministack must not serve yet."""
+    tracker = Tracker()
+    balancer.install(tracker)
+    tasks.install(chosen, services.install(tracker))
+    databases.install(chosen)
+    secrets.install()
+    network.install()
+    certificates.install()
+    firewall.install()
+    policies.install()
+    logs.install()
+    authority.install(chosen.state)
+    registry.install(chosen.state / "registry")
+    return tracker
+
+
+def start_data_plane(tracker: Tracker, chosen: Settings) -> None:
+    """Health checks and the front door, on an event loop and a thread of their own.
+
+    Raises:
+        SystemExit: The front door could not listen.
+    """
+    from localaws.elb import checks, frontdoor  # noqa: PLC0415 - aiohttp takes its time
+
+    ready = threading.Event()
+    failure: list[BaseException] = []
+
+    async def run() -> None:
+        doors = {frontdoor.HTTP_PORT: chosen.http_port, frontdoor.HTTPS_PORT: chosen.https_port}
+        tls = authority.Certificates(chosen.state).default
+        listening = asyncio.create_task(frontdoor.serve(tracker, doors, tls, ready.set))
+        await asyncio.gather(listening, checks.run(tracker))
+
+    def work() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:
+            failure.append(error)
+            logger.exception("the load balancer's data plane has ended")
+            ready.set()
+
+    threading.Thread(target=work, daemon=True, name="localaws-data-plane").start()
+    ready.wait()
+    if failure:
+        raise SystemExit(f"the load balancer's front door cannot serve: {failure[0]}")
+
+
+async def serve(app: Any, chosen: Settings) -> None:
+    """Serves the API on loopback, also by HTTPS, and to tasks on their network's gateway, until SIGTERM or SIGINT."""
+    from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after the version check
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    asked = asyncio.Event()
+
+    def end() -> None:
+        lifetime.ending.set()
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    config = Config()
+    gateway = tasks.gateway(emulator.service("ecs")._get_docker(), chosen.network)
+    config.insecure_bind = [f"{host}:{chosen.api_port}" for host in ("127.0.0.1", gateway) if host]
+    config.bind = [f"127.0.0.1:{chosen.api_tls_port}"]
+    pem = authority.leaf(
+        chosen.state, "localhost", authority.LOCAL_NAMES, authority.LOCAL_ADDRESSES
+    )
+    config.certfile = config.keyfile = str(pem)
+    config.keep_alive_timeout = KEEP_ALIVE
+    config.loglevel = "WARNING"
+    await hypercorn_serve(app, config, shutdown_trigger=asked.wait)
+
+
+def main() -> None:
+    """Serves until it is ended."""
+    versions.check("ministack")
+    chosen = settings.from_environment()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    from ministack import app  # noqa: PLC0415 - after the version check
+
+    tracker = extend(chosen)
+    restart.install(app)
+    start_data_plane(tracker, chosen)
+    snapshots.start(app)
+    threading.Thread(target=databases.restart_ended, daemon=True, name="localaws-databases").start()
+    asyncio.run(serve(app.app, chosen))
+
+
+if __name__ == "__main__":
+    main()

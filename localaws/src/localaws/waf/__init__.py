@@ -1,0 +1,1 @@
+"""Web Application Firewall."""

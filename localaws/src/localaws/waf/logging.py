@@ -1,0 +1,35 @@
+"""Where a web ACL logs to, which ministack does not know. Kept in the ACL's own record: so it outlives a restart."""
+
+import json
+from typing import Any
+
+from localaws import emulator
+
+_KEPT = "_LoggingConfiguration"
+_ACTIONS = ("PutLoggingConfiguration", "GetLoggingConfiguration", "DeleteLoggingConfiguration")
+
+
+def install() -> None:
+    """Extends ministack's WAF v2."""
+    emulator.wrap(emulator.service("waf"), "handle_request", _handle)
+
+
+async def _handle(original: Any, *request: Any) -> Any:
+    """Any request: its method, path, headers, body and query parameters."""
+    _, _, headers, body, _ = request
+    action = headers.get("x-amz-target", "").rpartition(".")[2]
+    if action not in _ACTIONS:
+        return await original(*request)
+    waf = emulator.service("waf")
+    data = json.loads(body)
+    wanted = data.get("LoggingConfiguration", data)
+    acl = next((one for one in waf._web_acls.values() if one["ARN"] == wanted["ResourceArn"]), None)
+    if acl is None or (action != _ACTIONS[0] and _KEPT not in acl):
+        message = "AWS WAF couldn't perform the operation because your resource doesn't exist."
+        return waf.error_response_json("WAFNonexistentItemException", message, 400)
+    if action == "PutLoggingConfiguration":
+        acl[_KEPT] = wanted
+    if action == "DeleteLoggingConfiguration":
+        del acl[_KEPT]
+        return waf.json_response({})
+    return waf.json_response({"LoggingConfiguration": acl[_KEPT]})

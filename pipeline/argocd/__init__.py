@@ -1,0 +1,1 @@
+"""Argo CD: installation, applications, syncs, their failures, and the Git server it reads."""

@@ -1,0 +1,1 @@
+"""AWS accounts, ECS, and the client of the local AWS."""

@@ -1,0 +1,82 @@
+"""The AWS account of an environment: the real one that the credentials name, or the local one."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from pipeline.aws import localaws
+from pipeline.core.errors import PipelineError
+from pipeline.releases.environments import Environment
+
+#: Seconds for one connection and for one answer; an unreachable API is told soon.
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where an environment lives: the process environment for Terraform and others, and clients for ourselves."""
+
+    environ: Mapping[str, str]
+    local: bool
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that talks to the same account as a program run with ``environ``."""
+        # The variables are named by the service's id, which is not always its boto3 name.
+        service_id = get_session().get_service_model(service).service_id.hyphenize()
+        endpoint = self.environ.get(
+            f"AWS_ENDPOINT_URL_{service_id.upper().replace('-', '_')}",
+            self.environ.get("AWS_ENDPOINT_URL"),
+        )
+        session = boto3.Session(
+            aws_access_key_id=self.environ.get("AWS_ACCESS_KEY_ID"),
+            aws_secret_access_key=self.environ.get("AWS_SECRET_ACCESS_KEY"),
+            aws_session_token=self.environ.get("AWS_SESSION_TOKEN"),
+            region_name=self.environ.get("AWS_REGION"),
+        )
+        return session.client(
+            service,  # type: ignore[call-overload] # one function serves all services
+            endpoint_url=endpoint,
+            config=Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"max_attempts": 3, "mode": "standard"},
+            ),
+        )
+
+
+def is_local(environment: Environment) -> bool:
+    """Whether the environment uses the local AWS: ``local`` always, any other when LOCAL_AWS=1 (a rehearsal)."""
+    return environment.name == "local" or os.environ.get("LOCAL_AWS") == "1"
+
+
+def account(environment: Environment) -> Account:
+    """The account, ready for use; the local AWS is started when it does not run.
+
+    Raises:
+        PipelineError: There are no credentials, or they are of another account than the environment file names.
+    """
+    if is_local(environment):
+        localaws.start()
+        return Account(localaws.process_environment(), local=True)
+    found = Account(dict(os.environ), local=False)
+    wanted = str(environment.raw["aws"]["account_id"])
+    try:
+        actual = found.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        raise PipelineError(
+            f"no AWS credentials for {environment.name} ({error})",
+            next_step="log in (AWS_PROFILE …), or rehearse on the local AWS with LOCAL_AWS=1",
+        ) from error
+    if actual != wanted:
+        raise PipelineError(
+            f"the AWS credentials are of account {actual}, {environment.name} is in {wanted}",
+            next_step="use the credentials of that account",
+        )
+    return found

@@ -1,0 +1,1 @@
+"""Measurements of the path, as ratios in one run."""

@@ -1,0 +1,158 @@
+"""What users notice on ECS of a deployment, a rollback and the end of a task: requests at a constant rate meanwhile.
+
+It disturbs the service that `./inv deploy` made on the local AWS through the API alone, and leaves it as it was.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.table import Table
+
+from pipeline.aws import account as aws
+from pipeline.benchmarks import load
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.core.locks import exclusive
+from pipeline.core.waiting import wait
+from pipeline.releases import environments
+from pipeline.targets import ecs as ecs_target
+
+ENVIRONMENT = "local"
+RATE = 100
+#: The fewest requests over all three disturbances.
+REQUESTS = 10_000
+#: Within this a disturbance must be over; the longest one, a rollback, waits for two failed tasks.
+PATIENCE = 180
+MILLISECONDS = 1000
+
+
+def run() -> str:
+    """Runs the three disturbances under load, prints a table, and says how many requests failed.
+
+    Raises:
+        PipelineError: Nothing is deployed, a disturbance did not end, or a request failed.
+    """
+    environment = environments.load(ENVIRONMENT)
+    account = aws.account(environment)
+    service = ecs_target.running(environment, account)
+    reached = ecs_target.reached(environment, account)
+    if service is None or reached is None:
+        raise PipelineError("nothing is deployed on ECS", next_step="run ./inv deploy first")
+    url, _ = reached
+    names = ecs_target.names(environment)
+    client = account.client("ecs")
+    target = {"cluster": names.cluster, "service": names.service}
+
+    def settled() -> bool:
+        found = client.describe_services(cluster=names.cluster, services=[names.service])
+        deployments = found["services"][0]["deployments"]
+        now = ecs_target.running(environment, account)
+        return (
+            len(deployments) == 1
+            and deployments[0]["rolloutState"] == "COMPLETED"
+            and deployments[0]["taskDefinition"] == service.task_definition
+            and now is not None
+            and len(now.running) == now.desired
+        )
+
+    def deploy() -> None:
+        client.update_service(**target, forceNewDeployment=True)
+
+    def fail() -> None:
+        crashing = _crashing(client, service.task_definition, names.container)
+        client.update_service(**target, taskDefinition=crashing)
+
+    def end_a_task() -> None:
+        now = ecs_target.running(environment, account)
+        assert now is not None  # noqa: S101 - seen above
+        client.stop_task(cluster=names.cluster, task=sorted(now.running)[0], reason="bench rollout")
+
+    disturbances: dict[str, Callable[[], None]] = {
+        "new deployment": deploy,
+        "failing version, rolled back": fail,
+        "task stopped": end_a_task,
+    }
+    rows: list[tuple[str, float, load.Load]] = []
+    with exclusive("deploy"):
+        for number, (name, disturb) in enumerate(disturbances.items(), 1):
+            with console.progress(f"{name}, {RATE} requests a second"):
+                rows.append((name, *_measured(url, disturb, settled, _due(number, rows))))
+    return _report(rows)
+
+
+def _due(number: int, rows: list[tuple[str, float, load.Load]]) -> int:
+    """How many requests this disturbance has to see at least, so that there are enough of them in the end."""
+    sent = sum(one.sent for _, _, one in rows)
+    return max(0, REQUESTS * number // 3 - sent)
+
+
+def _measured(
+    url: str, disturb: Callable[[], None], settled: Callable[[], bool], requests: int
+) -> tuple[float, load.Load]:
+    began = time.monotonic()
+    with load.constant(f"{url}/", RATE) as seen:
+        disturb()
+        if not wait(settled, timeout=PATIENCE):
+            raise PipelineError(
+                f"the service was not settled within {PATIENCE} s",
+                next_step="./inv status shows what runs; ./inv deploy mends it",
+            )
+        took = time.monotonic() - began
+        wait(lambda: seen.sent >= requests, timeout=requests / RATE + PATIENCE)
+    return took, seen
+
+
+def _crashing(client: Any, task_definition: str, application: str) -> str:
+    """A copy of a task definition whose application ends at its start."""
+    found = client.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
+    kept = {
+        name: value
+        for name, value in found.items()
+        if name
+        in {
+            *(
+                "family",
+                "taskRoleArn",
+                "executionRoleArn",
+                "networkMode",
+                "volumes",
+                "cpu",
+                "memory",
+            ),
+            *("requiresCompatibilities", "runtimePlatform", "containerDefinitions"),
+        }
+    }
+    for container in kept["containerDefinitions"]:
+        if container["name"] == application:
+            container["command"] = ["python", "-c", "raise SystemExit('the turkey has burnt')"]
+    made = client.register_task_definition(**kept)["taskDefinition"]["taskDefinitionArn"]
+    # Inactive, it still serves this one deployment, and nobody deploys it again.
+    client.deregister_task_definition(taskDefinition=made)
+    return str(made)
+
+
+def _report(rows: list[tuple[str, float, load.Load]]) -> str:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("across", "settled after", "requests", "failed", "median", "p99"):
+        table.add_column(heading)
+    for name, took, seen in rows:
+        cuts = statistics.quantiles(seen.seconds, n=100)
+        table.add_row(
+            name,
+            f"{took:.1f} s",
+            f"{seen.sent}",
+            f"{len(seen.failures)}",
+            f"{cuts[49] * MILLISECONDS:.0f} ms",
+            f"{cuts[98] * MILLISECONDS:.0f} ms",
+        )
+    console.out.print(table)
+    sent = sum(seen.sent for _, _, seen in rows)
+    failures = [one for _, _, seen in rows for one in seen.failures]
+    if failures:
+        raise PipelineError(
+            f"{len(failures)} of {sent} requests failed: {', '.join(failures[:3])}",
+            next_step="read .local/logs/localaws.log beside the seconds",
+        )
+    return f"{sent} requests at {RATE} a second, none failed"

@@ -1,0 +1,1 @@
+"""One module a task, of the task's name."""

@@ -1,0 +1,182 @@
+"""Backup and restore of an application database: one file holds all of it, whichever engine it came from."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pipeline.core import console, process
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import log_file, shown
+
+#: How a PostgreSQL archive (pg_dump's custom format) and an SQLite file begin.
+POSTGRES_MAGIC = b"PGDMP"
+SQLITE_MAGIC = b"SQLite format 3\0"
+
+
+def run(what: str, file: str, *, url: str | None, replace: bool) -> str:
+    """Does ``backup`` or ``restore``; raises PipelineError as they do, and for another word."""
+    if what == "backup":
+        return backup(url, Path(file))
+    if what == "restore":
+        return restore(url, Path(file), replace=replace)
+    raise PipelineError(
+        f"db does not know {what!r}", next_step="write ./inv db backup|restore FILE"
+    )
+
+
+def backup(url: str | None, file: Path) -> str:
+    """Writes a consistent copy of the database while it is in use.
+
+    Args:
+        url: ``sqlite:////path`` or ``postgresql://…``; ``DATABASE_URL`` when None.
+        file: Where to; never overwritten.
+
+    Raises:
+        PipelineError: The database or a program is missing, or the file exists.
+    """
+    url = _address(url)
+    if file.exists():
+        raise PipelineError(f"{shown(file)} exists", next_step="choose another file")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    partial.unlink(missing_ok=True)
+    partial.touch(0o600)  # it holds names and secret links
+    with console.progress("back up the database"):
+        try:
+            if url.startswith("sqlite"):
+                _copy_sqlite(_sqlite_file(url), partial)
+            else:
+                _postgres("pg_dump", url, ["--format=custom", "--no-owner", f"--file={partial}"])
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
+    return f"{file.stat().st_size / 1024:.0f} KiB in {shown(file)}"
+
+
+def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
+    """Puts a backup back, all of it or nothing.
+
+    Args:
+        url: As in ``backup``; of the same engine as the backup.
+        replace: Overwrite what the database holds; refused without it.
+
+    Raises:
+        PipelineError: The backup is missing, damaged or of the other engine, or the database is not empty.
+    """
+    url = _address(url)
+    try:
+        with file.open("rb") as source:
+            start = source.read(16)
+    except OSError as error:
+        raise PipelineError(f"cannot read {shown(file)}", next_step="check the name") from error
+    wanted = SQLITE_MAGIC if url.startswith("sqlite") else POSTGRES_MAGIC
+    if not start.startswith(wanted):
+        raise PipelineError(
+            f"{shown(file)} is not a backup of this kind of database",
+            next_step="restore it to the engine that it came from",
+        )
+    if not replace and not _is_empty(url):
+        raise PipelineError(
+            "the database is not empty", next_step="add --replace to overwrite all that it holds"
+        )
+    with console.progress("restore the database"):
+        if url.startswith("sqlite"):
+            _check_sqlite(file)
+            _copy_sqlite(file, _sqlite_file(url, may_be_new=True))
+        else:
+            options = ["--clean", "--if-exists", "--no-owner", "--single-transaction"]
+            _postgres("pg_restore", url, [*options, "--exit-on-error", str(file)])
+    return f"restored {shown(file)}"
+
+
+def _address(url: str | None) -> str:
+    url = url or os.environ.get("DATABASE_URL", "")
+    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
+        raise PipelineError(
+            "no database named" if not url else "neither an SQLite nor a PostgreSQL address",
+            next_step="set DATABASE_URL, or give --url sqlite:////data/thanksgiving.db",
+        )
+    return url
+
+
+def _sqlite_file(url: str, *, may_be_new: bool = False) -> Path:
+    file = Path(url.removeprefix("sqlite:///"))
+    if not may_be_new and not file.exists():
+        raise PipelineError(f"there is no {shown(file)}", next_step="check the address")
+    return file
+
+
+def _copy_sqlite(source: Path, target: Path) -> None:
+    """Page by page through SQLite itself, in one transaction: right with open writers and a WAL."""
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as read,
+            closing(sqlite3.connect(target, timeout=30)) as write,
+        ):
+            read.backup(write)
+    except sqlite3.Error as error:
+        raise PipelineError(f"copying failed: {error}", next_step="check both files") from error
+
+
+def _check_sqlite(file: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    except sqlite3.Error as error:
+        verdict = str(error)
+    if verdict != "ok":
+        raise PipelineError(
+            f"{shown(file)} is damaged: {verdict}", next_step="take an older backup"
+        )
+
+
+def _is_empty(url: str) -> bool:
+    if url.startswith("sqlite"):
+        file = _sqlite_file(url, may_be_new=True)
+        if not file.exists():
+            return True
+        with closing(sqlite3.connect(file)) as connection:
+            return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+    query = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    with _connection(url) as (arguments, env):
+        out = process.capture([_program("psql"), *arguments, "--no-psqlrc", "-tAc", query], env=env)
+    return str(out).strip() == "0"
+
+
+def _postgres(program: str, url: str, options: list[str]) -> None:
+    with _connection(url) as (arguments, env):
+        process.run([_program(program), *arguments, *options], log=log_file(program), env=env)
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """The address as arguments, the password in the environment: a command line is no place for it."""
+    parts = urlsplit(url)
+    arguments = [
+        f"--host={parts.hostname or 'localhost'}",
+        f"--port={parts.port or 5432}",
+        f"--username={unquote(parts.username or 'postgres')}",
+        f"--dbname={parts.path.lstrip('/')}",
+        "--no-password",
+    ]
+    env = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
+    if parts.password:
+        env["PGPASSWORD"] = unquote(parts.password)
+    if mode := parse_qs(parts.query).get("sslmode"):
+        env["PGSSLMODE"] = mode[0]
+    yield arguments, env
+
+
+def _program(name: str) -> str:
+    newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
+    found = str(newest[0]) if newest else shutil.which(name)
+    if found is None:
+        raise PipelineError(
+            f"{name} is missing",
+            next_step="install PostgreSQL's client: apt-get install postgresql-client",
+        )
+    return found

@@ -1,0 +1,32 @@
+"""The destroy stage: removes all that Terraform made for an environment, if it is not protected."""
+
+from pipeline.aws import account as aws
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.core.locks import exclusive
+from pipeline.releases import environments
+from pipeline.terraform import root as terraform_root
+from pipeline.terraform import run as terraform
+
+
+def run(environment_name: str, *, confirm: str) -> str:
+    """Destroys an environment.
+
+    Args:
+        confirm: The environment's name once more.
+
+    Raises:
+        PipelineError: It was not confirmed, it is protected, or AWS refused.
+    """
+    environment = environments.resolved(environment_name)
+    if confirm != environment_name:
+        raise PipelineError(
+            f"destroying {environment_name} was not confirmed by its name",
+            next_step=f"if all of {environment_name} is to be lost, add --confirm {environment_name}",
+        )
+    with exclusive(f"apply-{environment_name}"):
+        account = aws.account(environment)
+        root = terraform_root.environment_root(environment, account.environ)
+        with console.progress(f"terraform destroy {environment_name}") as step:
+            destroyed = terraform.destroy(root, confirm=confirm, show=step.update)
+    return f"{len(destroyed.seconds)} resources destroyed"

@@ -1,0 +1,28 @@
+"""The one check that branch rules require: every job passed, or was left out on purpose."""
+
+import os
+
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.github import actions as github
+from pipeline.github import needs
+
+
+def run() -> str:
+    """Judges the jobs in NEEDS.
+
+    Raises:
+        PipelineError: A job failed, was cancelled, or was skipped though the change can affect it.
+    """
+    jobs = needs.judge(os.environ.get("NEEDS", ""))
+    for job in jobs:
+        console.info(f"  {job.name}: {job.result}{f' ({job.reason})' if job.reason else ''}")
+    refused = [job for job in jobs if not job.accepted]
+    for job in refused:
+        github.annotate("error", f"{job.name}: {job.result}, {job.reason}", title="Required")
+    if refused:
+        raise PipelineError(
+            f"not mergeable: {', '.join(f'{job.name} {job.result}' for job in refused)}",
+            next_step="open the failed job: its last line names the cause and the way out",
+        )
+    return f"{len(jobs)} jobs"

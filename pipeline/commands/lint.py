@@ -1,0 +1,193 @@
+"""The lint stage: every check that reads the tree without running it; all findings are named at once."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core import cache as passes
+from pipeline.core import console, process
+from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.core.paths import ROOT, log_file
+from pipeline.core.tools import tool
+from pipeline.git import repository as git
+
+
+@dataclass(frozen=True)
+class Check:
+    """One tool over the files that match; ``argv`` builds its command from them."""
+
+    name: str
+    patterns: Sequence[str]
+    argv: Callable[[list[Path]], list[str | Path]]
+
+
+def _on_github() -> bool:
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _ruff_format() -> str:
+    return "github" if _on_github() else "concise"
+
+
+#: What decides about the verdict of every check besides the files it looks at.
+SETTINGS = (
+    "pipeline/commands/lint.py",
+    "pyproject.toml",
+    ".yamllint.yaml",
+    ".hadolint.yaml",
+    ".shellcheckrc",
+    ".github/zizmor.yml",
+    ".github/actions/*",
+    "requirements/pipeline.txt",
+    "tools/*",
+)
+
+
+def _tflint() -> list[str | Path]:
+    """tflint with the rules of the language, and with those of AWS on GitHub, whose releases it fetches them from.
+
+    A rehearsal of the workflows on this machine is not on GitHub.
+    """
+    folder = ROOT / "infra" / "terraform"
+    aws = _on_github() and "PIPELINE_HOST" not in os.environ
+    config = folder / (".tflint-aws.hcl" if aws else ".tflint.hcl")
+    if aws:
+        process.run(
+            [tool("tflint"), "--init", "--config", config], log=log_file("tflint-init"), cwd=folder
+        )
+    return [tool("tflint"), f"--chdir={folder}", "--recursive", f"--config={config}"]
+
+
+CHECKS = (
+    Check(
+        "ruff check",
+        ("*.py",),
+        lambda _: [tool("ruff"), "check", "--output-format", _ruff_format(), "."],
+    ),
+    Check("ruff format", ("*.py",), lambda _: [tool("ruff"), "format", "--check", "--diff", "."]),
+    Check(
+        "mypy",
+        ("*.py",),
+        lambda _: [
+            tool("mypy"),
+            "tasks.py",
+            "pipeline",
+            "offline",
+            "localgithub",
+            "localaws/src",
+            "app",
+            "tests",
+        ],
+    ),
+    Check(
+        "chart README",
+        ("infra/helm/*/values.yaml", "infra/helm/*/README.md"),
+        lambda _: [sys.executable, "-m", "pipeline.kubernetes.chart_readme", "--check"],
+    ),
+    Check(
+        "imports",
+        ("pipeline/*.py", "offline/*.py", "localaws/*.py"),
+        lambda _: [tool("lint-imports"), "--no-cache"],
+    ),
+    Check(
+        "yamllint",
+        ("*.yaml", "*.yml", ":!infra/helm/*/templates/*"),
+        lambda files: [
+            tool("yamllint"),
+            "--strict",
+            "--format",
+            "github" if _on_github() else "parsable",
+            *files,
+        ],
+    ),
+    Check(
+        "terraform fmt",
+        ("*.tf", "*.tftest.hcl"),
+        lambda _: [tool("terraform"), "fmt", "-check", "-diff", "-recursive", ROOT / "infra"],
+    ),
+    Check(
+        "terraform validate",
+        ("infra/terraform/*.tf", "infra/terraform/*.hcl", "pipeline/terraform/validate.py"),
+        lambda _: [sys.executable, "-m", "pipeline.terraform.validate"],
+    ),
+    Check(
+        "module READMEs",
+        (
+            "infra/terraform/*.tf",
+            "infra/terraform/*README.md",
+            "pipeline/terraform/module_readme.py",
+        ),
+        lambda _: [sys.executable, "-m", "pipeline.terraform.module_readme", "--check"],
+    ),
+    Check("tflint", ("infra/terraform/*.tf", "infra/terraform/*.hcl"), lambda _: _tflint()),
+    Check("hadolint", ("*Dockerfile",), lambda files: [tool("hadolint"), *files]),
+    Check("shellcheck", ("inv", ".ci/run", "*.sh"), lambda files: [tool("shellcheck"), *files]),
+    Check(
+        "actionlint",
+        (".github/workflows/*.yml",),
+        lambda files: [tool("actionlint"), "-shellcheck", tool("shellcheck"), "-pyflakes=", *files],
+    ),
+    Check(
+        "zizmor",
+        (".github/workflows/*.yml", ".github/actions/*/action.yml", ".github/dependabot.yml"),
+        lambda files: [tool("zizmor"), "--offline", "--no-progress", "--persona=pedantic", *files],
+    ),
+)
+
+
+def run() -> str:
+    """Runs every check, two at a time, and prints all findings.
+
+    Raises:
+        PipelineError: A check has findings, or has found no file to look at.
+    """
+    with console.progress("lint"):
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            found = dict(zip(CHECKS, pool.map(_findings, CHECKS), strict=True))
+        failed = {check.name: findings for check, findings in found.items() if findings}
+        for name, findings in failed.items():
+            console.out.rule(f"[red]{name}[/]", align="left")
+            console.info(findings)
+        if failed:
+            raise PipelineError(
+                f"{len(failed)} of {len(CHECKS)} checks have findings: {', '.join(failed)}",
+                next_step="mend what is listed above (./inv format mends formatting)",
+            )
+    return f"{len(CHECKS)} checks"
+
+
+def mend() -> None:
+    """Formats Python and HCL in place and applies ruff's safe mends."""
+    commands: list[list[str | Path]] = [
+        [tool("ruff"), "check", "--fix", "--exit-zero", "."],
+        [tool("ruff"), "format", "."],
+        [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
+        [sys.executable, "-m", "pipeline.terraform.module_readme"],
+    ]
+    for number, argv in enumerate(commands):
+        process.run(argv, log=log_file("format"), append=number > 0)
+
+
+def _findings(check: Check) -> str:
+    """The check's output when it has findings, else nothing; what has passed is not checked again."""
+    files = git.files(*check.patterns)
+    if not files:
+        # A tool that looked at nothing must not pass.
+        return f"no file matches {' '.join(check.patterns)}: the check would look at nothing"
+    log = log_file(f"lint-{check.name.replace(' ', '-')}")
+
+    def body() -> str:
+        process.run(check.argv(files), log=log)
+        return f"{len(files)} files"
+
+    key = git.content_key([*{*files, *git.files(*SETTINGS)}])
+    try:
+        passes.once(f"lint-{check.name.replace(' ', '-')}", key, body)
+    except CommandFailedError as error:
+        if error.log != log:
+            raise  # the tool could not be had
+        return log.read_text(encoding="utf-8").partition("\n")[2].strip() or "no output"
+    return ""

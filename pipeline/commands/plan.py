@@ -1,0 +1,47 @@
+"""The plan stage: what an apply would change, what that costs a month, and the plan itself, saved for the apply."""
+
+from pipeline.aws import account as aws
+from pipeline.core import console
+from pipeline.core.paths import REPORTS
+from pipeline.releases import acknowledgements, environments
+from pipeline.terraform import cost, plan_summary
+from pipeline.terraform import root as terraform_root
+from pipeline.terraform import run as terraform
+
+#: Stands for the image in a review of an environment to which nothing has been released yet.
+PLACEHOLDER = f"sha256:{'0' * 64}"
+
+
+def run(environment_name: str, *, digest: str | None = None, lock: bool = True) -> str:
+    """Plans an environment, prints the summary and the monthly cost, and saves the plan.
+
+    Args:
+        digest: The image to run; when None the one pushed last, or the one in the environment's file.
+        lock: False for a plan that nobody applies, such as a pull request's: it is a review, and refuses at once what
+            an apply would refuse.
+
+    Raises:
+        PipelineError: No image is known, the environment file is wrong, Terraform refused, or a review finds a loss
+            that was not acknowledged.
+    """
+    environment = environments.resolved(environment_name)
+    if not lock and digest is None and environment.digest is None:
+        console.info(f"  nothing is released to {environment_name} yet: planned with a placeholder")
+        digest = PLACEHOLDER
+    environment = environments.resolve(environment, digest or environment.image.digest)
+    account = aws.account(environment)
+    root = terraform_root.environment_root(environment, account.environ)
+    with console.progress(f"terraform plan {environment_name}") as step:
+        plan = terraform.plan(root, lock=lock, show=step.update)
+    summary = plan_summary.summarise(plan.document, environment_name)
+    text, markdown = plan_summary.as_text(summary), plan_summary.as_markdown(summary)
+    if plan.document is not None:
+        bill = cost.estimate(plan.document, root.region)
+        text = f"{text}\n\n{cost.as_text(bill)}"
+        markdown = plan_summary.as_markdown(summary, extra=cost.as_markdown(bill))
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    (REPORTS / f"plan-{environment_name}.md").write_text(markdown, encoding="utf-8")
+    console.info(text)
+    if not lock:
+        plan_summary.require_acknowledgement(summary, acknowledgements.committed(environment_name))
+    return summary.headline

@@ -1,0 +1,158 @@
+"""The pipeline stage: the committed workflows, executed on this machine for a pull request or a merge."""
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.table import Table
+
+from pipeline.core import console, process
+from pipeline.core.errors import PipelineError
+from pipeline.core.locks import exclusive
+from pipeline.core.paths import LOCAL, ROOT, log_file, shown
+from pipeline.git import repository as git
+from pipeline.github import act, affected, rehearsal
+from pipeline.releases import environments
+
+WORKFLOWS = {"pull_request": "pull-request.yml", "push": "main.yml"}
+#: What a merge must have run; the jobs of a pull request follow from what it affects.
+MERGE_JOBS = ("lint", "test", "image", "apply", "release", "verify", "notes")
+ENVIRONMENT = "staging"
+
+
+def run(event: str, *, since: str | None = None, fork: bool = False) -> str:
+    """Runs the workflow of an event on the work tree as it is, against the local AWS.
+
+    Args:
+        since: The revision that counts as main before the change; HEAD when something is uncommitted, else its parent.
+        fork: Pretend that the pull request comes from a fork.
+
+    Raises:
+        PipelineError: A job failed, or a job that should have run did not.
+    """
+    if event not in WORKFLOWS:
+        raise PipelineError(
+            f"there is no pipeline for the event {event!r}",
+            next_step=f"choose one of: {', '.join(WORKFLOWS)}",
+        )
+    commit = git.snapshot("The work tree under test")
+    base = git.resolve(since or ("HEAD" if commit != git.revision() else "HEAD^1"))
+    paths = git.changed(base, commit)
+    wanted = _wanted(event, paths, fork=fork)
+    if wanted.get("plan") == "" or event == "push":
+        # An account is prepared by its administrator before any workflow runs; here it is the local AWS.
+        with console.progress("account") as step:
+            process.run(
+                [ROOT / "inv", "bootstrap", "--environment", ENVIRONMENT],
+                log=log_file("pipeline-account"),
+                env={**os.environ, "LOCAL_AWS": "1", "CI": "true"},
+                on_line=step.update,
+                next_step="run LOCAL_AWS=1 ./inv bootstrap --environment staging to see more",
+            )
+    with exclusive("pipeline"):
+        folder = LOCAL / "pipeline" / event
+        log = log_file(f"pipeline-{event}")
+        rows = _Rows()
+        with (
+            rows,
+            rehearsal.prepare(folder, source=ROOT, base=base, commit=commit, event=event) as ready,
+        ):
+            jobs = rehearsal.run(
+                ready,
+                WORKFLOWS[event],
+                event,
+                rehearsal.Settings(env={"LOCAL_AWS": "1"}, fork=fork),
+                log=log,
+                show=rows.show,
+            )
+            calls = ready.calls()
+    _table(jobs, wanted, len(calls))
+    _judge(jobs, wanted, log_name=shown(log))
+    return f"{len(jobs)} jobs"
+
+
+def _wanted(event: str, paths: Sequence[str], *, fork: bool) -> dict[str, str]:
+    """The jobs that must run, and for those of a pull request that must not, why (an empty reason means: must)."""
+    if event == "push":
+        return dict.fromkeys(MERGE_JOBS, "")
+    deployed = [name for name in environments.names() if name != "local"]
+    verdict = affected.judge(paths, deployed)
+    wanted = {"affected": ""}
+    for stage, reason in verdict.reasons.items():
+        wanted[stage] = "" if stage in verdict.stages else reason
+    wanted["comment"] = "skipped: a fork's token cannot write" if fork else ""
+    wanted["required"] = ""
+    return wanted
+
+
+def _judge(jobs: Sequence[act.Job], wanted: dict[str, str], *, log_name: str) -> None:
+    for job in jobs:
+        if job.result == "failure":
+            console.out.rule(f"[red]{job.name}[/]", align="left")
+            console.info("\n".join(job.last_words[-20:]))
+    failed = [job.name for job in jobs if job.result != "success"]
+    if failed:
+        raise PipelineError(
+            f"{len(failed)} of {len(jobs)} jobs failed: {', '.join(failed)}",
+            next_step=f"read their last lines above; all of their output is in {log_name}",
+        )
+    ran = {job.identity for job in jobs}
+    missing = [name for name, reason in wanted.items() if not reason and name not in ran]
+    if missing:
+        raise PipelineError(
+            f"jobs that had to run did not: {', '.join(missing)}",
+            next_step="check their `if:`, `needs:` and `runs-on:`",
+        )
+    surplus = sorted(name for name in ran if wanted.get(name, "unexpected"))
+    if surplus:
+        raise PipelineError(
+            f"jobs ran that should not: {', '.join(surplus)}", next_step="check their `if:`"
+        )
+
+
+def _table(jobs: Sequence[act.Job], wanted: dict[str, str], calls: int) -> None:
+    table = Table(title="jobs", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("job", "", "time", "steps"):
+        table.add_column(heading, justify="right" if heading == "time" else "left")
+    for job in jobs:
+        mark = "[green]✔ passed[/]" if job.result == "success" else f"[red]✘ {job.result}[/]"
+        table.add_row(job.name, mark, f"{job.seconds:.1f} s", " · ".join(job.steps))
+    ran = {job.identity for job in jobs}
+    for name, reason in wanted.items():
+        if reason and name not in ran:
+            table.add_row(name, "[dim]skipped[/]", "", reason.removeprefix("skipped: "))
+    console.out.print(table)
+    console.info(f"  {calls} calls of actions, recorded in .local/pipeline")
+
+
+class _Rows:
+    """One live row for each job that runs."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[object, console.Step]] = {}
+
+    def __enter__(self) -> "_Rows":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for name in list(self._open):
+            self._close(name, "interrupted")
+
+    def show(self, job: act.Job, line: str) -> None:
+        """Shows a job's newest line; ends its row when the job has ended."""
+        if job.name not in self._open:
+            manager = console.progress(job.name)
+            self._open[job.name] = (manager, manager.__enter__())
+        self._open[job.name][1].update(line)
+        if job.result != "running":
+            self._close(job.name, job.result)
+
+    def _close(self, name: str, result: str) -> None:
+        manager, _ = self._open.pop(name)
+        error = None if result == "success" else RuntimeError(result)
+        manager.__exit__(type(error) if error else None, error, None)  # type: ignore[attr-defined]

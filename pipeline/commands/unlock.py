@@ -1,0 +1,24 @@
+"""The unlock stage: removes a lock on an environment's state whose holder is dead."""
+
+from pipeline.aws import account as aws
+from pipeline.releases import environments
+from pipeline.terraform import root as terraform_root
+from pipeline.terraform import run as terraform
+
+
+def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> str:
+    """Removes the lock.
+
+    Args:
+        lock: Its id, as the refusal told: only who has read that can remove it.
+        of_bootstrap: The state of the account's bootstrap instead of the environment's own.
+
+    Raises:
+        PipelineError: The state is not locked, or by another lock.
+    """
+    environment = environments.load(environment_name)
+    account = aws.account(environment)
+    of = terraform_root.bootstrap_root if of_bootstrap else terraform_root.environment_root
+    root = of(environment, account.environ)
+    terraform.unlock(root, lock)
+    return f"the state of {root.name} is free"

@@ -1,0 +1,119 @@
+"""Servers that outlive the task which starts them: own process group, own log, a pid file under ``.local``."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ENGINES, LOGS, log_file
+
+PID_FILES = ENGINES / "run"
+STOP_SECONDS = 20
+
+
+def start(
+    name: str,
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    ready: Callable[[], bool],
+    timeout: float = 60,
+    cwd: Path | None = None,
+) -> None:
+    """Starts a detached server unless it already runs, and waits until ``ready`` says that it serves.
+
+    Args:
+        timeout: Seconds until it must be ready.
+
+    Raises:
+        PipelineError: It ended early or was not ready in time; its log is named.
+    """
+    if alive(name):
+        _wait_ready(name, ready, timeout)
+        return
+    log = log_file(name)
+    PID_FILES.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        child = subprocess.Popen(
+            [str(part) for part in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            cwd=cwd,
+            start_new_session=True,
+            close_fds=True,
+        )
+    record = {"pid": child.pid, "created": psutil.Process(child.pid).create_time()}
+    partial = PID_FILES / f".{name}.{os.getpid()}"
+    partial.write_text(json.dumps(record), encoding="utf-8")
+    partial.replace(_pid_file(name))
+    try:
+        _wait_ready(name, ready, timeout)
+    except BaseException:
+        stop(name)
+        raise
+
+
+def alive(name: str) -> bool:
+    """Whether the server that the pid file names still runs (and is not another process with its number)."""
+    return _process(name) is not None
+
+
+def pid(name: str) -> int | None:
+    """The server's process id, or None when it does not run."""
+    process = _process(name)
+    return process.pid if process else None
+
+
+def stop(name: str) -> bool:
+    """Ends the server and its children; True when one was running."""
+    process = _process(name)
+    if process:
+        family = [*process.children(recursive=True), process]
+        process.terminate()
+        _, left = psutil.wait_procs(family, timeout=STOP_SECONDS)
+        for one in left:
+            one.kill()
+        psutil.wait_procs(left, timeout=STOP_SECONDS)
+    _pid_file(name).unlink(missing_ok=True)
+    return process is not None
+
+
+def _pid_file(name: str) -> Path:
+    return PID_FILES / f"{name}.json"
+
+
+def _process(name: str) -> psutil.Process | None:
+    try:
+        record = json.loads(_pid_file(name).read_text(encoding="utf-8"))
+        process = psutil.Process(record["pid"])
+        same = abs(process.create_time() - record["created"]) < 1
+        running = same and process.status() != psutil.STATUS_ZOMBIE
+    except (FileNotFoundError, psutil.NoSuchProcess, ValueError):
+        return None
+    return process if running else None
+
+
+def _wait_ready(name: str, ready: Callable[[], bool], timeout: float) -> None:
+    def state() -> str:
+        if ready():
+            return "ready"
+        return "starting" if alive(name) else "ended"
+
+    try:
+        last = Retrying(
+            retry=retry_if_result(lambda seen: seen == "starting"),
+            wait=wait_fixed(0.1),
+            stop=stop_after_delay(timeout),
+        )(state)
+    except RetryError:
+        last = "starting"
+    if last != "ready":
+        what = "ended at once" if last == "ended" else f"was not ready within {timeout:.0f} s"
+        raise PipelineError(f"{name} {what}", next_step="read its log", log=LOGS / f"{name}.log")

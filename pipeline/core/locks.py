@@ -1,0 +1,56 @@
+"""One writer at a time: a lock that names its holder and dies with it."""
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ENGINES
+
+
+@contextlib.contextmanager
+def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False) -> Iterator[None]:
+    """Holds the lock ``name``; the system frees it when this process ends, however it ends.
+
+    Args:
+        folder: Where the lock lies; the cache has locks of its own.
+        wait: Wait for the holder (builds that another run also needs) instead of refusing.
+
+    Raises:
+        PipelineError: Another process holds it; the cause names its pid, command and start.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.lock"
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise PipelineError(
+                f"another run holds the {name} lock: {_holder(path)}",
+                next_step="wait until it has ended, then run this again",
+            ) from None
+        file.seek(0)
+        file.truncate()
+        json.dump(
+            {
+                "pid": os.getpid(),
+                "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+                "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+            file,
+        )
+        file.flush()
+        yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return "a process that is just starting"
+    return f"pid {record['pid']}, “{record['command']}”, since {record['since']}"

@@ -1,0 +1,43 @@
+"""Where things lie. All state that a run creates is under ``.local`` or in the cache, never in the source folders."""
+
+import hashlib
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOCAL = ROOT / ".local"
+LOGS = LOCAL / "logs"
+REPORTS = LOCAL / "reports"
+ENVIRONMENTS = ROOT / "environments"
+TERRAFORM = ROOT / "infra" / "terraform"
+CHART = ROOT / "infra" / "helm" / "ecs-saas-app"
+VENV_BIN = LOCAL / "venv" / "bin"
+BUILD_RECORD = LOCAL / "build.json"
+
+#: Expensive builds that outlive a clone, keyed by what they are built from.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecs-saas-app"
+
+#: The checkout whose servers, clusters and locks are used: this one; a job of a workflow that another checkout runs on
+#: this machine uses that one's, as jobs on GitHub use one cloud.
+HOST = Path(os.environ.get("PIPELINE_HOST") or ROOT)
+ENGINES = HOST / ".local"
+
+#: Eight hex digits that tell the host checkout from another one on the same machine.
+CHECKOUT_ID = hashlib.sha256(str(HOST).encode()).hexdigest()[:8]
+
+#: The name of the host checkout's local cluster, also for Docker and for kind.
+CLUSTER = f"kubernetes-{CHECKOUT_ID}"
+
+#: Docker label on everything that this checkout starts; ``./inv down`` removes by it.
+CHECKOUT_LABEL = "ecs-saas-app.checkout"
+
+
+def log_file(name: str) -> Path:
+    """The log of one step, ``.local/logs/<name>.log``; its folder exists afterwards."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    return LOGS / f"{name}.log"
+
+
+def shown(path: Path) -> str:
+    """A path as a user wants to read it: relative to the repository where it lies inside."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -1,0 +1,211 @@
+"""Runs other programs: output goes to a log, a failure says where to look, and Ctrl-C ends them in an orderly way.
+
+A program writes straight to its log, which is followed while it runs: with a pipe to us it would die at its next line
+when we are killed, and Terraform would end without saving its state.
+"""
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.core.paths import ROOT
+
+#: Seconds that an interrupted program gets to end by itself. Terraform writes its state in them.
+GRACE_SECONDS = 60
+#: Seconds between two looks into the log of a program that runs.
+FOLLOW_SECONDS = 0.1
+TAIL_LINES = 15
+
+_running: set[subprocess.Popen[str]] = set()
+#: Those that were asked to stop: asked twice, Terraform would end without writing its state.
+_asked: set[subprocess.Popen[str]] = set()
+_running_lock = threading.Lock()
+
+Argument = str | Path
+
+
+def run(
+    argv: Sequence[Argument],
+    *,
+    log: Path,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    stdin: str | None = None,
+    append: bool = False,
+    next_step: str = "read the log",
+) -> None:
+    """Runs a program to its end, its output going to ``log`` and line by line to ``on_line``.
+
+    Should this process be killed, the program goes on, and the log tells what it did.
+
+    Args:
+        env: The whole environment of the program; this process's own when None.
+        stdin: Text for its standard input, which is otherwise empty.
+        next_step: What a user does when it fails.
+
+    Raises:
+        CommandFailedError: It ended with a non-zero code.
+        PipelineError: The program does not exist.
+    """
+    command = [str(part) for part in argv]
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if not append:
+        log.unlink(missing_ok=True)
+    # For appending, as the system keeps it: the program's writing and ours never overwrite each other.
+    with log.open("ab", buffering=0) as sink, log.open("rb") as written:
+        sink.write(f"$ {shlex.join(command)}\n".encode())
+        written.seek(0, os.SEEK_END)
+        with _child(command, cwd=cwd, env=env, stdout=sink, stderr=subprocess.STDOUT) as child:
+            _feed(child, stdin)
+            for line in _followed(child, written):
+                tail.append(line)
+                if on_line:
+                    on_line(line)
+            code = child.wait()
+    if code != 0:
+        raise CommandFailedError(
+            f"{Path(command[0]).name} ended with code {code}: {_last_words(tail)}",
+            next_step=next_step,
+            log=log,
+            code=code,
+            tail=list(tail),
+        )
+
+
+def capture(
+    argv: Sequence[Argument],
+    *,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    next_step: str = "run the command by hand to see more",
+) -> str:
+    """A program's standard output as text; for short commands.
+
+    Raises:
+        CommandFailedError: It ended with a non-zero code; the cause holds its last error line.
+        PipelineError: The program does not exist.
+    """
+    command = [str(part) for part in argv]
+    with _child(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        out, err = child.communicate(stdin)
+    if child.returncode != 0:
+        tail = (err or out).strip().splitlines()[-TAIL_LINES:]
+        raise CommandFailedError(
+            f"{shlex.join(command[:3])} ended with code {child.returncode}: {_last_words(tail)}",
+            next_step=next_step,
+            log=None,
+            code=child.returncode,
+            tail=tail,
+        )
+    return out
+
+
+def interrupt_all() -> None:
+    """Asks every running program to stop (SIGINT, once), and ends those that have not after the grace time."""
+    with _running_lock:
+        children = list(_running - _asked)
+        _asked.update(children)
+    for child in children:
+        _signal(child, signal.SIGINT)
+    for child in children:
+        try:
+            child.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            _signal(child, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _child(
+    command: list[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    stdout: int | IO[bytes],
+    stderr: int,
+) -> Iterator[subprocess.Popen[str]]:
+    # Its own process group: a terminal's Ctrl-C reaches us alone, and we pass it on once, in order.
+    try:
+        child = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise PipelineError(
+            f"the program {command[0]} was not found", next_step="run ./inv doctor"
+        ) from error
+    with _running_lock:
+        _running.add(child)
+    try:
+        yield child
+    except BaseException:
+        if child.poll() is None:
+            _signal(child, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(GRACE_SECONDS)
+            if child.poll() is None:
+                _signal(child, signal.SIGKILL)
+        raise
+    finally:
+        with _running_lock:
+            _running.discard(child)
+            _asked.discard(child)
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def _followed(child: subprocess.Popen[str], written: IO[bytes]) -> Iterator[str]:
+    """The lines of a log, as they are written, until the program that writes them has ended."""
+    unfinished = b""
+    ended = False
+    while not ended:
+        # Asked before the log is read: what was written before the end is read after it.
+        ended = child.poll() is not None
+        while part := written.readline():
+            unfinished += part
+            if unfinished.endswith(b"\n"):
+                yield unfinished.decode(errors="replace").rstrip()
+                unfinished = b""
+        if not ended:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(FOLLOW_SECONDS)
+    if unfinished:
+        yield unfinished.decode(errors="replace").rstrip()
+
+
+def _feed(child: subprocess.Popen[str], text: str | None) -> None:
+    assert child.stdin is not None  # noqa: S101 - a pipe was asked for
+    with contextlib.suppress(BrokenPipeError):
+        if text:
+            child.stdin.write(text)
+        child.stdin.close()
+
+
+def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+
+
+def _last_words(lines: Sequence[str]) -> str:
+    spoken = [line.strip() for line in lines if line.strip(" │╷╵")]
+    return spoken[-1] if spoken else "it printed nothing"

@@ -1,1 +1,0 @@
-"""What two stages share: Docker, Terraform, the local AWS, Git, Helm, Kubernetes."""

@@ -1,0 +1,1 @@
+"""Container images: Docker, build, push, registries, bases."""

@@ -1,0 +1,146 @@
+"""The application's image: what its version is, how it is built, and what is known of the last build."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import docker.errors
+
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import BUILD_RECORD, ROOT
+from pipeline.git import repository as git
+from pipeline.images import bases as baseimages
+from pipeline.images import build as imagebuild
+from pipeline.images import docker as engine
+
+NAME = "thanksgiving-app"
+DOCKERFILE = ROOT / "Dockerfile"
+BASE = "python"
+#: All that decides what is in the image.
+INPUTS = ("Dockerfile", ".dockerignore", "app", "containers/app", f"containers/{BASE}")
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a build is called: ``version`` is its tag too, so that different content never has the same tag."""
+
+    version: str
+    revision: str
+    created: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """The last build, as ``.local/build.json`` keeps it. ``digest`` and ``repository`` are known after a push.
+
+    ``size`` is in bytes, uncompressed. ``base_equivalent`` tells that no registry answered for the base image.
+    """
+
+    image: str
+    image_id: str
+    version: str
+    revision: str
+    created: str
+    size: int
+    seconds: float
+    base: str
+    base_equivalent: bool
+    repository: str | None = None
+    digest: str | None = None
+
+
+def version(root: Path = ROOT) -> Version:
+    """The version of the work tree: HEAD's version tag or commit, and a hash of the content where that differs."""
+    revision = git.revision(root)
+    name = git.release_tag(root=root) or f"0.0.0-g{revision[:12]}"
+    if git.is_dirty(*INPUTS, root=root):
+        name += f"-dirty-{git.content_key(git.files(*INPUTS, root=root), root=root)[:12]}"
+    return Version(name, revision, f"{git.committed_at(root=root):%Y-%m-%dT%H:%M:%SZ}")
+
+
+def build(*, no_cache: bool = False) -> Record:
+    """Builds the image of the work tree as ``thanksgiving-app:<version>`` and ``:latest``, and records it.
+
+    Raises:
+        PipelineError: No engine, no base image, or a step of the Dockerfile failed.
+    """
+    named = version()
+    base = baseimages.resolve_base(BASE)
+    image = f"{NAME}:{named.version}"
+    built = imagebuild.build(
+        imagebuild.Build(
+            dockerfile=DOCKERFILE,
+            base=base,
+            tags=(image, f"{NAME}:latest"),
+            created=named.created,
+            arguments={
+                "APP_VERSION": named.version,
+                "GIT_COMMIT": named.revision,
+                "SOURCE_URL": _source(),
+                "CREATED": named.created,
+            },
+            options=("--no-cache",) if no_cache else (),
+        )
+    )
+    before = load()
+    record = Record(
+        image=image,
+        image_id=built.image_id,
+        version=named.version,
+        revision=named.revision,
+        created=named.created,
+        size=built.size,
+        seconds=round(built.seconds, 2),
+        base=base,
+        base_equivalent=baseimages.is_equivalent(BASE),
+    )
+    if before and before.image_id == record.image_id and before.version == record.version:
+        record = replace(record, repository=before.repository, digest=before.digest)
+    save(record)
+    return record
+
+
+def load(file: Path = BUILD_RECORD) -> Record | None:
+    """The last build on this machine, or None."""
+    try:
+        return Record(**json.loads(file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def save(record: Record, file: Path = BUILD_RECORD) -> None:
+    """Keeps what is known of the last build; the file appears whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    partial.replace(file)
+
+
+def current() -> Record:
+    """The last build that is still in the engine. Edits since are no error: people go on working during a deploy.
+
+    Raises:
+        PipelineError: Nothing was built, or the image is gone.
+    """
+    record = load()
+    if record is None:
+        raise PipelineError("no image has been built here", next_step="run ./inv build")
+    if record.version != version().version:
+        console.warn(f"the work tree has changed since {record.version} was built; that is used")
+    try:
+        engine.client().images.get(record.image_id)
+    except docker.errors.ImageNotFound as error:
+        raise PipelineError(
+            f"{record.image} is no longer in the Docker engine", next_step="run ./inv build"
+        ) from error
+    return record
+
+
+def _source() -> str:
+    server, repository = (
+        os.environ.get("GITHUB_SERVER_URL"),
+        os.environ.get("GITHUB_REPOSITORY"),
+    )
+    return f"{server}/{repository}" if server and repository else git.web_address()

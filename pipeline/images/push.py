@@ -1,0 +1,122 @@
+"""Pushes an image to a registry by an immutable tag, and returns the digest that names it from then on."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import docker.errors
+import httpx
+
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.images import docker as engine
+from pipeline.images import registries
+from pipeline.releases.image_reference import DIGEST, ImageReference
+
+API_SECONDS = 30
+MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user and password of a registry; never on a command line."""
+
+    username: str
+    password: str
+
+
+def ecr_credentials(client: Any) -> Credentials:
+    """Credentials for ECR, good for twelve hours.
+
+    Args:
+        client: A boto3 client of ``ecr`` for the registry's account and region.
+    """
+    token = client.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    username, _, password = base64.b64decode(token).decode().partition(":")
+    return Credentials(username, password)
+
+
+def push(
+    image: str, repository: str, tag: str, credentials: Credentials | None = None
+) -> ImageReference:
+    """Pushes a local image as ``repository:tag``.
+
+    A tag that is there already is not pushed again: it is immutable and its name follows from the content, so the
+    image in the registry is the one that was built first from the same content, and its digest is returned.
+
+    Raises:
+        PipelineError: The repository does not exist, the registry refused or did not answer.
+    """
+    present = digest_of(repository, tag, credentials)
+    if present:
+        console.info(f"  {tag} is in the registry already: {present}")
+        return ImageReference(repository, present)
+    local = engine.client().images.get(image)
+    local.tag(repository, tag)
+    login = (
+        {"username": credentials.username, "password": credentials.password}
+        if credentials
+        else None
+    )
+    digest = ""
+    try:
+        with console.progress(f"push {tag}") as step:
+            for event in engine.client().api.push(
+                repository, tag, stream=True, decode=True, auth_config=login
+            ):
+                if "error" in event:
+                    raise _refused(repository, str(event["error"]))
+                if event.get("status") and event.get("progress"):
+                    step.update(f"{event['status']} {event['progress']}")
+                digest = event.get("aux", {}).get("Digest", digest)
+    except docker.errors.APIError as error:
+        raise _refused(repository, str(error.explanation or error)) from error
+    finally:
+        # The name was for this push alone; the image keeps its own.
+        engine.client().images.remove(f"{repository}:{tag}", noprune=True)
+    if not DIGEST.fullmatch(digest):
+        raise _refused(repository, "it named no digest")
+    return ImageReference(repository, digest)
+
+
+def digest_of(repository: str, tag: str, credentials: Credentials | None = None) -> str | None:
+    """The digest that a registry has under a tag, or None.
+
+    Raises:
+        PipelineError: The registry did not answer, or refused the question.
+    """
+    host, _, name = repository.partition("/")
+    login = (credentials.username, credentials.password) if credentials else None
+    try:
+        response = httpx.head(
+            f"{registries.base_url(host)}/v2/{name}/manifests/{tag}",
+            headers={"Accept": ", ".join(MANIFESTS)},
+            auth=login,
+            timeout=API_SECONDS,
+            trust_env=not registries.is_loopback(host),
+        )
+    except httpx.HTTPError as error:
+        raise PipelineError(
+            f"the registry {host} does not answer ({error})",
+            next_step="check the network, or ./inv status for the local AWS",
+        ) from error
+    if response.status_code == httpx.codes.NOT_FOUND:
+        return None
+    if response.status_code != httpx.codes.OK:
+        raise _refused(repository, f"HTTP {response.status_code}")
+    digest = response.headers.get("Docker-Content-Digest", "")
+    if not DIGEST.fullmatch(digest):
+        raise _refused(repository, "it named no digest")
+    return str(digest)
+
+
+def _refused(repository: str, why: str) -> PipelineError:
+    return PipelineError(
+        f"the registry refused {repository}: {why}",
+        next_step="check that the repository exists (./inv bootstrap) and that these credentials may push",
+    )

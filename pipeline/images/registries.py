@@ -1,0 +1,86 @@
+"""Which image registries answer from here. A registry that does not answer is not asked again for some minutes."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import httpx
+
+from pipeline.core.paths import LOCAL
+
+PROBE_SECONDS = 3
+#: Seconds that an answer is remembered: a network that comes up should be noticed soon.
+REMEMBER_YES = 3600
+REMEMBER_NO = 600
+MEMORY = LOCAL / "registries.json"
+
+#: Docker Hub's official images, and Amazon's copy of the same images with the same digests.
+OFFICIAL = ("docker.io/library", "public.ecr.aws/docker/library")
+
+
+def official() -> tuple[str, ...]:
+    """Where official images are looked for, in this order; ``BASE_REGISTRY=host/path`` replaces the list."""
+    own = os.environ.get("BASE_REGISTRY", "").strip("/")
+    return (own,) if own else OFFICIAL
+
+
+def answers(registry: str, memory: Path = MEMORY) -> bool:
+    """Whether a registry can be reached now.
+
+    Args:
+        registry: A host with an optional port and path; of ``docker.io`` the host that serves images is asked.
+    """
+    host = registry.partition("/")[0]
+    remembered = _read(memory)
+    known = remembered.get(host)
+    if known and known["until"] > time.time():
+        return bool(known["answers"])
+    found = _probe(host)
+    remembered[host] = {
+        "answers": found,
+        "until": time.time() + (REMEMBER_YES if found else REMEMBER_NO),
+    }
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    partial = memory.with_name(f".{memory.name}.{os.getpid()}")
+    partial.write_text(json.dumps(remembered, indent=1), encoding="utf-8")
+    partial.replace(memory)
+    return found
+
+
+def forget(registry: str, memory: Path = MEMORY) -> None:
+    """Counts a registry as not answering for a while: it did answer, but an image could not be pulled from it."""
+    remembered = _read(memory)
+    remembered[registry.partition("/")[0]] = {"answers": False, "until": time.time() + REMEMBER_NO}
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    memory.write_text(json.dumps(remembered, indent=1), encoding="utf-8")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a registry is on this machine, where engines speak plain HTTP to it."""
+    return host.partition(":")[0] in ("localhost", "127.0.0.1")
+
+
+def base_url(registry: str) -> str:
+    """The address of a registry's API, without ``/v2/``."""
+    host = registry.partition("/")[0]
+    if host == "docker.io":
+        host = "registry-1.docker.io"
+    return f"{'http' if is_loopback(host) else 'https'}://{host}"
+
+
+def _probe(host: str) -> bool:
+    try:
+        response = httpx.get(f"{base_url(host)}/v2/", timeout=PROBE_SECONDS)
+    except httpx.HTTPError:
+        return False
+    # 401 is a registry that wants a token for the next request, as most do.
+    return response.status_code in (httpx.codes.OK, httpx.codes.UNAUTHORIZED)
+
+
+def _read(memory: Path) -> dict[str, dict[str, float]]:
+    try:
+        content = json.loads(memory.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

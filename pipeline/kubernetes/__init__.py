@@ -1,0 +1,1 @@
+"""Kubernetes: the cluster in use, its node, kind, helm."""

@@ -1,0 +1,1 @@
+"""The desired state: environments, image references, history, acknowledgements."""

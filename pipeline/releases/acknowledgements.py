@@ -1,0 +1,33 @@
+"""Losses that are meant, as reviewed and merged: ``infra/terraform/acknowledged.yaml``."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import TERRAFORM
+
+FILE = TERRAFORM / "acknowledged.yaml"
+
+
+def committed(environment: str, file: Path = FILE) -> Collection[str]:
+    """The addresses of resources whose destruction or replacement was reviewed for an environment.
+
+    Raises:
+        PipelineError: The file is not a mapping of environments to lists of addresses.
+    """
+    if not file.is_file():
+        return ()
+    try:
+        content = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
+        found = content.get(environment) or []
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise ValueError
+    except (YAMLError, AttributeError, ValueError) as error:
+        raise PipelineError(
+            f"{file.name} is not a mapping of environments to lists of addresses",
+            next_step="write it as its first comment shows",
+        ) from error
+    return tuple(found)

@@ -1,0 +1,119 @@
+"""The desired state of an environment: ``environments/<name>.yaml``, read by Terraform, Helm and these tasks alike."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ENVIRONMENTS, LOCAL
+from pipeline.releases.image_reference import ImageReference
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment file. ``raw`` is the whole document; the fields are what the tasks themselves use."""
+
+    name: str
+    file: Path
+    repository: str
+    digest: str | None
+    replicas: int
+    database: str
+    raw: dict[str, Any]
+
+    @property
+    def image(self) -> ImageReference:
+        """The released image.
+
+        Raises:
+            PipelineError: Nothing has been released to this environment yet, or it is named by a tag.
+        """
+        if self.digest is None:
+            raise PipelineError(
+                f"environment {self.name} has no image digest yet",
+                next_step="build and push an image first (./inv build), or promote one",
+            )
+        return ImageReference(self.repository, self.digest)
+
+
+def names() -> list[str]:
+    """The environments that exist, sorted."""
+    return sorted(file.stem for file in ENVIRONMENTS.glob("*.yaml"))
+
+
+def load(name: str) -> Environment:
+    """Reads and checks an environment file.
+
+    Raises:
+        PipelineError: Unknown name, unreadable YAML, a missing or wrong value, or two replicas on SQLite.
+    """
+    if name not in names():
+        raise PipelineError(
+            f"there is no environment {name!r}", next_step=f"choose one of: {', '.join(names())}"
+        )
+    return read(ENVIRONMENTS / f"{name}.yaml")
+
+
+def read(file: Path) -> Environment:
+    """Reads the environment file at a path; raises PipelineError as ``load`` does."""
+
+    def refuse(cause: str) -> PipelineError:
+        return PipelineError(f"{file.name}: {cause}", next_step=f"correct environments/{file.name}")
+
+    try:
+        raw = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise refuse(f"not valid YAML ({str(error).splitlines()[-1].strip()})") from error
+    if not isinstance(raw, dict):
+        raise refuse("not a mapping")
+    try:
+        image, replicas = raw["image"], raw["replicaCount"]
+        repository, digest = image["repository"], image.get("digest")
+        database = raw["database"]["engine"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise refuse(f"{error} is missing or has the wrong type") from error
+    if raw.get("name") != file.stem:
+        raise refuse(f"name is {raw.get('name')!r}, it must be {file.stem!r}")
+    if "tag" in image:
+        raise refuse("image.tag is not allowed, a tag can move: name the image by digest")
+    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 1:
+        raise refuse(f"replicaCount is {replicas!r}, it must be a whole number of at least 1")
+    if database not in ("sqlite", "postgresql"):
+        raise refuse(f"database.engine is {database!r}, it must be sqlite or postgresql")
+    if database == "sqlite" and replicas > 1:
+        raise refuse(
+            f"{replicas} replicas on sqlite: each would keep a database of its own and lose the other's data"
+        )
+    if digest is not None:
+        ImageReference(repository, str(digest))
+    return Environment(file.stem, file, repository, digest, replicas, database, raw)
+
+
+def resolve(environment: Environment, digest: str) -> Environment:
+    """A copy of the environment that runs ``digest``, written to ``.local/environments``; Git's file stays as it is."""
+    ImageReference(environment.repository, digest)
+    yaml = YAML()
+    document = yaml.load(environment.file.read_text(encoding="utf-8"))
+    document["image"]["digest"] = digest
+    folder = LOCAL / "environments"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{environment.name}.yaml"
+    partial = folder / f".{environment.name}.partial"
+    with partial.open("w", encoding="utf-8") as sink:
+        yaml.dump(document, sink)
+    partial.replace(target)
+    return read(target)
+
+
+def resolved(name: str) -> Environment:
+    """The environment of Git's file, with the digest that was resolved last on this machine where there is one.
+
+    Raises:
+        PipelineError: As ``load`` does.
+    """
+    environment = load(name)
+    file = LOCAL / "environments" / f"{name}.yaml"
+    return resolve(environment, read(file).image.digest) if file.is_file() else environment

@@ -1,0 +1,203 @@
+"""The digest of an environment as Git tells it: read from a commit, changed by a commit, never by anything else."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from pipeline.core import process
+from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.github import actions as github
+from pipeline.releases.image_reference import DIGEST
+
+#: How often a commit is made anew because somebody else pushed in between.
+ATTEMPTS = 5
+#: Names the commit that an image was built from, in the message of the commit that releases it.
+SOURCE = "Source-Commit"
+#: GitHub starts no workflow for a push whose newest commit says this: a digest's commit builds nothing.
+NO_BUILD = "[skip ci]"
+
+
+@dataclass(frozen=True)
+class Desired:
+    """Where the desired state lives: a remote (name or URL), its branch, and a token when it needs one."""
+
+    remote: str
+    branch: str = "main"
+    token: str | None = None
+    root: Path = ROOT
+
+    def tip(self) -> str:
+        """The newest commit of the branch, fetched now."""
+        return git.fetch(self.branch, remote=self.remote, token=self.token, root=self.root)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One state of an environment's digest in the history: the commit that set it, and what that commit says."""
+
+    commit: str
+    digest: str | None
+    subject: str
+    source: str
+
+
+def on_github() -> Desired:
+    """The repository that the workflow runs in; RELEASE_TOKEN may push to its branch.
+
+    Raises:
+        PipelineError: This is not a workflow: a laptop does not push to everybody's main.
+    """
+    if not github.running():
+        raise PipelineError(
+            "the desired state of a deployed environment is changed by the workflows alone",
+            next_step="merge a pull request, or start promote.yml or rollback.yml on GitHub",
+        )
+    return Desired("origin", token=os.environ.get("RELEASE_TOKEN") or None)
+
+
+def path(environment: str) -> str:
+    """The environment's file, relative to the root."""
+    return f"environments/{environment}.yaml"
+
+
+def digest_in(text: str) -> str | None:
+    """The image digest in the text of an environment file, or None when nothing has been released."""
+    found = YAML(typ="safe").load(text)["image"]["digest"]
+    return None if found is None else str(found)
+
+
+def with_digest(text: str, digest: str) -> str:
+    """The text with another digest; exactly that one line differs.
+
+    Raises:
+        PipelineError: The digest is none, or the text has no ``image.digest``.
+    """
+    if not DIGEST.fullmatch(digest):
+        raise PipelineError(
+            f"{digest!r} is not an image digest", next_step="use sha256: and 64 hex digits"
+        )
+    try:
+        number, column = YAML().load(StringIO(text))["image"].lc.value("digest")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PipelineError(
+            "the environment file has no image.digest", next_step="add `digest: null` under image"
+        ) from error
+    lines = text.splitlines(keepends=True)
+    line = lines[number]
+    # A remark such as “nothing released yet” belonged to the old value.
+    ending = line[len(line.rstrip("\r\n")) :]
+    lines[number] = f"{line[:column]}{digest}{ending}"
+    return "".join(lines)
+
+
+def at(revision: str, environment: str, *, root: Path = ROOT) -> str | None:
+    """The digest that a commit names for an environment."""
+    return digest_in(git.show(revision, path(environment), root=root))
+
+
+def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
+    """The states of the environment's digest, newest first; commits that left it as it was are not among them."""
+    listed = process.capture(
+        [
+            "git",
+            "log",
+            f"-{limit}",
+            "--first-parent",
+            f"--format=%H%x1f%s%x1f%(trailers:key={SOURCE},valueonly,separator=%x2C)",
+            tip,
+            "--",
+            path(environment),
+        ],
+        cwd=root,
+    )
+    states: list[Release] = []
+    for line in listed.splitlines():
+        commit, subject, source = line.split("\x1f")
+        release = Release(commit, at(commit, environment, root=root), subject, source.strip())
+        if states and states[-1].digest == release.digest:
+            states[-1] = release  # the older commit is the one that set it
+        else:
+            states.append(release)
+    return states
+
+
+def set_digest(
+    desired: Desired,
+    environment: str,
+    digest: str,
+    *,
+    message: str,
+    check: Callable[[str], None] = lambda _tip: None,
+) -> str | None:
+    """Commits a digest on top of the branch and pushes it; made anew when somebody else pushes in between.
+
+    Args:
+        check: Called with the tip before each attempt; raises PipelineError to refuse.
+
+    Returns:
+        The commit, or None when the branch names that digest already.
+
+    Raises:
+        PipelineError: Refused by ``check`` or by the remote.
+    """
+    file = path(environment)
+    for attempt in range(1, ATTEMPTS + 1):
+        tip = desired.tip()
+        check(tip)
+        text = git.show(tip, file, root=desired.root)
+        if digest_in(text) == digest:
+            return None
+        commit = git.commit_files(
+            {file: with_digest(text, digest)}, parent=tip, message=message, root=desired.root
+        )
+        try:
+            git.push(
+                commit,
+                remote=desired.remote,
+                branch=desired.branch,
+                token=desired.token,
+                root=desired.root,
+            )
+        except CommandFailedError as error:
+            if attempt < ATTEMPTS and _moved(error):
+                continue
+            raise PipelineError(
+                f"the commit of the digest was refused: {error.tail[-1] if error.tail else error.cause}",
+                next_step="check that the release app may bypass the rules of the branch (docs/github.md)",
+            ) from error
+        return commit
+    raise AssertionError("the last attempt either returns or raises")
+
+
+def propose(
+    desired: Desired, environment: str, digest: str, *, branch: str, tip: str, message: str
+) -> None:
+    """Pushes a commit with a digest to a branch of its own; a branch that is there already is left as it is.
+
+    Raises:
+        CommandFailedError: The remote refused the branch for another reason.
+    """
+    file = path(environment)
+    text = with_digest(git.show(tip, file, root=desired.root), digest)
+    commit = git.commit_files({file: text}, parent=tip, message=message, root=desired.root)
+    try:
+        git.push(
+            commit, remote=desired.remote, branch=branch, token=desired.token, root=desired.root
+        )
+    except CommandFailedError as error:
+        if not _moved(error):
+            raise
+
+
+def _moved(error: CommandFailedError) -> bool:
+    return (
+        re.search(r"non-fast-forward|fetch first|cannot lock ref", "\n".join(error.tail))
+        is not None
+    )

@@ -1,0 +1,45 @@
+"""The name of an image: a repository and the digest of its manifest."""
+
+import re
+from dataclasses import dataclass
+
+from pipeline.core.errors import PipelineError
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """An image by digest; a tag can move, a digest cannot.
+
+    Raises:
+        PipelineError: The digest is not ``sha256:`` and 64 hex digits.
+    """
+
+    repository: str
+    digest: str
+
+    def __post_init__(self) -> None:
+        if not DIGEST.fullmatch(self.digest):
+            raise PipelineError(
+                f"{self.digest!r} is not an image digest",
+                next_step="use sha256: and 64 hex digits, as ./inv build prints",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}"
+
+    @property
+    def short(self) -> str:
+        """The digest as people compare it: its first 12 hex digits."""
+        return self.digest.removeprefix("sha256:")[:12]
+
+
+def parse(text: str) -> ImageReference:
+    """Reads ``repository@sha256:…``; raises PipelineError for anything else."""
+    repository, separator, digest = text.partition("@")
+    if not separator or not repository:
+        raise PipelineError(
+            f"{text!r} names no image by digest", next_step="write repository@sha256:…"
+        )
+    return ImageReference(repository, digest)

@@ -1,0 +1,1 @@
+"""Policies, secrets and known vulnerabilities."""

@@ -1,0 +1,132 @@
+"""checkov: policies for Terraform, the Dockerfile, the workflows, Kubernetes manifests and the chart."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import console, process, tools
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import REPORTS, ROOT, log_file
+from pipeline.git import repository as git
+from pipeline.github import actions as github
+from pipeline.kubernetes import helm as helm_engine
+from pipeline.scanners.findings import Finding, Outcome, judged, not_checked
+
+#: checkov's name of a kind of file, and the files that make it due.
+FRAMEWORKS = {
+    "terraform": ("infra/terraform/*.tf",),
+    "dockerfile": ("Dockerfile",),
+    "github_actions": (".github/workflows/*.yml",),
+    "kubernetes": ("argocd/*.yaml",),
+    "helm": ("infra/helm/*/Chart.yaml",),
+}
+#: Policies of our own, beside checkov's.
+POLICIES = "infra/terraform/policies"
+#: Wrong on purpose, or (offline/cluster) parts of the stand-in for a cloud that is never exposed.
+SKIPPED = ("offline/cluster", "tests")
+
+#: Rules that do not apply to what checkov renders of the chart (its defaults, without a namespace), with the reason.
+ACCEPTED_IN_CHART = {
+    "CKV_K8S_14": "the defaults have a tag; environments/*.yaml name a digest, and the tasks refuse a tag there",
+    "CKV_K8S_15": "a digest never changes, so pulling it again gains nothing",
+    "CKV_K8S_21": "resources go to the release's namespace",
+    "CKV_K8S_35": "the application reads its settings from the environment, as on ECS",
+    "CKV_K8S_38": "only the job that makes the Secret has a token; it needs one",
+    "CKV_K8S_40": "70 is the user of the official PostgreSQL image",
+    "CKV2_K8S_6": "networkPolicy.enabled, which environments/*.yaml set; off by default for clusters with other DNS",
+    "CKV_K8S_43": "as CKV_K8S_14",
+}
+
+
+def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
+    """Runs every policy; one outcome for each kind of file that the tree has.
+
+    Accepted findings are marked where they are, with the reason: ``#checkov:skip=<rule>:<reason>``.
+
+    Raises:
+        PipelineError: checkov failed, could not parse a file, or looked at nothing of a kind that is there.
+    """
+    due = [name for name, patterns in FRAMEWORKS.items() if git.files(*patterns, root=root)]
+    helm = _helm() if "helm" in due else None
+    outcomes: list[Outcome] = []
+    if "helm" in due and helm is None:
+        due.remove("helm")
+        outcomes.append(
+            not_checked(
+                "checkov helm", "helm is not here yet; ./inv deploy --to kubernetes gets it"
+            )
+        )
+    if not due:
+        raise PipelineError(
+            "checkov would look at nothing", next_step="check pipeline/scanners/checkov.py"
+        )
+    folder = reports / "checkov"
+    shutil.rmtree(folder, ignore_errors=True)
+    environment = {**os.environ, "LOG_LEVEL": "ERROR"}
+    if helm:
+        environment["PATH"] = f"{helm.parent}{os.pathsep}{environment['PATH']}"
+    argv: list[str | Path] = [tools.tool("checkov"), "--directory", ".", "--skip-download"]
+    argv += ["--compact", "--quiet", "--soft-fail", "--framework", *due]
+    argv += ["--external-checks-dir", POLICIES]
+    argv += ["--output", "json", "--output", "sarif", "--output-file-path", folder]
+    with console.progress("checkov") as step, tempfile.TemporaryDirectory() as folder_of_copy:
+        tree = Path(folder_of_copy)
+        copy(root, tree)
+        process.run(
+            argv, log=log_file("scan-checkov"), cwd=tree, env=environment, on_line=step.update
+        )
+    raw = json.loads((folder / "results_json.json").read_text(encoding="utf-8"))
+    (folder / "results_sarif.sarif").replace(reports / "checkov.sarif")
+    return outcomes + [judge(name, raw) for name in due]
+
+
+def copy(root: Path, into: Path) -> None:
+    """Copies what Git would take of a tree, without what is not to be looked at.
+
+    checkov's own ``--skip-path`` is matched against absolute paths by some frameworks and relative ones by others, so
+    that a checkout which itself lies under a skipped name (a job's, under act) would not be looked at.
+    """
+    for source in git.files(root=root):
+        name = source.relative_to(root)
+        if not any(name.is_relative_to(skipped) for skipped in SKIPPED):
+            target = into / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+
+
+def judge(framework: str, raw: Any) -> Outcome:
+    """The outcome for one kind of file, from checkov's JSON.
+
+    Raises:
+        PipelineError: It parsed none of those files, or not all.
+    """
+    results = raw if isinstance(raw, list) else [raw]
+    of_kind = [one for one in results if one.get("check_type") == framework]
+    summaries = [one["summary"] for one in of_kind]
+    if any(summary["parsing_errors"] for summary in summaries):
+        broken = [name for one in of_kind for name in one["results"].get("parsing_errors", [])]
+        raise PipelineError(
+            f"checkov could not parse {', '.join(map(str, broken)) or f'some {framework} files'}",
+            next_step="correct the file, then scan again",
+        )
+    count = sum(one["passed"] + one["failed"] + one["skipped"] for one in summaries)
+    findings = [
+        Finding(
+            rule=check["check_id"],
+            where=check["file_path"].lstrip("/"),
+            line=check["file_line_range"][0],
+            message=f"{check['check_name']} ({check['resource']})",
+        )
+        for one in of_kind
+        for check in one["results"]["failed_checks"]
+        if not (framework == "helm" and check["check_id"] in ACCEPTED_IN_CHART)
+    ]
+    return judged(f"checkov {framework}", count, "checks", findings)
+
+
+def _helm() -> Path | None:
+    """helm, when it is there; built only in a workflow, since a laptop's deploy to ECS has no need of it."""
+    return helm_engine.program() if github.running() else helm_engine.find()

@@ -1,0 +1,1 @@
+"""Where the application runs: ECS, Kubernetes, Compose."""

@@ -1,0 +1,1 @@
+"""Terraform: runs, roots, errors, drift, plan summary, cost."""

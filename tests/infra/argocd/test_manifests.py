@@ -1,0 +1,205 @@
+"""Argo CD's manifests, built by kustomize as Argo CD builds them."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from offline import programs
+from pipeline.argocd import git_server as gitops
+from pipeline.argocd import install as argocd
+from pipeline.commands import push
+from pipeline.core import cache as passes
+from pipeline.core import process
+from pipeline.core.paths import CHART, ROOT
+from pipeline.git import repository as git
+from pipeline.images import app as appimage
+from pipeline.releases import environments
+from tests.infra.helm.conftest import Render
+
+MANIFESTS = ROOT / "argocd"
+OVERLAYS = ("full", "ha", "local")
+
+pytestmark = pytest.mark.chart
+
+
+def build(folder: Path) -> list[dict[str, Any]]:
+    """The resources of a kustomization."""
+    text = process.capture([str(programs.program("kustomize")), "build", str(folder)])
+    return [one for one in YAML(typ="safe").load_all(text) if one]
+
+
+def one(resources: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    """The resource of that kind and name."""
+    return next(
+        each for each in resources if (each["kind"], each["metadata"]["name"]) == (kind, name)
+    )
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_repository_is_named_once(overlay: str) -> None:
+    resources = build(MANIFESTS / "apps" / overlay)
+    wanted = YAML(typ="safe").load(
+        (MANIFESTS / "apps" / "base" / "repository.yaml").read_text(encoding="utf-8")
+    )
+    text = str(resources)
+    assert "set by kustomization.yaml" not in text
+    assert set(re.findall(r"https://github\.com/[^'\"]+\.git", text)) == {wanted["data"]["url"]}
+    for name in ("root.yaml", "platform.yaml"):
+        assert wanted["data"]["url"] in (MANIFESTS / "bootstrap" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_environments_are_the_released_value_files_of_the_chart(overlay: str) -> None:
+    spec = one(build(MANIFESTS / "apps" / overlay), "ApplicationSet", "environments")["spec"]
+    assert spec["generators"][0]["git"]["files"] == [{"path": "environments/*.yaml"}]
+    rule = spec["generators"][0]["selector"]["matchExpressions"][0]
+    assert (rule["key"], rule["operator"]) == ("image.digest", "NotIn")
+    source = spec["template"]["spec"]["source"]
+    assert ROOT / source["path"] == CHART
+    assert source["helm"]["valueFiles"] == ["/environments/{{ .name }}.yaml"]
+    assert spec["template"]["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
+    assert "prune: false" in spec["templatePatch"]
+
+
+def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> None:
+    project = one(build(MANIFESTS / "apps" / "full"), "AppProject", "ecs-saas-app")["spec"]
+    allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
+    everything = {
+        "autoscaling": {"enabled": True},
+        "networkPolicy": {"enabled": True},
+        "ingress": {"enabled": True},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
+        "serviceMonitor": {"enabled": True},
+    }
+    sqlite = {"replicaCount": 1, "database": {"engine": "sqlite"}}
+    made = {
+        (each["apiVersion"].rpartition("/")[0], each["kind"])
+        for values in (everything, sqlite)
+        for each in render(values)
+        # helm's own tests; Argo CD leaves them out.
+        if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
+    }
+    assert made == allowed
+    assert project["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace"}]
+    assert project["destinations"] == [
+        {"server": "https://kubernetes.default.svc", "namespace": "ecs-saas-app-*"}
+    ]
+    assert argocd.namespace("staging").startswith("ecs-saas-app-")
+
+
+def test_production_is_left_alone_over_the_weekend_except_on_the_one_machine() -> None:
+    window = one(build(MANIFESTS / "apps" / "full"), "AppProject", "ecs-saas-app")["spec"][
+        "syncWindows"
+    ][0]
+    assert (window["kind"], window["applications"]) == ("deny", ["ecs-saas-app-production"])
+    assert window["manualSync"] is True
+    assert (
+        "syncWindows"
+        not in one(build(MANIFESTS / "apps" / "local"), "AppProject", "ecs-saas-app")["spec"]
+    )
+
+
+def test_a_preview_has_its_own_namespace_and_database_and_goes_with_its_pull_request() -> None:
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    template = spec["template"]
+    assert template["spec"]["destination"]["namespace"] == "ecs-saas-app-preview-{{ .number }}"
+    assert template["metadata"]["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
+    values = template["spec"]["source"]["helm"]["valuesObject"]
+    assert values["database"] == {
+        "existingSecret": "",
+        "bundled": {"enabled": True, "keepVolume": False},
+    }
+    assert spec["generators"][0]["pullRequest"]["github"]["labels"] == ["preview"]
+
+
+def test_a_preview_takes_its_namespace_along() -> None:
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    application = spec["template"]
+    name, namespace = (
+        application["metadata"]["name"],
+        application["spec"]["destination"]["namespace"],
+    )
+    metadata = application["spec"]["syncPolicy"]["managedNamespaceMetadata"]
+    assert metadata["annotations"] == {
+        "argocd.argoproj.io/tracking-id": f"{name}:/Namespace:/{namespace}"
+    }
+
+
+def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render) -> None:
+    resources = build(MANIFESTS / "apps" / "full")
+    template = one(resources, "ApplicationSet", "previews")["spec"]["template"]["spec"]
+    project = one(resources, "AppProject", template["project"])["spec"]
+    assert project["destinations"] == [
+        {"server": "https://kubernetes.default.svc", "namespace": "ecs-saas-app-preview-*"}
+    ]
+    assert project["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace"}]
+    values = template["source"]["helm"]["valuesObject"]
+    made = {
+        (each["apiVersion"].rpartition("/")[0], each["kind"])
+        for each in render(values, "--values", str(ROOT / "environments" / "staging.yaml"))
+        if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
+    }
+    allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
+    assert made == allowed
+    names = {f"ecs-saas-app-{name}" for name in environments.names()}
+    assert not any(name.startswith("ecs-saas-app-preview-") for name in names)
+
+
+def test_a_preview_runs_the_image_that_its_workflow_pushes() -> None:
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    image = spec["template"]["spec"]["source"]["helm"]["valuesObject"]["image"]
+    assert image["repository"] == push.preview_repository(environments.load("staging"))
+    prefix, expression = image["tag"].split("{{")
+    assert expression == " substr 0 12 .head_sha }}"
+    assert re.match(rf"{re.escape(prefix)}[0-9a-f]{{12}}|v", appimage.version().version)
+
+
+def test_a_preview_renders_from_the_values_it_gets(render: Render) -> None:
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    values = spec["template"]["spec"]["source"]["helm"]["valuesObject"]
+    values["image"]["tag"] = "0123abc"
+    resources = render(values, "--values", str(ROOT / "environments" / "staging.yaml"))
+    deployment = next(each for each in resources if each["kind"] == "Deployment")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0123abc")
+    assert any(each["kind"] == "StatefulSet" for each in resources)
+
+
+@pytest.mark.parametrize("overlay", ["core", "full", "ha"])
+def test_each_installation_is_the_pinned_release(overlay: str, tmp_path: Path) -> None:
+    # A release is a megabyte of YAML: looked at once for the same content, like the modules of Terraform.
+    read = [Path(__file__), *sorted((MANIFESTS / "install").rglob("*.yaml"))]
+    content = git.content_key(read, gitops.argocd_version())
+    passes.once(f"argocd-install-{overlay}", content, lambda: installation(overlay, tmp_path))
+
+
+def installation(overlay: str, scratch: Path) -> str:
+    """Builds an installation from the release's own manifests; returns how many resources it has."""
+    shutil.copytree(MANIFESTS, scratch / "argocd")
+    folder = scratch / "argocd" / "install" / overlay
+    text = (folder / "kustomization.yaml").read_text(encoding="utf-8")
+    base = gitops.UPSTREAM.format(version=gitops.argocd_version())
+    wanted = re.findall(rf"{re.escape(base)}(\S+)", text)
+    assert len(wanted) == 1
+    assert text.count("https://") == 1
+    shutil.copyfile(programs.files("argocd") / "manifests" / wanted[0], folder / gitops.VENDORED)
+    (folder / "kustomization.yaml").write_text(
+        text.replace(f"{base}{wanted[0]}", gitops.VENDORED), encoding="utf-8"
+    )
+    resources = build(folder)
+    images = set(re.findall(r"'(quay\.io/argoproj/argocd:[^']+)'", str(resources)))
+    assert images == {f"quay.io/argoproj/argocd:{gitops.argocd_version()}"}
+    settings = one(resources, "ConfigMap", "argocd-cmd-params-cm")["data"]
+    assert settings["controller.diff.server.side"] == "true"
+    assert ("redis.server" in settings) == (overlay == "ha")
+    assert "policy.csv" in one(resources, "ConfigMap", "argocd-rbac-cm")["data"]
+    assert "resource.exclusions" in one(resources, "ConfigMap", "argocd-cm")["data"]
+    if overlay != "core":
+        assert (
+            "trigger.on-deployed" in one(resources, "ConfigMap", "argocd-notifications-cm")["data"]
+        )
+    assert all(each["metadata"].get("namespace") in ("argocd", None) for each in resources)
+    return f"{len(resources)} resources"

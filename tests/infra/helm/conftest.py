@@ -1,0 +1,53 @@
+"""helm itself renders the chart; every test looks at what came out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.kubernetes import helm
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+Resources = list[dict[str, Any]]
+Render = Callable[..., Resources]
+
+
+@pytest.fixture(scope="session")
+def render() -> Render:
+    """Renders with values given as a mapping."""
+
+    def rendered(
+        values: dict[str, Any] | None = None, *arguments: str, **settings: str
+    ) -> Resources:
+        return helm.template(*arguments, values=values or {}, **settings)
+
+    return rendered
+
+
+def find(resources: Resources, kind: str, suffix: str = "") -> dict[str, Any] | None:
+    """The resource of a kind whose name ends with ``suffix``; the first one of several, None of none."""
+    for one in resources:
+        if one["kind"] == kind and one["metadata"]["name"].endswith(suffix):
+            return one
+    return None
+
+
+def need(resources: Resources, kind: str, suffix: str = "") -> dict[str, Any]:
+    """As ``find``; a missing resource fails the test."""
+    found = find(resources, kind, suffix)
+    assert found is not None, f"no {kind} {suffix} in {[one['kind'] for one in resources]}"
+    return found
+
+
+def pod_templates(resources: Resources) -> list[tuple[str, dict[str, Any]]]:
+    """Every pod template with the kind and name of its owner."""
+    return [
+        (f"{one['kind']} {one['metadata']['name']}", one["spec"]["template"])
+        for one in resources
+        if one["kind"] in ("Deployment", "StatefulSet", "Job")
+    ]
+
+
+def containers(template: dict[str, Any]) -> list[dict[str, Any]]:
+    """All containers of a pod template, the initial ones too."""
+    return [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]

@@ -1,0 +1,442 @@
+"""The chart's resources: what is always so, and what each option changes."""
+
+import re
+import sys
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.core.errors import CommandFailedError
+from pipeline.core.paths import CHART, ENVIRONMENTS, ROOT
+from pipeline.kubernetes import helm
+from pipeline.releases import environments
+from tests.infra.helm.conftest import DIGEST, Render, containers, find, need, pod_templates
+
+#: Values that switch everything on that can be on at once.
+EVERYTHING: dict[str, Any] = {
+    "image": {"digest": DIGEST},
+    "autoscaling": {"enabled": True, "targetMemoryUtilizationPercentage": 80},
+    "networkPolicy": {"enabled": True},
+    "ingress": {"enabled": True, "host": "potluck.example.org", "tlsSecret": "tls"},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
+    "serviceMonitor": {"enabled": True},
+}
+EXTERNAL = {"database": {"bundled": {"enabled": False}, "existingSecret": "db"}}
+SQLITE = {"replicaCount": 1, "database": {"engine": "sqlite"}}
+VARIANTS = [{}, EVERYTHING, EXTERNAL, SQLITE]
+
+pytestmark = pytest.mark.chart
+
+
+def refusal(render: Render, values: dict[str, Any], *arguments: str) -> str:
+    """What helm says when it refuses the values."""
+    with pytest.raises(CommandFailedError) as caught:
+        render(values, *arguments)
+    return " ".join(caught.value.tail)
+
+
+@pytest.mark.parametrize("environment", sorted(path.stem for path in ENVIRONMENTS.glob("*.yaml")))
+def test_each_environment_file_is_a_value_file(render: Render, environment: str) -> None:
+    file = ENVIRONMENTS / f"{environment}.yaml"
+    wanted = environments.load(environment)
+    resources = render({"image": {"digest": DIGEST}}, "--values", str(file))
+    deployment = need(resources, "Deployment")
+    assert deployment["spec"]["replicas"] == wanted.replicas
+    image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == f"{wanted.repository}@{DIGEST}"
+    assert need(resources, "ConfigMap")["data"]["ENVIRONMENT"] == environment
+
+
+def test_helm_lint_has_nothing_to_say() -> None:
+    helm.lint(sorted(ENVIRONMENTS.glob("*.yaml")))
+
+
+def test_the_readme_is_what_the_values_say() -> None:
+    assert helm.README.read_text(encoding="utf-8") == helm.readme()
+
+
+def test_every_value_is_described_and_every_described_value_is_in_the_schema() -> None:
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    described = {name for name, _, _ in helm.described(text)}
+    values = YAML(typ="safe").load(text)
+    assert not {name for name, value in values.items() if not isinstance(value, dict)} - described
+    properties = YAML(typ="safe").load((CHART / "values.schema.json").read_text(encoding="utf-8"))[
+        "properties"
+    ]
+    for name in described:
+        node: Any = {"properties": properties}
+        for part in name.split("."):
+            assert part in node.get("properties", {}), f"{name} is not in values.schema.json"
+            node = node["properties"][part]
+
+
+@pytest.mark.parametrize("values", VARIANTS)
+def test_selectors_never_hold_the_version_and_select_their_own_pods(
+    render: Render, values: dict[str, Any]
+) -> None:
+    for one in render(values):
+        if one["kind"] not in ("Deployment", "StatefulSet"):
+            continue
+        selector = one["spec"]["selector"]["matchLabels"]
+        assert set(selector) == {
+            f"app.kubernetes.io/{name}" for name in ("name", "instance", "component")
+        }
+        assert selector.items() <= one["spec"]["template"]["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("values", VARIANTS)
+def test_a_service_selects_exactly_the_pods_of_its_component(
+    render: Render, values: dict[str, Any]
+) -> None:
+    resources = render(values)
+    templates = pod_templates(resources)
+    for service in (one for one in resources if one["kind"] == "Service"):
+        chosen = [
+            name
+            for name, template in templates
+            if service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+        ]
+        assert len(chosen) == 1, f"{service['metadata']['name']} selects {chosen}"
+
+
+@pytest.mark.parametrize("values", VARIANTS)
+def test_every_resource_has_the_common_labels(render: Render, values: dict[str, Any]) -> None:
+    for one in render(values):
+        labels = one["metadata"]["labels"]
+        assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert labels["helm.sh/chart"] == "ecs-saas-app-0.1.0"
+        assert all(
+            re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", str(each))
+            for each in labels.values()
+        )
+
+
+@pytest.mark.parametrize("name", ["a", "ecs-saas-app", "x" * 53])
+@pytest.mark.parametrize("values", VARIANTS)
+def test_names_are_dns_labels_of_at_most_63_characters_and_unique(
+    render: Render, values: dict[str, Any], name: str
+) -> None:
+    seen = set()
+    for one in render(values, release=name):
+        own = one["metadata"]["name"]
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", own)
+        assert (one["kind"], own) not in seen
+        seen.add((one["kind"], own))
+
+
+@pytest.mark.parametrize("values", VARIANTS)
+def test_pods_satisfy_the_restricted_standard_with_a_read_only_root(
+    render: Render, values: dict[str, Any]
+) -> None:
+    templates = pod_templates(render(values))
+    assert templates
+    for owner, template in templates:
+        context = template["spec"]["securityContext"]
+        assert context["runAsNonRoot"] is True, owner
+        assert context["seccompProfile"]["type"] == "RuntimeDefault", owner
+        for container in containers(template):
+            own = container["securityContext"]
+            assert own["allowPrivilegeEscalation"] is False, owner
+            assert own["readOnlyRootFilesystem"] is True, owner
+            assert own["capabilities"] == {"drop": ["ALL"]}, owner
+            assert set(container["resources"]) == {"limits", "requests"}, owner
+
+
+@pytest.mark.parametrize("values", VARIANTS)
+def test_only_the_pod_that_makes_secrets_has_a_token(
+    render: Render, values: dict[str, Any]
+) -> None:
+    for owner, template in pod_templates(render(values)):
+        assert template["spec"]["automountServiceAccountToken"] is owner.endswith("-secrets"), owner
+
+
+def test_two_renderings_are_equal(render: Render) -> None:
+    assert render(EVERYTHING) == render(EVERYTHING)
+
+
+def test_the_digest_wins_over_the_tag(render: Render) -> None:
+    def image(values: dict[str, Any]) -> str:
+        return str(
+            need(render(values), "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
+        )
+
+    assert image({"image": {"repository": "r/app", "tag": "v1"}}) == "r/app:v1"
+    assert (
+        image({"image": {"repository": "r/app", "tag": "v1", "digest": DIGEST}})
+        == f"r/app@{DIGEST}"
+    )
+
+
+def test_the_original_design_still_holds(render: Render) -> None:
+    resources = render()
+    service = need(resources, "Service", "ecs-saas-app")
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert (service["spec"]["ports"][0]["port"], service["spec"]["ports"][0]["targetPort"]) == (
+        80,
+        "http",
+    )
+    deployment = need(resources, "Deployment", "ecs-saas-app")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    assert deployment["spec"]["replicas"] == 2
+    assert container["name"] == "ecs-saas-app"
+    assert container["ports"][0]["containerPort"] == 5000
+    assert container["resources"] == {
+        "limits": {"cpu": "500m", "memory": "512Mi"},
+        "requests": {"cpu": "250m", "memory": "256Mi"},
+    }
+    assert (
+        need(resources, "ConfigMap")["data"].items()
+        >= {"ENVIRONMENT": "production", "PORT": "5000"}.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"database": {"engine": "sqlite"}}, "2 replicas on SQLite"),
+        (
+            {"replicaCount": 1, "database": {"engine": "sqlite"}, "autoscaling": {"enabled": True}},
+            "6 replicas on SQLite",
+        ),
+        ({"database": {"existingSecret": "db"}}, "Choose one"),
+        ({"database": {"bundled": {"enabled": False}}}, "PostgreSQL has no connection"),
+        ({"podDisruptionBudget": {"minAvailable": 1}}, "not both"),
+        (
+            {"podDisruptionBudget": {"minAvailable": 2, "maxUnavailable": None}},
+            "no node could ever be drained",
+        ),
+        ({"podDisruptionBudget": {"maxUnavailable": 0}}, "no node could ever be drained"),
+        (
+            {"podDisruptionBudget": {"minAvailable": "100%", "maxUnavailable": None}},
+            "no node could ever be drained",
+        ),
+        ({"shutdown": {"gracePeriodSeconds": 25}}, "must exceed drainSeconds"),
+        ({"rollout": {"maxSurge": 0}}, "no pod could ever be replaced"),
+        ({"autoscaling": {"enabled": True, "minReplicas": 9}}, "is above autoscaling.maxReplicas"),
+        (
+            {"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}},
+            "nothing to scale by",
+        ),
+        ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
+    ],
+)
+def test_contradictions_are_refused_with_the_reason(
+    render: Render, values: dict[str, Any], reason: str
+) -> None:
+    assert reason in refusal(render, values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"replicaCont": 3},
+        {"replicaCount": "3"},
+        {"replicaCount": 0},
+        {"image": {"digest": "sha256:abc"}},
+        {"image": {"tagg": "v1"}},
+        {"service": {"type": "loadbalancer"}},
+        {"service": {"port": 70000}},
+        {"database": {"engine": "mysql"}},
+        {"env": [{"name": "A"}]},
+        {"env": [{"name": "A", "value": 1}]},
+        {"resources": {"limits": {"memory": "lots"}}},
+        {"networkPolicy": {"databaseCidrs": ["10.0.0.1"]}},
+    ],
+)
+def test_typos_and_wrong_types_are_refused_by_the_schema(
+    render: Render, values: dict[str, Any]
+) -> None:
+    said = refusal(render, values)
+    assert "don't meet the specifications of the schema" in said or "at '" in said
+
+
+def test_autoscaling_takes_the_replicas_out_of_the_deployment(render: Render) -> None:
+    resources = render(EVERYTHING)
+    assert "replicas" not in need(resources, "Deployment")["spec"]
+    scaler = need(resources, "HorizontalPodAutoscaler")["spec"]
+    assert [one["resource"]["name"] for one in scaler["metrics"]] == ["memory", "cpu"]
+    assert find(render(), "HorizontalPodAutoscaler") is None
+
+
+@pytest.mark.parametrize(
+    ("option", "kind"),
+    [
+        ("networkPolicy", "NetworkPolicy"),
+        ("ingress", "Ingress"),
+        ("httpRoute", "HTTPRoute"),
+        ("serviceMonitor", "ServiceMonitor"),
+        ("podDisruptionBudget", "PodDisruptionBudget"),
+    ],
+)
+def test_an_option_adds_its_resource_and_nothing_without_it(
+    render: Render, option: str, kind: str
+) -> None:
+    on = {option: {"enabled": True}}
+    if option == "httpRoute":
+        on[option]["parentRefs"] = [{"name": "gateway"}]  # type: ignore[assignment]
+    assert find(render(on), kind) is not None
+    assert find(render({option: {"enabled": False}}), kind) is None
+
+
+def test_a_disruption_budget_has_one_limit(render: Render) -> None:
+    assert need(render(), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    changed = {"podDisruptionBudget": {"minAvailable": "50%", "maxUnavailable": None}}
+    spec = need(render(changed), "PodDisruptionBudget")["spec"]
+    assert spec["minAvailable"] == "50%"
+    assert "maxUnavailable" not in spec
+
+
+def test_a_change_of_configuration_changes_the_pods(render: Render) -> None:
+    def checksum(values: dict[str, Any]) -> str:
+        template = need(render(values), "Deployment")["spec"]["template"]
+        return str(template["metadata"]["annotations"]["checksum/config"])
+
+    more = {
+        "env": [
+            {"name": "ENVIRONMENT", "value": "production"},
+            {"name": "GREETING", "value": "hello"},
+        ]
+    }
+    assert checksum({}) != checksum(more)
+    assert checksum({}) == checksum({"replicaCount": 3})
+
+
+def test_secrets_come_by_reference_alone(render: Render) -> None:
+    resources = render(
+        {
+            "env": [
+                {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "token"}}}
+            ]
+        }
+    )
+    assert find(resources, "Secret") is None
+    environment = need(resources, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    by_name = {one["name"]: one for one in environment}
+    assert by_name["TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "token"}
+    for name in ("SECRET_KEY", "DATABASE_PASSWORD"):
+        assert "value" not in by_name[name]
+
+
+def test_an_own_secret_key_needs_no_made_one(render: Render) -> None:
+    resources = render({"secretKey": {"existingSecret": "mine", "key": "session"}} | EXTERNAL)
+    assert [one["metadata"]["name"] for one in resources if one["kind"] == "Role"] == []
+    environment = need(resources, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert environment[0]["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": "session"}
+
+
+def test_an_external_database_is_read_from_its_secret_key_by_key(render: Render) -> None:
+    values = {
+        "database": EXTERNAL["database"] | {"host": "db.example.org", "sslmode": "verify-full"}
+    }
+    resources = render(values)
+    assert find(resources, "StatefulSet") is None
+    environment = {
+        one["name"]: one
+        for one in need(resources, "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert environment["DATABASE_HOST"]["value"] == "db.example.org"
+    assert environment["DATABASE_SSLMODE"]["value"] == "verify-full"
+    assert environment["DATABASE_USER"]["valueFrom"]["secretKeyRef"] == {
+        "name": "db",
+        "key": "username",
+    }
+    whole = {"database": EXTERNAL["database"] | {"secretKeys": {"url": "uri"}}}
+    environment = {
+        one["name"]: one
+        for one in need(render(whole), "Deployment")["spec"]["template"]["spec"]["containers"][0][
+            "env"
+        ]
+    }
+    assert environment["DATABASE_URL"]["valueFrom"]["secretKeyRef"] == {"name": "db", "key": "uri"}
+    assert "DATABASE_HOST" not in environment
+
+
+def test_sqlite_is_one_pod_with_a_volume_that_is_kept(render: Render) -> None:
+    resources = render(SQLITE)
+    assert need(resources, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    claim = need(resources, "PersistentVolumeClaim")
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    assert find(resources, "Job", "migrate") is None
+    mounts = need(resources, "Deployment")["spec"]["template"]["spec"]["containers"][0][
+        "volumeMounts"
+    ]
+    assert {"name": "data", "mountPath": "/data"} in mounts
+
+
+def migration(resources: list[dict[str, Any]]) -> dict[str, Any]:
+    return next(
+        one for one in resources if one["kind"] == "Job" and "-migrate-" in one["metadata"]["name"]
+    )
+
+
+def test_an_external_database_is_migrated_before_anything_changes(render: Render) -> None:
+    annotations = migration(render(EXTERNAL))["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert annotations["argocd.argoproj.io/hook"] == "PreSync"
+
+
+def test_the_bundled_database_is_up_before_its_migration_and_that_before_the_pods(
+    render: Render,
+) -> None:
+    resources = render()
+    hook = migration(resources)["metadata"]["annotations"]
+    assert hook["helm.sh/hook"] == "pre-upgrade"
+    assert hook["argocd.argoproj.io/hook"] == "Sync"
+    wave = int(
+        need(resources, "StatefulSet")["metadata"]["annotations"]["argocd.argoproj.io/sync-wave"]
+    )
+    assert wave < int(hook["argocd.argoproj.io/sync-wave"]) < 0
+    first = need(resources, "Deployment")["spec"]["template"]["spec"]["initContainers"]
+    assert [one["name"] for one in first] == ["migrate"]
+
+
+def test_a_migration_of_another_version_has_another_name_and_both_tools_delete_it(
+    render: Render,
+) -> None:
+    one = migration(render(EXTERNAL | {"image": {"tag": "v1"}}))
+    other = migration(render(EXTERNAL | {"image": {"tag": "v2"}}))
+    assert one["metadata"]["name"] != other["metadata"]["name"]
+    assert one == migration(render(EXTERNAL | {"image": {"tag": "v1"}}))
+    annotations = one["metadata"]["annotations"]
+    assert "before-hook-creation" in annotations["helm.sh/hook-delete-policy"]
+    assert "BeforeHookCreation" in annotations["argocd.argoproj.io/hook-delete-policy"]
+
+
+def test_liveness_never_asks_the_database_and_readiness_does(render: Render) -> None:
+    container = need(render(), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    paths = {
+        name: container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")
+    }
+    assert paths == {
+        "startupProbe": "/healthz",
+        "livenessProbe": "/healthz",
+        "readinessProbe": "/readyz",
+    }
+
+
+def test_the_times_of_a_stop_are_those_of_the_application(render: Render) -> None:
+    resources = render()
+    spec = need(resources, "Deployment")["spec"]["template"]["spec"]
+    settings = (ROOT / "app" / "gunicorn.conf.py").read_text(encoding="utf-8")
+    graceful = re.search(r"^graceful_timeout = (\d+)$", settings, re.M)
+    assert graceful
+    values = YAML(typ="safe").load((CHART / "values.yaml").read_text(encoding="utf-8"))["shutdown"]
+    assert values["gracefulSeconds"] == int(graceful[1])
+    drain = int(need(resources, "ConfigMap")["data"]["DRAIN_SECONDS"])
+    assert drain + int(graceful[1]) < spec["terminationGracePeriodSeconds"]
+
+
+def test_proxies_are_trusted_only_where_there_is_one(render: Render) -> None:
+    def trusted(values: dict[str, Any]) -> str:
+        return str(need(render(values), "ConfigMap")["data"]["TRUSTED_PROXIES"])
+
+    assert trusted({}) == "0"
+    assert trusted({"ingress": {"enabled": True}}) == "1"
+    assert trusted({"ingress": {"enabled": True}, "trustedProxies": 2}) == "2"
+
+
+def test_the_script_that_makes_secrets_is_python_without_packages() -> None:
+    text = (CHART / "files" / "ensure_secret.py").read_text(encoding="utf-8")
+    imported = set(re.findall(r"^(?:import|from) (\w+)", text, re.M))
+    assert imported <= set(sys.stdlib_module_names)

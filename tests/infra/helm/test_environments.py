@@ -1,0 +1,52 @@
+"""What Argo CD would render for each environment: it renders at all, and its pods are probed and confined."""
+
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import CommandFailedError
+from pipeline.kubernetes import helm
+from pipeline.releases import environments
+
+DIGEST = f"sha256:{'a' * 64}"
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+
+pytestmark = pytest.mark.chart
+
+
+def rendered(name: str) -> list[dict[str, Any]]:
+    environment = environments.load(name)
+    try:
+        return helm.template("--values", str(environment.file), "--set", f"image.digest={DIGEST}")
+    except CommandFailedError as error:
+        pytest.fail("\n".join([error.cause, *error.tail]))
+
+
+def pods(name: str) -> list[dict[str, Any]]:
+    found = []
+    for resource in rendered(name):
+        template = resource.get("spec", {}).get("template")
+        if template and resource["kind"] in ("Deployment", "StatefulSet", "Job"):
+            found.append(template["spec"])
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("name", environments.names())
+def test_the_application_is_probed_three_ways(name: str) -> None:
+    (deployment,) = [one for one in rendered(name) if one["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert not [probe for probe in PROBES if probe not in container]
+
+
+@pytest.mark.parametrize("name", environments.names())
+def test_every_pod_satisfies_the_restricted_standard(name: str) -> None:
+    for pod in pods(name):
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            context = {**pod["securityContext"], **container["securityContext"]}
+            assert not context.get("privileged"), "privileged"
+            assert context["runAsNonRoot"] is True
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"]["drop"] == ["ALL"]
+            assert context["seccompProfile"]["type"] == "RuntimeDefault"
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & {key for key in pod if pod[key]}

@@ -1,0 +1,83 @@
+"""The apply stage: what AWS runs is asked for, and only a failure of the service is told as one."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipeline.aws import account as aws
+from pipeline.aws import ecs
+from pipeline.aws.account import Account
+from pipeline.aws.ecs import Service
+from pipeline.commands import apply
+from pipeline.core.errors import PipelineError
+from pipeline.releases import environments
+from pipeline.targets import ecs as ecs_target
+from pipeline.terraform import run as terraform
+from pipeline.terraform.errors import Diagnostic, TerraformError
+
+WANTED = f"sha256:{'1' * 64}"
+OTHER = f"sha256:{'2' * 64}"
+EXISTS = Diagnostic("error", "creating IAM Role (x): EntityAlreadyExists", "", "aws_iam_role.x")
+ROLLED_BACK = Diagnostic("error", "ECS rolled the deployment back", "")
+
+
+def applied(
+    monkeypatch: pytest.MonkeyPatch, service: Service | None, error: Diagnostic | None
+) -> str:
+    """What the stage says of an apply that ended with an error, or well, when ECS has that service."""
+    environment = replace(environments.load("staging"), digest=WANTED)
+
+    def run(*_: Any, **__: Any) -> terraform.Applied:
+        if error:
+            raise TerraformError([error], name="staging", log=None, code=1)
+        return terraform.Applied({"aws_x.y": 1.0})
+
+    monkeypatch.setattr(environments, "resolved", lambda _: environment)
+    monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
+    monkeypatch.setattr(aws.Account, "client", lambda *_: None)
+    monkeypatch.setattr(apply, "exclusive", lambda _: nullcontext())
+    monkeypatch.setattr(
+        terraform,
+        "saved_plan",
+        lambda root: terraform.Plan(root, True, root.home / "plan.tfplan", {}, ""),
+    )
+    monkeypatch.setattr(terraform, "apply", run)
+    monkeypatch.setattr(ecs_target, "running", lambda *_: service)
+    monkeypatch.setattr(ecs, "last_failure", lambda *_: ["task stopped: it burnt"])
+    return apply.run("staging")
+
+
+def serving(digest: str) -> Service:
+    return Service("arn", 1, {"task": digest}, [], None)
+
+
+@pytest.mark.parametrize("service", [None, serving(OTHER)])
+def test_terraforms_own_cause_is_told(
+    monkeypatch: pytest.MonkeyPatch, service: Service | None
+) -> None:
+    with pytest.raises(PipelineError, match="the state of staging does not know it"):
+        applied(monkeypatch, service, EXISTS)
+
+
+def test_a_rollback_is_told_with_what_ecs_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(PipelineError, match=r"ECS runs 222222222222 .*it burnt"):
+        applied(monkeypatch, serving(OTHER), ROLLED_BACK)
+
+
+def test_a_rollback_without_a_service_is_told_as_terraform_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(PipelineError, match="ECS rolled the deployment back"):
+        applied(monkeypatch, None, ROLLED_BACK)
+
+
+def test_success_is_believed_when_ecs_runs_the_wanted_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert applied(monkeypatch, serving(WANTED), None) == "1 resources changed"
+    with pytest.raises(PipelineError, match="ECS runs 222222222222"):
+        applied(monkeypatch, serving(OTHER), None)
+    with pytest.raises(PipelineError, match="no running service"):
+        applied(monkeypatch, None, None)

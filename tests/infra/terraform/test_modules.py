@@ -1,0 +1,195 @@
+"""Every module: its own tests (terraform test), its shape, and that no variable escapes either."""
+
+import functools
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.core import cache as passes
+from pipeline.core import process
+from pipeline.core.locks import exclusive
+from pipeline.core.paths import LOCAL, TERRAFORM
+from pipeline.core.tools import tool
+from pipeline.git import repository as git
+from pipeline.terraform import cli as terraform_cli
+
+MODULES = sorted(path for path in (TERRAFORM / "modules").iterdir() if path.is_dir())
+ROOTS = [TERRAFORM, TERRAFORM / "bootstrap"]
+SUITES = sorted((TERRAFORM / "tests").glob("*.tftest.hcl"))
+#: What it makes cannot be planned without AWS (an ephemeral value): covered by test_environments.py.
+WITHOUT_SUITE = {"secrets"}
+FILES = {"main.tf", "outputs.tf", "variables.tf", "versions.tf"}
+LINES = 200
+
+
+def name(path: Path) -> str:
+    return path.name.removesuffix(".tftest.hcl")
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """An initialised data folder without a state; made once for all workers."""
+    folder = LOCAL / "terraform-tests"
+    with exclusive("terraform-tests", wait=True):
+        sources = git.files(
+            "infra/terraform/*.tf", "infra/terraform/tests/*", "*.terraform.lock.hcl"
+        )
+        key = git.content_key(sources)
+        passes.once("terraform-tests-init", key, lambda: _init(folder), made=folder)
+    return folder
+
+
+@functools.cache
+def version() -> str:
+    """Terraform's own; the provider's is in the lock file."""
+    return process.capture([tool("terraform"), "version"]).splitlines()[0]
+
+
+def _init(folder: Path) -> str:
+    process.run(
+        [tool("terraform"), "init", "-backend=false", "-lockfile=readonly", "-no-color"],
+        log=LOCAL / "logs" / "terraform-tests-init.log",
+        cwd=TERRAFORM,
+        env=_environ(folder),
+    )
+    return str(folder)
+
+
+def _environ(folder: Path) -> dict[str, str]:
+    environ = {
+        key: value for key, value in os.environ.items() if not key.startswith(("TF_", "AWS_"))
+    }
+    configuration = terraform_cli.configuration(os.environ)
+    if configuration:
+        environ["TF_CLI_CONFIG_FILE"] = str(configuration)
+    # Nothing may ask AWS: this address answers nobody.
+    return environ | {
+        "TF_DATA_DIR": str(folder),
+        "CHECKPOINT_DISABLE": "1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=name)
+def test_each_variables_effect_and_each_refusal(
+    suite: Path, request: pytest.FixtureRequest
+) -> None:
+    module = TERRAFORM / "modules" / name(suite)
+    read = [suite, TERRAFORM / ".terraform.lock.hcl", *sorted(module.iterdir())]
+    content = git.content_key(read, version())
+
+    def run() -> str:
+        data: Path = request.getfixturevalue("data")
+        log = LOCAL / "logs" / f"terraform-test-{module.name}.log"
+        process.run(
+            [tool("terraform"), "test", "-no-color", f"-filter=tests/{suite.name}"],
+            log=log,
+            cwd=TERRAFORM,
+            env=_environ(data),
+        )
+        summary = log.read_text(encoding="utf-8").strip().splitlines()[-1]
+        passed = re.fullmatch(r"Success! (\d+) passed, 0 failed\.", summary)
+        assert passed, summary
+        assert int(passed.group(1)) > 0
+        return summary
+
+    passes.once(f"terraform-test-{module.name}", content, run)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_a_module_has_its_tests(module: Path) -> None:
+    assert (TERRAFORM / "tests" / f"{module.name}.tftest.hcl").is_file() == (
+        module.name not in WITHOUT_SUITE
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_a_module_is_four_short_files_and_a_page(module: Path) -> None:
+    found = {path.name for path in module.glob("*.tf")}
+    assert found == FILES
+    assert (module / "README.md").is_file()
+    for file in module.glob("*.tf"):
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= LINES, file.name
+
+
+@pytest.mark.parametrize("folder", [*MODULES, *ROOTS], ids=name)
+def test_every_variable_is_typed_described_and_checked(folder: Path) -> None:
+    text = (folder / "variables.tf").read_text(encoding="utf-8")
+    variables = re.findall(r'^variable "(\w+)" {\n(.*?)^}', text, re.S | re.M)
+    assert variables
+    for variable, body in variables:
+        assert re.search(r"^  type\s+=", body, re.M), variable
+        assert re.search(r'^  description\s+= ".+\."$', body, re.M), variable
+        # A bool has only two values: its type is the check.
+        assert "validation {" in body or re.search(r"^  type\s+= bool$", body, re.M), variable
+
+
+@pytest.mark.parametrize(
+    "module", [one for one in MODULES if one.name not in WITHOUT_SUITE], ids=name
+)
+def test_every_validation_is_seen_to_refuse(module: Path) -> None:
+    text = (module / "variables.tf").read_text(encoding="utf-8")
+    checked = {
+        variable
+        for variable, body in re.findall(r'^variable "(\w+)" {\n(.*?)^}', text, re.S | re.M)
+        if "validation {" in body
+    }
+    suite = (TERRAFORM / "tests" / f"{module.name}.tftest.hcl").read_text(encoding="utf-8")
+    refused = {
+        variable
+        for listed in re.findall(r"expect_failures = \[([^\]]*)\]", suite)
+        for variable in re.findall(r"var\.(\w+)", listed)
+    }
+    assert checked - refused == set()
+
+
+@pytest.mark.parametrize("folder", [*MODULES, *ROOTS], ids=name)
+def test_every_output_is_described(folder: Path) -> None:
+    text = (folder / "outputs.tf").read_text(encoding="utf-8")
+    for output, body in re.findall(r'^output "(\w+)" {\n(.*?)^}', text, re.S | re.M):
+        assert re.search(r'^  description\s+= ".+\."$', body, re.M), output
+
+
+@pytest.mark.parametrize("folder", [*MODULES, *ROOTS], ids=name)
+def test_versions_are_bounded(folder: Path) -> None:
+    text = (folder / "versions.tf").read_text(encoding="utf-8")
+    assert 'required_version = ">= 1.11.0, < 2.0.0"' in text
+    if folder.name != "settings":
+        assert re.search(r'version = "(~> 5\.100|>= 5\.100\.0, < 6\.0\.0)"', text)
+
+
+def test_both_roots_lock_the_same_provider_for_every_platform() -> None:
+    locks = {(root / ".terraform.lock.hcl").read_text(encoding="utf-8") for root in ROOTS}
+    assert len(locks) == 1
+    (lock,) = locks
+    # The registry's archives of 14 platforms and its manifest, and what they unpack to.
+    assert (lock.count('"zh:'), lock.count('"h1:')) == (15, 14)
+
+
+def test_nothing_in_the_configuration_knows_of_a_local_aws() -> None:
+    for file in [*TERRAFORM.glob("*.tf"), *TERRAFORM.glob("*/**/*.tf")]:
+        text = file.read_text(encoding="utf-8")
+        for word in (
+            "endpoints {",
+            "localhost",
+            "127.0.0.1:4",
+            "access_key",
+            "skip_credentials",
+            "ministack",
+        ):
+            assert word not in text, (file, word)
+
+
+def test_at_most_ten_policies_are_skipped_each_with_a_reason() -> None:
+    found = [
+        line.strip()
+        for file in TERRAFORM.rglob("*.tf")
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "checkov:skip" in line
+    ]
+    assert len(found) <= 10
+    for line in found:
+        assert re.fullmatch(r"#checkov:skip=CKV2?_AWS_\d+:.{20,}", line), line

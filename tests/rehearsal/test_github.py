@@ -1,0 +1,150 @@
+"""What is said to GitHub: nothing that a stranger writes can become markup, an output or a command."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from localgithub import github_api as stand_in
+from pipeline.commands import comment
+from pipeline.core.errors import PipelineError
+from pipeline.github import actions as github
+from pipeline.github import api as github_api
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[stand_in.Store]:
+    with stand_in.serve() as (url, store):
+        monkeypatch.setenv("GITHUB_API_URL", url)
+        monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+        monkeypatch.setenv("GITHUB_TOKEN", "job-token")
+        yield store
+
+
+def test_an_output_of_several_lines_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "out"))
+    with pytest.raises(ValueError, match="several lines"):
+        github.output("digest", "a\nrole=admin")
+    github.output("digest", "sha256:1")
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "digest=sha256:1\n"
+
+
+def test_an_annotation_cannot_start_another_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    github.annotate("error", "50% bad\n::add-mask::x", title="a,b:c", file="app/app.py", line=3)
+    assert capsys.readouterr().out == (
+        "::error title=a%2Cb%3Ac,file=app/app.py,line=3::50%25 bad%0A::add-mask::x\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["x", "```\n</details><h1>out", "````", "a ``` b ```` c"])
+def test_nothing_ends_a_code_block_but_its_own_fence(text: str) -> None:
+    lines = github.code_block(text).rstrip("\n").splitlines()
+    assert lines[0] == lines[-1]
+    assert lines[0] not in lines[1:-1]
+    assert all(lines[0] not in line for line in lines[1:-1])
+
+
+def test_a_name_in_a_cell_stays_text() -> None:
+    shown = github.inline("`x` | <img src=x> @all [a](b)\nnext")
+    assert "<" not in shown
+    assert "\n" not in shown
+    assert "@all" not in shown
+    assert "\\|" in shown
+    assert "\\`x\\`" in shown
+
+
+def test_a_text_that_is_too_long_is_cut_at_a_line_and_says_where_the_rest_is() -> None:
+    text = github.code_block("\n".join(f"line {number}" for number in range(10_000)))
+    kept = github.cut(text, 5_000, where="[the run](https://example.org)")
+    assert len(kept) <= 5_000
+    assert kept.endswith("*Cut here: the whole text is in [the run](https://example.org).*\n")
+    assert kept.count("```") == 2, "the open block is closed"
+
+
+def test_the_comment_is_written_once_and_then_rewritten(store: stand_in.Store) -> None:
+    api = github_api.api()
+    first = api.comment(7, comment.MARKER, "one")
+    store.comments(7).append(
+        {"id": 99, "body": f"{comment.MARKER}\nfake", "user": {"type": "User"}, "html_url": "x"}
+    )
+    second = api.comment(7, comment.MARKER, "two " + "x" * 70_000)
+    assert first == second
+    ours = [one for one in store.comments(7) if one["user"]["type"] == "Bot"]
+    assert len(ours) == 1
+    assert ours[0]["body"].startswith(f"{comment.MARKER}\ntwo ")
+    assert len(ours[0]["body"]) <= github.BODY_LIMIT
+
+
+def test_the_comment_is_found_behind_a_hundred_others(store: stand_in.Store) -> None:
+    store.comments(7).extend(
+        {"id": 1000 + number, "body": "talk", "user": {"type": "User"}, "html_url": "x"}
+        for number in range(150)
+    )
+    api = github_api.api()
+    api.comment(7, comment.MARKER, "one")
+    api.comment(7, comment.MARKER, "two")
+    assert sum(one["user"]["type"] == "Bot" for one in store.comments(7)) == 1
+
+
+def test_one_issue_is_opened_updated_and_closed(store: stand_in.Store) -> None:
+    api = github_api.api()
+    assert api.issue("<!-- drift -->", "Drift", None, label="drift") == ""
+    opened = api.issue("<!-- drift -->", "Drift", "a differs", label="drift")
+    assert api.issue("<!-- drift -->", "Drift", "a and b differ", label="drift") == opened
+    assert [one["state"] for one in store.issues] == ["open"]
+    assert api.issue("<!-- drift -->", "Drift", None, label="drift") == opened
+    assert [one["state"] for one in store.issues] == ["closed"]
+    assert api.issue("<!-- drift -->", "Drift", "again", label="drift") != opened
+
+
+def test_a_pull_request_is_opened_once(store: stand_in.Store) -> None:
+    api = github_api.api()
+    wanted = {"branch": "promote", "base": "main", "title": "Promote", "body": "why"}
+    assert api.pull_request(**wanted) == api.pull_request(**wanted)
+    assert len(store.pulls) == 1
+
+
+def test_a_release_is_published_once(store: stand_in.Store) -> None:
+    api = github_api.api()
+    one = api.release(tag="v1", commit="a" * 40, title="v1", body="first")
+    assert api.release(tag="v1", commit="a" * 40, title="v1", body="second") == one
+    assert [release["body"] for release in store.releases] == ["second"]
+
+
+def test_a_refusal_names_the_call_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = json.dumps({"message": "Resource not accessible by integration"}).encode()
+            self.send_response(403)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    monkeypatch.setenv("GITHUB_TOKEN", "job-token")
+    with pytest.raises(PipelineError, match="403 Resource not accessible") as caught:
+        github_api.api().comment(1, "<!-- x -->", "text")
+    assert "permissions" in caught.value.next_step
+    server.shutdown()
+    server.server_close()
+
+
+def test_without_a_token_the_task_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    with pytest.raises(PipelineError, match="GITHUB_TOKEN"):
+        github_api.api()

@@ -1,0 +1,246 @@
+"""The workflows call what a laptop calls: every step is one task that exists, and has the rights that it needs."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
+from ruamel.yaml import YAML
+
+import tasks
+from pipeline.commands import deploy as delivery
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.github import rehearsal
+
+WORKFLOWS = {
+    file.name: YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    for file in sorted((ROOT / rehearsal.WORKFLOWS).glob("*.yml"))
+}
+SETUP = "./.github/actions/setup"
+#: What a step that uses an action, or a task that is called, needs of its job.
+NEEDED_BY_ACTION = {
+    "aws-actions/configure-aws-credentials": {"id-token": "write"},
+    "github/codeql-action/upload-sarif": {"security-events": "write"},
+    "actions/attest": {"id-token": "write", "attestations": "write"},
+    "actions/checkout": {"contents": "read"},
+}
+NEEDED_BY_TASK = {
+    "comment": {"pull-requests": "write"},
+    "drift-issue": {"issues": "write"},
+    "notes": {"contents": "write"},
+}
+#: Tasks that read or write the cloud: the job assumes a role first (or is a rehearsal).
+CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift"}
+#: Tasks that change the desired state in Git, with the app's token and from main alone.
+GIT_TASKS = {"release", "promote", "rollback"}
+#: Once for each account, by an administrator, before any workflow can run.
+NOT_IN_WORKFLOWS = {"account"}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a job."""
+
+    workflow: str
+    job: str
+    content: dict[str, Any]
+    environment: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} {self.job}: {self.content.get('name')}"
+
+    @property
+    def words(self) -> list[str]:
+        """The words of ``run``, variables still in it."""
+        return shlex.split(self.content["run"])
+
+
+def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for workflow, content in WORKFLOWS.items():
+        for name, job in content["jobs"].items():
+            yield workflow, name, job
+
+
+def steps() -> list[Step]:
+    return [
+        Step(workflow, name, step, {**job.get("env", {}), **step.get("env", {})})
+        for workflow, name, job in jobs()
+        for step in job.get("steps", [])
+    ]
+
+
+RUNS = [step for step in steps() if "run" in step.content]
+PARSER_CONTEXTS: list[ParserContext] = tasks.ns.to_contexts()
+STAGES = {step.words[1] for step in RUNS}
+
+
+def test_the_workflows_are_here() -> None:
+    assert set(WORKFLOWS) >= {
+        "pull-request.yml",
+        "main.yml",
+        "promote.yml",
+        "rollback.yml",
+        "drift.yml",
+    }
+    assert len(RUNS) >= 20
+
+
+@pytest.mark.parametrize("step", RUNS, ids=str)
+def test_each_run_is_one_task_with_arguments_that_it_takes(step: Step) -> None:
+    run = step.content["run"]
+    assert re.fullmatch(r"\./inv [a-z-]+( [\w\"$^=./-]+)*", run), "one task, nothing of a shell's"
+    assert step.content.get("shell") is None
+    names = re.findall(r"\$(\w+)", run)
+    assert all(f'"${name}"' in run for name in names), "a variable stands in quotes"
+    assert set(names) <= set(step.environment), "a variable comes from `env` of the step or job"
+    words = [re.sub(r"\$\w+", "1", word) for word in step.words[1:]]
+    parsed = Parser(contexts=PARSER_CONTEXTS).parse_argv(words)
+    assert [context.name for context in parsed] == [words[0]]
+    assert not parsed[0].missing_positional_args
+
+
+@pytest.mark.parametrize("step", [one for one in steps() if "run" not in one.content], ids=str)
+def test_each_other_step_is_the_setup_or_a_pinned_action(step: Step) -> None:
+    uses = step.content["uses"]
+    assert uses == SETUP or re.fullmatch(r"[\w.-]+(/[\w.-]+)+@[0-9a-f]{40}", uses)
+
+
+def test_no_script_and_no_step_name_holds_an_expression() -> None:
+    assert not [str(step) for step in RUNS if "${{" in step.content["run"]]
+
+
+def test_what_the_laptop_runs_is_in_a_workflow_and_the_other_way_round() -> None:
+    laptop = {step.name for step in delivery.ecs_steps(str)}
+    cloud = {step.words[1] for step in RUNS if step.workflow in ("main.yml", "deploy.yml")}
+    assert laptop - NOT_IN_WORKFLOWS <= cloud
+    only_in_workflows = {one.name for one in tasks.GROUPS["In workflows"]}
+    # lint is no stage of deploy: on a laptop it is asked for, in a workflow it is not.
+    assert cloud - laptop - only_in_workflows - GIT_TASKS <= {"lint", "sync"}
+
+
+def test_a_pull_request_asks_for_each_of_the_stages_that_can_be_left_out() -> None:
+    from pipeline.github import affected  # noqa: PLC0415
+
+    ids = set(WORKFLOWS["pull-request.yml"]["jobs"])
+    assert ids == {*affected.STAGES, "affected", "comment", "required"}
+    for stage in affected.STAGES:
+        job = WORKFLOWS["pull-request.yml"]["jobs"][stage]
+        assert job["if"] == f"contains(fromJSON(needs.affected.outputs.stages || '[]'), '{stage}')"
+    required = WORKFLOWS["pull-request.yml"]["jobs"]["required"]
+    assert set(required["needs"]) == {*affected.STAGES, "affected"}
+    assert required["if"] == "always()"
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_has_no_right_of_its_own(name: str) -> None:
+    assert WORKFLOWS[name]["permissions"] == {}
+
+
+@pytest.mark.parametrize(
+    ("workflow", "name", "job"), tuple(jobs()), ids=lambda one: one if isinstance(one, str) else ""
+)
+def test_a_job_has_the_rights_that_it_needs_and_no_other(
+    workflow: str, name: str, job: dict[str, Any]
+) -> None:
+    needed: dict[str, str] = {}
+    if "uses" in job:
+        for _, inner in WORKFLOWS[Path(job["uses"]).name]["jobs"].items():
+            needed.update(inner["permissions"])
+    for step in job.get("steps", []):
+        needed.update(NEEDED_BY_ACTION.get(step.get("uses", "").partition("@")[0], {}))
+        if "run" in step:
+            needed.update(NEEDED_BY_TASK.get(step["run"].split()[1], {}))
+    assert job["permissions"] == needed
+
+
+@pytest.mark.parametrize("step", RUNS, ids=str)
+def test_a_task_has_what_it_works_with(step: Step) -> None:
+    job = WORKFLOWS[step.workflow]["jobs"][step.job]
+    before = job["steps"][: job["steps"].index(step.content)]
+    used = [one.get("uses", "").partition("@")[0] for one in before]
+    assert used[:2] == ["actions/checkout", SETUP]
+    task = step.words[1]
+    if task in CLOUD_TASKS:
+        assert "aws-actions/configure-aws-credentials" in used
+    if task in GIT_TASKS:
+        assert "actions/create-github-app-token" in used
+        assert "environment" in job, "the app's key is a secret of the GitHub environment"
+        assert step.environment["RELEASE_TOKEN"] == "${{ steps.app.outputs.token }}"
+    else:
+        assert "RELEASE_TOKEN" not in step.environment
+    if task in NEEDED_BY_TASK:
+        assert step.environment["GITHUB_TOKEN"] == "${{ github.token }}"
+    else:
+        assert "GITHUB_TOKEN" not in step.environment
+
+
+def test_the_apply_role_is_assumed_in_a_protected_environment_only() -> None:
+    for workflow, name, job in jobs():
+        for step in job.get("steps", []):
+            if "AWS_APPLY_ROLE_ARN" in str(step.get("with", {})):
+                assert "environment" in job, f"{workflow} {name}"
+    for job in WORKFLOWS["pull-request.yml"]["jobs"].values():
+        assert "environment" not in job
+
+
+def test_every_job_ends_by_itself_on_a_pinned_runner() -> None:
+    for workflow, name, job in jobs():
+        if "steps" in job:
+            assert job["runs-on"] == "ubuntu-24.04", f"{workflow} {name}"
+            assert 0 < job["timeout-minutes"] <= 60, f"{workflow} {name}"
+
+
+def test_every_night_runs_what_takes_minutes() -> None:
+    marked = {
+        str(file.relative_to(ROOT))
+        for file in git.files("tests/**/test_*.py")
+        if "pytest.mark.long" in file.read_text(encoding="utf-8") and file != Path(__file__)
+    }
+    nightly = WORKFLOWS["nightly.yml"]["jobs"]
+    assert set(nightly["long"]["strategy"]["matrix"]["tests"]) == marked
+    assert "./inv test" in [step.get("run") for step in nightly["test"]["steps"]]
+
+
+def test_what_a_job_reads_of_another_is_an_output_of_a_job_it_needs() -> None:
+    for workflow, name, job in jobs():
+        for other, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", str(job)):
+            assert other in job["needs"], f"{workflow} {name}"
+            source = WORKFLOWS[workflow]["jobs"][other]
+            assert output in source["outputs"], f"{workflow} {name}"
+        for other in re.findall(r"needs\.([\w-]+)\.result", str(job)):
+            assert other in job["needs"], f"{workflow} {name}"
+
+
+def test_no_checkout_keeps_the_token_and_no_workflow_runs_a_strangers_code_with_rights() -> None:
+    for step in steps():
+        if step.content.get("uses", "").startswith("actions/checkout@"):
+            assert step.content["with"]["persist-credentials"] is False, str(step)
+    triggers = {trigger for content in WORKFLOWS.values() for trigger in content["on"]}
+    assert triggers <= {"pull_request", "push", "workflow_dispatch", "workflow_call", "schedule"}
+
+
+def test_what_is_written_is_never_cancelled() -> None:
+    cancelled = {
+        name
+        for name, content in WORKFLOWS.items()
+        if content.get("concurrency", {}).get("cancel-in-progress")
+    }
+    assert cancelled == {"pull-request.yml", "drift.yml", "preview.yml", "nightly.yml"}
+    groups = [WORKFLOWS[name]["concurrency"]["group"] for name in ("main.yml", "rollback.yml")]
+    assert "staging" in groups[0]
+    assert "'staging'" in groups[1], "a rollback waits for a running deployment"
+
+
+def test_every_variable_and_secret_is_documented() -> None:
+    text = (ROOT / "docs" / "github.md").read_text(encoding="utf-8")
+    used: set[str] = set()
+    for file in git.files(".github/*.yml"):
+        used |= set(re.findall(r"\b(?:vars|secrets)\.([A-Z_]+)", file.read_text(encoding="utf-8")))
+    assert used
+    assert not {name for name in used if f"`{name}`" not in text}

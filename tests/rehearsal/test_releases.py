@@ -1,0 +1,184 @@
+"""The digest in Git: one line changes, nobody's work tree does, and an old run cannot overtake a new one."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import release
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ENVIRONMENTS
+from pipeline.git import repository as git
+from pipeline.releases import history as releases
+from pipeline.releases.image_reference import ImageReference
+
+OLD, NEW = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app"
+TEXT = f"name: staging\nimage:\n  repository: {REPOSITORY}\n  digest: null # nothing yet\nreplicaCount: 2\n"
+
+
+def run(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone whose origin is a bare repository with one commit on main."""
+    bare, folder = tmp_path / "github.git", tmp_path / "clone"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True)
+    subprocess.run(["git", "clone", "-q", bare, folder], check=True, capture_output=True)
+    run(folder, "checkout", "-q", "-b", "main")
+    (folder / "environments").mkdir()
+    (folder / "environments" / "staging.yaml").write_text(TEXT, encoding="utf-8")
+    run(folder, "add", ".")
+    run(folder, "commit", "-q", "-m", "Start")
+    run(folder, "push", "-q", "origin", "main")
+    return folder
+
+
+def desired(clone: Path) -> releases.Desired:
+    return releases.Desired("origin", root=clone)
+
+
+def merge(clone: Path, name: str) -> str:
+    """Somebody merges a change to main; returns the commit."""
+    run(clone, "fetch", "-q")
+    run(clone, "checkout", "-q", "--detach", "origin/main")
+    (clone / name).write_text(name, encoding="utf-8")
+    run(clone, "add", ".")
+    run(clone, "commit", "-q", "-m", f"Add {name}")
+    run(clone, "push", "-q", "origin", "HEAD:main")
+    return run(clone, "rev-parse", "HEAD")
+
+
+def publish(clone: Path, digest: str, source: str) -> str | None:
+    text = release.message("staging", ImageReference(REPOSITORY, digest), source)
+    return releases.set_digest(
+        desired(clone),
+        "staging",
+        digest,
+        message=text,
+        check=lambda tip: _newest(clone, tip, source),
+    )
+
+
+def _newest(clone: Path, tip: str, source: str) -> None:
+    release.refuse_older(tip, "staging", source, root=clone)
+
+
+def test_exactly_one_line_of_every_environment_changes() -> None:
+    for file in ENVIRONMENTS.glob("*.yaml"):
+        text = file.read_text(encoding="utf-8")
+        changed = releases.with_digest(text, NEW)
+        pairs = zip(text.splitlines(), changed.splitlines(), strict=True)
+        assert [new for old, new in pairs if old != new] == [f"  digest: {NEW}"]
+        assert releases.digest_in(changed) == NEW
+        assert releases.with_digest(changed, OLD) == releases.with_digest(text, OLD)
+
+
+@pytest.mark.parametrize("digest", ["latest", "sha256:abc", "", f"{NEW}\nreplicaCount: 0"])
+def test_what_is_no_digest_is_refused(digest: str) -> None:
+    with pytest.raises(PipelineError, match="not an image digest"):
+        releases.with_digest(TEXT, digest)
+
+
+def test_the_commit_is_pushed_and_the_work_tree_stays(clone: Path) -> None:
+    source = merge(clone, "one")
+    (clone / "half-done").write_text("work", encoding="utf-8")
+    before = run(clone, "status", "--porcelain", "--branch")
+    commit = publish(clone, NEW, source)
+    assert commit
+    assert run(clone, "status", "--porcelain", "--branch") == before
+    assert desired(clone).tip() == commit
+    assert run(clone, "diff", "--name-only", source, commit) == "environments/staging.yaml"
+    message = run(clone, "log", "-1", "--format=%B", commit)
+    assert "[skip ci]" in message
+    assert f"Source-Commit: {source}" in message
+
+
+def test_the_same_digest_again_makes_no_commit(clone: Path) -> None:
+    source = merge(clone, "one")
+    first = publish(clone, NEW, source)
+    assert publish(clone, NEW, source) is None
+    assert desired(clone).tip() == first
+
+
+def test_a_merge_in_between_is_kept(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = merge(clone, "one")
+    pushed: list[str] = []
+    real = git.push
+
+    def racing(commit: str, **settings: object) -> None:
+        if not pushed:
+            pushed.append(merge(clone, "two"))
+        real(commit, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(git, "push", racing)
+    commit = publish(clone, NEW, source)
+    assert commit
+    assert run(clone, "rev-parse", f"{commit}^") == pushed[0]
+
+
+def test_an_old_run_started_again_is_refused(clone: Path) -> None:
+    older, newer = merge(clone, "one"), merge(clone, "two")
+    publish(clone, NEW, newer)
+    with pytest.raises(PipelineError, match="already runs commit") as caught:
+        publish(clone, OLD, older)
+    assert "rollback.yml" in caught.value.next_step
+
+
+def test_a_commit_that_is_not_on_main_is_refused(clone: Path) -> None:
+    run(clone, "commit", "-q", "--allow-empty", "-m", "Not merged")
+    with pytest.raises(PipelineError, match="is not on main"):
+        publish(clone, NEW, run(clone, "rev-parse", "HEAD"))
+
+
+def test_a_branch_that_refuses_the_push_is_named(clone: Path) -> None:
+    source = merge(clone, "one")
+    hook = clone.parent / "github.git" / "hooks" / "pre-receive"
+    hook.write_text(
+        "#!/bin/sh\necho 'GH013: Repository rule violations found' >&2\nexit 1\n", encoding="utf-8"
+    )
+    hook.chmod(0o755)
+    with pytest.raises(PipelineError, match="was refused") as caught:
+        publish(clone, NEW, source)
+    assert "release app" in caught.value.next_step
+
+
+def test_the_history_names_the_commits_that_set_a_digest(clone: Path) -> None:
+    first = publish(clone, OLD, merge(clone, "one"))
+    second = publish(clone, NEW, merge(clone, "two"))
+    run(clone, "fetch", "-q")
+    run(clone, "checkout", "-q", "--detach", "origin/main")
+    file = clone / "environments" / "staging.yaml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("Count: 2", "Count: 3"), encoding="utf-8"
+    )
+    run(clone, "commit", "-q", "-am", "Scale")
+    run(clone, "push", "-q", "origin", "HEAD:main")
+    states = releases.history(desired(clone).tip(), "staging", root=clone)
+    assert [(one.commit, one.digest) for one in states[:2]] == [(second, NEW), (first, OLD)]
+
+
+def test_a_laptop_does_not_change_main(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    with pytest.raises(PipelineError, match="by the workflows alone"):
+        releases.on_github()
+
+
+def test_a_proposal_is_a_branch_that_starts_the_checks(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tip = merge(clone, "one")
+    for _ in range(2):
+        releases.propose(
+            desired(clone), "staging", NEW, branch="promote/x", tip=tip, message="Promote\n"
+        )
+    run(clone, "fetch", "-q", "origin", "promote/x")
+    assert run(clone, "diff", "--name-only", tip, "FETCH_HEAD") == "environments/staging.yaml"
+    assert run(clone, "rev-list", "--count", f"{tip}..FETCH_HEAD") == "1"
+    assert desired(clone).tip() == tip

@@ -1,0 +1,285 @@
+"""The committed workflows, run by act: which jobs run, in which order, and what happens when one fails."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.github import act, rehearsal
+
+DIGEST = f"sha256:{'a' * 64}"
+EARLIER = f"sha256:{'b' * 64}"
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app"
+OUTPUTS = {
+    "affected": {
+        "stages": '["lint", "test", "build", "scan", "plan"]',
+        "environments": '["production", "staging"]',
+    },
+    "push": {"digest": DIGEST, "repository": REGISTRY, "sbom": "sbom.json"},
+    "rollback": {"digest": EARLIER},
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a run: results by job (a matrix job once for each name) and the calls in order."""
+
+    jobs: list[act.Job]
+    tasks: list[dict[str, Any]]
+    actions: list[dict[str, Any]]
+
+    def results(self) -> dict[str, str]:
+        """The result of each job id; failure when any job of a matrix failed."""
+        found: dict[str, str] = {}
+        for job in self.jobs:
+            if found.get(job.identity) != "failure":
+                found[job.identity] = job.result
+        return found
+
+    def called(self, job: str) -> list[str]:
+        """The tasks that a job called, with their arguments."""
+        return [
+            " ".join([call["task"], *call["arguments"]])
+            for call in self.tasks
+            if call["job"] == job
+        ]
+
+
+def git_in(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with this checkout's workflows, where ./inv only records that it is called."""
+    folder = tmp_path_factory.mktemp("source")
+    git_in(folder, "init", "-q", "-b", "main")
+    git_in(folder, "commit", "-q", "--allow-empty", "-m", "Start")
+    for file in git.files(".github/", "environments/", "requirements/uv.txt"):
+        target = folder / file.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
+    (folder / "inv").write_text(
+        '#!/bin/sh\nexec "$STAND_IN_PYTHON" recorder.py "$@"\n', encoding="utf-8"
+    )
+    (folder / "inv").chmod(0o755)
+    shutil.copy2(Path(__file__).parent / "recorder.py", folder)
+    git_in(folder, "add", "--all")
+    git_in(folder, "commit", "-q", "-m", "The workflows under test")
+    return folder
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs the workflows of a repository."""
+
+    source: Path
+    folder: Path
+
+    def __call__(
+        self,
+        workflow: str,
+        event: str,
+        *,
+        fails: tuple[str, ...] = (),
+        outputs: dict[str, dict[str, str]] | None = None,
+        **settings: Any,
+    ) -> Result:
+        base, commit = (git_in(self.source, "rev-parse", name) for name in ("HEAD^", "HEAD"))
+        with rehearsal.prepare(
+            self.folder, source=self.source, base=base, commit=commit, event=event
+        ) as prepared:
+            behaviour = {"outputs": {**OUTPUTS, **(outputs or {})}, "fails": fails}
+            (prepared.shared / "behaviour.json").write_text(json.dumps(behaviour), encoding="utf-8")
+            jobs = rehearsal.run(
+                prepared,
+                workflow,
+                event,
+                rehearsal.Settings(**settings),
+                log=self.folder / "act.log",
+            )
+            text = (prepared.shared / "tasks.jsonl").read_text(encoding="utf-8")
+            tasks = [json.loads(line) for line in text.splitlines()]
+            return Result(jobs, tasks, prepared.calls())
+
+
+@pytest.fixture
+def run(source: Path, tmp_path: Path) -> Runner:
+    return Runner(source, tmp_path / "run")
+
+
+def test_a_pull_request_runs_every_affected_stage_once(run: Runner) -> None:
+    result = run("pull-request.yml", "pull_request")
+    jobs = ("affected", "lint", "test", "build", "scan", "plan", "comment", "required")
+    assert result.results() == dict.fromkeys(jobs, "success")
+    assert result.called("affected") == ["affected --since HEAD^1"]
+    assert sorted(result.called("plan")) == [
+        "plan --environment production --no-lock",
+        "plan --environment staging --no-lock",
+    ]
+    order = [call["job"] for call in result.tasks]
+    assert order[0] == "affected"
+    assert set(order[-2:]) == {"comment", "required"}
+    assert not any("RELEASE_TOKEN" in call["with"] for call in result.tasks)
+    assert [call["job"] for call in result.tasks if "GITHUB_TOKEN" in call["with"]] == ["comment"]
+
+
+def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(run: Runner) -> None:
+    result = run("main.yml", "push")
+    jobs = ("lint", "test", "image", "apply", "release", "verify", "notes")
+    assert result.results() == dict.fromkeys(jobs, "success")
+    after_checks = [call for call in result.tasks if call["job"] not in ("lint", "test")]
+    assert [" ".join([call["task"], *call["arguments"]]) for call in after_checks] == [
+        "build",
+        "scan --require-vulnerabilities",
+        "push --environment staging",
+        f"plan --environment staging --digest {DIGEST}",
+        "apply --environment staging",
+        f"release --environment staging --digest {DIGEST}",
+        f"verify --environment staging --to ecs --digest {DIGEST}",
+        f"notes --environment staging --digest {DIGEST}",
+    ]
+    rights = {
+        name: [call["job"] for call in result.tasks if name in call["with"]]
+        for name in ("RELEASE_TOKEN", "GITHUB_TOKEN")
+    }
+    assert rights == {"RELEASE_TOKEN": ["release"], "GITHUB_TOKEN": ["notes"]}
+    attested = [call["inputs"] for call in result.actions if call["action"] == "attest"]
+    assert {one["subject-digest"] for one in attested} == {DIGEST}
+    assert [bool(one["sbom-path"]) for one in attested] == [False, True]
+
+
+def test_what_is_released_is_built_without_caches(run: Runner) -> None:
+    result = run("main.yml", "push")
+    cached = {call["job"] for call in result.actions if call["action"] == "cache"}
+    assert cached == {"lint", "test"}
+    kept = [call["inputs"]["path"] for call in result.actions if call["action"] == "cache-save"]
+    assert kept == [".local/figures"]
+
+
+@pytest.mark.engine
+def test_a_docs_only_change_runs_nothing_but_lint(run: Runner) -> None:
+    few = {"affected": {"stages": '["lint"]', "environments": '["staging"]'}}
+    result = run("pull-request.yml", "pull_request", outputs=few)
+    jobs = ("affected", "lint", "comment", "required")
+    assert result.results() == dict.fromkeys(jobs, "success")
+
+
+@pytest.mark.engine
+def test_a_failed_stage_is_commented_and_judged(run: Runner) -> None:
+    result = run("pull-request.yml", "pull_request", fails=("test:test", "required:gate"))
+    assert result.results()["test"] == "failure"
+    assert result.results()["comment"] == "success"
+    assert result.called("required") == ["gate"]
+    assert result.results()["required"] == "failure"
+
+
+@pytest.mark.engine
+def test_when_the_decision_fails_no_stage_runs_and_the_gate_still_does(run: Runner) -> None:
+    result = run(
+        "pull-request.yml",
+        "pull_request",
+        outputs={"affected": {}},
+        fails=("affected:affected", "required:gate"),
+    )
+    assert result.results() == {
+        "affected": "failure",
+        "comment": "success",
+        "required": "failure",
+    }
+
+
+@pytest.mark.engine
+def test_a_fork_gets_everything_that_needs_no_right(run: Runner) -> None:
+    result = run("pull-request.yml", "pull_request", fork=True)
+    jobs = ("affected", "lint", "test", "build", "scan", "plan", "required")
+    assert result.results() == dict.fromkeys(jobs, "success")
+    assert [call["with"] for call in result.tasks if call["task"] == "plan"] == [["LOCAL_AWS"]] * 2
+    used = {call["action"] for call in result.actions}
+    assert used == {"checkout", "setup-uv", "cache", "upload-artifact"}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("fails", ["image:scan", "image:build", "test:test"])
+def test_nothing_is_pushed_when_an_earlier_step_fails(run: Runner, fails: str) -> None:
+    result = run("main.yml", "push", fails=(fails,))
+    assert not {"push", "plan", "apply", "release"} & {call["task"] for call in result.tasks}
+
+
+@pytest.mark.engine
+def test_a_failed_apply_commits_nothing_and_reverts_nothing(run: Runner) -> None:
+    result = run("main.yml", "push", fails=("apply:apply",))
+    assert not {"release", "verify", "rollback", "notes"} & {call["task"] for call in result.tasks}
+
+
+@pytest.mark.engine
+def test_a_failed_verify_rolls_back_git_and_what_runs(run: Runner) -> None:
+    result = run("main.yml", "push", fails=("verify:verify",))
+    assert result.results()["verify"] == "failure"
+    assert result.called("roll-back") == [
+        "rollback staging",
+        f"plan --environment staging --digest {EARLIER}",
+        "apply --environment staging",
+    ]
+    assert "notes" not in {call["task"] for call in result.tasks}
+
+
+@pytest.mark.engine
+def test_with_a_cluster_the_sync_comes_before_both_are_verified(run: Runner) -> None:
+    result = run("main.yml", "push", variables={"KUBERNETES_ENABLED": "true"})
+    assert result.called("sync") == ["sync --environment staging"]
+    assert sorted(result.called("verify")) == [
+        f"verify --environment staging --to ecs --digest {DIGEST}",
+        f"verify --environment staging --to kubernetes --digest {DIGEST}",
+    ]
+    tasks = [call["task"] for call in result.tasks]
+    assert tasks.index("release") < tasks.index("sync") < tasks.index("verify")
+
+
+@pytest.mark.engine
+def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -> None:
+    proposed = run("promote.yml", "workflow_dispatch")
+    assert [call["task"] for call in proposed.tasks] == ["promote"]
+    merged = run("promote.yml", "push")
+    assert [" ".join([call["task"], *call["arguments"]]).strip() for call in merged.tasks] == [
+        "plan --environment production --digest",
+        "apply --environment production",
+        "verify --environment production --to ecs --digest",
+    ]
+
+
+@pytest.mark.engine
+def test_a_failed_promotion_is_reverted(run: Runner) -> None:
+    result = run("promote.yml", "push", fails=("verify:verify",))
+    assert result.called("roll-back")[0] == "rollback production"
+
+
+@pytest.mark.engine
+def test_a_rollback_by_hand_deploys_what_it_reverted_to(run: Runner) -> None:
+    result = run(
+        "rollback.yml", "workflow_dispatch", inputs={"environment": "production", "revision": "abc"}
+    )
+    assert [" ".join([call["task"], *call["arguments"]]) for call in result.tasks] == [
+        "rollback production --revision abc",
+        f"plan --environment production --digest {EARLIER}",
+        "apply --environment production",
+        f"release --environment production --digest {EARLIER}",
+        f"verify --environment production --to ecs --digest {EARLIER}",
+    ]
+
+
+@pytest.mark.engine
+def test_drift_is_told_even_when_a_comparison_fails(run: Runner) -> None:
+    result = run("drift.yml", "schedule", fails=("drift:drift",))
+    assert result.called("issue") == ["drift-issue"]
+    assert len(result.called("drift")) == 2
