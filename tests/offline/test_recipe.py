@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from offline import programs
 from pipeline.argocd import git_server as gitops
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.kubernetes import images as clusterimages
 from pipeline.kubernetes import privileges
 
@@ -56,7 +57,7 @@ def test_the_manifests_of_the_node_use_the_images_that_are_provided() -> None:
         path.read_text(encoding="utf-8")
         for path in [
             *programs.FOLDER.rglob("manifests/*.yaml"),
-            programs.FOLDER / "external-database.yaml",
+            ROOT / "pipeline" / "kubernetes" / "external-database.yaml",
         ]
     )
     assert set(re.findall(r"image: (\S+)", text)) <= wanted

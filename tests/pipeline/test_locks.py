@@ -13,7 +13,7 @@ HOLD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from pipeline import locks
+from pipeline.core import locks
 with locks.exclusive("deploy", Path(sys.argv[2])):
     print("held", flush=True)
     sys.stdin.read()

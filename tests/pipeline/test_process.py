@@ -38,7 +38,7 @@ def test_an_interruption_ends_the_child_in_order(tmp_path: Path) -> None:
 import sys
 sys.path.insert(0, {str(Path.cwd())!r})
 from pathlib import Path
-from pipeline import process
+from pipeline.core import process
 from pipeline.commands.runner import stage
 child = "trap 'echo ended; exit 3' INT; echo $$; while :; do sleep 0.05; done"
 @stage("demo")
@@ -67,7 +67,7 @@ KILLED = """
 import sys
 sys.path.insert(0, {root!r})
 from pathlib import Path
-from pipeline import process
+from pipeline.core import process
 process.run(["sh", "-c", {child!r}], log=Path({log!r}), on_line=lambda line: print(line, flush=True))
 """
 
