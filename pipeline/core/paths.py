@@ -10,12 +10,15 @@ LOGS = LOCAL / "logs"
 REPORTS = LOCAL / "reports"
 ENVIRONMENTS = ROOT / "environments"
 TERRAFORM = ROOT / "infra" / "terraform"
-CHART = ROOT / "infra" / "helm" / "ecs-saas-app"
+#: The one chart: the folder in infra/helm with a Chart.yaml.
+CHART = next(
+    (ROOT / "infra" / "helm").glob("*/Chart.yaml"), ROOT / "infra/helm/chart/Chart.yaml"
+).parent
 VENV_BIN = LOCAL / "venv" / "bin"
 BUILD_RECORD = LOCAL / "build.json"
 
 #: Expensive builds that outlive a clone, keyed by what they are built from.
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ecs-saas-app"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "delivery"
 
 #: The checkout whose servers, clusters and locks are used: this one; a job of a workflow that another checkout runs on
 #: this machine uses that one's, as jobs on GitHub use one cloud.
@@ -29,7 +32,7 @@ CHECKOUT_ID = hashlib.sha256(str(HOST).encode()).hexdigest()[:8]
 CLUSTER = f"kubernetes-{CHECKOUT_ID}"
 
 #: Docker label on everything that this checkout starts; ``./inv down`` removes by it.
-CHECKOUT_LABEL = "ecs-saas-app.checkout"
+CHECKOUT_LABEL = "delivery.checkout"
 
 
 def log_file(name: str) -> Path:

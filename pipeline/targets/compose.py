@@ -96,7 +96,7 @@ def _container() -> Any | None:
 
 
 def _project() -> str:
-    return f"ecs-saas-app-{CHECKOUT_ID}"
+    return f"delivery-{CHECKOUT_ID}"
 
 
 def _cli(on_line: Any) -> list[str]:

@@ -83,7 +83,7 @@ def query(
             "PGDATABASE": "plans",
             "PGSSLMODE": sslmode,
         },
-        labels={"ecs-saas-app.checkout": localaws.OWNER},
+        labels={"delivery.checkout": localaws.OWNER},
         detach=True,
     )
     try:
@@ -128,7 +128,7 @@ def test_data_outlives_a_crash_of_the_database(world: World, instance: dict[str,
     assert query(world, instance, "CREATE TABLE kept (value int)")[0] == 0
     assert query(world, instance, "INSERT INTO kept VALUES (42)")[0] == 0
     filters: dict[str, str | list[str] | bool] = {
-        "label": [f"ecs-saas-app.checkout={localaws.OWNER}", f"db_id={NAME}"]
+        "label": [f"delivery.checkout={localaws.OWNER}", f"db_id={NAME}"]
     }
     client = docker.from_env()
     before = client.containers.list(filters=filters)[0]
