@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import github_api  # type: ignore[import-not-found] # its folder is on the path only here
 import identity  # type: ignore[import-not-found]
 
+from pipeline.core import files
+
 #: What the job's token, the app's token and the token for identity requests are called.
 JOB_TOKEN = "job-token"
 REQUEST_TOKEN = "request-token"
@@ -84,9 +86,7 @@ def main() -> None:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     address = folder / "github-url"
-    partial = address.with_suffix(".partial")
-    partial.write_text(f"http://127.0.0.1:{server.server_port}", encoding="utf-8")
-    partial.replace(address)
+    files.write(address, f"http://127.0.0.1:{server.server_port}")
     server.serve_forever()
 
 

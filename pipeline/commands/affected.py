@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from pipeline.core import console
+from pipeline.core import console, markdown
 from pipeline.git import repository as git
 from pipeline.github import actions as github
 from pipeline.github import affected
@@ -28,7 +28,7 @@ def run(since: str) -> str:
     for stage, reason in verdict.reasons.items():
         table.add_row(stage, reason)
     console.out.print(table)
-    rows = [f"| {stage} | {github.inline(why)} |" for stage, why in verdict.reasons.items()]
+    rows = [f"| {stage} | {markdown.inline(why)} |" for stage, why in verdict.reasons.items()]
     github.summary("\n".join(["| stage | decision |", "| --- | --- |", *rows]))
     for name, value in verdict.outputs().items():
         github.output(name, value)

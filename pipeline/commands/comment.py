@@ -2,7 +2,7 @@
 
 import os
 
-from pipeline.core import console
+from pipeline.core import console, markdown
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
 from pipeline.github import needs, reports
@@ -26,14 +26,14 @@ def run(number: int) -> str:
 def body(jobs: list[needs.Job], fragments: dict[str, str]) -> str:
     """The comment's text: a table of jobs, then each fragment, the plan open and the others folded."""
     rows = [
-        f"| {MARKS.get(job.result, '')} {github.inline(job.name)} | {job.result} | {github.inline(job.reason)} |"
+        f"| {MARKS.get(job.result, '')} {markdown.inline(job.name)} | {job.result} | {markdown.inline(job.reason)} |"
         for job in jobs
     ]
     parts = ["| job | result | |", "| --- | --- | --- |", *rows, ""]
     for name, fragment in fragments.items():
         opened = " open" if name.startswith("plan") else ""
         parts += [
-            f"<details{opened}><summary>{github.inline(name)}</summary>",
+            f"<details{opened}><summary>{markdown.inline(name)}</summary>",
             "",
             fragment.rstrip(),
             "",

@@ -2,7 +2,7 @@
 
 from pipeline.aws import account as aws
 from pipeline.aws import localaws
-from pipeline.core import console
+from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.github import reports
 from pipeline.releases import environments
@@ -47,6 +47,6 @@ def _ecs(environment: Environment) -> list[str]:
     for difference in differences:
         console.info(f"  {difference}")
     summary = plan_summary.summarise(plan.document, environment.name)
-    told = "\n".join(f"- {plan_summary.inline(str(one))}" for one in differences)
+    told = "\n".join(f"- {markdown.code(str(one))}" for one in differences)
     reports.write(f"drift-{environment.name}", plan_summary.as_markdown(summary, extra=told))
     return [str(difference) for difference in differences]

@@ -2,7 +2,7 @@
 
 import os
 
-from pipeline.core import console
+from pipeline.core import console, markdown
 from pipeline.git import repository as git
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
@@ -48,7 +48,7 @@ def previous(states: list[releases.Release], commit: str) -> str | None:
 def text(environment: str, image: ImageReference, subjects: list[str], before: str | None) -> str:
     """The notes as Markdown; a commit's subject stays text whatever is in it."""
     lines = [f"`{environment}` runs `{image}`.", ""]
-    lines += [f"- {github.inline(subject)}" for subject in subjects[:LONGEST]]
+    lines += [f"- {markdown.inline(subject)}" for subject in subjects[:LONGEST]]
     if len(subjects) > LONGEST:
         lines.append(f"- and {len(subjects) - LONGEST} more commits")
     if not subjects:

@@ -1,5 +1,6 @@
 """The promote stage: an environment gets the image that another one runs, by a commit."""
 
+from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
@@ -64,7 +65,7 @@ def _propose(
     releases.propose(desired, target, image.digest, branch=branch, tip=tip, message=message)
     title, _, body = message.partition("\n")
     url = github_api.api("RELEASE_TOKEN").pull_request(
-        branch=branch, base=desired.branch, title=title, body=github.code_block(body.strip())
+        branch=branch, base=desired.branch, title=title, body=markdown.code_block(body.strip())
     )
     reports.write("promote", f"### Proposed\n\n{url}: `{target}` gets `{image}` from `{source}`.\n")
     return url

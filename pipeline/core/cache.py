@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.core import files
 from pipeline.core.paths import LOCAL
 
 FOLDER = LOCAL / "passed"
@@ -37,10 +38,9 @@ def once(
 
 def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> None:
     """Remembers that the stage has passed for this content."""
-    folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now().astimezone().strftime("%H:%M")
     text = json.dumps({"key": key, "at": now, "result": result})
-    (folder / f"{stage}.json").write_text(text, encoding="utf-8")
+    files.write(folder / f"{stage}.json", text)
 
 
 def holds(stage: str, key: str, folder: Path = FOLDER) -> bool:
@@ -54,8 +54,5 @@ def forget(stage: str, folder: Path = FOLDER) -> None:
 
 
 def _kept(stage: str, key: str, folder: Path) -> dict[str, str] | None:
-    file = folder / f"{stage}.json"
-    if not file.is_file():
-        return None
-    kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    return kept if kept["key"] == key else None
+    kept = files.read_json(folder / f"{stage}.json")
+    return kept if kept and kept["key"] == key else None

@@ -1,7 +1,6 @@
 """Servers that outlive the task which starts them: own process group, own log, a pid file under ``.local``."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import psutil
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENGINES, LOGS, log_file
 
@@ -37,7 +37,6 @@ def start(
         _wait_ready(name, ready, timeout)
         return
     log = log_file(name)
-    PID_FILES.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(
             [str(part) for part in argv],
@@ -50,9 +49,7 @@ def start(
             close_fds=True,
         )
     record = {"pid": child.pid, "created": psutil.Process(child.pid).create_time()}
-    partial = PID_FILES / f".{name}.{os.getpid()}"
-    partial.write_text(json.dumps(record), encoding="utf-8")
-    partial.replace(_pid_file(name))
+    files.write(_pid_file(name), json.dumps(record))
     try:
         _wait_ready(name, ready, timeout)
     except BaseException:
@@ -90,12 +87,14 @@ def _pid_file(name: str) -> Path:
 
 
 def _process(name: str) -> psutil.Process | None:
+    record = files.read_json(_pid_file(name))
+    if not record:
+        return None
     try:
-        record = json.loads(_pid_file(name).read_text(encoding="utf-8"))
         process = psutil.Process(record["pid"])
         same = abs(process.create_time() - record["created"]) < 1
         running = same and process.status() != psutil.STATUS_ZOMBIE
-    except (FileNotFoundError, psutil.NoSuchProcess, ValueError):
+    except psutil.NoSuchProcess:
         return None
     return process if running else None
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENGINES
 
@@ -49,8 +50,7 @@ def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False
 
 
 def _holder(path: Path) -> str:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    record = files.read_json(path)
+    if not record:
         return "a process that is just starting"
     return f"pid {record['pid']}, “{record['command']}”, since {record['since']}"

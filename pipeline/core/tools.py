@@ -19,7 +19,7 @@ import httpx
 from packaging.specifiers import SpecifierSet
 from ruamel.yaml import YAML
 
-from pipeline.core import console, locks, process
+from pipeline.core import console, files, locks, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CACHE, LOCAL, ROOT, VENV_BIN, log_file
 
@@ -186,7 +186,7 @@ def _download(entry: Tool) -> Path:
                 f"the {entry.name} release has the checksum {found}, not {wanted}",
                 next_step="do not use it; check the network and tools/tools.yaml",
             )
-        _place(_member(response.content, url, entry.name), target)
+        files.write(target, _member(response.content, url, entry.name), mode=0o755)
     return target
 
 
@@ -280,14 +280,6 @@ def _version(entry: Tool, path: Path) -> str | None:
         return None
     match = re.search(r"\d+\.\d+(\.\d+)?", text)
     return match.group() if match else None
-
-
-def _place(content: bytes, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.chmod(0o755)
-    partial.replace(target)
 
 
 def _platform() -> str:

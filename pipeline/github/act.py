@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import process
+from pipeline.core import files, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.tools import tool
 
@@ -120,8 +120,7 @@ def _command(what: Run, scratch: Path) -> list[str | Path]:
 
 def _file(path: Path, values: Mapping[str, str]) -> Path:
     lines = [f"{name}={json.dumps(value)}\n" for name, value in values.items()]
-    path.touch(mode=0o600)
-    path.write_text("".join(lines), encoding="utf-8")
+    files.write(path, "".join(lines), mode=files.PRIVATE)
     return path
 
 

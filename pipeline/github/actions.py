@@ -1,8 +1,9 @@
 """What the tasks say to GitHub Actions: outputs, annotations and job summaries. Elsewhere they do nothing."""
 
 import os
-import re
 from pathlib import Path
+
+from pipeline.core import markdown
 
 #: Characters that one comment or issue body may have.
 BODY_LIMIT = 65_536
@@ -26,11 +27,11 @@ def output(name: str, value: str) -> None:
     _append("GITHUB_OUTPUT", f"{name}={value}\n")
 
 
-def summary(markdown: str) -> None:
+def summary(text: str) -> None:
     """Adds to the summary of the job; what exceeds GitHub's limit is cut, and the cut is said."""
-    text = markdown.rstrip() + "\n\n"
+    text = text.rstrip() + "\n\n"
     if len(text.encode()) > SUMMARY_LIMIT:
-        text = cut(text, SUMMARY_LIMIT // 4, where="the job's log")
+        text = markdown.cut(text, SUMMARY_LIMIT // 4, where="the job's log")
     _append("GITHUB_STEP_SUMMARY", text)
 
 
@@ -63,50 +64,6 @@ def linked_run() -> str:
     """Where the whole of a text that had to be cut is, as Markdown."""
     url = run_url()
     return f"[the run]({url})" if url else "the run"
-
-
-def code_block(text: str, language: str = "") -> str:
-    """A fenced block that nothing in the text can end."""
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
-
-
-def inline(text: str) -> str:
-    """Text that stands in a table cell or heading as it is: no markup, mention, link or line break of it counts."""
-    flat = re.sub(r"\s+", " ", text).strip()
-    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    flat = re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", flat)
-    # A zero-width space keeps @name and owner/repo#1 from notifying anyone.
-    return flat.replace("@", "@\u200b")
-
-
-def cut(text: str, limit: int, *, where: str) -> str:
-    """The text, cut at the end of a line so that it keeps within ``limit`` characters, saying where the rest is.
-
-    A code block that is open at the cut is closed.
-    """
-    if len(text) <= limit:
-        return text
-    note = f"\n\n*Cut here: the whole text is in {where}.*\n"
-    room = limit - len(note) - 100
-    line_end = text.rfind("\n", 0, room)
-    kept = text[: line_end if line_end > room // 2 else room]
-    fence = _open_fence(kept)
-    return kept + (f"\n{fence}" if fence else "") + note
-
-
-def _open_fence(text: str) -> str:
-    fence = ""
-    for line in text.splitlines():
-        match = re.match(r"`{3,}", line)
-        if not match:
-            continue
-        if not fence:
-            fence = match.group()
-        elif line.strip() == fence:
-            fence = ""
-    return fence
 
 
 def _append(variable: str, text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
 from pipeline.github import actions as github
 
@@ -25,7 +26,7 @@ class Api:
     def comment(self, number: int, marker: str, body: str) -> str:
         """Writes or rewrites the one comment of a pull request that begins with ``marker``; returns its address."""
         own = self._find(f"issues/{number}/comments", marker)
-        text = f"{marker}\n{github.cut(body, github.BODY_LIMIT - len(marker) - 1, where=github.linked_run())}"
+        text = f"{marker}\n{markdown.cut(body, github.BODY_LIMIT - len(marker) - 1, where=github.linked_run())}"
         if own:
             found = self._call("PATCH", f"issues/comments/{own['id']}", {"body": text})
         else:
@@ -47,7 +48,7 @@ class Api:
             )
             closed = {"state": "closed", "state_reason": "completed"}
             return str(self._call("PATCH", f"issues/{own['number']}", closed)["html_url"])
-        text = f"{marker}\n{github.cut(body, github.BODY_LIMIT - len(marker) - 1, where=github.linked_run())}"
+        text = f"{marker}\n{markdown.cut(body, github.BODY_LIMIT - len(marker) - 1, where=github.linked_run())}"
         if own:
             found = self._call("PATCH", f"issues/{own['number']}", {"title": title, "body": text})
         else:
@@ -70,7 +71,7 @@ class Api:
             "tag_name": tag,
             "target_commitish": commit,
             "name": title,
-            "body": github.cut(body, github.BODY_LIMIT, where=github.linked_run()),
+            "body": markdown.cut(body, github.BODY_LIMIT, where=github.linked_run()),
         }
         response = self.client.get(f"releases/tags/{tag}")
         if response.status_code == httpx.codes.NOT_FOUND:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import files
 from pipeline.core.paths import LOCAL
 from pipeline.git import repository as git
 from pipeline.github import actions as github
@@ -16,15 +17,10 @@ def keep(stage: str, figures: dict[str, Any], folder: Path = FOLDER) -> None:
     """Keeps a stage's figures with the commit that they are of; does nothing outside a workflow."""
     if not github.running():
         return
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"commit": git.revision(), **figures}, indent=1)
-    (folder / f"{stage}.json").write_text(f"{text}\n", encoding="utf-8")
+    files.write(folder / f"{stage}.json", f"{text}\n")
 
 
 def before(stage: str, folder: Path = FOLDER) -> dict[str, Any] | None:
     """A stage's figures on main, with their ``commit``; None where they are not known."""
-    file = folder / f"{stage}.json"
-    if not file.is_file():
-        return None
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    return files.read_json(folder / f"{stage}.json")

@@ -17,7 +17,7 @@ from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from pipeline.core import process
+from pipeline.core import files, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import HOST, ROOT
 from pipeline.git import repository as git
@@ -66,11 +66,7 @@ class Rehearsal:
 
     def told(self) -> dict[str, Any]:
         """What GitHub's API was told."""
-        file = self.shared / "github.json"
-        kept: dict[str, Any] = (
-            json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        )
-        return kept
+        return files.read_json(self.shared / "github.json") or {}
 
 
 @dataclass(frozen=True)

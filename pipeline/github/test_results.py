@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.github import actions as github
+from pipeline.core import markdown
 
 #: Failures named in a summary; the rest is in the log.
 SHOWN = 20
@@ -44,7 +44,7 @@ class Results:
         """A fragment for a job's summary."""
         lines = [f"### {title}", "", self.in_words(), ""]
         lines += [
-            f"- {github.inline(one.name)}: {github.inline(one.message)}"
+            f"- {markdown.inline(one.name)}: {markdown.inline(one.message)}"
             for one in self.failures[:SHOWN]
         ]
         if len(self.failures) > SHOWN:

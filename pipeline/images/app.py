@@ -7,7 +7,7 @@ from pathlib import Path
 
 import docker.errors
 
-from pipeline.core import console
+from pipeline.core import console, files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import BUILD_RECORD, ROOT
 from pipeline.git import repository as git
@@ -104,18 +104,16 @@ def build(*, no_cache: bool = False) -> Record:
 
 def load(file: Path = BUILD_RECORD) -> Record | None:
     """The last build on this machine, or None."""
+    record = files.read_json(file)
     try:
-        return Record(**json.loads(file.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):
+        return Record(**record) if record else None
+    except TypeError:
         return None
 
 
 def save(record: Record, file: Path = BUILD_RECORD) -> None:
-    """Keeps what is known of the last build; the file appears whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
-    partial.replace(file)
+    """Keeps the record of the last build."""
+    files.write(file, json.dumps(asdict(record), indent=2) + "\n")
 
 
 def current() -> Record:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import docker.errors
 
-from pipeline.core import console, process
+from pipeline.core import console, files, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import LOCAL, ROOT, log_file
 from pipeline.images import docker as engine
@@ -110,17 +110,11 @@ def needs_host_network(image: str, memory: Path = NETWORK_MEMORY) -> bool:
     That is so where the name server or proxy listens on this machine's loopback. Tried in a container and
     remembered for a day, since the network is part of what BuildKit's cache is keyed by.
     """
-    try:
-        record = json.loads(memory.read_text(encoding="utf-8"))
-        if record["until"] > time.time():
-            return bool(record["host"])
-    except (FileNotFoundError, ValueError, KeyError):
-        pass
+    record = files.read_json(memory)
+    if record and record["until"] > time.time():
+        return bool(record["host"])
     host = not _reaches_index(image, "bridge") and _reaches_index(image, "host")
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    memory.write_text(
-        json.dumps({"host": host, "until": time.time() + NETWORK_SECONDS}), encoding="utf-8"
-    )
+    files.write(memory, json.dumps({"host": host, "until": time.time() + NETWORK_SECONDS}))
     return host
 
 
@@ -154,8 +148,7 @@ def _secrets(folder: Path) -> list[str]:
     if settings:
         # The index's address may hold a password: for this user alone.
         file = folder / "pip.conf"
-        file.touch(mode=0o600)
-        file.write_text(settings, encoding="utf-8")
+        files.write(file, settings, mode=files.PRIVATE)
         arguments += ["--secret", f"id=pip,src={file}"]
     return arguments
 

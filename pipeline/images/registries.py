@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from pipeline.core import files
 from pipeline.core.paths import LOCAL
 
 PROBE_SECONDS = 3
@@ -32,7 +33,7 @@ def answers(registry: str, memory: Path = MEMORY) -> bool:
         registry: A host with an optional port and path; of ``docker.io`` the host that serves images is asked.
     """
     host = registry.partition("/")[0]
-    remembered = _read(memory)
+    remembered = files.read_json(memory) or {}
     known = remembered.get(host)
     if known and known["until"] > time.time():
         return bool(known["answers"])
@@ -41,19 +42,15 @@ def answers(registry: str, memory: Path = MEMORY) -> bool:
         "answers": found,
         "until": time.time() + (REMEMBER_YES if found else REMEMBER_NO),
     }
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    partial = memory.with_name(f".{memory.name}.{os.getpid()}")
-    partial.write_text(json.dumps(remembered, indent=1), encoding="utf-8")
-    partial.replace(memory)
+    files.write(memory, json.dumps(remembered, indent=1))
     return found
 
 
 def forget(registry: str, memory: Path = MEMORY) -> None:
     """Counts a registry as not answering for a while: it did answer, but an image could not be pulled from it."""
-    remembered = _read(memory)
+    remembered = files.read_json(memory) or {}
     remembered[registry.partition("/")[0]] = {"answers": False, "until": time.time() + REMEMBER_NO}
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    memory.write_text(json.dumps(remembered, indent=1), encoding="utf-8")
+    files.write(memory, json.dumps(remembered, indent=1))
 
 
 def is_loopback(host: str) -> bool:
@@ -76,11 +73,3 @@ def _probe(host: str) -> bool:
         return False
     # 401 is a registry that wants a token for the next request, as most do.
     return response.status_code in (httpx.codes.OK, httpx.codes.UNAUTHORIZED)
-
-
-def _read(memory: Path) -> dict[str, dict[str, float]]:
-    try:
-        content = json.loads(memory.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

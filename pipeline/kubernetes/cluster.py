@@ -1,7 +1,6 @@
 """A Kubernetes cluster and how to talk to it: the local one, or one of the user's by the name of its context."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from ruamel.yaml import YAML
 
 from offline import node as node_own
 from offline import programs
-from pipeline.core import console, locks, ports, process
+from pipeline.core import console, files, locks, ports, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENGINES
 from pipeline.core.waiting import wait
@@ -149,10 +148,8 @@ def find() -> Cluster | None:
 
 def from_content(kubeconfig: str) -> Cluster:
     """The cluster that the text of a kubeconfig leads to by its current context; the text is kept in ``.local``."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
     file = FOLDER / "kubeconfig-given"
-    file.touch(mode=0o600)
-    file.write_text(kubeconfig, encoding="utf-8")
+    files.write(file, kubeconfig, mode=files.PRIVATE)
     context = process.capture(
         [str(_kubectl(local=False)), "--kubeconfig", str(file), "config", "current-context"]
     )
@@ -173,8 +170,7 @@ def choose(context: str) -> Cluster:
             f"the cluster of context {context!r} does not answer: {error.tail[-1] if error.tail else error.cause}",
             next_step="kubectl config get-contexts shows the contexts",
         ) from error
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    CONTEXT_FILE.write_text(context, encoding="utf-8")
+    files.write(CONTEXT_FILE, context)
     return cluster
 
 
@@ -256,8 +252,4 @@ def _write_kubeconfig() -> None:
     [entry], [context] = config["clusters"], config["contexts"]
     entry["cluster"]["server"] = f"https://127.0.0.1:{ports.KUBERNETES_API}"
     context["name"] = config["current-context"] = LOCAL_CONTEXT
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    partial = FOLDER / f".kubeconfig.{os.getpid()}"
-    partial.touch(mode=0o600)
-    partial.write_text(json.dumps(config, indent=1), encoding="utf-8")
-    partial.replace(KUBECONFIG)
+    files.write(KUBECONFIG, json.dumps(config, indent=1), mode=files.PRIVATE)

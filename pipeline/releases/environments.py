@@ -1,5 +1,6 @@
 """The desired state of an environment: ``environments/<name>.yaml``, read by Terraform, Helm and these tasks alike."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENVIRONMENTS, LOCAL
 from pipeline.releases.image_reference import ImageReference
@@ -98,13 +100,10 @@ def resolve(environment: Environment, digest: str) -> Environment:
     yaml = YAML()
     document = yaml.load(environment.file.read_text(encoding="utf-8"))
     document["image"]["digest"] = digest
-    folder = LOCAL / "environments"
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{environment.name}.yaml"
-    partial = folder / f".{environment.name}.partial"
-    with partial.open("w", encoding="utf-8") as sink:
-        yaml.dump(document, sink)
-    partial.replace(target)
+    text = io.StringIO()
+    yaml.dump(document, text)
+    target = LOCAL / "environments" / f"{environment.name}.yaml"
+    files.write(target, text.getvalue())
     return read(target)
 
 

@@ -1,12 +1,11 @@
 """How Terraform finds its provider: a local mirror where there is one, else the registry."""
 
-import os
 import platform
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.core import locks
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CACHE, LOCAL, TERRAFORM
 
@@ -66,13 +65,9 @@ def configuration(environ: Mapping[str, str]) -> Path | None:
         if (Path.home() / ".terraformrc").is_file():
             return None
     target = LOCAL / "terraform" / "cli.tfrc"
-    target.parent.mkdir(parents=True, exist_ok=True)
     text = _from_mirror(mirror) if mirror else _from_registry()
     if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        with locks.exclusive("terraform-cli", wait=True):
-            partial = target.with_name(f".cli.{os.getpid()}")
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(target)
+        files.write(target, text)
     return target
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
 
 #: What is lost when one of these is destroyed or replaced. Such a change needs an acknowledgement.
@@ -194,24 +195,17 @@ def as_markdown(
     return "\n".join([*head, *body, *tail]).rstrip() + "\n"
 
 
-def inline(text: str) -> str:
-    """Text as inline code that nothing in it can leave."""
-    fence = "`" * (_longest_run(text, "`") + 1)
-    space = " " if "`" in text else ""
-    return f"{fence}{space}{_clean(text)}{space}{fence}"
-
-
 def _lines(summary: Summary) -> list[str]:
     lines: list[str] = []
     for change in summary.changes:
         mark = _MARK[change.action]
         note = f" ({change.note})" if change.note else ""
-        lines.append(_clean(f"{mark} {change.action} {change.address}{note}"))
+        lines.append(markdown.printable(f"{mark} {change.action} {change.address}{note}"))
         if change.loss:
             lines.append(f"!   DANGEROUS: lost would be {change.loss}")
         for one in change.attributes:
             forced = "  # forces replacement" if one.forces_replacement else ""
-            lines.append(_clean(f"    {one.name}: {one.before} -> {one.after}{forced}"))
+            lines.append(markdown.printable(f"    {one.name}: {one.before} -> {one.after}{forced}"))
     return lines
 
 
@@ -337,11 +331,6 @@ def _masked(value: Any) -> Any:
 def _hide(text: str) -> str:
     # user:password@host in any URL.
     return re.sub(r"(://[^/\s:@\"]+):[^@/\s\"]+@", rf"\1:{HIDDEN}@", text)
-
-
-def _clean(text: str) -> str:
-    """One line without control characters: no value can end a line, a block or hide text."""
-    return re.sub(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text)
 
 
 def _longest_run(text: str, character: str) -> int:

@@ -5,14 +5,13 @@ readable by this user alone, because plans contain secrets.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.aws.account import Account
-from pipeline.core import console, process
+from pipeline.core import console, files, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import log_file
 from pipeline.core.tools import tool
@@ -24,7 +23,6 @@ from pipeline.terraform.root import Root, backend, environ, init_key, source_key
 CHANGES = 2
 #: Seconds that a held lock is waited for before it is reported.
 LOCK_SECONDS = 5
-_OURS_ALONE = 0o600
 
 Show = Callable[[str], None]
 
@@ -115,11 +113,15 @@ def plan(
         code, document = _adopt(root, arguments, document, traced=traced, show=show, code=code)
     elif adopting:
         adoption.unfinished(root).unlink(missing_ok=True)
-    file.chmod(_OURS_ALONE)
+    file.chmod(files.PRIVATE)
     result = Plan(root=root, changed=code == CHANGES, file=file, document=document, key=key)
     if lock:
-        _write(root.home / "plan.key", key)
-        _write(root.home / "plan.json", json.dumps(document if result.changed else None))
+        files.write(root.home / "plan.key", key, mode=files.PRIVATE)
+        files.write(
+            root.home / "plan.json",
+            json.dumps(document if result.changed else None),
+            mode=files.PRIVATE,
+        )
     return result
 
 
@@ -164,7 +166,7 @@ def apply(saved: Plan, *, show: Show | None = None) -> Applied:
     applied = Applied()
     arguments = ["apply", "-json", f"-lock-timeout={LOCK_SECONDS}s", str(saved.file)]
     # Kept until Terraform has saved its state. The plan is used up from here on, however this ends.
-    _write(adoption.unfinished(root), json.dumps(saved.document))
+    files.write(adoption.unfinished(root), json.dumps(saved.document), mode=files.PRIVATE)
     (root.home / "plan.key").unlink(missing_ok=True)
     try:
         _stream(root, arguments, "apply", show, applied=applied)
@@ -295,7 +297,7 @@ def _keep_unsaved(root: Root) -> None:
     left = root.folder / "errored.tfstate"
     if left.is_file():
         kept = root.home / "errored.tfstate"
-        left.chmod(_OURS_ALONE)
+        left.chmod(files.PRIVATE)
         left.replace(kept)
 
 
@@ -394,10 +396,3 @@ def _command(root: Root, arguments: Sequence[str]) -> list[str | Path]:
 
 def _variables(root: Root) -> list[str]:
     return [f"-var={name}={value}" for name, value in sorted(root.variables.items())]
-
-
-def _write(file: Path, text: str) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.touch(mode=_OURS_ALONE)
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)

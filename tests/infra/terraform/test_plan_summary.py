@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
 from pipeline.terraform import plan_summary
 
@@ -183,8 +184,8 @@ def test_nothing_leaves_its_block() -> None:
 
 
 def test_code_in_a_line_cannot_be_left() -> None:
-    assert plan_summary.inline("a `b` c") == "`` a `b` c ``"
-    assert "\n" not in plan_summary.inline("a\nb")
+    assert markdown.code("a `b` c") == "`` a `b` c ``"
+    assert "\n" not in markdown.code("a\nb")
 
 
 def test_a_long_plan_is_cut_and_says_so() -> None:

@@ -1,0 +1,36 @@
+"""Files that another process may read at any time: written whole or not at all."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+#: For this user alone: credentials, plans, addresses with passwords.
+PRIVATE = 0o600
+
+
+def write(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
+    """Replaces a file atomically; its folder is made.
+
+    Args:
+        mode: Permissions from the first byte on; those of a new file when None.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{threading.get_native_id()}")
+    try:
+        if mode is not None:
+            partial.touch(PRIVATE)
+            partial.chmod(mode)
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None when there is no file, or anything else in it."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None

@@ -1,0 +1,62 @@
+"""Markdown around text that others wrote: nothing in it counts as markup, mention or link."""
+
+import re
+
+
+def code_block(text: str, language: str = "") -> str:
+    """A fenced block that nothing in the text can end."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
+
+
+def code(text: str) -> str:
+    """Inline code that nothing in the text can end, on one line."""
+    fence = "`" * (_longest_run(text) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{printable(text)}{space}{fence}"
+
+
+def inline(text: str) -> str:
+    """Text for a table cell or heading, escaped and on one line."""
+    flat = re.sub(r"\s+", " ", text).strip()
+    flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", flat)
+    # A zero-width space keeps @name and owner/repo#1 from notifying anyone.
+    return flat.replace("@", "@\u200b")
+
+
+def printable(text: str) -> str:
+    """Text with a space for each control character: no line break, and no change of writing direction."""
+    return re.sub(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text)
+
+
+def cut(text: str, limit: int, *, where: str) -> str:
+    """The text, cut at a line's end to at most ``limit`` characters, with a note that the rest is ``where``.
+
+    A code block that is open at the cut is closed.
+    """
+    if len(text) <= limit:
+        return text
+    note = f"\n\n*Cut here: the whole text is in {where}.*\n"
+    room = limit - len(note) - 100
+    line_end = text.rfind("\n", 0, room)
+    kept = text[: line_end if line_end > room // 2 else room]
+    fence = _open_fence(kept)
+    return kept + (f"\n{fence}" if fence else "") + note
+
+
+def _open_fence(text: str) -> str:
+    fence = ""
+    for line in text.splitlines():
+        match = re.match(r"`{3,}", line)
+        if not match:
+            continue
+        if not fence:
+            fence = match.group()
+        elif line.strip() == fence:
+            fence = ""
+    return fence
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall(r"`+", text)), default=0)
