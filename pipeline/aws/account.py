@@ -14,14 +14,14 @@ from pipeline.aws import localaws
 from pipeline.core.errors import PipelineError
 from pipeline.releases.environments import Environment
 
-#: Seconds for one connection and for one answer; an unreachable API is told soon.
+#: Seconds; short, so that an unreachable API is reported soon.
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Account:
-    """Where an environment lives: the process environment for Terraform and others, and clients for ourselves."""
+    """``environ`` is the process environment for Terraform and others; ``client`` makes clients of the same account."""
 
     environ: Mapping[str, str]
     local: bool
@@ -57,26 +57,42 @@ def is_local(environment: Environment) -> bool:
 
 
 def account(environment: Environment) -> Account:
-    """The account, ready for use; the local AWS is started when it does not run.
+    """The account, ready for use; the local AWS is started, or started again when its settings have changed.
 
     Raises:
         PipelineError: There are no credentials, or they are of another account than the environment file names.
     """
     if is_local(environment):
         localaws.start()
+    return _account(environment)
+
+
+def existing_account(environment: Environment) -> Account | None:
+    """The account for who only looks: None when the local AWS does not run. Starts nothing.
+
+    Raises:
+        PipelineError: There are no credentials, or they are of another account than the environment file names.
+    """
+    if is_local(environment) and not localaws.running():
+        return None
+    return _account(environment)
+
+
+def _account(environment: Environment) -> Account:
+    if is_local(environment):
         return Account(localaws.process_environment(), local=True)
-    found = Account(dict(os.environ), local=False)
-    wanted = str(environment.raw["aws"]["account_id"])
+    account = Account(dict(os.environ), local=False)
+    expected = str(environment.raw["aws"]["account_id"])
     try:
-        actual = found.client("sts").get_caller_identity()["Account"]
+        actual = account.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
         raise PipelineError(
             f"no AWS credentials for {environment.name} ({error})",
             next_step="log in (AWS_PROFILE …), or rehearse on the local AWS with LOCAL_AWS=1",
         ) from error
-    if actual != wanted:
+    if actual != expected:
         raise PipelineError(
-            f"the AWS credentials are of account {actual}, {environment.name} is in {wanted}",
+            f"the AWS credentials are of account {actual}, {environment.name} is in {expected}",
             next_step="use the credentials of that account",
         )
-    return found
+    return account

@@ -1,7 +1,6 @@
 """The drift stage: what runs differently from what Git says, on ECS (a plan) and on Kubernetes (Argo CD)."""
 
 from pipeline.aws import account as aws
-from pipeline.aws import localaws
 from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.github import reports
@@ -32,12 +31,11 @@ def run(environment_name: str) -> str:
 
 
 def _ecs(environment: Environment) -> list[str]:
-    local = aws.is_local(environment)
-    if local and not localaws.running():
+    account = aws.existing_account(environment)
+    if account is None:
         return []
-    account = aws.account(environment)
     root = terraform_root.environment_root(environment, account.environ)
-    if local and not terraform.state_addresses(root):
+    if account.local and not terraform.state_addresses(root):
         # In a real account an empty state is the worst of all differences; here the other target is in use.
         console.info("  ECS: nothing is applied on the local AWS")
         return []

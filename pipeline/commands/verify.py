@@ -48,7 +48,9 @@ def ecs(environment_name: str, digest: str | None = None) -> web.Reached:
         PipelineError: Nothing is deployed, another digest answers, or fewer replicas than wanted do.
     """
     environment = environments.load(environment_name)
-    account = aws.account(environment)
+    account = aws.existing_account(environment)
+    if account is None:
+        raise PipelineError("the local AWS does not run", next_step="run ./inv deploy first")
     reached = ecs_target.reached(environment, account)
     if reached is None:
         raise PipelineError(

@@ -55,9 +55,9 @@ def running(environment: Environment, account: Account) -> ecs.Service | None:
 
 def observe(environment: Environment) -> State | None:
     """What the environment runs now; None when it is not up. Starts nothing."""
-    if aws.is_local(environment) and not localaws.running():
+    account = aws.existing_account(environment)
+    if account is None:
         return None
-    account = aws.account(environment)
     service = running(environment, account)
     found = reached(environment, account)
     if service is None or found is None:
