@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from pipeline.core import process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
@@ -104,18 +103,11 @@ def at(revision: str, environment: str, *, root: Path = ROOT) -> str | None:
 
 def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
     """The states of the environment's digest, newest first; commits that left it as it was are not among them."""
-    listed = process.capture(
-        [
-            "git",
-            "log",
-            f"-{limit}",
-            "--first-parent",
-            f"--format=%H%x1f%s%x1f%(trailers:key={SOURCE},valueonly,separator=%x2C)",
-            tip,
-            "--",
-            path(environment),
-        ],
-        cwd=root,
+    listed = git.run(
+        *("log", f"-{limit}", "--first-parent"),
+        f"--format=%H%x1f%s%x1f%(trailers:key={SOURCE},valueonly,separator=%x2C)",
+        *(tip, "--", path(environment)),
+        root=root,
     )
     states: list[Release] = []
     for line in listed.splitlines():

@@ -1,0 +1,87 @@
+"""Git commands of the pipeline in repositories of their own, never in the one that the user's environment names."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+
+
+def make(folder: Path) -> Path:
+    """A repository with one commit of one file."""
+    git.run("init", "--quiet", "--initial-branch=main", folder, root=folder.parent)
+    (folder / "kept.txt").write_text(f"{folder.name}\n", encoding="utf-8")
+    commit = git.commit_files(
+        {"kept.txt": f"{folder.name}\n"}, parent=start(folder), message="x", root=folder
+    )
+    git.run("reset", "--quiet", "--hard", commit, root=folder)
+    return folder
+
+
+def start(folder: Path) -> str:
+    tree = git.run("write-tree", root=folder).strip()
+    return git.run("commit-tree", tree, "-m", "Start", root=folder, env=git.IDENTITY).strip()
+
+
+@pytest.fixture
+def hook(tmp_path: Path) -> dict[str, str]:
+    """The variables that Git sets for a hook in a linked worktree of the user's repository."""
+    users = make(tmp_path / "users")
+    git.run("worktree", "add", "--quiet", tmp_path / "linked", root=users)
+    script = "#!/bin/sh\nenv | grep ^GIT_\nexit 1\n"
+    (users / ".git" / "hooks" / "pre-commit").write_text(script, encoding="utf-8")
+    (users / ".git" / "hooks" / "pre-commit").chmod(0o755)
+    shown = subprocess.run(
+        ["git", "commit", "--allow-empty", "-m", "x"],
+        cwd=tmp_path / "linked",
+        env=git.environment() | git.IDENTITY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (shown.stdout + shown.stderr).splitlines()
+    variables = dict(line.split("=", 1) for line in lines if line.startswith("GIT_"))
+    assert {"GIT_DIR", "GIT_INDEX_FILE"} <= set(variables)
+    return variables
+
+
+def state(repository: Path) -> dict[str, bytes]:
+    return {
+        str(path): path.read_bytes() for path in (repository / ".git").rglob("*") if path.is_file()
+    }
+
+
+def test_a_hooks_variables_lead_no_command_to_the_users_repository(
+    hook: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make(tmp_path / "other")
+    (other / "new.txt").write_text("new\n", encoding="utf-8")
+    before = state(tmp_path / "users")
+    for name, value in hook.items():
+        monkeypatch.setenv(name, value)
+    assert [path.name for path in git.files(root=other)] == ["kept.txt", "new.txt"]
+    commit = git.snapshot("The work tree", root=other)
+    assert git.show(commit, "kept.txt", root=other) == "other\n"
+    assert git.run("log", "-1", "--format=%an", commit, root=other) == f"{git.NAME}\n"
+    assert state(tmp_path / "users") == before
+
+
+def test_tests_that_a_hook_runs_leave_its_repository_alone(
+    hook: dict[str, str], tmp_path: Path
+) -> None:
+    before = state(tmp_path / "users")
+    options = ["-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "tests")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "tests/pipeline/test_checkov.py"],
+        cwd=ROOT,
+        env=os.environ | hook,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert state(tmp_path / "users") == before
