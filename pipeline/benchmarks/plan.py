@@ -16,7 +16,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.tools import tool
 from pipeline.releases import environments
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 
 ENVIRONMENT = "local"
@@ -32,7 +32,7 @@ def run() -> str:
     """
     environment = environments.resolved(ENVIRONMENT)
     account = aws.account(environment)
-    root = terraform_root.environment_root(environment, account.environ)
+    root = roots.environment_root(environment, account.environ)
     if terraform.plan(root).changed:
         raise PipelineError("there is something to change", next_step="run ./inv deploy first")
     bare: list[str | Path] = [tool("terraform"), "plan", "-input=false", "-no-color"]
@@ -42,9 +42,7 @@ def run() -> str:
         for number in range(ROUNDS):
             step.update(f"round {number + 1} of {ROUNDS}")
             seconds["./inv plan"].append(_timed([ROOT / "inv", "plan"], ROOT, None))
-            seconds["terraform plan"].append(
-                _timed(bare, root.folder, terraform_root.environ(root))
-            )
+            seconds["terraform plan"].append(_timed(bare, root.folder, roots.environ(root)))
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     ratio = medians["./inv plan"] / medians["terraform plan"]
     table = Table("", "seconds, median", "fastest", "slowest")

@@ -11,8 +11,7 @@ from pipeline.core.locks import exclusive
 from pipeline.releases import acknowledgements, environments
 from pipeline.releases.environments import Environment
 from pipeline.targets import ecs as ecs_target
-from pipeline.terraform import plan_summary
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import plan_summary, roots
 from pipeline.terraform import run as terraform
 from pipeline.terraform.errors import TerraformError
 
@@ -30,7 +29,7 @@ def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> str:
     environment = environments.resolved(environment_name)
     with exclusive(f"apply-{environment_name}"):
         account = aws.account(environment)
-        root = terraform_root.environment_root(environment, account.environ)
+        root = roots.environment_root(environment, account.environ)
         plan = terraform.saved_plan(root)
         result = "nothing to change"
         if plan.changed:
@@ -39,7 +38,7 @@ def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> str:
             plan_summary.require_acknowledgement(summary, meant)
             try:
                 with console.progress(f"terraform apply {environment_name}") as step:
-                    applied = terraform.apply(plan, show=step.update)
+                    completed = terraform.apply(plan, show=step.update)
             except TerraformError as error:
                 if not error.about_service:
                     raise
@@ -47,7 +46,7 @@ def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> str:
                 service = ecs_target.running(environment, account)
                 problem = _rolled_back(environment, account, service) if service else None
                 raise problem or error from error
-            result = f"{len(applied.seconds)} resources changed"
+            result = f"{completed} resources changed"
         service = ecs_target.running(environment, account)
         if service is None:
             raise PipelineError(

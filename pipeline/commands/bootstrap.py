@@ -8,8 +8,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.images import bases as baseimages
 from pipeline.releases import environments
-from pipeline.terraform import plan_summary, state_bucket
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import plan_summary, roots, state_bucket
 from pipeline.terraform import run as terraform
 
 GITHUB = "https://github.com/"
@@ -28,9 +27,7 @@ def run(environment_name: str, repository: str | None = None) -> str:
     environment = environments.load(environment_name)
     account = aws.account(environment)
     repository = repository or (None if account.local else _origin())
-    root = terraform_root.bootstrap_root(
-        environment, account.environ, repository, disposable=account.local
-    )
+    root = roots.bootstrap_root(environment, account.environ, repository, disposable=account.local)
     state_bucket.ensure(root.bucket, root.region, account.environ)
     if account.local:
         # What stands behind the local RDS; the real one brings its own.
@@ -41,8 +38,8 @@ def run(environment_name: str, repository: str | None = None) -> str:
         if plan.changed:
             summary = plan_summary.summarise(plan.document, "bootstrap")
             plan_summary.require_acknowledgement(summary, ())
-            applied = terraform.apply(plan, show=step.update)
-            result = f"{len(applied.seconds)} resources made"
+            completed = terraform.apply(plan, show=step.update)
+            result = f"{completed} resources made"
     if repository:
         _tell(terraform.output(root))
     return result

@@ -5,7 +5,7 @@ from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.releases import environments
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 
 
@@ -26,7 +26,7 @@ def run(environment_name: str, *, confirm: str) -> str:
         )
     with exclusive(f"apply-{environment_name}"):
         account = aws.account(environment)
-        root = terraform_root.environment_root(environment, account.environ)
+        root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:
             destroyed = terraform.destroy(root, confirm=confirm, show=step.update)
-    return f"{len(destroyed.seconds)} resources destroyed"
+    return f"{destroyed} resources destroyed"

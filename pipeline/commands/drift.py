@@ -8,8 +8,7 @@ from pipeline.releases import environments
 from pipeline.releases.environments import Environment
 from pipeline.targets import kubernetes as kubernetes_target
 from pipeline.terraform import drift as terraform_drift
-from pipeline.terraform import plan_summary
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import plan_summary, roots
 from pipeline.terraform import run as terraform
 
 
@@ -34,8 +33,8 @@ def _ecs(environment: Environment) -> list[str]:
     account = aws.existing_account(environment)
     if account is None:
         return []
-    root = terraform_root.environment_root(environment, account.environ)
-    if account.local and not terraform.state_addresses(root):
+    root = roots.environment_root(environment, account.environ)
+    if account.local and not terraform.has_state(root):
         # In a real account an empty state is the worst of all differences; here the other target is in use.
         console.info("  ECS: nothing is applied on the local AWS")
         return []

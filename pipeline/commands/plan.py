@@ -4,8 +4,7 @@ from pipeline.aws import account as aws
 from pipeline.core import console
 from pipeline.core.paths import REPORTS
 from pipeline.releases import acknowledgements, environments
-from pipeline.terraform import cost, plan_summary
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import cost, plan_summary, roots
 from pipeline.terraform import run as terraform
 
 #: Stands for the image in a review of an environment to which nothing has been released yet.
@@ -30,7 +29,7 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
         digest = PLACEHOLDER
     environment = environments.resolve(environment, digest or environment.image.digest)
     account = aws.account(environment)
-    root = terraform_root.environment_root(environment, account.environ)
+    root = roots.environment_root(environment, account.environ)
     with console.progress(f"terraform plan {environment_name}") as step:
         plan = terraform.plan(root, lock=lock, show=step.update)
     summary = plan_summary.summarise(plan.document, environment_name)

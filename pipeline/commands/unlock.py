@@ -2,7 +2,7 @@
 
 from pipeline.aws import account as aws
 from pipeline.releases import environments
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 
 
@@ -18,7 +18,7 @@ def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> str:
     """
     environment = environments.load(environment_name)
     account = aws.account(environment)
-    of = terraform_root.bootstrap_root if of_bootstrap else terraform_root.environment_root
+    of = roots.bootstrap_root if of_bootstrap else roots.environment_root
     root = of(environment, account.environ)
     terraform.unlock(root, lock)
     return f"the state of {root.name} is free"

@@ -29,15 +29,11 @@ class Explanation:
 
 
 class TerraformError(PipelineError):
-    """Terraform ended with ``code`` and ``errors``; ``about_service`` when the service on ECS did not become steady."""
+    """Terraform failed; ``about_service`` when the service on ECS did not become steady."""
 
-    def __init__(
-        self, errors: Sequence[Diagnostic], *, name: str, log: Path | None, code: int
-    ) -> None:
+    def __init__(self, errors: Sequence[Diagnostic], *, name: str, log: Path | None) -> None:
         explained = explain(errors, name=name)
         super().__init__(explained.cause, next_step=explained.next_step, log=log)
-        self.errors = tuple(errors)
-        self.code = code
         self.about_service = explained.service
 
 

@@ -1,7 +1,9 @@
 """Staging and production as Git has them, on the local AWS: made, left alone by a second plan, changed, destroyed."""
 
+import contextlib
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,7 @@ import pytest
 from pipeline.aws import localaws
 from pipeline.core import ports
 from pipeline.core.waiting import wait
-from pipeline.terraform import root as terraform_root
-from pipeline.terraform.import_ids import needs_none
+from pipeline.terraform import roots
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import PORT_STEP, Checkout
 from tests.e2e.conftest import Deployed
@@ -23,10 +24,10 @@ from tests.e2e.conftest import Deployed
 pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 REHEARSAL = {"LOCAL_AWS": "1"}
-#: So many resources are made and not in the state when the apply is killed.
-UNSAVED = 20
+#: So many resources are made when the apply is interrupted.
+BEGUN = 20
 WORLD = "0.0.0.0/0"
-BUCKET = terraform_root.state_bucket(localaws.ACCOUNT, localaws.REGION)
+BUCKET = roots.state_bucket(localaws.ACCOUNT, localaws.REGION)
 STATE = {"Bucket": BUCKET, "Key": "staging/terraform.tfstate"}
 
 
@@ -56,22 +57,17 @@ def digest(deployed: Deployed) -> str:
 
 @pytest.fixture(scope="module")
 def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
-    """The clone with staging applied; the first apply is killed in the middle and continued."""
+    """The clone with staging applied, after a killed plan, an interrupted apply and an orphaned one."""
     checkout = deployed.checkout
     inv(checkout, "plan", "--environment", "staging", "--digest", digest)
-    lost = killed_in_the_middle(checkout)
-    refused = inv(checkout, "plan", "--environment", "staging", check=False)
-    lock = re.search(r"--lock ([0-9a-f-]+)", refused)
-    assert lock, refused
-    assert "is locked by" in refused
-    inv(checkout, "unlock", "--environment", "staging", "--lock", lock[1])
+    unlocked_after_a_killed_plan(checkout)
+    inv(checkout, "plan", "--environment", "staging")
+    interrupted(checkout)
     # The plan is used up: it does not know what was made.
     assert "there is no plan" in inv(checkout, "apply", "--environment", "staging", check=False)
-    said = inv(checkout, "plan", "--environment", "staging")
-    imported = r"^ *(?:= import (.+)|. \w+ (.+) \(it exists, and is imported first\))$"
-    adopted = {one or other for one, other in re.findall(imported, said, re.MULTILINE)}
-    assert lost <= adopted, said
-    assert re.search(rf"staging: {len(adopted)} to import, \d+ to create", said), said
+    inv(checkout, "plan", "--environment", "staging")
+    orphaned(checkout)
+    assert "no changes" in inv(checkout, "plan", "--environment", "staging")
     inv(checkout, "apply", "--environment", "staging")
     yield checkout
     said = inv(checkout, "destroy", "--environment", "staging", "--confirm", "staging")
@@ -82,42 +78,78 @@ def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
     )
 
 
-def killed_in_the_middle(checkout: Checkout) -> set[str]:
-    """Starts an apply, and kills it with all its programs when much is there that the state does not know.
-
-    Returns:
-        The addresses of what was created, is not in the state, and cannot simply be made again.
-    """
+@contextlib.contextmanager
+def running(task: str, checkout: Checkout) -> Iterator[subprocess.Popen[bytes]]:
+    """A task on staging that runs beside the test, as from a terminal of its own."""
+    journal(checkout).unlink(missing_ok=True)
     with subprocess.Popen(
-        ["./inv", "apply", "--environment", "staging"],
+        ["./inv", task, "--environment", "staging"],
         cwd=checkout.folder,
         env={**checkout.environ(), **REHEARSAL},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    ) as apply:
+    ) as process:
+        yield process
 
-        def much_is_unsaved() -> bool:
-            assert apply.poll() is None
-            return len(created(checkout) - saved(checkout)) >= UNSAVED
 
-        assert wait(much_is_unsaved, timeout=300)
-        second = inv(checkout, "apply", "--environment", "staging", check=False)
-        assert f"pid {apply.pid}" in second
-        wrapper = psutil.Process(apply.pid)
+def unlocked_after_a_killed_plan(checkout: Checkout) -> None:
+    """Kills a plan that holds the lock, with Terraform, and removes the lock as the refusal says."""
+    s3 = client("s3", checkout)
+    lock_file = f"{STATE['Key']}.tflock"
+
+    def locked() -> bool:
+        return "Contents" in s3.list_objects_v2(Bucket=BUCKET, Prefix=lock_file)
+
+    with running("plan", checkout) as plan:
+        assert wait(locked, timeout=120)
+        wrapper = psutil.Process(plan.pid)
         for program in (wrapper, *wrapper.children(recursive=True)):
             program.kill()
-    return {
-        address
-        for address in created(checkout) - saved(checkout)
-        if not needs_none(re.findall(r"\baws_\w+", address)[0], begun=False)
-    }
+    refused = inv(checkout, "plan", "--environment", "staging", check=False)
+    lock = re.search(r"--lock ([0-9a-f-]+)", refused)
+    assert lock, refused
+    assert "is locked by" in refused
+    inv(checkout, "unlock", "--environment", "staging", "--lock", lock[1])
+
+
+def interrupted(checkout: Checkout) -> None:
+    """Ctrl-C in the middle of an apply: Terraform ends what it has begun, and saves all of it."""
+    with running("apply", checkout) as apply:
+        assert wait(lambda: len(created(checkout)) >= BEGUN, timeout=300)
+        second = inv(checkout, "apply", "--environment", "staging", check=False)
+        assert f"pid {apply.pid}" in second
+        apply.send_signal(signal.SIGINT)
+        assert apply.wait(timeout=120) != 0
+    assert len(created(checkout)) >= BEGUN
+    assert created(checkout) - saved(checkout) == set()
+
+
+def orphaned(checkout: Checkout) -> None:
+    """A task that is killed alone: Terraform goes on, refuses others by its lock, and saves all at its end."""
+    with running("apply", checkout) as apply:
+        assert wait(lambda: len(created(checkout)) >= 1, timeout=300)
+        terraform = [
+            child
+            for child in psutil.Process(apply.pid).children(recursive=True)
+            if child.name() == "terraform"
+        ]
+        apply.kill()
+    assert terraform
+    assert "is locked by" in inv(checkout, "plan", "--environment", "staging", check=False)
+    psutil.wait_procs(terraform, timeout=600)
+    assert created(checkout) - saved(checkout) == set()
+
+
+def journal(checkout: Checkout) -> Path:
+    """Terraform's events of the last apply."""
+    return checkout.folder / ".local" / "terraform" / "staging" / "apply.jsonl"
 
 
 def created(checkout: Checkout) -> set[str]:
     """What Terraform says that it has created."""
-    journal = checkout.folder / ".local" / "terraform" / "staging" / "apply.jsonl"
-    lines = journal.read_text("utf-8").splitlines() if journal.is_file() else []
+    file = journal(checkout)
+    lines = file.read_text("utf-8").splitlines() if file.is_file() else []
     messages = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
     return {
         message["hook"]["resource"]["addr"]
@@ -152,7 +184,7 @@ def test_it_answers_by_https_while_another_load_balancer_stands_beside_it(
     assert said.strip().splitlines()[-1].startswith("https://localhost:")
 
 
-def test_nothing_of_the_killed_apply_is_left_beside_what_the_state_knows(
+def test_nothing_of_the_interrupted_apply_is_made_twice(
     staging: Checkout,
 ) -> None:
     ec2 = client("ec2", staging)
@@ -218,9 +250,7 @@ def test_a_stale_plan_is_refused(staging: Checkout) -> None:
             "environments/staging.yaml", "log_retention_days: 30", "log_retention_days: 60"
         )
         inv(staging, "plan", "--environment", "staging")
-        kept = {
-            name: (home / name).read_bytes() for name in ("plan.tfplan", "plan.key", "plan.json")
-        }
+        kept = {name: (home / name).read_bytes() for name in ("plan.tfplan", "saved.json")}
         inv(staging, "apply", "--environment", "staging")
         for name, content in kept.items():
             (home / name).write_bytes(content)
@@ -236,7 +266,7 @@ def test_an_earlier_state_is_seen_and_the_newest_restored(staging: Checkout) -> 
     listed = s3.list_object_versions(Bucket=BUCKET, Prefix=STATE["Key"])["Versions"]
     versions = [one["VersionId"] for one in listed if one["Key"] == STATE["Key"]]
     newest = s3.get_object(**STATE)["Body"].read()
-    # The first one that was saved: before the apply was killed.
+    # The first one that was saved: in the middle of the interrupted apply.
     s3.put_object(**STATE, Body=s3.get_object(**STATE, VersionId=versions[-1])["Body"].read())
     said = inv(staging, "plan", "--environment", "staging", check=False)
     assert "to create" in said

@@ -17,10 +17,9 @@ from pipeline.core.errors import PipelineError
 from pipeline.images import app as appimage
 from pipeline.images import push as imagepush
 from pipeline.releases import environments
-from pipeline.terraform import root as terraform_root
+from pipeline.terraform import roots, state_bucket
 from pipeline.terraform import run as terraform
-from pipeline.terraform import state_bucket
-from pipeline.terraform.root import Root
+from pipeline.terraform.roots import Root
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
 
@@ -34,9 +33,9 @@ def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     local = Path(tmp_path_factory.mktemp("roles"))
     localaws.start(auth=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(terraform_root, "LOCAL", local)
+        patch.setattr(roots, "LOCAL", local)
         patch.setattr(environments, "LOCAL", local)
-        root = terraform_root.bootstrap_root(
+        root = roots.bootstrap_root(
             environments.load("staging"),
             localaws.process_environment() | localaws.tls(),
             REPOSITORY,
@@ -91,7 +90,7 @@ def staging(digest: str, role: str, **claims: str) -> Root:
     yaml.dump(document, environment.file)
     environment = environments.read(environment.file)
     environ = localaws.process_environment() | localaws.tls() | credentials(role, **claims)
-    return terraform_root.environment_root(environment, environ)
+    return roots.environment_root(environment, environ)
 
 
 def test_each_role_is_for_its_jobs_alone(checked: None) -> None:

@@ -29,10 +29,10 @@ def applied(
     """What the stage says of an apply that ended with an error, or well, when ECS has that service."""
     environment = replace(environments.load("staging"), digest=WANTED)
 
-    def run(*_: Any, **__: Any) -> terraform.Applied:
+    def run(*_: Any, **__: Any) -> int:
         if error:
-            raise TerraformError([error], name="staging", log=None, code=1)
-        return terraform.Applied({"aws_x.y": 1.0})
+            raise TerraformError([error], name="staging", log=None)
+        return 1
 
     monkeypatch.setattr(environments, "resolved", lambda _: environment)
     monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
@@ -41,7 +41,7 @@ def applied(
     monkeypatch.setattr(
         terraform,
         "saved_plan",
-        lambda root: terraform.Plan(root, True, root.home / "plan.tfplan", {}, ""),
+        lambda root: terraform.Plan(root, True, {}, ""),
     )
     monkeypatch.setattr(terraform, "apply", run)
     monkeypatch.setattr(ecs_target, "running", lambda *_: service)
