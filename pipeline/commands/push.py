@@ -8,10 +8,10 @@ from pipeline.github import actions as github
 from pipeline.github import reports
 from pipeline.images import app as appimage
 from pipeline.images import push as imagepush
-from pipeline.images import sbom
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
+from pipeline.scanners import sbom
 
 
 def run(environment_name: str, *, preview: bool = False) -> str:
@@ -23,7 +23,7 @@ def run(environment_name: str, *, preview: bool = False) -> str:
         preview: To the repository of previews instead, from which no environment runs; nothing is resolved.
 
     Raises:
-        PipelineError: No image has been built, or the registry refused.
+        PipelineError: No image has been built, the registry refused, or (in a workflow) the image was not scanned.
     """
     environment = environments.load(environment_name)
     record = appimage.current()
@@ -34,10 +34,10 @@ def run(environment_name: str, *, preview: bool = False) -> str:
     image = _push(environment, record, environment.repository)
     appimage.save(replace(record, repository=image.repository, digest=image.digest))
     environments.resolve(environment, image.digest)
-    bill = sbom.write(record.image_id, record.version)
     for name, value in (("repository", image.repository), ("digest", image.digest)):
         github.output(name, value)
-    github.output("sbom", str(bill))
+    if github.running():
+        github.output("sbom", str(sbom.of(record.image_id)))
     reports.write("push", f"### Pushed\n\n`{record.version}` is `{image}`.\n")
     return f"{record.version} is {image.short}"
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
@@ -16,7 +17,7 @@ from pipeline.git import repository as git
 from pipeline.github import actions as github
 from pipeline.github import figures, reports
 from pipeline.images import app as appimage
-from pipeline.scanners import advisories, checkov, findings, gitleaks, sarif
+from pipeline.scanners import checkov, findings, gitleaks, grype, osv, sarif
 from pipeline.scanners.findings import Outcome
 
 MARKS = {
@@ -24,6 +25,7 @@ MARKS = {
     findings.FOUND: "[red]✘ findings[/]",
     findings.NOT_CHECKED: "[yellow bold]NOT CHECKED[/]",
 }
+VULNERABILITIES = (grype.NAME, osv.NAME)
 #: Findings shown one by one; all of them are in the report.
 SHOWN = 40
 
@@ -60,7 +62,7 @@ def run(*, require_vulnerabilities: bool = False) -> str:
             next_step="mend what is listed above, or accept it with a reason (docs/scanning.md)",
         )
     open_ends = [one for one in outcomes if one.state == findings.NOT_CHECKED]
-    vulnerable = [one for one in open_ends if one.name in (advisories.IMAGE, advisories.PACKAGES)]
+    vulnerable = [one for one in open_ends if one.name in VULNERABILITIES]
     if require_vulnerabilities and vulnerable:
         raise PipelineError(
             f"{' and '.join(one.name for one in vulnerable)} were NOT CHECKED: {vulnerable[0].note}",
@@ -78,7 +80,7 @@ def vulnerabilities(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
     return {
         one.name: sorted({f"{finding.rule} {finding.where}" for finding in one.findings})
         for one in outcomes
-        if one.name in (advisories.IMAGE, advisories.PACKAGES) and one.state != findings.NOT_CHECKED
+        if one.name in VULNERABILITIES and one.state != findings.NOT_CHECKED
     }
 
 
@@ -105,14 +107,14 @@ def _secrets() -> list[Outcome]:
 
 
 def _image() -> list[Outcome]:
-    if not advisories.database_at_hand():
-        return [advisories.image("")]
+    if not grype.database_at_hand():
+        return [grype.no_database()]
     record = appimage.load() or appimage.build()
-    return [advisories.image(record.image, REPORTS)]
+    return [grype.scan(record.image_id, REPORTS)]
 
 
 def _packages() -> list[Outcome]:
-    return [advisories.python()]
+    return [osv.scan()]
 
 
 def _once(name: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:
@@ -154,7 +156,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
 
 def _report(outcomes: Sequence[Outcome], news: Sequence[str]) -> None:
     REPORTS.mkdir(parents=True, exist_ok=True)
-    content = json.dumps([one.as_json() for one in outcomes], indent=1)
+    content = json.dumps([asdict(one) for one in outcomes], indent=1)
     (REPORTS / "scan.json").write_text(content + "\n", encoding="utf-8")
     shown_on_lines = json.dumps(sarif.document(outcomes), indent=1)
     (REPORTS / "scan.sarif").write_text(shown_on_lines + "\n", encoding="utf-8")

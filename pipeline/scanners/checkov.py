@@ -9,24 +9,24 @@ from typing import Any
 
 from pipeline.core import console, process, tools
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import REPORTS, ROOT, log_file
+from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
 from pipeline.github import actions as github
-from pipeline.kubernetes import helm as helm_engine
+from pipeline.kubernetes import helm
 from pipeline.scanners.findings import Finding, Outcome, judged, not_checked
 
 #: checkov's name of a kind of file, and the files that make it due.
 FRAMEWORKS = {
-    "terraform": ("infra/terraform/*.tf",),
-    "dockerfile": ("Dockerfile",),
-    "github_actions": (".github/workflows/*.yml",),
-    "kubernetes": ("argocd/*.yaml",),
-    "helm": ("infra/helm/*/Chart.yaml",),
+    "terraform": "infra/terraform/*.tf",
+    "dockerfile": "Dockerfile",
+    "github_actions": ".github/workflows/*.yml",
+    "kubernetes": "argocd/*.yaml",
+    "helm": "infra/helm/*/Chart.yaml",
 }
 #: Policies of our own, beside checkov's.
 POLICIES = "infra/terraform/policies"
-#: Wrong on purpose, or (offline/cluster) parts of the stand-in for a cloud that is never exposed.
-SKIPPED = ("offline/cluster", "tests")
+#: Wrong on purpose, or parts of what stands in for a cloud on one machine, which are never deployed to a real one.
+SKIPPED = ("offline/cluster", "pipeline/kubernetes", "tests")
 
 #: Rules that do not apply to what checkov renders of the chart (its defaults, without a namespace), with the reason.
 ACCEPTED_IN_CHART = {
@@ -41,7 +41,7 @@ ACCEPTED_IN_CHART = {
 }
 
 
-def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
+def scan(root: Path = ROOT) -> list[Outcome]:
     """Runs every policy; one outcome for each kind of file that the tree has.
 
     Accepted findings are marked where they are, with the reason: ``#checkov:skip=<rule>:<reason>``.
@@ -49,37 +49,38 @@ def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
     Raises:
         PipelineError: checkov failed, could not parse a file, or looked at nothing of a kind that is there.
     """
-    due = [name for name, patterns in FRAMEWORKS.items() if git.files(*patterns, root=root)]
-    helm = _helm() if "helm" in due else None
+    due = [name for name, pattern in FRAMEWORKS.items() if git.files(pattern, root=root)]
     outcomes: list[Outcome] = []
-    if "helm" in due and helm is None:
-        due.remove("helm")
-        outcomes.append(
-            not_checked(
-                "checkov helm", "helm is not here yet; ./inv deploy --to kubernetes gets it"
-            )
-        )
+    environment = {**os.environ, "LOG_LEVEL": "ERROR"}
+    if "helm" in due:
+        # Built only in a workflow: a laptop's deploy to ECS has no need of it.
+        program = helm.program() if github.running() else helm.find()
+        if program:
+            environment["PATH"] = f"{program.parent}{os.pathsep}{environment['PATH']}"
+        else:
+            due.remove("helm")
+            way = "./inv deploy --to kubernetes gets it"
+            outcomes.append(not_checked("checkov helm", f"helm is not here yet; {way}"))
     if not due:
         raise PipelineError(
             "checkov would look at nothing", next_step="check pipeline/scanners/checkov.py"
         )
-    folder = reports / "checkov"
-    shutil.rmtree(folder, ignore_errors=True)
-    environment = {**os.environ, "LOG_LEVEL": "ERROR"}
-    if helm:
-        environment["PATH"] = f"{helm.parent}{os.pathsep}{environment['PATH']}"
-    argv: list[str | Path] = [tools.tool("checkov"), "--directory", ".", "--skip-download"]
-    argv += ["--compact", "--quiet", "--soft-fail", "--framework", *due]
-    argv += ["--external-checks-dir", POLICIES]
-    argv += ["--output", "json", "--output", "sarif", "--output-file-path", folder]
-    with console.progress("checkov") as step, tempfile.TemporaryDirectory() as folder_of_copy:
-        tree = Path(folder_of_copy)
+    with console.progress("checkov") as step, tempfile.TemporaryDirectory() as folder:
+        tree, report = Path(folder) / "tree", Path(folder) / "report"
         copy(root, tree)
         process.run(
-            argv, log=log_file("scan-checkov"), cwd=tree, env=environment, on_line=step.update
+            [
+                *(tools.tool("checkov"), "--directory", ".", "--skip-download", "--compact"),
+                *("--quiet", "--soft-fail", "--external-checks-dir", POLICIES),
+                *("--framework", *due, "--output", "json", "--output-file-path"),
+                report,
+            ],
+            log=log_file("scan-checkov"),
+            cwd=tree,
+            env=environment,
+            on_line=step.update,
         )
-    raw = json.loads((folder / "results_json.json").read_text(encoding="utf-8"))
-    (folder / "results_sarif.sarif").replace(reports / "checkov.sarif")
+        raw = json.loads((report / "results_json.json").read_text(encoding="utf-8"))
     return outcomes + [judge(name, raw) for name in due]
 
 
@@ -103,16 +104,18 @@ def judge(framework: str, raw: Any) -> Outcome:
     Raises:
         PipelineError: It parsed none of those files, or not all.
     """
-    results = raw if isinstance(raw, list) else [raw]
-    of_kind = [one for one in results if one.get("check_type") == framework]
-    summaries = [one["summary"] for one in of_kind]
+    every = raw if isinstance(raw, list) else [raw]
+    results = [result for result in every if result.get("check_type") == framework]
+    summaries = [result["summary"] for result in results]
     if any(summary["parsing_errors"] for summary in summaries):
-        broken = [name for one in of_kind for name in one["results"].get("parsing_errors", [])]
+        files = [file for result in results for file in result["results"].get("parsing_errors", [])]
         raise PipelineError(
-            f"checkov could not parse {', '.join(map(str, broken)) or f'some {framework} files'}",
+            f"checkov could not parse {', '.join(map(str, files)) or f'some {framework} files'}",
             next_step="correct the file, then scan again",
         )
-    count = sum(one["passed"] + one["failed"] + one["skipped"] for one in summaries)
+    count = sum(
+        summary[state] for summary in summaries for state in ("passed", "failed", "skipped")
+    )
     findings = [
         Finding(
             rule=check["check_id"],
@@ -120,13 +123,8 @@ def judge(framework: str, raw: Any) -> Outcome:
             line=check["file_line_range"][0],
             message=f"{check['check_name']} ({check['resource']})",
         )
-        for one in of_kind
-        for check in one["results"]["failed_checks"]
+        for result in results
+        for check in result["results"]["failed_checks"]
         if not (framework == "helm" and check["check_id"] in ACCEPTED_IN_CHART)
     ]
     return judged(f"checkov {framework}", count, "checks", findings)
-
-
-def _helm() -> Path | None:
-    """helm, when it is there; built only in a workflow, since a laptop's deploy to ECS has no need of it."""
-    return helm_engine.program() if github.running() else helm_engine.find()

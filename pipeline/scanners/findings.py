@@ -1,13 +1,19 @@
-"""What a scanner found: one shape for all of them, so that nothing that was not looked at counts as passed."""
+"""What a scanner reports: one shape for all, in which nothing that was not looked at counts as passed."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from ruamel.yaml import YAML
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 
 #: States of an outcome.
 PASSED, FOUND, NOT_CHECKED = "passed", "findings", "NOT CHECKED"
+#: Accepted advisories: `id`, `reason`, and `until`, after which they count again.
+ACCEPTED = ROOT / "accepted-advisories.yaml"
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one scanner did. ``looked_at`` says in words how much it looked at, ``note`` why it could not look."""
+    """What one scanner did. ``looked_at`` is a count with its unit, ``note`` the reason why it could not look."""
 
     name: str
     state: str
@@ -31,16 +37,9 @@ class Outcome:
     findings: tuple[Finding, ...] = ()
     note: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """The outcome as a JSON object."""
-        return asdict(self)
-
 
 def judged(name: str, count: int, unit: str, findings: Sequence[Finding]) -> Outcome:
-    """The outcome of a scanner that ran.
-
-    Args:
-        count: How many of ``unit`` it looked at.
+    """The outcome of a scanner that looked at ``count`` of ``unit``.
 
     Raises:
         PipelineError: It looked at nothing, which would otherwise look like a pass.
@@ -57,3 +56,22 @@ def judged(name: str, count: int, unit: str, findings: Sequence[Finding]) -> Out
 def not_checked(name: str, why: str) -> Outcome:
     """The outcome of a scanner that could not look; never a pass."""
     return Outcome(name, NOT_CHECKED, "nothing", note=why)
+
+
+def accepted(file: Path = ACCEPTED, today: date | None = None) -> frozenset[str]:
+    """The ids of the advisories that are accepted today.
+
+    Raises:
+        PipelineError: An entry lacks its id, reason or end.
+    """
+    if not file.is_file():
+        return frozenset()
+    entries = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or []
+    for entry in entries:
+        if not (entry.get("id") and entry.get("reason") and isinstance(entry.get("until"), date)):
+            raise PipelineError(
+                f"{file.name}: {entry.get('id') or entry} needs an id, a reason and until (a date)",
+                next_step=f"correct {file.name}",
+            )
+    day = today or datetime.now(UTC).date()
+    return frozenset(entry["id"] for entry in entries if entry["until"] >= day)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core import console, process, tools
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import REPORTS, ROOT, log_file
+from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
 from pipeline.scanners.findings import Finding, Outcome, judged
 
@@ -18,16 +18,16 @@ BAIT = "bait/credentials.txt"
 BAIT_RULES = {"aws-access-token", "private-key"}
 
 
-def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
+def scan(root: Path = ROOT) -> list[Outcome]:
     """Looks at every file that Git tracks or would track, and at every commit.
 
     An accepted finding is marked on its line with ``gitleaks:allow``, or by its fingerprint in ``.gitleaksignore``.
 
     Raises:
-        PipelineError: gitleaks failed, or missed the made-up secrets that it has to find.
+        PipelineError: gitleaks failed, or missed the made-up secrets.
     """
     files = git.files(root=root)
-    commits = int(process.capture(["git", "rev-list", "--count", "HEAD"], cwd=root))
+    commits = int(git.run("rev-list", "--count", "HEAD", root=root))
     with console.progress("gitleaks"), tempfile.TemporaryDirectory() as name:
         tree = Path(name)
         for path in files:
@@ -37,58 +37,21 @@ def scan(root: Path = ROOT, reports: Path = REPORTS) -> list[Outcome]:
         _lay_bait(tree / BAIT)
         in_tree = _run("dir", tree, "scan-gitleaks-tree")
         in_history = _run("git", root, "scan-gitleaks-history")
-    seen = {leak["RuleID"] for leak in in_tree if _relative(leak["File"], tree) == BAIT}
+    seen = {leak["RuleID"] for leak in in_tree if leak["File"] == BAIT}
     if not seen >= BAIT_RULES:
         raise PipelineError(
             "gitleaks missed the made-up secrets that it has to find",
             next_step="check its version and configuration: it would miss real ones too",
             log=log_file("scan-gitleaks-tree"),
         )
-    outcomes = [
-        judged("secrets in the tree", len(files), "files", _findings(in_tree, tree)),
-        judged("secrets in the history", commits, "commits", _findings(in_history, root)),
+    return [
+        judged("secrets in the tree", len(files), "files", _findings(in_tree)),
+        judged("secrets in the history", commits, "commits", _findings(in_history)),
     ]
-    reports.mkdir(parents=True, exist_ok=True)
-    (reports / "gitleaks.sarif").write_text(json.dumps(sarif(outcomes), indent=1), encoding="utf-8")
-    return outcomes
-
-
-def sarif(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The findings as SARIF 2.1.0, for code scanning."""
-    findings = [finding for outcome in outcomes for finding in outcome.findings]
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {
-                    "driver": {
-                        "name": "gitleaks",
-                        "rules": [{"id": rule} for rule in sorted({one.rule for one in findings})],
-                    }
-                },
-                "results": [
-                    {
-                        "ruleId": finding.rule,
-                        "level": "error",
-                        "message": {"text": finding.message},
-                        "locations": [
-                            {
-                                "physicalLocation": {
-                                    "artifactLocation": {"uri": finding.where},
-                                    "region": {"startLine": max(finding.line, 1)},
-                                }
-                            }
-                        ],
-                    }
-                    for finding in findings
-                ],
-            }
-        ],
-    }
 
 
 def _run(mode: str, folder: Path, log: str) -> list[dict[str, Any]]:
+    """gitleaks' findings, with files relative to the folder."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "leaks.json"
         process.run(
@@ -98,27 +61,24 @@ def _run(mode: str, folder: Path, log: str) -> list[dict[str, Any]]:
             ],
             log=log_file(log),
             cwd=folder,
+            env=git.environment(),
         )
         leaks: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))
-    return leaks
+    return [{**leak, "File": leak["File"].removeprefix(f"{folder}/")} for leak in leaks]
 
 
-def _findings(leaks: Sequence[dict[str, Any]], folder: Path) -> list[Finding]:
-    findings = []
-    for leak in leaks:
-        where = _relative(leak["File"], folder)
-        if where == BAIT:
-            continue
-        commit = f" in commit {leak['Commit'][:12]}" if leak.get("Commit") else ""
-        findings.append(
-            Finding(leak["RuleID"], where, leak["StartLine"], f"{leak['Description']}{commit}")
+def _findings(leaks: Sequence[dict[str, Any]]) -> list[Finding]:
+    return [
+        Finding(
+            rule=leak["RuleID"],
+            where=leak["File"],
+            line=leak["StartLine"],
+            message=f"{leak['Description']}"
+            + (f" in commit {leak['Commit'][:12]}" if leak.get("Commit") else ""),
         )
-    return findings
-
-
-def _relative(file: str, folder: Path) -> str:
-    path = Path(file)
-    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+        for leak in leaks
+        if leak["File"] != BAIT
+    ]
 
 
 def _lay_bait(path: Path) -> None:

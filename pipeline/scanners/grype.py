@@ -1,57 +1,116 @@
-"""Runs grype on an image: with a valid database, with our settings alone, and counting what it really looked at."""
+"""Known vulnerabilities of the image, by grype: with a valid database, and with our settings alone.
+
+No database is trusted blindly: one that knows no flaw of packages known to have some counts as NOT CHECKED.
+"""
 
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from pipeline.core import console, locks, process, tools
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import CACHE, LOCAL, log_file
+from pipeline.core.paths import CACHE, LOCAL, REPORTS, log_file
+from pipeline.scanners import sbom
+from pipeline.scanners.findings import Finding, Outcome, accepted, judged, not_checked
 
-#: grype's own variable for another address of its database.
-DATABASE_VARIABLE = "GRYPE_DB_UPDATE_URL"
-#: The kinds of packages that an image of ours has, by the beginning of their package URLs.
-KINDS = {"Debian": "pkg:deb/", "Python": "pkg:pypi/"}
-#: A package with published flaws in every release of Debian.
-KNOWN_BAD = "openssl@0"
+NAME = "vulnerabilities of the image"
+#: grype's own default, and its own variable for another address.
+DATABASES = "https://grype.anchore.io/databases"
+ADDRESS_VARIABLE = "GRYPE_DB_UPDATE_URL"
+#: A database in a file, for machines that cannot fetch one: `grype db import` takes it.
+FILE_VARIABLE = "GRYPE_DATABASE"
+#: Packages with published flaws: a Python one, and a Debian one of any release, to which the image's is added.
+KNOWN_BAD = ("pkg:pypi/jinja2@2.4.1", "pkg:deb/debian/openssl@0?distro={name}-{version}")
+#: Severities that fail the scan when a fixed version exists.
+FAILING = ("High", "Critical")
+PROBE_SECONDS = 5
 
 
-@dataclass(frozen=True)
-class Report:
-    """What grype said of an image: its JSON document, and how many packages it looked at.
+def database_at_hand() -> str:
+    """A file with a database, or the address of a source that answers; empty where there is neither.
 
-    ``unknown`` names the controls whose flaws the database does not know.
+    Raises:
+        PipelineError: ``GRYPE_DATABASE`` names a file that does not exist.
     """
+    file = os.environ.get(FILE_VARIABLE)
+    if file:
+        if not Path(file).is_file():
+            raise PipelineError(
+                f"{FILE_VARIABLE} names {file}, which is not there",
+                next_step="name a grype database archive, or unset the variable",
+            )
+        return str(Path(file).resolve())
+    address = os.environ.get(ADDRESS_VARIABLE) or DATABASES
+    try:
+        response = httpx.get(
+            f"{address.rstrip('/')}/v6/latest.json", timeout=PROBE_SECONDS, follow_redirects=True
+        )
+    except httpx.HTTPError:
+        return ""
+    return address if response.status_code == httpx.codes.OK else ""
 
-    document: dict[str, Any]
-    packages: int
-    unknown: tuple[str, ...]
 
-
-def scan(reference: str, database: str, controls: Sequence[str], reports: Path) -> Report:
-    """Looks up the packages of an image in the engine, in a database that is a file or an address.
-
-    The image and not its bill of materials, because grype also finds the interpreter, which no package manager lists.
+def scan(image: str, reports: Path = REPORTS, ignored: frozenset[str] | None = None) -> Outcome:
+    """Looks up the packages of an image in the engine, and keeps its bill of materials (``sbom.of``).
 
     Args:
-        controls: URLs of packages with known flaws; one of the image's Debian release is added.
+        image: Its id. grype looks at the image itself: it finds the interpreter too, which no package manager lists.
+        ignored: Ids of the accepted advisories; those of the repository when None.
 
     Raises:
         PipelineError: The database is damaged or too old, or grype failed or saw no packages of a kind.
     """
+    source = database_at_hand()
+    if not source:
+        return no_database()
+    document, packages, unknown = _run(image, source, reports)
+    if unknown:
+        return not_checked(
+            NAME, f"the database does not even know the flaws of {' and '.join(unknown)}"
+        )
+    ignored = accepted() if ignored is None else ignored
+    findings = [_finding(match, ignored) for match in document["matches"]]
+    return judged(NAME, packages, "packages", findings)
+
+
+def no_database() -> Outcome:
+    """The outcome where no advisory database can be had."""
+    where = f"reach {DATABASES}, or name a file in {FILE_VARIABLE}"
+    return not_checked(NAME, f"no advisory database can be had here ({where})")
+
+
+def _finding(match: dict[str, Any], ignored: frozenset[str]) -> Finding:
+    """A match as a finding; it fails when it is severe and a newer version fixes it."""
+    advisory, package = match["vulnerability"], match["artifact"]
+    names = {advisory["id"], *(other["id"] for other in match.get("relatedVulnerabilities", []))}
+    versions = advisory.get("fix", {}).get("versions") or []
+    fix = f"fixed in {', '.join(versions)}" if versions else "no fixed version yet"
+    return Finding(
+        rule=advisory["id"],
+        where=f"{package['name']} {package['version']}",
+        line=0,
+        message=f"{advisory['severity']}; {fix}",
+        fails=bool(versions) and advisory["severity"] in FAILING and not names & ignored,
+    )
+
+
+def _run(image: str, database: str, reports: Path) -> tuple[dict[str, Any], int, list[str]]:
+    """grype's report, the number of packages, and the controls whose flaws the database does not know."""
     program = tools.tool("grype")
     log = log_file("scan-grype")
     log.unlink(missing_ok=True)
     reports.mkdir(parents=True, exist_ok=True)
-    report, bill, known = (reports / f"grype{end}" for end in (".json", ".cdx.json", "-known.json"))
-    listed = reports / "grype-known.txt"
     with console.progress("grype") as step, _folder(database) as folder:
-        settings = folder / "settings.yaml"
+        settings, listed, report, controls, known = (
+            folder / name
+            for name in ("settings.yaml", "cdx.json", "json", "controls", "known.json")
+        )
         settings.write_text("", encoding="utf-8")
 
         def run(*argv: str, next_step: str = "read the log") -> None:
@@ -64,25 +123,24 @@ def scan(reference: str, database: str, controls: Sequence[str], reports: Path) 
                 next_step=next_step,
             )
 
-        another = "read the log; fetch a newer database"
         fetch = ("import", database) if Path(database).is_file() else ("update",)
-        run("db", *fetch, next_step=another)
-        run("db", "status", next_step=another)
-        formats = {"json": report, "cyclonedx-json": bill, "sarif": reports / "grype.sarif"}
-        outputs = [f"--output={name}={file}" for name, file in formats.items()]
-        run(f"docker:{reference}", *outputs)
-        document = _read(report)
-        asked = [*controls, _debian(document["distro"])]
-        listed.write_text("\n".join(asked) + "\n", encoding="utf-8")
-        run(f"purl:{listed}", f"--output=json={known}")
-    answered = {match["artifact"]["purl"] for match in _read(known)["matches"]}
-    unknown = tuple(one for one in asked if one not in answered)
-    return Report(document, _count(_read(bill), reference), unknown)
+        for command in (fetch, ("status",)):
+            run("db", *command, next_step="read the log; fetch a newer database")
+        run(f"docker:{image}", f"--output=json={report}", f"--output=cyclonedx-json={listed}")
+        document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        packages = sbom.keep(listed, image, reports)
+        # grype finds nothing at all in a release of Debian that its database does not have.
+        asked = [control.format(**document["distro"]) for control in KNOWN_BAD]
+        controls.write_text("\n".join(asked) + "\n", encoding="utf-8")
+        run(f"purl:{controls}", f"--output=json={known}")
+        matches = json.loads(known.read_text(encoding="utf-8"))["matches"]
+    answered = {match["artifact"]["purl"] for match in matches}
+    return document, packages, [control for control in asked if control not in answered]
 
 
 @contextmanager
 def _folder(database: str) -> Iterator[Path]:
-    """Where grype keeps its database.
+    """Where grype keeps its database and its reports.
 
     One from a file is there for this scan only: a later update would take it for the published one if it is newer.
     """
@@ -98,11 +156,11 @@ def _folder(database: str) -> Iterator[Path]:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Ours without the settings of a user's own grype, which could hide findings, as a settings file could."""
+    """This process's environment without settings of a user's own grype, which could hide findings."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("GRYPE_") or name == DATABASE_VARIABLE
+        if not name.startswith("GRYPE_") or name == ADDRESS_VARIABLE
     }
     return {
         **kept,
@@ -111,25 +169,3 @@ def _environment(folder: Path) -> dict[str, str]:
         "GRYPE_CHECK_FOR_APP_UPDATE": "false",
         "NO_COLOR": "1",
     }
-
-
-def _debian(system: dict[str, Any]) -> str:
-    """The control for the image's release; grype finds nothing at all in a release that its database does not have."""
-    return f"pkg:deb/debian/{KNOWN_BAD}?distro={system.get('name')}-{system.get('version')}"
-
-
-def _count(bill: dict[str, Any], reference: str) -> int:
-    """How many packages grype saw in the image."""
-    seen = [one["purl"] for one in bill.get("components", []) if one.get("purl")]
-    for kind, beginning in KINDS.items():
-        if not any(purl.startswith(beginning) for purl in seen):
-            raise PipelineError(
-                f"grype saw no {kind} packages in {reference}",
-                next_step="check containers/app/rootfs.py: what it keeps of the packages' records",
-            )
-    return len(seen)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return document

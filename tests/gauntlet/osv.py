@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from pipeline.scanners.advisories import KNOWN_BAD
+from pipeline.scanners.osv import KNOWN_BAD
 
 
 @contextmanager

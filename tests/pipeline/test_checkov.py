@@ -1,11 +1,40 @@
-"""What checkov is given to look at."""
+"""What checkov looks at: all that is deployed, and one planted violation of each kind is a finding."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from pipeline.scanners import checkov
+from pipeline.core.paths import ROOT
+from pipeline.scanners import checkov, findings
+
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: planted}
+spec:
+  containers: [{name: planted, image: planted, securityContext: {privileged: true}}]
+"""
+#: For each kind of file one that breaks a rule, and the rule.
+PLANTED = {
+    "terraform": (
+        "infra/terraform/main.tf",
+        'resource "aws_s3_bucket" "planted" {\n  bucket = "planted"\n}\n'
+        'resource "aws_s3_bucket_acl" "planted" {\n'
+        '  bucket = aws_s3_bucket.planted.id\n  acl    = "public-read"\n}\n',
+        "CKV_AWS_20",
+    ),
+    "dockerfile": ("Dockerfile", "FROM scratch\nCOPY x /\n", "CKV_DOCKER_3"),
+    "github_actions": (
+        ".github/workflows/planted.yml",
+        "on: push\npermissions: write-all\njobs: {x: {runs-on: x, steps: [{run: x}]}}\n",
+        "CKV2_GHA_1",
+    ),
+    "kubernetes": ("argocd/planted.yaml", POD, "CKV_K8S_16"),
+    "helm": ("infra/helm/planted/templates/pod.yaml", POD, "CKV_K8S_16"),
+}
+CHART = "apiVersion: v2\nname: planted\nversion: 1.0.0\n"
 
 
 @pytest.mark.parametrize("place", ["checkout", ".local/pipeline/jobs/tests/checkout"])
@@ -20,5 +49,28 @@ def test_it_is_what_git_would_take_wherever_the_checkout_lies(tmp_path: Path, pl
     into = tmp_path / "copy"
     checkov.copy(root, into)
 
-    found = {str(file.relative_to(into)) for file in into.rglob("*") if file.is_file()}
-    assert found == {".gitignore", "infra/main.tf", "chart/tests/pod.yaml"}
+    copied = {str(file.relative_to(into)) for file in into.rglob("*") if file.is_file()}
+    assert copied == {".gitignore", "infra/main.tf", "chart/tests/pod.yaml"}
+
+
+def test_nothing_is_skipped_that_is_not_there_or_that_is_deployed() -> None:
+    for skipped in checkov.SKIPPED:
+        assert (ROOT / skipped).is_dir()
+        assert not skipped.startswith(("app", "infra", "argocd", "environments", ".github"))
+
+
+@pytest.mark.chart
+def test_one_planted_violation_of_each_kind_is_found(tmp_path: Path) -> None:
+    root = tmp_path / "checkout"
+    files = {path: text for path, text, _ in PLANTED.values()}
+    for name, text in {**files, "infra/helm/planted/Chart.yaml": CHART}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    shutil.copytree(ROOT / checkov.POLICIES, root / checkov.POLICIES)
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    outcomes = {outcome.name: outcome for outcome in checkov.scan(root)}
+    assert set(outcomes) == {f"checkov {kind}" for kind in checkov.FRAMEWORKS}
+    for kind, (_, _, rule) in PLANTED.items():
+        outcome = outcomes[f"checkov {kind}"]
+        assert outcome.state == findings.FOUND
+        assert rule in {finding.rule for finding in outcome.findings}, kind

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.commands import build, scan
 from pipeline.github import figures
-from pipeline.scanners import advisories
+from pipeline.scanners import grype, osv
 from pipeline.scanners.findings import Finding, judged, not_checked
 
 MAIN = "1a2b3c4d5e6f"
@@ -25,15 +25,15 @@ def test_vulnerabilities_new_against_main_and_gone() -> None:
         Finding("CVE-2", "tar 2", 0, "Low", fails=False),
     ]
     outcomes = [
-        judged(advisories.IMAGE, 80, "packages", found),
+        judged(grype.NAME, 80, "packages", found),
         judged("checkov terraform", 3, "checks", [Finding("CKV_1", "main.tf", 1, "open")]),
-        not_checked(advisories.PACKAGES, "nobody answers"),
+        not_checked(osv.NAME, "nobody answers"),
     ]
     known = scan.vulnerabilities(outcomes)
-    assert known == {advisories.IMAGE: ["CVE-1 zlib 1", "CVE-2 tar 2"]}
-    main = {"commit": MAIN, advisories.IMAGE: ["CVE-0 bash 5", "CVE-2 tar 2"]}
+    assert known == {grype.NAME: ["CVE-1 zlib 1", "CVE-2 tar 2"]}
+    main = {"commit": MAIN, grype.NAME: ["CVE-0 bash 5", "CVE-2 tar 2"]}
     assert scan.since(main, known) == [
-        f"{advisories.IMAGE} against main at 1a2b3c4: new: CVE-1 zlib 1; gone: CVE-0 bash 5"
+        f"{grype.NAME} against main at 1a2b3c4: new: CVE-1 zlib 1; gone: CVE-0 bash 5"
     ]
     assert scan.since(main, scan.vulnerabilities([outcomes[2]])) == []
     assert scan.since({"commit": MAIN}, known) == []

@@ -3,13 +3,16 @@
 import functools
 import io
 import json
+import re
 import tarfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from email.parser import HeaderParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import docker
 import pytest
@@ -18,10 +21,9 @@ from docker.models.images import Image
 from pipeline.commands import scan
 from pipeline.core.errors import PipelineError
 from pipeline.github import reports
-from pipeline.images import sbom
-from pipeline.scanners import advisories, findings, grype
+from pipeline.scanners import findings, grype, osv, sbom
 from pipeline.scanners.findings import Outcome
-from tests.gauntlet import osv
+from tests.gauntlet import osv as osv_source
 from tests.pipeline.images import grype_database
 from tests.pipeline.images.grype_database import Advisory
 
@@ -31,19 +33,37 @@ pytestmark = pytest.mark.engine
 PACKAGE, SOURCE = "libexpat1", "expat"
 NAME, FIXED = "CVE-2099-0001", "99.0-1"
 
+#: A package's own record in an image without dpkg.
+DPKG = re.compile(r"var/lib/dpkg/status\.d/[^.]+$")
+
 Look = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="module")
-def bill(image: Image) -> dict[str, Any]:
-    return sbom.describe(str(image.id), "test")
+def records(image: Image) -> dict[str, str]:
+    """The image's own records of its release and packages, by path."""
+    container = docker.from_env().containers.create(str(image.id))
+    try:
+        stream: Iterator[bytes] = container.export()  # type: ignore[assignment] # the stubs say str
+        content = io.BytesIO(b"".join(stream))
+    finally:
+        container.remove()
+    wanted = ("usr/lib/os-release", "var/lib/dpkg/status", ".dist-info/METADATA")
+    texts = {}
+    with tarfile.open(fileobj=content) as archive:
+        for entry in archive:
+            if entry.isfile() and (entry.name.endswith(wanted) or DPKG.match(entry.name)):
+                file = archive.extractfile(entry)
+                assert file is not None
+                texts[entry.name] = file.read().decode()
+    return texts
 
 
 @pytest.fixture(scope="module")
-def debian(bill: dict[str, Any]) -> str:
+def debian(records: dict[str, str]) -> str:
     """The image's release of Debian."""
-    (system,) = [one for one in bill["components"] if one["type"] == "operating-system"]
-    return str(system["version"])
+    (release,) = re.findall(r'^VERSION_ID="?(\d+)', records["usr/lib/os-release"], re.M)
+    return str(release)
 
 
 @pytest.fixture
@@ -54,13 +74,13 @@ def look(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
         known: Sequence[Advisory], ignored: frozenset[str] = frozenset(), **settings: Any
     ) -> Outcome:
         file = grype_database.make(tmp_path, known, **settings)
-        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
-        return advisories.image(str(image.id), tmp_path / "reports", ignored)
+        monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
+        return grype.scan(str(image.id), tmp_path / "reports", ignored)
 
     return body
 
 
-def test_a_flaw_that_debian_has_mended_fails_by_the_name_of_a_package_or_its_source(
+def test_a_flaw_that_debian_has_fixed_fails_by_the_name_of_a_package_or_its_source(
     look: Look, debian: str
 ) -> None:
     source = Advisory(f"{NAME}-source", SOURCE, FIXED, "Critical", debian)
@@ -68,37 +88,65 @@ def test_a_flaw_that_debian_has_mended_fails_by_the_name_of_a_package_or_its_sou
     outcome = look([Advisory(NAME, PACKAGE, FIXED, debian=debian), source, python])
     assert outcome.state == findings.FOUND
     assert all(one.fails for one in outcome.findings)
-    said = {(one.rule, one.where.split()[0], one.message) for one in outcome.findings}
-    assert said == {
+    shown = {(one.rule, one.where.split()[0], one.message) for one in outcome.findings}
+    assert shown == {
         (NAME, PACKAGE, f"High; fixed in {FIXED}"),
         (f"{NAME}-source", PACKAGE, f"Critical; fixed in {FIXED}"),
         (f"{NAME}-python", "flask", f"High; fixed in {FIXED}"),
     }
 
 
-def test_what_is_small_or_not_mended_is_told_and_what_the_image_has_not_is_not(
-    look: Look, debian: str, bill: dict[str, Any], tmp_path: Path
+def test_what_is_small_or_not_fixed_is_shown_and_what_the_image_has_not_is_not(
+    look: Look, debian: str
 ) -> None:
     outcome = look(
         [
             Advisory(f"{NAME}-small", PACKAGE, FIXED, "Low", debian),
-            Advisory(f"{NAME}-not-mended", PACKAGE, "", "Critical", debian),
-            Advisory(f"{NAME}-long-mended", PACKAGE, "0.1", "Critical", debian),
+            Advisory(f"{NAME}-not-fixed", PACKAGE, "", "Critical", debian),
+            Advisory(f"{NAME}-long-fixed", PACKAGE, "0.1", "Critical", debian),
             Advisory(f"{NAME}-another", "exim4", FIXED, "Critical", debian),
         ]
     )
     assert outcome.state == findings.PASSED
     assert {one.rule: one.message for one in outcome.findings} == {
         f"{NAME}-small": f"Low; fixed in {FIXED}",
-        f"{NAME}-not-mended": "Critical; no fixed version yet",
+        f"{NAME}-not-fixed": "Critical; no fixed version yet",
     }
-    # Nothing that the image's own records list was left out, and our bill names it so that grype could use it.
-    ours = {one["purl"] for one in bill["components"] if "purl" in one}
-    seen = json.loads((tmp_path / "reports" / "grype.cdx.json").read_text(encoding="utf-8"))
-    theirs = {one["purl"] for one in seen["components"] if "purl" in one}
-    assert {one.partition("@")[0] for one in theirs - ours} == {"pkg:generic/python"}
-    assert ours <= theirs
-    assert outcome.looked_at == f"{len(ours) + 1} packages"
+
+
+def test_the_bill_of_materials_lists_what_the_images_own_records_list(
+    look: Look, image: Image, records: dict[str, str], tmp_path: Path
+) -> None:
+    outcome = look([Advisory(NAME, PACKAGE, FIXED)])
+    bill = json.loads(sbom.of(str(image.id), tmp_path / "reports").read_text(encoding="utf-8"))
+    purls = [part["purl"] for part in bill["components"] if "purl" in part]
+    assert outcome.looked_at == f"{len(purls)} packages"
+    fields = {"deb": ("Package", "Version"), "pypi": ("Name", "Version")}
+    expected = set()
+    for path, text in records.items():
+        kind = "deb" if "dpkg" in path else "pypi"
+        for paragraph in text.split("\n\n")[: None if kind == "deb" else 1]:
+            record = HeaderParser().parsestr(paragraph.strip())
+            name, version = (record[field] for field in fields[kind])
+            if name:
+                expected.add((kind, name.lower().replace("_", "-"), version))
+    listed = set()
+    for purl in purls:
+        match = re.match(r"pkg:(\w+)/(?:debian/)?([^@]+)@([^?]+)", purl)
+        assert match, purl
+        listed.add((match[1], unquote(match[2]), unquote(match[3])))
+    assert len(expected) > 20
+    assert expected <= listed
+    # The interpreter, which no package manager lists.
+    assert {name for _, name, _ in listed - expected} == {"python"}
+
+
+def test_the_bill_of_another_image_is_refused(look: Look, image: Image, tmp_path: Path) -> None:
+    look([])
+    bill = sbom.of(str(image.id), tmp_path / "reports").read_text(encoding="utf-8")
+    assert '"vulnerabilities"' not in bill
+    with pytest.raises(PipelineError, match="no bill of materials"):
+        sbom.of("sha256:another", tmp_path / "reports")
 
 
 def test_an_accepted_flaw_counts_again_after_its_date(
@@ -109,7 +157,7 @@ def test_an_accepted_flaw_counts_again_after_its_date(
     known = [Advisory(NAME, PACKAGE, FIXED, debian=debian)]
     for day, state in ((30, findings.PASSED), (31, findings.FOUND)):
         today = date(2030, 6, 1) + timedelta(days=day - 1)
-        outcome = look(known, advisories.accepted(file, today))
+        outcome = look(known, findings.accepted(file, today))
         assert (outcome.state, len(outcome.findings)) == (state, 1)
 
 
@@ -125,9 +173,9 @@ def test_a_damaged_database_is_refused(
     for content in (b"no archive\n", whole[: len(whole) // 2]):
         file = tmp_path / "damaged.tar.gz"
         file.write_bytes(content)
-        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
+        monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
         with pytest.raises(PipelineError, match="unable to import vulnerability database"):
-            advisories.image(str(image.id), tmp_path / "reports")
+            grype.scan(str(image.id), tmp_path / "reports")
 
 
 def test_a_database_that_knows_nothing_of_the_release_is_no_pass(look: Look, debian: str) -> None:
@@ -155,13 +203,13 @@ def test_a_database_is_fetched_from_an_address(
     grype_database.publish(grype_database.make(tmp_path, [flaw]), tmp_path / "served")
     # The cache is shared with the real scans of this machine.
     monkeypatch.setattr(grype, "CACHE", tmp_path / "cache")
-    monkeypatch.delenv(advisories.FILE_VARIABLE, raising=False)
+    monkeypatch.delenv(grype.FILE_VARIABLE, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     serve = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv(grype.DATABASE_VARIABLE, f"http://127.0.0.1:{server.server_port}")
-        outcome = advisories.image(str(image.id), tmp_path / "reports", frozenset())
+        monkeypatch.setenv(grype.ADDRESS_VARIABLE, f"http://127.0.0.1:{server.server_port}")
+        outcome = grype.scan(str(image.id), tmp_path / "reports", frozenset())
         server.shutdown()
     assert [one.rule for one in outcome.findings] == [NAME]
 
@@ -172,33 +220,33 @@ def test_an_image_without_packages_is_no_pass(
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("nothing"))
-    monkeypatch.setenv(advisories.FILE_VARIABLE, str(grype_database.make(tmp_path, [])))
+    monkeypatch.setenv(grype.FILE_VARIABLE, str(grype_database.make(tmp_path, [])))
     client = docker.from_env()
     loaded = client.api.import_image_from_data(content.getvalue(), "grype-test-empty")
     assert "error" not in loaded
     try:
         with pytest.raises(PipelineError, match="saw no Debian packages"):
-            advisories.image("grype-test-empty", tmp_path / "reports")
+            grype.scan("grype-test-empty", tmp_path / "reports")
     finally:
         client.images.remove("grype-test-empty")
 
 
-def test_the_scan_stage_passes_with_a_database_and_is_red_with_a_flaw(
+def test_the_scan_stage_passes_with_a_database_and_fails_with_a_flaw(
     debian: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The made-up flaw goes neither into the reports of this checkout nor onto the lines of a pull request.
     monkeypatch.setattr(scan, "REPORTS", tmp_path / "reports")
     monkeypatch.setattr(reports, "REPORTS", tmp_path / "reports")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    with osv.knowing({}) as address:
-        monkeypatch.setenv(advisories.OSV_VARIABLE, address)
+    with osv_source.knowing({}) as address:
+        monkeypatch.setenv(osv.VARIABLE, address)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         file = grype_database.make(tmp_path / "none", [])
-        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
+        monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
         assert "vulnerabilities" not in scan.run(require_vulnerabilities=True)
         flaw = Advisory(NAME, PACKAGE, FIXED, debian=debian)
         file = grype_database.make(tmp_path / "one", [flaw])
-        monkeypatch.setenv(advisories.FILE_VARIABLE, str(file))
-        with pytest.raises(PipelineError, match=f"1 findings in {advisories.IMAGE}"):
+        monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
+        with pytest.raises(PipelineError, match=f"1 findings in {grype.NAME}"):
             scan.run(require_vulnerabilities=True)
     assert NAME in (tmp_path / "reports" / "scan.md").read_text(encoding="utf-8")

@@ -1,0 +1,69 @@
+"""Known vulnerabilities of the locked Python packages, from OSV; docs/decisions/0005 weighs it against pip-audit."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.scanners.findings import Finding, Outcome, accepted, judged, not_checked
+
+NAME = "vulnerabilities of the Python packages"
+#: The variable with another address than OSV's own.
+VARIABLE = "OSV_API"
+ADDRESS = "https://api.osv.dev"
+#: A package with published flaws: a source that does not know them knows nothing.
+KNOWN_BAD = "pkg:pypi/jinja2@2.4.1"
+REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+TIMEOUT = httpx.Timeout(60, connect=5)
+
+
+def scan(root: Path = ROOT) -> Outcome:
+    """Asks OSV about every version that a requirements lock names, on whatever platform it is for.
+
+    Raises:
+        PipelineError: There is no lock, or OSV's answer cannot be used.
+    """
+    address = (os.environ.get(VARIABLE) or ADDRESS).rstrip("/")
+    locked = _locked(root)
+    try:
+        control, *answers = _ask(address, [KNOWN_BAD, *locked])
+    except httpx.HTTPError as error:
+        return not_checked(NAME, f"{address} does not answer ({type(error).__name__})")
+    if not control:
+        return not_checked(NAME, f"{address} does not even know the flaws of {KNOWN_BAD}")
+    ignored = accepted()
+    findings = [
+        Finding(advisory, lock, 0, purl.removeprefix("pkg:pypi/"), advisory not in ignored)
+        for (purl, lock), advisories in zip(locked.items(), answers, strict=True)
+        for advisory in advisories
+    ]
+    return judged(NAME, len(locked), "packages", findings)
+
+
+def _locked(root: Path) -> dict[str, str]:
+    """The package URL of every locked version, with the first lock that names it."""
+    packages: dict[str, str] = {}
+    for lock in git.files("*requirements.txt", "requirements/*.txt", root=root):
+        for name, version in REQUIREMENT.findall(lock.read_text(encoding="utf-8")):
+            purl = f"pkg:pypi/{quote(name.lower().replace('_', '-'))}@{quote(version)}"
+            packages.setdefault(purl, str(lock.relative_to(root)))
+    return packages
+
+
+def _ask(address: str, purls: list[str]) -> list[list[str]]:
+    """The ids of the advisories for each package URL; at most 1,000 fit into one query."""
+    query = {"queries": [{"package": {"purl": purl}} for purl in purls]}
+    response = httpx.post(f"{address}/v1/querybatch", json=query, timeout=TIMEOUT)
+    response.raise_for_status()
+    results = response.json()["results"]
+    if len(results) != len(purls):
+        raise PipelineError(
+            f"{address} answered {len(results)} of {len(purls)} questions",
+            next_step="try again later",
+        )
+    return [[advisory["id"] for advisory in result.get("vulns", [])] for result in results]

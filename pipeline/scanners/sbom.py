@@ -1,0 +1,48 @@
+"""The bill of materials (CycloneDX) of the scanned image: the packages that syft, inside grype, listed for the scan."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import files
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import REPORTS
+
+FILE = "sbom.cdx.json"
+#: The kinds of packages that an image of ours has, by the beginning of their package URLs.
+KINDS = {"Debian": "pkg:deb/", "Python": "pkg:pypi/"}
+
+
+def keep(listed: Path, image: str, reports: Path = REPORTS) -> int:
+    """Keeps what grype listed of an image in ``sbom.cdx.json``, and returns the number of packages.
+
+    Raises:
+        PipelineError: It lists no packages of a kind: the scan saw none either.
+    """
+    document: dict[str, Any] = json.loads(listed.read_text(encoding="utf-8"))
+    packages = [part["purl"] for part in document.get("components", []) if part.get("purl")]
+    for kind, beginning in KINDS.items():
+        if not any(purl.startswith(beginning) for purl in packages):
+            raise PipelineError(
+                f"grype saw no {kind} packages in {image}",
+                next_step="check that the Dockerfile's last stage keeps the packages' records",
+            )
+    # Advisories are of the day; the bill is the image's for good.
+    document.pop("vulnerabilities", None)
+    document["metadata"]["component"] |= {"name": image, "version": image}
+    files.write(reports / FILE, json.dumps(document, indent=1) + "\n")
+    return len(packages)
+
+
+def of(image: str, reports: Path = REPORTS) -> Path:
+    """The bill of an image, named as for ``keep``.
+
+    Raises:
+        PipelineError: The last scan with an advisory database was of another image, or there was none.
+    """
+    document = files.read_json(reports / FILE)
+    if document is None or document["metadata"]["component"]["name"] != image:
+        raise PipelineError(
+            "there is no bill of materials of the image", next_step="run ./inv scan before the push"
+        )
+    return reports / FILE
