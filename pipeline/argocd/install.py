@@ -8,7 +8,6 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from offline import programs
 from pipeline.argocd import application as argocd_state
 from pipeline.argocd import git_server as gitops
 from pipeline.core import console, process
@@ -16,6 +15,7 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.waiting import wait
 from pipeline.kubernetes.cluster import Cluster
+from pipeline.kubernetes.programs import program
 
 NAMESPACE = "argocd"
 INSTALL_SECONDS = 180
@@ -106,7 +106,7 @@ def render(folder: str) -> str:
     process.capture(["git", "archive", "--output", str(archive), tip, "argocd"], cwd=gitops.BARE)
     process.capture(["tar", "--extract", "--file", str(archive), "--directory", str(checkout)])
     archive.unlink()
-    return process.capture([str(programs.program("kustomize")), "build", str(checkout / folder)])
+    return process.capture([program("kubectl"), "kustomize", checkout / folder])
 
 
 def refresh(cluster: Cluster, environment: str) -> None:

@@ -13,6 +13,7 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.tools import tool
 from pipeline.git import repository as git
+from pipeline.kubernetes import helm
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ CHECKS = (
     ),
     Check(
         "chart README",
-        ("infra/helm/*/values.yaml", "infra/helm/*/README.md"),
-        lambda _: [sys.executable, "-m", "pipeline.kubernetes.chart_readme", "--check"],
+        ("infra/helm/*/Chart.yaml", "infra/helm/*/values.yaml", "infra/helm/*/README.*"),
+        lambda _: helm.compare_readme_command(),
     ),
     Check(
         "imports",
@@ -166,6 +167,7 @@ def mend() -> None:
         [tool("ruff"), "format", "."],
         [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
         [sys.executable, "-m", "pipeline.terraform.module_readme"],
+        helm.write_readme_command(),
     ]
     for number, argv in enumerate(commands):
         process.run(argv, log=log_file("format"), append=number > 0)

@@ -11,13 +11,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from offline import node as node_own
-from offline import programs
 from pipeline.core import console, files, locks, ports, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENGINES
 from pipeline.core.waiting import wait
 from pipeline.kubernetes import node
 from pipeline.kubernetes.node import Registry
+from pipeline.kubernetes.programs import program
 
 FOLDER = ENGINES / "cluster"
 KUBECONFIG = FOLDER / "kubeconfig"
@@ -37,7 +37,7 @@ class Cluster:
     @property
     def kubectl(self) -> list[str]:
         """The kubectl command up to its subcommand."""
-        argv = [str(_kubectl(local=self.local)), "--context", self.context]
+        argv = [str(program("kubectl")), "--context", self.context]
         return [*argv, "--kubeconfig", str(self.kubeconfig)] if self.kubeconfig else argv
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
@@ -151,7 +151,7 @@ def from_content(kubeconfig: str) -> Cluster:
     file = FOLDER / "kubeconfig-given"
     files.write(file, kubeconfig, mode=files.PRIVATE)
     context = process.capture(
-        [str(_kubectl(local=False)), "--kubeconfig", str(file), "config", "current-context"]
+        [program("kubectl"), "--kubeconfig", str(file), "config", "current-context"]
     )
     return Cluster(context.strip(), file, local=False)
 
@@ -195,12 +195,6 @@ def _local() -> Cluster:
 
 def _named(context: str) -> Cluster:
     return Cluster(context, None, local=False)
-
-
-def _kubectl(*, local: bool) -> Path:
-    # The user's own kubectl fits the user's cluster; for the local one there is one of its own version.
-    found = None if local else shutil.which("kubectl")
-    return Path(found) if found else programs.program("kubectl")
 
 
 def _api_answers() -> bool:

@@ -12,7 +12,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
 from pipeline.github import actions as github
-from pipeline.kubernetes import helm
+from pipeline.kubernetes import programs
 from pipeline.scanners.findings import Finding, Outcome, judged, not_checked
 
 #: checkov's name of a kind of file, and the files that make it due.
@@ -54,7 +54,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
     environment = {**os.environ, "LOG_LEVEL": "ERROR"}
     if "helm" in due:
         # Built only in a workflow: a laptop's deploy to ECS has no need of it.
-        program = helm.program() if github.running() else helm.find()
+        program = programs.program("helm") if github.running() else programs.find("helm")
         if program:
             environment["PATH"] = f"{program.parent}{os.pathsep}{environment['PATH']}"
         else:

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from pipeline.core.paths import CHART, ENVIRONMENTS
 from pipeline.kubernetes import helm
+from pipeline.kubernetes.programs import program
 from tests.e2e.kube import OnKubernetes, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
@@ -31,7 +32,7 @@ class Helm:
     def __call__(self, *arguments: str) -> str:
         """The output of a helm command; a failure shows what helm said."""
         cluster = self.kubernetes.cluster
-        argv = [str(helm.program()), *arguments, "--namespace", RELEASE]
+        argv = [str(program("helm")), *arguments, "--namespace", RELEASE]
         argv += ["--kubeconfig", str(cluster.kubeconfig), "--kube-context", cluster.context]
         done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=CHART.parent)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -14,8 +14,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from localgithub import github_api
-from offline import programs
 from pipeline.core import process
+from pipeline.kubernetes.programs import program
 from pipeline.targets import web
 from pipeline.targets.journeys import create_gathering
 from tests.e2e.checkout import Checkout
@@ -179,7 +179,7 @@ def application_set(checkout: Checkout, folder: Path, **repository: str) -> str:
     settings = yaml.load(file.read_text(encoding="utf-8"))
     settings["data"] |= repository
     file.write_text(json.dumps(settings), encoding="utf-8")
-    built = process.capture([str(programs.program("kustomize")), "build", str(folder)])
+    built = process.capture([program("kubectl"), "kustomize", folder])
     (found,) = [one for one in yaml.load_all(built) if one["metadata"]["name"] == "previews"]
     return json.dumps(found)
 

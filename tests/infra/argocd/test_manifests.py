@@ -17,6 +17,7 @@ from pipeline.core import process
 from pipeline.core.paths import CHART, ROOT
 from pipeline.git import repository as git
 from pipeline.images import app as appimage
+from pipeline.kubernetes.programs import program
 from pipeline.releases import environments
 from tests.infra.helm.conftest import Render
 
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.chart
 
 def build(folder: Path) -> list[dict[str, Any]]:
     """The resources of a kustomization."""
-    text = process.capture([str(programs.program("kustomize")), "build", str(folder)])
+    text = process.capture([program("kubectl"), "kustomize", folder])
     return [one for one in YAML(typ="safe").load_all(text) if one]
 
 

@@ -52,14 +52,10 @@ def test_helm_lint_has_nothing_to_say() -> None:
     helm.lint(sorted(ENVIRONMENTS.glob("*.yaml")))
 
 
-def test_the_readme_is_what_the_values_say() -> None:
-    assert helm.README.read_text(encoding="utf-8") == helm.readme()
-
-
 def test_every_value_is_described_and_every_described_value_is_in_the_schema() -> None:
-    text = (CHART / "values.yaml").read_text(encoding="utf-8")
-    described = {name for name, _, _ in helm.described(text)}
-    values = YAML(typ="safe").load(text)
+    readme = helm.README.read_text(encoding="utf-8")
+    described = set(re.findall(r"^\| ([\w.]+) \| \w+ \| `", readme, re.M))
+    values = YAML(typ="safe").load((CHART / "values.yaml").read_text(encoding="utf-8"))
     assert not {name for name, value in values.items() if not isinstance(value, dict)} - described
     properties = YAML(typ="safe").load((CHART / "values.schema.json").read_text(encoding="utf-8"))[
         "properties"
