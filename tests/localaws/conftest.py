@@ -67,14 +67,13 @@ def label() -> str:
 
 @pytest.fixture(scope="session")
 def scratch(tmp_path_factory: pytest.TempPathFactory, label: str) -> Iterator[Path]:
-    """The engine, led away from the user's own local AWS for the session; the state's folder."""
+    """The client, led away from the user's own local AWS for the session; the state's folder."""
     state = Path(tmp_path_factory.mktemp("aws"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(localaws, "STATE", state)
         patch.setattr(localaws, "OWNER", label)
-        patch.setattr(localaws, "NETWORK", f"ecs-saas-app-{label}")
-        patch.setattr(localaws, "API", "localaws-tests")
-        patch.setattr(localaws, "MOTO", "localaws-tests-moto")
+        patch.setattr(localaws, "NETWORK", f"delivery-{label}")
+        patch.setattr(localaws, "SERVER_LOGS", localaws.SERVER_LOGS / "localaws-tests")
         for name in (
             "AWS_API",
             "AWS_API_TLS",

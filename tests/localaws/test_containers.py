@@ -2,26 +2,13 @@
 
 from dataclasses import replace
 from graphlib import CycleError
-from pathlib import Path
 from typing import Any
 
 import pytest
 from localaws.ecs import containers
-from localaws.settings import Settings, from_environment
+from localaws.settings import complete
 
-SETTINGS = Settings(
-    api_port=4566,
-    api_tls_port=4568,
-    moto_port=4567,
-    http_port=8080,
-    https_port=8443,
-    account="123456789012",
-    region="us-east-1",
-    network="net",
-    label_key="label",
-    label_value="abc",
-    state=Path("state"),
-)
+SETTINGS = complete({"network": "net", "owner_label": "label", "owner": "abc"})
 DIGEST = "sha256:" + "0" * 64
 
 
@@ -140,10 +127,3 @@ def test_the_defined_health_check_is_in_nanoseconds() -> None:
 def test_stop_timeout_has_fargate_s_default() -> None:
     assert containers.stop_timeout({}) == 30
     assert containers.stop_timeout({"stopTimeout": 60}) == 60
-
-
-def test_settings_survive_the_way_through_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = replace(SETTINGS, cpu_quota=True)
-    for name, value in chosen.variables().items():
-        monkeypatch.setenv(name, value)
-    assert from_environment() == chosen

@@ -59,16 +59,15 @@ def test_a_taken_port_is_told_with_its_holder(
         taken.listen()
         monkeypatch.setattr(ports, "AWS_API", taken.getsockname()[1])
         monkeypatch.setattr(localaws, "STATE", tmp_path)
-        monkeypatch.setattr(localaws, "API", "localaws-refused")
-        monkeypatch.setattr(localaws, "MOTO", "localaws-refused-moto")
-        with pytest.raises(PipelineError, match=r"needed for the local AWS, is taken by .*\(pid "):
+        with pytest.raises(PipelineError, match=r"is taken by .*\(pid ") as refusal:
             localaws.start()
+    assert "--api-port" in refusal.value.next_step
 
 
 def test_a_missing_engine_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     monkeypatch.setattr(localaws, "STATE", tmp_path)
-    monkeypatch.setattr(localaws, "API", "localaws-refused")
-    monkeypatch.setattr(localaws, "MOTO", "localaws-refused-moto")
+    for name in ("AWS_API", "AWS_API_TLS", "MOTO", "BALANCER_HTTP", "BALANCER_HTTPS"):
+        monkeypatch.setattr(ports, name, getattr(ports, name) + 3000)
     with pytest.raises(PipelineError, match="the Docker engine does not answer"):
         localaws.start()

@@ -4,7 +4,6 @@ import pytest
 
 from pipeline.aws import account, localaws
 from pipeline.commands import drift, verify
-from pipeline.core import daemons
 from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
 from pipeline.targets import ecs
@@ -33,10 +32,9 @@ def test_what_does_not_run_is_not_started() -> None:
 @pytest.mark.usefixtures("running")
 def test_what_runs_with_other_settings_is_not_restarted() -> None:
     localaws.start(cpu_quota=True)
-    servers = (localaws.API, localaws.MOTO)
-    before = [daemons.pid(name) for name in servers]
+    before = localaws.status()["servers"]
     try:
         assert account.existing_account(environments.load("local")) is not None
-        assert [daemons.pid(name) for name in servers] == before
+        assert localaws.status()["servers"] == before
     finally:
         localaws.start()

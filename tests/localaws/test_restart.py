@@ -3,7 +3,6 @@
 import pytest
 
 from pipeline.aws import localaws
-from pipeline.core import daemons
 from tests.localaws.cluster import Service
 from tests.localaws.conftest import World, until
 
@@ -56,6 +55,6 @@ def test_starting_again_uses_what_runs(running: None) -> None:
     assert localaws_pids() == before
 
 
-def localaws_pids() -> set[int | None]:
+def localaws_pids() -> set[int]:
     """The process ids of both servers."""
-    return {daemons.pid(localaws.API), daemons.pid(localaws.MOTO)}
+    return set(localaws.status()["servers"].values())

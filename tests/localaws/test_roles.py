@@ -37,7 +37,7 @@ def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setattr(environments, "LOCAL", local)
         root = roots.bootstrap_root(
             environments.load("staging"),
-            localaws.process_environment() | localaws.tls(),
+            localaws.process_environment(https=True),
             REPOSITORY,
             disposable=True,
         )
@@ -57,7 +57,7 @@ def digest(checked: None) -> str:
 
 def credentials(role: str, **claims: str) -> dict[str, str]:
     """What a job with these claims gets for its token, as environment variables."""
-    tls = localaws.tls()
+    tls = localaws.environment(https=True)
     sts = boto3.client(
         "sts",
         endpoint_url=tls["AWS_ENDPOINT_URL"],
@@ -89,7 +89,7 @@ def staging(digest: str, role: str, **claims: str) -> Root:
     document["aws"]["alarms"] = {"emails": ["alarms@example.org"]}
     yaml.dump(document, environment.file)
     environment = environments.read(environment.file)
-    environ = localaws.process_environment() | localaws.tls() | credentials(role, **claims)
+    environ = localaws.process_environment(https=True) | credentials(role, **claims)
     return roots.environment_root(environment, environ)
 
 

@@ -1,9 +1,45 @@
-"""The only door to the emulators: their modules are typed as Any, since they ship no types of their own."""
+"""Access to the emulators: process settings, modules (typed as Any, as they ship no types) and hooks into them."""
 
 import functools
+import os
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+
+from localaws import variables
+from localaws.settings import Settings
+
+#: Set during shutdown, so that container exits do not count as task failures.
+ending = threading.Event()
+
+
+def prepare(settings: Settings) -> None:
+    """Sets the emulators' own variables and removes the user's AWS from this process; call it before importing them."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {
+        "AUTH": str(settings.auth).lower(),
+        "DOCKER_NETWORK": settings.network,
+        "GATEWAY_PORT": str(settings.api_port),
+        "HOSTNAME": "",  # ministack would look for itself among the containers, by this name
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "INFO",
+        "MINISTACK_ACCOUNT_ID": settings.account,
+        "MINISTACK_DOCKER_TIMEOUT": "60",
+        "MINISTACK_HOSTNAME": settings.owner,  # with the port it tells our containers from another's
+        "MINISTACK_IMAGE_PREFIX": settings.image_prefix,
+        "MINISTACK_REGION": settings.region,
+        "MOTO_ACCOUNT_ID": settings.account,
+        "NO_PROXY": variables.no_proxy(os.environ),
+        "PERSIST_STATE": "1",
+        "RDS_BASE_PORT": str(settings.database_port),
+        "RDS_PERSIST": "1",
+        "S3_DATA_DIR": str(settings.state / "s3"),
+        "S3_PERSIST": "1",
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(settings.state / "state"),
+    }
 
 
 def service(name: str) -> Any:

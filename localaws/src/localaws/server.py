@@ -1,16 +1,15 @@
-"""Runs ministack with our extensions and the load balancer's front door.
-
-Usage: ``python -m localaws.server`` in the emulators' environment; settings come as ``LOCALAWS_*``.
-"""
+"""Runs ministack with our extensions and the load balancers' data plane: ``python -m localaws.server <state>``."""
 
 import asyncio
 import logging
 import resource
 import signal
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
-from localaws import authority, emulator, lifetime, restart, settings, snapshots, versions
+from localaws import authority, emulator, restart, settings, snapshots, versions
 from localaws.acm import certificates
 from localaws.ec2 import network
 from localaws.ecr import registry
@@ -84,7 +83,7 @@ async def serve(app: Any, chosen: Settings) -> None:
     asked = asyncio.Event()
 
     def end() -> None:
-        lifetime.ending.set()
+        emulator.ending.set()
         asked.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,7 +104,8 @@ async def serve(app: Any, chosen: Settings) -> None:
 def main() -> None:
     """Serves until it is ended."""
     versions.check("ministack")
-    chosen = settings.from_environment()
+    chosen = settings.complete(settings.recorded(Path(sys.argv[1])))
+    emulator.prepare(chosen)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

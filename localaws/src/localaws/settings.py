@@ -1,43 +1,37 @@
-"""What the engine tells the two server processes, by environment variables of the prefix ``LOCALAWS_``."""
+"""The settings of one local AWS: the options of ``localaws up``, kept in its state folder for its servers."""
 
+import hashlib
+import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
+from typing import Annotated, Any, get_args
 
-PREFIX = "LOCALAWS_"
+#: An option that is not given on the command line comes from the variable of this prefix, such as LOCALAWS_API_PORT.
+VARIABLES = "LOCALAWS_"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one local AWS.
+    """Each field is an option of the same name, with its help; ``complete`` fills in defaults that depend on others."""
 
-    Attributes:
-        api_port: The AWS API and the image registry, on loopback.
-        api_tls_port: The AWS API by HTTPS, for what a policy allows over TLS alone.
-        moto_port: CloudWatch alarms and Application Auto Scaling, on loopback.
-        http_port: Front door of the listeners on port 80.
-        https_port: Front door of the listeners on port 443.
-        account: The twelve-digit account that the credentials stand for.
-        region: The one region.
-        network: Docker network of tasks and databases; its DNS serves the databases' names.
-        label_key: Docker label on everything that is started.
-        label_value: Its value, which names the checkout.
-        state: Folder of the state that outlives the processes.
-        cpu_quota: Cap a task's CPU as Fargate does, instead of only weighing it.
-    """
-
-    api_port: int
-    api_tls_port: int
-    moto_port: int
-    http_port: int
-    https_port: int
-    account: str
-    region: str
-    network: str
-    label_key: str
-    label_value: str
-    state: Path
-    cpu_quota: bool = False
+    state: Annotated[Path, "folder of all that outlives the servers"] = Path(".localaws")
+    logs: Annotated[Path, "folder of the servers' logs (<state>/logs)"] = Path()
+    api_port: Annotated[int, "AWS API and image registry"] = 4566
+    api_tls_port: Annotated[int, "AWS API by HTTPS"] = 4568
+    moto_port: Annotated[int, "CloudWatch alarms and Application Auto Scaling"] = 4567
+    http_port: Annotated[int, "load balancers' listeners on port 80"] = 8080
+    https_port: Annotated[int, "load balancers' listeners on port 443"] = 8443
+    database_port: Annotated[int, "first port of the databases"] = 15432
+    account: Annotated[str, "account of the credentials"] = "123456789012"
+    region: Annotated[str, "the one region"] = "us-east-1"
+    owner: Annotated[str, "value of the Docker label (a hash of the state folder's path)"] = ""
+    owner_label: Annotated[str, "Docker label on all that is started"] = "localaws.owner"
+    network: Annotated[str, "Docker network of tasks and databases (localaws-<owner>)"] = ""
+    image_prefix: Annotated[str, "prefix of the database images, such as registry.example.com"] = ""
+    auth: Annotated[bool, "check identities and IAM policies; otherwise all is allowed"] = False
+    cpu_quota: Annotated[bool, "cap a task's CPU as Fargate does, instead of weighing it"] = False
 
     @property
     def registry(self) -> str:
@@ -47,30 +41,54 @@ class Settings:
     @property
     def labels(self) -> dict[str, str]:
         """Docker labels of everything that is started."""
-        return {self.label_key: self.label_value}
+        return {self.owner_label: self.owner}
 
-    def variables(self) -> dict[str, str]:
-        """The settings as environment variables, as ``from_environment`` reads them."""
-        return {f"{PREFIX}{name.upper()}": str(value) for name, value in vars(self).items()}
+    @property
+    def file(self) -> Path:
+        """Where ``write`` keeps the settings."""
+        return self.state / "settings.json"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate of the authority behind all that is served by HTTPS."""
+        return self.state / "web-ca.pem"
+
+    def write(self, fingerprint: str) -> None:
+        """Keeps the settings for the servers and for later commands."""
+        record = asdict(self) | {"fingerprint": fingerprint}
+        partial = self.file.with_suffix(".partial")
+        partial.write_text(json.dumps(record, default=str, indent=1), encoding="utf-8")
+        partial.replace(self.file)
 
 
-def from_environment() -> Settings:
-    """The settings that the engine passed; raises KeyError when one is missing."""
+def complete(values: Mapping[str, Any]) -> Settings:
+    """Settings from those that are given, as text or in their own type; absolute paths, and no empty names."""
+    given = {option.name: _typed(option, values) for option in fields(Settings)}
+    state = given["state"] = given["state"].absolute()
+    given["logs"] = given["logs"].absolute() if values.get("logs") else state / "logs"
+    given["owner"] = given["owner"] or hashlib.sha256(str(state).encode()).hexdigest()[:8]
+    given["network"] = given["network"] or f"localaws-{given['owner']}"
+    return Settings(**given)
 
-    def text(name: str) -> str:
-        return os.environ[f"{PREFIX}{name}"]
 
-    return Settings(
-        api_port=int(text("API_PORT")),
-        api_tls_port=int(text("API_TLS_PORT")),
-        moto_port=int(text("MOTO_PORT")),
-        http_port=int(text("HTTP_PORT")),
-        https_port=int(text("HTTPS_PORT")),
-        account=text("ACCOUNT"),
-        region=text("REGION"),
-        network=text("NETWORK"),
-        label_key=text("LABEL_KEY"),
-        label_value=text("LABEL_VALUE"),
-        state=Path(text("STATE")),
-        cpu_quota=text("CPU_QUOTA") == "True",
-    )
+def from_environment() -> dict[str, str]:
+    """The options that are set by environment variables."""
+    names = {f"{VARIABLES}{option.name.upper()}": option.name for option in fields(Settings)}
+    return {names[key]: value for key, value in os.environ.items() if key in names and value}
+
+
+def recorded(state: Path) -> dict[str, Any]:
+    """What the last ``localaws up`` on this folder has kept, with ``fingerprint``; empty when there was none."""
+    try:
+        record: dict[str, Any] = json.loads((state / "settings.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return record
+
+
+def _typed(option: "Field[Any]", values: Mapping[str, Any]) -> Any:
+    value = values.get(option.name, option.default)
+    kind, _help = get_args(option.type)
+    if kind is bool and isinstance(value, str):
+        return value.lower() in ("1", "true", "yes")
+    return kind(value)

@@ -11,5 +11,5 @@ def check(name: str) -> None:
     if found != PINNED[name]:
         raise SystemExit(
             f"the local AWS extends {name} {PINNED[name]}, but {found} is installed: "
-            "remake its environment from requirements/localaws.txt"
+            "install localaws again into its environment"
         )

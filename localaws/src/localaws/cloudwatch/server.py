@@ -1,13 +1,12 @@
-"""Runs moto with what Terraform needs of Application Auto Scaling and CloudWatch alarms.
-
-Usage: ``python -m localaws.cloudwatch.server`` in the emulators' environment.
-"""
+"""Runs moto with what Terraform needs of Application Auto Scaling: ``python -m localaws.cloudwatch.server <state>``."""
 
 import json
 import logging
+import sys
+from pathlib import Path
 from typing import Any
 
-from localaws import settings, versions
+from localaws import emulator, settings, versions
 from localaws.cloudwatch.state import Keeper
 
 
@@ -59,7 +58,8 @@ def extend() -> dict[str, dict[str, str]]:
 def main() -> None:
     """Serves until it is ended."""
     versions.check("moto")
-    chosen = settings.from_environment()
+    chosen = settings.complete(settings.recorded(Path(sys.argv[1])))
+    emulator.prepare(chosen)
     keeper = Keeper(chosen.state / "moto.pickle", chosen.account, chosen.region, extend())
     keeper.load()
     from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415

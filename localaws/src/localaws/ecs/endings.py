@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from localaws import emulator, lifetime
+from localaws import emulator
 from localaws.ecs import containers
 from localaws.elb import balancer
 
@@ -161,7 +161,7 @@ def _watch_exit(task: dict[str, Any], client: Any, container_id: str) -> None:
                 continue
             # Somebody removed the container by hand; on AWS nobody can, but the task is gone all the same.
             code = KILLED
-        if lifetime.ending.is_set():
+        if emulator.ending.is_set():
             return
         note_exit(task, container_id, code)
         _conclude(task, container_id, code)

@@ -9,7 +9,7 @@ import json
 import logging
 from typing import Any
 
-from localaws import emulator, lifetime
+from localaws import emulator
 from localaws.rds import access as database_access
 from localaws.settings import Settings
 
@@ -49,12 +49,12 @@ def address(instance: dict[str, Any]) -> str:
 def restart_ended() -> None:
     """Brings back databases whose container has ended (the engine was restarted), for as long as the process lives."""
     rds = emulator.service("rds")
-    while not lifetime.ending.wait(WATCH_SECONDS):
+    while not emulator.ending.wait(WATCH_SECONDS):
         for (account, region, db_id), instance in rds._instances.all_items():
             if instance.get("DBInstanceStatus") != "available":
                 continue
             container_id = instance.get("_docker_container_id")
-            if not container_id or not _has_ended(rds, container_id) or lifetime.ending.is_set():
+            if not container_id or not _has_ended(rds, container_id) or emulator.ending.is_set():
                 continue
             logger.warning("the container of database %s has ended: starting it again", db_id)
             with emulator.core("responses").request_scope(account, region):
@@ -63,7 +63,7 @@ def restart_ended() -> None:
 
 def _scope(settings: Settings, original: Any, *args: Any) -> str:
     """Part of the names of containers and volumes: two checkouts on one machine have databases of the same name."""
-    return f"{settings.label_value}-{original(*args)}"
+    return f"{settings.owner}-{original(*args)}"
 
 
 def _create(original: Any, params: Any) -> Any:

@@ -1,0 +1,81 @@
+"""What a local AWS has in Docker's engine: its network, its containers, volumes and pulled images."""
+
+import contextlib
+from collections.abc import Iterator
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+
+from localaws import LocalAwsError
+from localaws.settings import Settings
+
+#: Statuses of a removal that somebody else was faster with, or that a container of somebody else forbids.
+_GONE_OR_USED = (404, 409)
+
+
+def connect() -> docker.DockerClient:
+    """The client of the engine that DOCKER_HOST names, else of the default socket.
+
+    Raises:
+        LocalAwsError: It does not answer.
+    """
+    try:
+        client = docker.from_env()
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise LocalAwsError(
+            "the Docker engine does not answer", "start Docker, or set DOCKER_HOST"
+        ) from error
+    return client
+
+
+def ensure_network(settings: Settings) -> None:
+    """Makes the network of tasks and databases: a user-defined one, since only those resolve names."""
+    client = connect()
+    try:
+        client.networks.get(settings.network)
+    except NotFound:
+        client.networks.create(settings.network, driver="bridge", labels=settings.labels)
+
+
+def remove(settings: Settings, *, purge: bool) -> None:
+    """Removes the containers; with ``purge`` also volumes, the network and the names of pulled images.
+
+    Raises:
+        LocalAwsError: The engine does not answer.
+    """
+    client = connect()
+    mine = [f"{name}={value}" for name, value in settings.labels.items()]
+    for container in client.containers.list(
+        all=True, sparse=True, filters={"label": [*mine, "ministack"]}
+    ):
+        with _tolerant():
+            container.remove(force=True, v=True)
+    if not purge:
+        return
+    for volume in client.volumes.list(filters={"label": mine}):
+        # The label's owner may have volumes of its own.
+        if str(volume.name).startswith(("ministack-rds-", "ecs-")) and not _of_compose(volume):
+            volume.remove(force=True)
+    for network in client.networks.list(names=[settings.network], filters={"label": mine}):
+        if network.name == settings.network:  # the engine also lists names that only contain it
+            network.remove()
+    for image in client.images.list():
+        for reference in [*image.tags, *(image.attrs.get("RepoDigests") or [])]:
+            if reference.startswith(f"{settings.registry}/"):
+                with _tolerant():
+                    client.images.remove(reference, force=True)
+
+
+def _of_compose(volume: object) -> bool:
+    labels = getattr(volume, "attrs", {}).get("Labels") or {}
+    return "com.docker.compose.project" in labels
+
+
+@contextlib.contextmanager
+def _tolerant() -> Iterator[None]:
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in _GONE_OR_USED:
+            raise

@@ -1,0 +1,185 @@
+"""The two server processes: detached, with a pid file each, which a server holds locked for as long as it lives."""
+
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+from localaws import LocalAwsError
+from localaws.settings import Settings
+
+API, MOTO = "localaws", "localaws-moto"
+_MODULES = {API: "localaws.server", MOTO: "localaws.cloudwatch.server"}
+START_SECONDS = 60
+STOP_SECONDS = 20
+ANSWER_SECONDS = 2
+_POLL = 0.05
+
+
+@contextlib.contextmanager
+def exclusive(settings: Settings) -> Iterator[None]:
+    """One command at a time works on a state folder; another one waits."""
+    while True:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        path = settings.state / "lock"
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):  # the last holder has removed the folder
+                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    yield
+                    return
+
+
+def fingerprint(settings: Settings) -> str:
+    """Changes with all that running servers would have to be started again for: settings, our code, packages."""
+    digest = hashlib.sha256(repr(sorted(asdict(settings).items())).encode())
+    packages = {f"{package.name}={package.version}" for package in metadata.distributions()}
+    digest.update(repr(sorted(packages)).encode())
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def start(settings: Settings) -> None:
+    """Starts both servers and waits until they answer.
+
+    Raises:
+        LocalAwsError: One ended or did not answer in time.
+    """
+    try:
+        for name in _MODULES:
+            _spawn(settings, name)
+        deadline = time.monotonic() + START_SECONDS
+        while not answering(settings):
+            for name in _MODULES:
+                log = f"read {_log(settings, name)}"
+                if pid(settings, name) is None:
+                    raise LocalAwsError(f"{name} ended while it started", log)
+                if time.monotonic() > deadline:
+                    raise LocalAwsError(f"{name} did not answer within {START_SECONDS} s", log)
+            time.sleep(_POLL)
+    except BaseException:
+        stop(settings)
+        raise
+
+
+def stop(settings: Settings) -> None:
+    """Ends both servers."""
+    processes = {name: number for name in _MODULES if (number := pid(settings, name))}
+    for number in processes.values():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for name, number in processes.items():
+        while pid(settings, name) == number:
+            if time.monotonic() > deadline:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(number, signal.SIGKILL)
+            time.sleep(_POLL)
+
+
+def require_ports(settings: Settings) -> None:
+    """Raises LocalAwsError naming the holder when a port is taken."""
+    for option in ("api_port", "api_tls_port", "moto_port", "http_port", "https_port"):
+        port = getattr(settings, option)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                raise LocalAwsError(
+                    f"port {port} is taken by {_holder(port)}",
+                    f"end that, or choose another port with --{option.replace('_', '-')}",
+                ) from None
+
+
+def pids(settings: Settings) -> dict[str, int | None]:
+    """The process id of each server by name; None for one that does not run."""
+    return {name: pid(settings, name) for name in _MODULES}
+
+
+def pid(settings: Settings, name: str) -> int | None:
+    """The server's process id, or None when it does not run."""
+    try:
+        with _pid_file(settings, name).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        text = _pid_file(settings, name).read_text(encoding="utf-8")
+        return int(text) if text else None  # empty for a moment while it is started
+    return None
+
+
+def answering(settings: Settings) -> bool:
+    """Whether both servers run and answer."""
+    return (
+        None not in pids(settings).values()
+        and _answers(settings.api_port, "/_ministack/ready")
+        and _answers(settings.moto_port, "/moto-api/data.json")
+    )
+
+
+def _spawn(settings: Settings, name: str) -> None:
+    file = _pid_file(settings, name)
+    for folder in (file.parent, settings.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as held, _log(settings, name).open("ab") as log:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.truncate(0)
+        child = subprocess.Popen(
+            [sys.executable, "-u", "-m", _MODULES[name], str(settings.state)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=settings.state,
+            start_new_session=True,
+            pass_fds=[held.fileno()],  # which keeps the lock
+        )
+        held.write(str(child.pid))
+
+
+def _holder(port: int) -> str:
+    """Who listens on the port, such as ``python3 (pid 123)``; a local AWS with its state folder."""
+    import psutil  # noqa: PLC0415 - for this message alone
+
+    with contextlib.suppress(psutil.Error):
+        for connection in psutil.net_connections(kind="tcp"):
+            address = connection.laddr
+            listening = connection.status == psutil.CONN_LISTEN and connection.pid
+            if listening and address and address.port == port:
+                process = psutil.Process(connection.pid)
+                command = process.cmdline()
+                if set(command) & set(_MODULES.values()):
+                    return f"the local AWS of {command[-1]} (pid {connection.pid})"
+                return f"{process.name()} (pid {connection.pid})"
+    return "another process"
+
+
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _pid_file(settings: Settings, name: str) -> Path:
+    return settings.state / "run" / f"{name}.pid"
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return settings.logs / f"{name}.log"

@@ -1,0 +1,64 @@
+"""The environment variables that lead Terraform, boto3 and the AWS CLI to a local AWS."""
+
+from collections.abc import Mapping
+
+from localaws.settings import Settings
+
+#: Variables of a user's own AWS that would lead a client past the local one; endpoints of services are added to them.
+_OWN = (
+    "AWS_CA_BUNDLE",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_SESSION_TOKEN",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+
+
+def to_set(
+    settings: Settings, environ: Mapping[str, str], *, https: bool = False
+) -> dict[str, str]:
+    """The variables to set, beside ``environ``; with ``https`` the API is led to over TLS."""
+    # By address, so that the S3 backend addresses buckets by path.
+    api = f"http://127.0.0.1:{settings.api_port}"
+    if https:
+        api = f"https://127.0.0.1:{settings.api_tls_port}"
+    moto = f"http://127.0.0.1:{settings.moto_port}"
+    direct = no_proxy(environ)
+    return {
+        "AWS_ENDPOINT_URL": api,
+        "AWS_ENDPOINT_URL_STS": api,  # web-identity credentials read this one alone
+        "AWS_ENDPOINT_URL_CLOUDWATCH": moto,
+        "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": moto,
+        "AWS_ACCESS_KEY_ID": settings.account,
+        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,  # boto3 reads this one alone
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "LOCALAWS_URL": f"http://localhost:{settings.http_port}",
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    } | ({"AWS_CA_BUNDLE": str(settings.authority)} if https else {})
+
+
+def to_unset(environ: Mapping[str, str], kept: Mapping[str, str]) -> list[str]:
+    """The variables to unset, apart from those that are ``kept``."""
+    endpoints = [name for name in environ if name.startswith("AWS_ENDPOINT_URL")]
+    return [name for name in (*_OWN, *endpoints) if name not in kept]
+
+
+def no_proxy(environ: Mapping[str, str]) -> str:
+    """The proxy exceptions of ``environ`` with this machine added."""
+    given = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
+    entries = [entry.strip() for entry in given.split(",") if entry.strip()]
+    return ",".join(dict.fromkeys([*entries, "127.0.0.1", "localhost"]))
