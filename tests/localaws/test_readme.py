@@ -17,13 +17,17 @@ from pipeline.core import tools
 from pipeline.core.paths import LOCAL, ROOT
 from pipeline.images import bases
 from pipeline.terraform import cli
-from tests.localaws.test_command import PORTS
 
 pytestmark = pytest.mark.engine
 
 DISTRIBUTION = ROOT / "localaws"
 #: The image of the example; where no registry serves it, the repository's own of the same contract has its name.
 IMAGE = "python:3.11-slim"
+#: Ports that no other test uses.
+PORTS = {
+    f"LOCALAWS_{name}_PORT": str(port)
+    for port, name in enumerate(("API", "API_TLS", "MOTO", "HTTP", "HTTPS", "DATABASE"), 29470)
+}
 
 
 def block(language: str, after: str) -> str:
@@ -67,7 +71,8 @@ def test_the_example_runs_as_written(environment: Path, tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text(block("hcl", "What does a service"), encoding="utf-8")
     terraform = tools.tool("terraform")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environ |= PORTS | {"PATH": f"{environment / 'bin'}:{terraform.parent}:{os.environ['PATH']}"}
+    environ |= PORTS | {"TF_CLI_ARGS": "-no-color"}
+    environ["PATH"] = f"{environment / 'bin'}:{terraform.parent}:{environ['PATH']}"
     configuration = cli.configuration(os.environ)
     if configuration:
         environ["TF_CLI_CONFIG_FILE"] = str(configuration)
