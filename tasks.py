@@ -1,36 +1,38 @@
-"""The tasks: their arguments and help. What they do stands in pipeline/stages, one module a stage."""
+"""The tasks: their arguments and help. Each is a module of pipeline/commands, imported when it runs."""
 
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from pipeline.commands.runner import stage
+from pipeline.commands import Result
+from pipeline.runner import command
 
 
 @task(default=True)
-def overview(_context: Context) -> None:
+@command
+def overview(_context: Context) -> Result:
     """List the tasks in the order of the path."""
-    from pipeline.commands import overview as shown
+    from pipeline.commands import overview as body
 
-    shown.show(GROUPS)
+    return body.run(GROUPS)
 
 
 @task
-@stage("lint")
-def lint(_context: Context) -> None:
+@command
+def lint(_context: Context) -> Result:
     """Check formatting, types, YAML, HCL, the Dockerfile and shell scripts."""
     from pipeline.commands import lint as body
 
-    body.run()
+    return body.run()
 
 
 @task(name="format")
-@stage("format")
-def format_(_context: Context) -> None:
-    """Mend what lint says of formatting, in place."""
-    from pipeline.commands import lint as body
+@command
+def format_(_context: Context) -> Result:
+    """Fix formatting in place."""
+    from pipeline.commands import format as body
 
-    body.mend()
+    return body.run()
 
 
 @task(
@@ -41,35 +43,35 @@ def format_(_context: Context) -> None:
     },
     iterable=["select"],
 )
-@stage("test")
+@command
 def test(
     _context: Context,
     fast: bool = False,
     all: bool = False,
     select: list[str] | None = None,
-) -> None:
+) -> Result:
     """Run the tests, setting up all that they need."""
     from pipeline.commands import test as body
 
-    body.run(fast=fast, everything=all, select=select or [])
+    return body.run(fast=fast, everything=all, select=select or [])
 
 
-@task(help={"upgrade": "take the newest versions that fit"})
-@stage("lock")
-def lock(_context: Context, upgrade: bool = False) -> None:
+@task(name="lock-dependencies", help={"upgrade": "take the newest versions that fit"})
+@command
+def lock_dependencies(_context: Context, upgrade: bool = False) -> Result:
     """Lock the Python packages with their hashes."""
     from pipeline.commands import lock_dependencies as body
 
-    body.run(upgrade=upgrade)
+    return body.run(upgrade=upgrade)
 
 
 @task
-@stage("doctor")
-def doctor(_context: Context) -> None:
+@command
+def doctor(_context: Context) -> Result:
     """Show which tools and ports there are, and what to do about the rest."""
     from pipeline.commands import doctor as body
 
-    body.run()
+    return body.run()
 
 
 @task(
@@ -79,21 +81,21 @@ def doctor(_context: Context) -> None:
         "fork": "pretend that the pull request comes from a fork",
     }
 )
-@stage("pipeline")
-def pipeline(_context: Context, event: str, since: str | None = None, fork: bool = False) -> None:
+@command
+def pipeline(_context: Context, event: str, since: str | None = None, fork: bool = False) -> Result:
     """Run the GitHub workflows of an event on this machine, with act."""
     from pipeline.commands import rehearse as body
 
-    body.run(event, since=since, fork=fork)
+    return body.run(event, since=since, fork=fork)
 
 
 @task(help={"since": "the revision before the change"})
-@stage("affected")
-def affected(_context: Context, since: str = "HEAD^1") -> None:
-    """Say which stages a change can affect."""
+@command
+def affected(_context: Context, since: str = "HEAD^1") -> Result:
+    """Show which stages a change can affect."""
     from pipeline.commands import affected as body
 
-    body.run(since)
+    return body.run(since)
 
 
 @task(
@@ -102,12 +104,12 @@ def affected(_context: Context, since: str = "HEAD^1") -> None:
         "digest": "the image, sha256:…",
     }
 )
-@stage("release")
-def release(_context: Context, environment: str, digest: str) -> None:
+@command
+def release(_context: Context, environment: str, digest: str) -> Result:
     """Commit the digest of what was deployed to main (in workflows only)."""
     from pipeline.commands import release as body
 
-    body.run(environment, digest)
+    return body.run(environment, digest)
 
 
 @task(
@@ -116,39 +118,39 @@ def release(_context: Context, environment: str, digest: str) -> None:
         "digest": "the image that it runs, sha256:…",
     }
 )
-@stage("notes")
-def notes(_context: Context, environment: str, digest: str) -> None:
+@command
+def notes(_context: Context, environment: str, digest: str) -> Result:
     """Publish the release notes of a deployment (in workflows only)."""
     from pipeline.commands import notes as body
 
-    body.run(environment, digest)
+    return body.run(environment, digest)
 
 
 @task(name="drift-issue")
-@stage("drift-issue")
-def drift_issue(_context: Context) -> None:
-    """Keep the one issue that tells of drift (in workflows only)."""
+@command
+def drift_issue(_context: Context) -> Result:
+    """Keep the one issue about drift (in workflows only)."""
     from pipeline.commands import drift_issue as body
 
-    body.run()
+    return body.run()
 
 
 @task(help={"number": "the pull request"})
-@stage("comment")
-def comment(_context: Context, number: int) -> None:
+@command
+def comment(_context: Context, number: int) -> Result:
     """Write the results into the one comment of a pull request (in workflows only)."""
     from pipeline.commands import comment as body
 
-    body.run(number)
+    return body.run(number)
 
 
 @task
-@stage("gate")
-def gate(_context: Context) -> None:
+@command
+def gate(_context: Context) -> Result:
     """Require that every needed job passed or was left out on purpose (in workflows only)."""
     from pipeline.commands import gate as body
 
-    body.run()
+    return body.run()
 
 
 ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
@@ -160,33 +162,32 @@ ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
         "repository": "owner/name on GitHub whose workflows get roles; default: this checkout's origin",
     }
 )
-@stage("bootstrap")
-def bootstrap(_context: Context, environment: str = "local", repository: str | None = None) -> None:
+@command
+def bootstrap(
+    _context: Context, environment: str = "local", repository: str | None = None
+) -> Result:
     """Prepare the environment's AWS account, once: state bucket, image registry, roles."""
     from pipeline.commands import bootstrap as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, repository))
+    return body.run(environment, repository)
 
 
 @task(help={"no_cache": "build every step anew"})
-@stage("build")
-def build(_context: Context, no_cache: bool = False) -> None:
+@command
+def build(_context: Context, no_cache: bool = False) -> Result:
     """Build the image of the work tree."""
     from pipeline.commands import build as body
-    from pipeline.core import console
 
-    console.info(body.run(no_cache=no_cache))
+    return body.run(no_cache=no_cache)
 
 
 @task(help={"require_vulnerabilities": "fail when known vulnerabilities could not be looked up"})
-@stage("scan")
-def scan(_context: Context, require_vulnerabilities: bool = False) -> None:
-    """Look for policy violations, secrets and known vulnerabilities; say what was not looked at."""
+@command
+def scan(_context: Context, require_vulnerabilities: bool = False) -> Result:
+    """Look for policy violations, secrets and known vulnerabilities."""
     from pipeline.commands import scan as body
-    from pipeline.core import console
 
-    console.info(body.run(require_vulnerabilities=require_vulnerabilities))
+    return body.run(require_vulnerabilities=require_vulnerabilities)
 
 
 @task(
@@ -195,13 +196,12 @@ def scan(_context: Context, require_vulnerabilities: bool = False) -> None:
         "preview": "to the repository of previews, which no environment runs from",
     }
 )
-@stage("push")
-def push(_context: Context, environment: str = "local", preview: bool = False) -> None:
+@command
+def push(_context: Context, environment: str = "local", preview: bool = False) -> Result:
     """Push the image that was built to the environment's registry; prints its digest."""
     from pipeline.commands import push as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, preview=preview))
+    return body.run(environment, preview=preview)
 
 
 @task(
@@ -211,14 +211,14 @@ def push(_context: Context, environment: str = "local", preview: bool = False) -
         "lock": "hold the state's lock meanwhile; --no-lock for a plan that nobody applies",
     }
 )
-@stage("plan")
+@command
 def plan(
     _context: Context, environment: str = "local", digest: str | None = None, lock: bool = True
-) -> None:
+) -> Result:
     """Show what an apply would change and what that costs a month; save the plan."""
     from pipeline.commands import plan as body
 
-    body.run(environment, digest=digest or None, lock=lock)
+    return body.run(environment, digest=digest or None, lock=lock)
 
 
 @task(
@@ -228,38 +228,36 @@ def plan(
     },
     iterable=["acknowledge"],
 )
-@stage("apply")
+@command
 def apply(
     _context: Context, environment: str = "local", acknowledge: list[str] | None = None
-) -> None:
-    """Apply exactly the saved plan, then compare what runs with what was wanted."""
+) -> Result:
+    """Apply exactly the saved plan, then check what AWS runs."""
     from pipeline.commands import apply as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, acknowledged=acknowledge or []))
+    return body.run(environment, acknowledged=acknowledge or [])
 
 
 @task(
     help={
         **ENVIRONMENT,
-        "to": "ecs (default) or kubernetes",
-        "digest": "the digest that must run; default: that of the task definition",
-        "journeys": "afterwards do there what an organiser and guests do",
+        "to": "ecs (default), kubernetes or compose",
+        "digest": "the digest that must run; default: the one that the target wants",
+        "smoke": "afterwards run the smoke test of project.yaml against the URL",
     }
 )
-@stage("verify")
+@command
 def verify(
     _context: Context,
     environment: str = "local",
     to: str = "ecs",
     digest: str | None = None,
-    journeys: bool = False,
-) -> None:
+    smoke: bool = False,
+) -> Result:
     """Ask the URL until every replica has answered with the wanted digest."""
     from pipeline.commands import verify as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, to=to, digest=digest or None, journeys_too=journeys))
+    return body.run(environment, to=to, digest=digest or None, smoke=smoke)
 
 
 @task(
@@ -268,12 +266,12 @@ def verify(
         "redo": "run the tests also when nothing has changed since they passed",
     }
 )
-@stage("deploy")
-def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> None:
+@command
+def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> Result:
     """Bring the work tree to a target on this machine: all stages in order; ends with the URL."""
-    from pipeline.commands import deploy as delivery
+    from pipeline.commands import deploy as body
 
-    delivery.deploy(to, redo=redo)
+    return body.run(to, redo=redo)
 
 
 @task(
@@ -283,12 +281,12 @@ def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> None:
         "context": "use this cluster of yours from now on (a context of your kubeconfig)",
     },
 )
-@stage("cluster")
-def cluster(_context: Context, action: str, context: str | None = None) -> None:
+@command
+def cluster(_context: Context, action: str, context: str | None = None) -> Result:
     """Start, remove or show the local Kubernetes, or choose a cluster of yours."""
     from pipeline.commands import cluster as body
 
-    body.run(action, context)
+    return body.run(action, context)
 
 
 @task(
@@ -297,94 +295,88 @@ def cluster(_context: Context, action: str, context: str | None = None) -> None:
         "digest": "the image to run (sha256:…); default: the one that was pushed or that Git names",
     }
 )
-@stage("sync")
-def sync(_context: Context, environment: str = "local", digest: str | None = None) -> None:
+@command
+def sync(_context: Context, environment: str = "local", digest: str | None = None) -> Result:
     """Have Argo CD bring an environment to what Git says, and wait until it is there."""
     from pipeline.commands import sync as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, digest or None))
+    return body.run(environment, digest or None)
 
 
 @task(
     positional=["source", "target"],
     help={"source": "the environment that has the image", "target": "the one that is to get it"},
 )
-@stage("promote")
-def promote(_context: Context, source: str, target: str) -> None:
+@command
+def promote(_context: Context, source: str, target: str) -> Result:
     """Give an environment the image that another one runs, by a commit."""
     from pipeline.commands import promote as body
-    from pipeline.core import console
 
-    console.info(body.run(source, target))
+    return body.run(source, target)
 
 
 @task(
     positional=["environment"],
     help={**ENVIRONMENT, "revision": "go back to what this commit said; default: one release back"},
 )
-@stage("rollback")
-def rollback(_context: Context, environment: str, revision: str | None = None) -> None:
+@command
+def rollback(_context: Context, environment: str, revision: str | None = None) -> Result:
     """Give an environment the image back that it had, by a commit."""
     from pipeline.commands import rollback as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, revision or None))
+    return body.run(environment, revision or None)
 
 
 @task(help={"json": "one JSON object on standard output"})
-@stage("status")
-def status(_context: Context, json: bool = False) -> None:
+@command
+def status(_context: Context, json: bool = False) -> Result:
     """Show what is live on each target."""
     from pipeline.commands import status as body
 
-    body.run(as_json=json)
+    return body.run(as_json=json)
 
 
 @task
-@stage("down")
-def down(_context: Context) -> None:
+@command
+def down(_context: Context) -> Result:
     """Remove everything that this checkout started, and nothing else."""
     from pipeline.commands import down as body
-    from pipeline.core import console
 
-    console.info(body.run())
+    return body.run()
 
 
 @task(
+    aliases=["unlock-state"],
     help={
         **ENVIRONMENT,
-        "lock": "the lock's id, as the refusal told",
+        "lock": "the lock's id, as the refusal shows it",
         "bootstrap": "of the state that ./inv bootstrap made for the environment's account",
     },
 )
-@stage("unlock")
-def unlock(_context: Context, environment: str, lock: str, bootstrap: bool = False) -> None:
+@command
+def unlock(_context: Context, environment: str, lock: str, bootstrap: bool = False) -> Result:
     """Remove a lock on an environment's state whose holder is dead."""
     from pipeline.commands import unlock as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, lock, of_bootstrap=bootstrap))
+    return body.run(environment, lock, of_bootstrap=bootstrap)
 
 
 @task(help={**ENVIRONMENT, "confirm": "the environment's name once more"})
-@stage("destroy")
-def destroy(_context: Context, environment: str, confirm: str = "") -> None:
+@command
+def destroy(_context: Context, environment: str, confirm: str = "") -> Result:
     """Destroy all that Terraform made for an environment; refuses while it is protected."""
     from pipeline.commands import destroy as body
-    from pipeline.core import console
 
-    console.info(body.run(environment, confirm=confirm))
+    return body.run(environment, confirm=confirm)
 
 
 @task(help={**ENVIRONMENT})
-@stage("drift")
-def drift(_context: Context, environment: str = "local") -> None:
+@command
+def drift(_context: Context, environment: str = "local") -> Result:
     """Name what runs differently from what Git says, on ECS and on Kubernetes."""
     from pipeline.commands import drift as body
-    from pipeline.core import console
 
-    console.info(body.run(environment))
+    return body.run(environment)
 
 
 @task(
@@ -395,25 +387,23 @@ def drift(_context: Context, environment: str = "local") -> None:
         "replace": "let a restore overwrite what the database holds",
     }
 )
-@stage("db")
+@command
 def db(
     _context: Context, what: str, file: str, url: str | None = None, replace: bool = False
-) -> None:
+) -> Result:
     """Back up or restore a database of the application: `./inv db backup FILE`."""
     from pipeline.commands import db as body
-    from pipeline.core import console
 
-    console.info(body.run(what, file, url=url, replace=replace))
+    return body.run(what, file, url=url, replace=replace)
 
 
-@task(help={"what": "app, image, plan or rollout"})
-@stage("bench")
-def bench(_context: Context, what: str) -> None:
-    """Measure speed, size or lost requests in one run: `./inv bench app`, `image`, `plan` or `rollout`."""
-    from pipeline.commands import bench as benchmarks
-    from pipeline.core import console
+@task(positional=["name"], help={"name": "path, plan or rollout"})
+@command
+def bench(_context: Context, name: str) -> Result:
+    """Measure the delivery path, a plan, or lost requests: `./inv bench path`, `plan` or `rollout`."""
+    from pipeline.commands import bench as body
 
-    console.info(benchmarks.run(what))
+    return body.run(name)
 
 
 #: The tasks as `./inv` lists them: by group, in the order of the path.
@@ -421,8 +411,8 @@ GROUPS = {
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
     "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],
-    "Look and clean up": [status, down, cluster, doctor, lock, bootstrap],
+    "Look and clean up": [status, down, cluster, doctor, lock_dependencies, bootstrap],
     "In workflows": [pipeline, affected, gate, comment, release, notes, drift_issue],
 }
 
-ns = Collection(overview, *(one for group in GROUPS.values() for one in group))
+ns = Collection(overview, *(each for group in GROUPS.values() for each in group))

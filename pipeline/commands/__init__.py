@@ -1,1 +1,17 @@
-"""One module a task, of the task's name."""
+"""One module a task, of the task's name: what a user can do. Each returns a ``Result``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command returns and the runner publishes.
+
+    ``headline`` is one line for the terminal, ``markdown`` (beginning with a heading) goes into the summary of the job
+    and the pull request's comment, ``outputs`` become outputs of the workflow's step.
+    """
+
+    headline: str
+    markdown: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)

@@ -1,25 +1,22 @@
-"""The benchmarks by name; each prints ratios of one run, which outlive the machine that they were measured on."""
+"""Runs a benchmark; each compares within one run, because absolute times belong to the machine."""
 
 from collections.abc import Callable
 
-from pipeline.benchmarks import app as bench_app
-from pipeline.benchmarks import image as bench_image
-from pipeline.benchmarks import plan as bench_plan
-from pipeline.benchmarks import rollout as bench_rollout
+from pipeline.benchmarks import path, plan, rollout
+from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 
 BENCHMARKS: dict[str, Callable[[], str]] = {
-    "app": bench_app.run,
-    "image": bench_image.run,
-    "plan": bench_plan.run,
-    "rollout": bench_rollout.run,
+    "path": path.run,
+    "plan": plan.run,
+    "rollout": rollout.run,
 }
 
 
-def run(what: str) -> str:
-    """Runs one benchmark; raises PipelineError for an unknown name."""
-    if what not in BENCHMARKS:
+def run(name: str) -> Result:
+    """Runs one benchmark; raises PipelineError for an unknown name, or when it cannot be measured."""
+    if name not in BENCHMARKS:
         raise PipelineError(
-            f"there is no benchmark {what!r}", next_step=f"choose one of: {', '.join(BENCHMARKS)}"
+            f"there is no benchmark {name!r}", next_step=f"choose one of: {', '.join(BENCHMARKS)}"
         )
-    return BENCHMARKS[what]()
+    return Result(BENCHMARKS[name]())

@@ -1,4 +1,4 @@
-"""Backup and restore of an application database: one file holds all of it, whichever engine it came from."""
+"""Backs up or restores a database of the application: one file holds all of it, of SQLite or PostgreSQL."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import log_file, shown
@@ -17,14 +18,14 @@ POSTGRES_MAGIC = b"PGDMP"
 SQLITE_MAGIC = b"SQLite format 3\0"
 
 
-def run(what: str, file: str, *, url: str | None, replace: bool) -> str:
+def run(what: str, file: str, *, url: str | None, replace: bool) -> Result:
     """Does ``backup`` or ``restore``; raises PipelineError as they do, and for another word."""
     if what == "backup":
-        return backup(url, Path(file))
+        return Result(backup(url, Path(file)))
     if what == "restore":
-        return restore(url, Path(file), replace=replace)
+        return Result(restore(url, Path(file), replace=replace))
     raise PipelineError(
-        f"db does not know {what!r}", next_step="write ./inv db backup|restore FILE"
+        f"there is no action {what!r}", next_step="run ./inv db backup FILE, or restore"
     )
 
 

@@ -1,6 +1,7 @@
-"""The destroy stage: removes all that Terraform made for an environment, if it is not protected."""
+"""Destroys all that Terraform made for an environment, if it is not protected."""
 
 from pipeline.aws import account as aws
+from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
@@ -9,7 +10,7 @@ from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 
 
-def run(environment_name: str, *, confirm: str) -> str:
+def run(environment_name: str, *, confirm: str) -> Result:
     """Destroys an environment.
 
     Args:
@@ -29,4 +30,4 @@ def run(environment_name: str, *, confirm: str) -> str:
         root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:
             destroyed = terraform.destroy(root, confirm=confirm, show=step.update)
-    return f"{destroyed} resources destroyed"
+    return Result(f"{destroyed} resources destroyed")

@@ -1,20 +1,18 @@
-"""The one issue that tells of drift: opened or updated while something differs, closed when nothing does."""
+"""Keeps the one issue about drift: open while something differs, closed when nothing does."""
 
 import json
 import os
 
-from pipeline.core import console
+from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
-from pipeline.github import actions as github
-from pipeline.github import api as github_api
-from pipeline.github import reports
+from pipeline.github import actions, api, reports
 
-MARKER = "<!-- ecs-saas-app:drift -->"
+MARKER = "<!-- delivery:drift -->"
 LABEL = "drift"
 TITLE = "What runs differs from what Git says"
 
 
-def run() -> str:
+def run() -> Result:
     """Judges the comparing job in NEEDS and keeps the issue.
 
     Raises:
@@ -28,19 +26,17 @@ def run() -> str:
             next_step="pass NEEDS: ${{ toJSON(needs) }} to this step, with the job drift among the needs",
         ) from error
     text = None if result == "success" else body(reports.collect())
-    url = github_api.api().issue(MARKER, TITLE, text, label=LABEL)
-    console.info(f"  {url or 'no difference, and no issue is open'}")
-    return url
+    url = api.api().issue(MARKER, TITLE, text, label=LABEL)
+    return Result(url or "no difference, and no issue is open")
 
 
 def body(fragments: dict[str, str]) -> str:
     """The issue's text: what each comparison found, or that it could not be made."""
-    found = [fragment for name, fragment in fragments.items() if "drift" in name]
-    parts = found or [
-        "A comparison failed before it could tell a difference: the run's log says why."
-    ]
-    if github.run_url():
-        parts.append(f"[Run]({github.run_url()})")
+    parts = [fragment for name, fragment in fragments.items() if "drift" in name]
+    if not parts:
+        parts.append("A comparison failed before it found a difference: the run's log says why.")
+    if actions.run_url():
+        parts.append(f"[Run]({actions.run_url()})")
     parts.append(
         "Bring it back by applying what Git says (run **Main** or **Promote** again), or change Git and merge."
     )

@@ -2,13 +2,13 @@
 
 import os
 
+from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
-from pipeline.github import actions as github
-from pipeline.github import needs
+from pipeline.github import actions, needs
 
 
-def run() -> str:
+def run() -> Result:
     """Judges the jobs in NEEDS.
 
     Raises:
@@ -19,10 +19,10 @@ def run() -> str:
         console.info(f"  {job.name}: {job.result}{f' ({job.reason})' if job.reason else ''}")
     refused = [job for job in jobs if not job.accepted]
     for job in refused:
-        github.annotate("error", f"{job.name}: {job.result}, {job.reason}", title="Required")
+        actions.annotate("error", f"{job.name}: {job.result}, {job.reason}", title="Required")
     if refused:
         raise PipelineError(
             f"not mergeable: {', '.join(f'{job.name} {job.result}' for job in refused)}",
             next_step="open the failed job: its last line names the cause and the way out",
         )
-    return f"{len(jobs)} jobs"
+    return Result(f"{len(jobs)} jobs")

@@ -1,4 +1,4 @@
-"""The lint stage: every check that reads the tree without running it; all findings are named at once."""
+"""Runs every check that reads the tree without running it, and prints all findings at once."""
 
 import os
 import sys
@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core import cache as passes
-from pipeline.core import console, process
+from pipeline.commands import Result
+from pipeline.core import cache, console, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.tools import tool
 from pipeline.git import repository as git
+from pipeline.github import actions
 from pipeline.kubernetes import helm
 
 
@@ -23,14 +24,6 @@ class Check:
     name: str
     patterns: Sequence[str]
     argv: Callable[[list[Path]], list[str | Path]]
-
-
-def _on_github() -> bool:
-    return os.environ.get("GITHUB_ACTIONS") == "true"
-
-
-def _ruff_format() -> str:
-    return "github" if _on_github() else "concise"
 
 
 #: What decides about the verdict of every check besides the files it looks at.
@@ -53,7 +46,7 @@ def _tflint() -> list[str | Path]:
     A rehearsal of the workflows on this machine is not on GitHub.
     """
     folder = ROOT / "infra" / "terraform"
-    aws = _on_github() and "PIPELINE_HOST" not in os.environ
+    aws = actions.running() and "PIPELINE_HOST" not in os.environ
     config = folder / (".tflint-aws.hcl" if aws else ".tflint.hcl")
     if aws:
         process.run(
@@ -66,7 +59,13 @@ CHECKS = (
     Check(
         "ruff check",
         ("*.py",),
-        lambda _: [tool("ruff"), "check", "--output-format", _ruff_format(), "."],
+        lambda _: [
+            tool("ruff"),
+            "check",
+            "--output-format",
+            "github" if actions.running() else "concise",
+            ".",
+        ],
     ),
     Check("ruff format", ("*.py",), lambda _: [tool("ruff"), "format", "--check", "--diff", "."]),
     Check(
@@ -100,7 +99,7 @@ CHECKS = (
             tool("yamllint"),
             "--strict",
             "--format",
-            "github" if _on_github() else "parsable",
+            "github" if actions.running() else "parsable",
             *files,
         ],
     ),
@@ -139,7 +138,7 @@ CHECKS = (
 )
 
 
-def run() -> str:
+def run() -> Result:
     """Runs every check, two at a time, and prints all findings.
 
     Raises:
@@ -147,30 +146,17 @@ def run() -> str:
     """
     with console.progress("lint"):
         with ThreadPoolExecutor(max_workers=2) as pool:
-            found = dict(zip(CHECKS, pool.map(_findings, CHECKS), strict=True))
-        failed = {check.name: findings for check, findings in found.items() if findings}
+            results = dict(zip(CHECKS, pool.map(_findings, CHECKS), strict=True))
+        failed = {check.name: findings for check, findings in results.items() if findings}
         for name, findings in failed.items():
             console.out.rule(f"[red]{name}[/]", align="left")
             console.info(findings)
         if failed:
             raise PipelineError(
                 f"{len(failed)} of {len(CHECKS)} checks have findings: {', '.join(failed)}",
-                next_step="mend what is listed above (./inv format mends formatting)",
+                next_step="fix the findings above (./inv format does so for formatting)",
             )
-    return f"{len(CHECKS)} checks"
-
-
-def mend() -> None:
-    """Formats Python and HCL in place and applies ruff's safe mends."""
-    commands: list[list[str | Path]] = [
-        [tool("ruff"), "check", "--fix", "--exit-zero", "."],
-        [tool("ruff"), "format", "."],
-        [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
-        [sys.executable, "-m", "pipeline.terraform.module_readme"],
-        helm.write_readme_command(),
-    ]
-    for number, argv in enumerate(commands):
-        process.run(argv, log=log_file("format"), append=number > 0)
+    return Result(f"{len(CHECKS)} checks")
 
 
 def _findings(check: Check) -> str:
@@ -187,7 +173,7 @@ def _findings(check: Check) -> str:
 
     key = git.content_key([*{*files, *git.files(*SETTINGS)}])
     try:
-        passes.once(f"lint-{check.name.replace(' ', '-')}", key, body)
+        cache.once(f"lint-{check.name.replace(' ', '-')}", key, body)
     except CommandFailedError as error:
         if error.log != log:
             raise  # the tool could not be had

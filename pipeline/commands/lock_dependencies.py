@@ -1,10 +1,11 @@
-"""Locks the Python packages: every requirements file with the hashes of all its packages, for all platforms."""
+"""Locks the Python packages: each requirements file with the hashes of all its packages, for all platforms."""
 
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.paths import LOCAL, log_file
 
@@ -24,7 +25,7 @@ LOCKS: Sequence[tuple[str, str, Sequence[str]]] = (
 PYTHON = "3.11"
 
 
-def run(*, upgrade: bool) -> None:
+def run(*, upgrade: bool) -> Result:
     """Writes each lock from its requirements.
 
     Args:
@@ -48,3 +49,4 @@ def run(*, upgrade: bool) -> None:
                 env={**os.environ, "UV_NO_PROGRESS": "1"},
                 on_line=step.update,
             )
+    return Result(f"{len(LOCKS)} locks written")

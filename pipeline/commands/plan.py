@@ -1,8 +1,9 @@
-"""The plan stage: what an apply would change, what that costs a month, and the plan itself, saved for the apply."""
+"""Plans an environment: what an apply would change, what that costs a month; saves the plan for the apply."""
 
 from pipeline.aws import account as aws
+from pipeline.commands import Result
 from pipeline.core import console
-from pipeline.core.paths import REPORTS
+from pipeline.core.errors import PipelineError
 from pipeline.releases import acknowledgements, environments
 from pipeline.terraform import cost, plan_summary, roots
 from pipeline.terraform import run as terraform
@@ -11,8 +12,8 @@ from pipeline.terraform import run as terraform
 PLACEHOLDER = f"sha256:{'0' * 64}"
 
 
-def run(environment_name: str, *, digest: str | None = None, lock: bool = True) -> str:
-    """Plans an environment, prints the summary and the monthly cost, and saves the plan.
+def run(environment_name: str, *, digest: str | None = None, lock: bool = True) -> Result:
+    """Prints the summary and the monthly cost, and saves the plan.
 
     Args:
         digest: The image to run; when None the one pushed last, or the one in the environment's file.
@@ -20,7 +21,7 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
             an apply would refuse.
 
     Raises:
-        PipelineError: No image is known, the environment file is wrong, Terraform refused, or a review finds a loss
+        PipelineError: No image is named, the environment file is wrong, Terraform refused, or a review finds a loss
             that was not acknowledged.
     """
     environment = environments.resolved(environment_name)
@@ -33,14 +34,17 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
     with console.progress(f"terraform plan {environment_name}") as step:
         plan = terraform.plan(root, lock=lock, show=step.update)
     summary = plan_summary.summarise(plan.document, environment_name)
-    text, markdown = plan_summary.as_text(summary), plan_summary.as_markdown(summary)
+    console.info(plan_summary.as_text(summary))
+    markdown = plan_summary.as_markdown(summary)
     if plan.document is not None:
-        bill = cost.estimate(plan.document, root.region)
-        text = f"{text}\n\n{cost.as_text(bill)}"
-        markdown = plan_summary.as_markdown(summary, extra=cost.as_markdown(bill))
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    (REPORTS / f"plan-{environment_name}.md").write_text(markdown, encoding="utf-8")
-    console.info(text)
+        estimate = cost.estimate(plan.document, root.region)
+        console.info(f"\n{cost.as_text(estimate)}")
+        markdown = plan_summary.as_markdown(summary, extra=cost.as_markdown(estimate))
     if not lock:
-        plan_summary.require_acknowledgement(summary, acknowledgements.committed(environment_name))
-    return summary.headline
+        try:
+            meant = acknowledgements.committed(environment_name)
+            plan_summary.require_acknowledgement(summary, meant)
+        except PipelineError as error:
+            error.report = markdown
+            raise
+    return Result(summary.headline, markdown)

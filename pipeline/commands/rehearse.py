@@ -1,11 +1,12 @@
-"""The pipeline stage: the committed workflows, executed on this machine for a pull request or a merge."""
+"""Runs the committed workflows on this machine, for a pull request or a merge."""
 
 import os
 from collections.abc import Sequence
 from types import TracebackType
 
-from rich.table import Table
+from rich.markup import escape
 
+from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
@@ -20,7 +21,7 @@ MERGE_JOBS = ("lint", "test", "image", "apply", "release", "verify", "notes")
 ENVIRONMENT = "staging"
 
 
-def run(event: str, *, since: str | None = None, fork: bool = False) -> str:
+def run(event: str, *, since: str | None = None, fork: bool = False) -> Result:
     """Runs the workflow of an event on the work tree as it is, against the local AWS.
 
     Args:
@@ -68,15 +69,14 @@ def run(event: str, *, since: str | None = None, fork: bool = False) -> str:
             calls = ready.calls()
     _table(jobs, wanted, len(calls))
     _judge(jobs, wanted, log_name=shown(log))
-    return f"{len(jobs)} jobs"
+    return Result(f"{len(jobs)} jobs")
 
 
 def _wanted(event: str, paths: Sequence[str], *, fork: bool) -> dict[str, str]:
     """The jobs that must run, and for those of a pull request that must not, why (an empty reason means: must)."""
     if event == "push":
         return dict.fromkeys(MERGE_JOBS, "")
-    deployed = [name for name in environments.names() if name != "local"]
-    verdict = affected.judge(paths, deployed)
+    verdict = affected.judge(paths, environments.deployed())
     wanted = {"affected": ""}
     for stage, reason in verdict.reasons.items():
         wanted[stage] = "" if stage in verdict.stages else reason
@@ -111,17 +111,15 @@ def _judge(jobs: Sequence[act.Job], wanted: dict[str, str], *, log_name: str) ->
 
 
 def _table(jobs: Sequence[act.Job], wanted: dict[str, str], calls: int) -> None:
-    table = Table(title="jobs", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading in ("job", "", "time", "steps"):
-        table.add_column(heading, justify="right" if heading == "time" else "left")
+    rows = []
     for job in jobs:
         mark = "[green]✔ passed[/]" if job.result == "success" else f"[red]✘ {job.result}[/]"
-        table.add_row(job.name, mark, f"{job.seconds:.1f} s", " · ".join(job.steps))
+        rows.append((job.name, mark, f"{job.seconds:.1f} s", escape(" · ".join(job.steps))))
     ran = {job.identity for job in jobs}
     for name, reason in wanted.items():
         if reason and name not in ran:
-            table.add_row(name, "[dim]skipped[/]", "", reason.removeprefix("skipped: "))
-    console.out.print(table)
+            rows.append((name, "[dim]skipped[/]", "", reason.removeprefix("skipped: ")))
+    console.table(("job", "", "time", "steps"), rows, title="jobs")
     console.info(f"  {calls} calls of actions, recorded in .local/pipeline")
 
 

@@ -1,20 +1,14 @@
-"""The rollback stage: an environment gets the image back that it had, by a commit.
+"""Gives an environment the image back that it had, by a commit: Argo CD and Terraform bring back what Git says."""
 
-Nothing else can roll back: Argo CD and Terraform would bring back what Git says.
-"""
-
+from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
-from pipeline.github import actions as github
-from pipeline.github import reports
-from pipeline.kubernetes import cluster as kubernetes
-from pipeline.releases import environments
-from pipeline.releases import history as releases
+from pipeline.releases import environments, history
 from pipeline.releases.image_reference import ImageReference
-from pipeline.targets import kubernetes as kubernetes_target
+from pipeline.targets import kubernetes
 
 
-def run(environment_name: str, revision: str | None = None) -> str:
+def run(environment_name: str, revision: str | None = None) -> Result:
     """Reverts the commit that released or promoted what the environment runs now.
 
     On this machine the cluster is brought to it as well; in a workflow the jobs that follow deploy it.
@@ -26,46 +20,30 @@ def run(environment_name: str, revision: str | None = None) -> str:
         PipelineError: There is nothing to go back to, or the environment did not get there.
     """
     environment = environments.load(environment_name)
-    desired = kubernetes_target.desired()
-    tip = desired.tip()
-    states = releases.history(tip, environment_name, root=desired.root)
+    desired = kubernetes.desired()
+    releases = history.history(desired.tip(), environment_name, root=desired.root)
     if revision:
-        digest = releases.at(
-            git.resolve(revision, root=desired.root), environment_name, root=desired.root
-        )
-        undone = None
+        commit = git.resolve(revision, root=desired.root)
+        digest = history.at(commit, environment_name, root=desired.root)
     else:
-        earlier = [one for one in states[1:] if one.digest]
-        digest = earlier[0].digest if earlier else None
-        undone = states[0] if states else None
+        digest = next((earlier.digest for earlier in releases[1:] if earlier.digest), None)
     if digest is None:
         raise PipelineError(
             f"{environment_name} has no earlier image to go back to",
             next_step="name a commit with --revision (git log environments/ shows them)",
         )
     image = ImageReference(environment.repository, digest)
-    commit = releases.set_digest(
-        desired, environment_name, digest, message=_message(environment_name, image, undone)
+    reverted = releases[0] if releases and not revision else None
+    message = history.message(
+        f"Roll {environment_name} back to {image.short}", image, reverted=reverted
     )
-    github.output("digest", digest)
-    github.output("commit", commit or "")
-    if commit is None:
-        return f"{environment_name} runs {image.short} already"
-    reports.write(
-        "rollback",
-        f"### Rolled back\n\n`{environment_name}` gets `{image}` back (commit `{commit[:12]}`).\n",
+    commit_made = history.set_digest(desired, environment_name, digest, message=message)
+    outputs = {"digest": digest, "commit": commit_made or ""}
+    if commit_made is None:
+        return Result(f"{environment_name} runs {image.short} already", outputs=outputs)
+    where = kubernetes.released(environment, commit_made)
+    return Result(
+        f"{environment_name} gets {image.short} back{where}",
+        f"### Rolled back\n\n`{environment_name}` gets `{image}` back (commit `{commit_made[:12]}`).\n",
+        outputs,
     )
-    cluster = None if github.running() else kubernetes.find()
-    if cluster is None:
-        return f"{environment_name} gets {image.short} back"
-    address = kubernetes_target.deliver(cluster, environment, commit)
-    return f"{environment_name} runs {image.short} again at {address}"
-
-
-def _message(environment: str, image: ImageReference, undone: releases.Release | None) -> str:
-    lines = [f"Roll {environment} back to {image.short} {releases.NO_BUILD}", "", f"Image: {image}"]
-    if undone is not None:
-        lines.append(f"Reverts: {undone.commit} ({undone.subject})")
-    if github.run_url():
-        lines.append(f"Run: {github.run_url()}")
-    return "\n".join(lines) + "\n"

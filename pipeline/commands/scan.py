@@ -1,4 +1,4 @@
-"""The scan stage: policies, secrets and known vulnerabilities. What was not looked at is said, and never passes."""
+"""Scans for policy violations, secrets and known vulnerabilities. What was not looked at never passes."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,16 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
-from pipeline.core import cache as passes
-from pipeline.core import console
+from pipeline.commands import Result
+from pipeline.core import cache, console, files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import REPORTS
 from pipeline.git import repository as git
-from pipeline.github import actions as github
-from pipeline.github import figures, reports
-from pipeline.images import app as appimage
+from pipeline.github import actions, figures
+from pipeline.images import app as app_image
 from pipeline.scanners import checkov, findings, gitleaks, grype, osv, sarif
 from pipeline.scanners.findings import Outcome
 
@@ -30,8 +28,8 @@ VULNERABILITIES = (grype.NAME, osv.NAME)
 SHOWN = 40
 
 
-def run(*, require_vulnerabilities: bool = False) -> str:
-    """Runs all scanners side by side, prints what they found, and writes it to ``.local/reports``.
+def run(*, require_vulnerabilities: bool = False) -> Result:
+    """Runs all scanners side by side and prints their findings; all of them lie in ``.local/reports``.
 
     Args:
         require_vulnerabilities: Fail when known vulnerabilities could not be looked up.
@@ -42,52 +40,61 @@ def run(*, require_vulnerabilities: bool = False) -> str:
     with console.progress("scan"), ThreadPoolExecutor(max_workers=4) as pool:
         running = [pool.submit(body) for body in (_policies, _secrets, _image, _packages)]
         outcomes = [outcome for future in running for outcome in future.result()]
-    known = vulnerabilities(outcomes)
-    news = since(figures.before("scan"), known)
-    figures.keep("scan", known)
-    _report(outcomes, news)
-    console.out.print(_table(outcomes))
+    vulnerable = vulnerabilities(outcomes)
+    news = since(figures.before("scan"), vulnerable)
+    figures.keep("scan", vulnerable)
+    files.write(
+        REPORTS / "scan.json",
+        json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n",
+    )
+    files.write(REPORTS / "scan.sarif", json.dumps(sarif.document(outcomes), indent=1) + "\n")
+    report = _report(outcomes, news)
+    console.table(
+        ("scan", "result", "looked at", "findings", ""), [_row(each) for each in outcomes]
+    )
     for line in news:
         console.info(f"  {line}")
-    failing = [finding for one in outcomes for finding in one.findings if finding.fails]
+    failing = [finding for outcome in outcomes for finding in outcome.findings if finding.fails]
     for finding in failing[:SHOWN]:
         line = f":{finding.line}" if finding.line else ""
         console.info(f"  {finding.where}{line}  {finding.rule}  {finding.message}")
-        github.annotate(
+        actions.annotate(
             "error", finding.message, title=finding.rule, file=finding.where, line=finding.line
         )
     if failing:
         raise PipelineError(
             f"{len(failing)} findings in {_names(outcomes, findings.FOUND)}",
-            next_step="mend what is listed above, or accept it with a reason (docs/scanning.md)",
+            next_step="fix the findings above, or accept them with a reason (docs/scanning.md)",
+            report=report,
         )
-    open_ends = [one for one in outcomes if one.state == findings.NOT_CHECKED]
-    vulnerable = [one for one in open_ends if one.name in VULNERABILITIES]
-    if require_vulnerabilities and vulnerable:
+    unchecked = [outcome for outcome in outcomes if outcome.state == findings.NOT_CHECKED]
+    required = [each for each in unchecked if each.name in VULNERABILITIES]
+    if require_vulnerabilities and required:
         raise PipelineError(
-            f"{' and '.join(one.name for one in vulnerable)} were NOT CHECKED: {vulnerable[0].note}",
+            f"{' and '.join(each.name for each in required)} were NOT CHECKED: {required[0].note}",
             next_step="give this machine a database, or leave out --require-vulnerabilities",
+            report=report,
         )
-    for one in open_ends:
-        console.warn(f"{one.name}: NOT CHECKED. {one.note}")
-    passed = len(outcomes) - len(open_ends)
-    told = f"; NOT CHECKED: {_names(outcomes, findings.NOT_CHECKED)}" if open_ends else ""
-    return f"{passed} checks{told}"
+    for outcome in unchecked:
+        console.warn(f"{outcome.name}: NOT CHECKED. {outcome.note}")
+    passed = f"{len(outcomes) - len(unchecked)} checks"
+    names = _names(outcomes, findings.NOT_CHECKED)
+    return Result(f"{passed}; NOT CHECKED: {names}" if names else passed, report)
 
 
 def vulnerabilities(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
     """Advisory and package of each known vulnerability, by scan; a scan that could not look is left out."""
     return {
-        one.name: sorted({f"{finding.rule} {finding.where}" for finding in one.findings})
-        for one in outcomes
-        if one.name in VULNERABILITIES and one.state != findings.NOT_CHECKED
+        outcome.name: sorted({f"{finding.rule} {finding.where}" for finding in outcome.findings})
+        for outcome in outcomes
+        if outcome.name in VULNERABILITIES and outcome.state != findings.NOT_CHECKED
     }
 
 
-def since(main: dict[str, Any] | None, known: dict[str, list[str]]) -> list[str]:
+def since(main: dict[str, Any] | None, vulnerable: dict[str, list[str]]) -> list[str]:
     """What is new in each scan against main, and what is gone, one line each; empty where main's is not known."""
     lines = []
-    for name, now in known.items():
+    for name, now in vulnerable.items():
         if main is None or name not in main:
             continue
         new, gone = sorted({*now} - {*main[name]}), sorted({*main[name]} - {*now})
@@ -109,7 +116,7 @@ def _secrets() -> list[Outcome]:
 def _image() -> list[Outcome]:
     if not grype.database_at_hand():
         return [grype.no_database()]
-    record = appimage.load() or appimage.build()
+    record = app_image.load() or app_image.build()
     return [grype.scan(record.image_id, REPORTS)]
 
 
@@ -119,64 +126,59 @@ def _packages() -> list[Outcome]:
 
 def _once(name: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:
     """Scans unless the same tree has passed the same scan; findings are never remembered."""
-    found: list[Outcome] = []
+    outcomes: list[Outcome] = []
 
     def body() -> str:
-        found.extend(scan())
-        if any(one.state != findings.PASSED for one in found):
+        outcomes.extend(scan())
+        if any(outcome.state != findings.PASSED for outcome in outcomes):
             raise _NotPassedError
-        return json.dumps([(one.name, one.looked_at) for one in found])
+        return json.dumps([(outcome.name, outcome.looked_at) for outcome in outcomes])
 
     key = git.content_key(git.files(), git.revision())
     try:
-        told = passes.once(f"scan-{name}", key, body)
+        result = cache.once(f"scan-{name}", key, body)
     except _NotPassedError:
-        return found
-    if found:
-        return found
-    when, _, names = told.partition(": ")
-    return [Outcome(one, findings.PASSED, count, note=when) for one, count in json.loads(names)]
+        return outcomes
+    if outcomes:
+        return outcomes
+    when, _, counts = result.partition(": ")
+    return [
+        Outcome(scanner, findings.PASSED, count, note=when) for scanner, count in json.loads(counts)
+    ]
 
 
 class _NotPassedError(Exception):
-    """Keeps ``passes.once`` from remembering a scan that has not passed."""
+    """Keeps ``cache.once`` from remembering a scan that has not passed."""
 
 
-def _table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 2))
-    for heading in ("scan", "result", "looked at", "findings", ""):
-        table.add_column(heading)
-    for one in outcomes:
-        failing = sum(finding.fails for finding in one.findings)
-        told = f"{failing} (+{len(one.findings) - failing} told)" if one.findings else "0"
-        count = "" if one.state == findings.NOT_CHECKED else told
-        table.add_row(one.name, MARKS[one.state], one.looked_at, count, escape(one.note))
-    return table
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    failing = sum(finding.fails for finding in outcome.findings)
+    others = len(outcome.findings) - failing
+    count = f"{failing} (+{others} that do not fail)" if others else str(failing)
+    if outcome.state == findings.NOT_CHECKED:
+        count = ""
+    return outcome.name, MARKS[outcome.state], outcome.looked_at, count, escape(outcome.note)
 
 
-def _report(outcomes: Sequence[Outcome], news: Sequence[str]) -> None:
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    content = json.dumps([asdict(one) for one in outcomes], indent=1)
-    (REPORTS / "scan.json").write_text(content + "\n", encoding="utf-8")
-    shown_on_lines = json.dumps(sarif.document(outcomes), indent=1)
-    (REPORTS / "scan.sarif").write_text(shown_on_lines + "\n", encoding="utf-8")
+def _report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
     lines = [
         "### Scan",
         "",
         "| scan | result | looked at | findings |",
         "| --- | --- | --- | --- |",
     ]
-    for one in outcomes:
-        state = f"**{one.state}**" if one.state != findings.PASSED else one.state
-        note = f": {one.note}" if one.state == findings.NOT_CHECKED else ""
-        lines.append(f"| {one.name} | {state}{note} | {one.looked_at} | {len(one.findings)} |")
+    for outcome in outcomes:
+        state = f"**{outcome.state}**" if outcome.state != findings.PASSED else outcome.state
+        note = f": {outcome.note}" if outcome.state == findings.NOT_CHECKED else ""
+        count = len(outcome.findings)
+        lines.append(f"| {outcome.name} | {state}{note} | {outcome.looked_at} | {count} |")
     lines += ["", *(f"{line}." for line in news), ""]
-    for one in outcomes:
-        for finding in one.findings[:SHOWN]:
+    for outcome in outcomes:
+        for finding in outcome.findings[:SHOWN]:
             place = f"{finding.where}:{finding.line}" if finding.line else finding.where
             lines.append(f"- `{finding.rule}` {place}: {finding.message.replace('|', ' ')}")
-    reports.write("scan", "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _names(outcomes: Sequence[Outcome], state: str) -> str:
-    return ", ".join(one.name for one in outcomes if one.state == state)
+    return ", ".join(outcome.name for outcome in outcomes if outcome.state == state)

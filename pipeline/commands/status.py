@@ -1,61 +1,44 @@
-"""The status stage: what is live on each target, for people and as JSON."""
+"""Shows what is live on each target, for people and as JSON."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from rich.table import Table
-
+from pipeline import targets
+from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.releases import environments
-from pipeline.targets import compose
-from pipeline.targets import ecs as ecs_target
-from pipeline.targets import kubernetes as kubernetes_target
 from pipeline.targets.state import State
 
 #: Enough of an image's name to tell two digests apart.
 SHOWN_OF_IMAGE = 40
-#: Each target and the function that looks at it; none of them starts anything.
-OBSERVERS: dict[str, Callable[[], State | None]] = {
-    "ecs": lambda: ecs_target.observe(environments.load("local")),
-    "kubernetes": lambda: kubernetes_target.observe("local"),
-    "compose": compose.observe,
-}
 
 
-def run(*, as_json: bool) -> None:
-    """Prints what runs where.
-
-    Raises:
-        PipelineError: A target that is up cannot be asked.
-    """
-    with ThreadPoolExecutor(max_workers=len(OBSERVERS)) as pool:
-        seen = dict(
-            zip(OBSERVERS, pool.map(lambda observe: observe(), OBSERVERS.values()), strict=True)
-        )
+def run(*, as_json: bool) -> Result:
+    """Prints what runs where; raises PipelineError when a target that is up cannot be asked."""
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    with ThreadPoolExecutor() as pool:
+        observed = pool.map(lambda target: target.observe(local), targets.TARGETS.values())
+        states = dict(zip(targets.TARGETS, observed, strict=True))
     if as_json:
-        targets = {name: state.as_json() if state else None for name, state in seen.items()}
-        print(json.dumps({"targets": targets}))
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("target", "url", "revision", "image", "replicas", "age", "health"):
-        table.add_column(heading)
-    for name, state in seen.items():
-        if state is None:
-            table.add_row(name, "[dim]not up[/]")
-            continue
-        health = "[green]healthy[/]" if state.healthy else "[red]not healthy[/]"
-        image = state.image.rpartition("/")[2]
-        table.add_row(
-            name,
-            state.url,
-            _revision(state),
-            image[:SHOWN_OF_IMAGE],
-            str(state.replicas),
-            _age(state.age),
-            health,
-        )
-    console.out.print(table)
+        live = {name: state.as_json() if state else None for name, state in states.items()}
+        return Result(json.dumps({"targets": live}))
+    headings = ("target", "url", "revision", "image", "replicas", "age", "health")
+    console.table(headings, [_row(name, state) for name, state in states.items()])
+    return Result("")
+
+
+def _row(name: str, state: State | None) -> tuple[str, ...]:
+    if state is None:
+        return (name, "[dim]not up[/]")
+    return (
+        name,
+        state.url,
+        _revision(state),
+        state.image.rpartition("/")[2][:SHOWN_OF_IMAGE],
+        str(state.replicas),
+        _age(state.age),
+        "[green]healthy[/]" if state.healthy else "[red]not healthy[/]",
+    )
 
 
 def _revision(state: State) -> str:

@@ -1,21 +1,17 @@
-"""The test stage: pytest over tests/, first what needs no engine, on all cores, then what needs one, in one session."""
+"""Runs the tests: first those that need no engine, on all cores, then those that need one, in one session."""
 
+import os
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from offline import engine as docker_install
-from pipeline.core import cache as passes
-from pipeline.core import console, process
+from pipeline.commands import Result
+from pipeline.core import cache, console, files, markdown, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import REPORTS, VENV_BIN, log_file, shown
 from pipeline.git import repository as git
-from pipeline.github import actions as github
-from pipeline.github import reports
-from pipeline.github import test_results as testresults
-from pipeline.github.test_results import Results
-from pipeline.images import bases as baseimages
-from pipeline.images import docker
+from pipeline.images import bases, docker
 
 FAST = "not engine and not browser and not e2e and not long"
 #: Names under which systems install Chromium.
@@ -28,10 +24,16 @@ MEASURED = ("--cov", "--cov-report=", f"--cov-report=json:{COVERAGE}")
 PASS, PASS_WITHOUT_CHART = "test-fast", "test-fast-without-chart"
 #: pytest's exit code when no test was selected.
 NO_TESTS = 5
+#: pytest's last line, such as ``=== 7 passed, 1 skipped in 2.30s ===``.
+FIGURES = re.compile(r"=+ (?P<figures>\d+ .* in [\d.]+s.*?) =+")
+#: Columns of pytest's output: wide enough for a test's name and why it failed.
+WIDTH = "200"
+#: Failures named in a summary; the rest is in the log.
+SHOWN = 20
 
 
-def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> str:
-    """Runs the tests and returns the figures. A pass of the fast ones is remembered for this content.
+def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> Result:
+    """Runs the tests; the headline has the figures. A pass of the fast ones is remembered for this content.
 
     Args:
         fast: Leave out what needs Docker, the local AWS, Kubernetes or a browser.
@@ -42,23 +44,30 @@ def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> 
         PipelineError: A test failed, none ran, or less of the application is covered than pyproject.toml asks for.
     """
     if select:
-        found = [_pytest("fast", FAST, ["-n", "auto", *select])]
+        figures = {"fast": _pytest("fast", FAST, ["-n", "auto", *select])}
     else:
         # Of what was there before: an edit meanwhile has not been tested.
         key = _key()
-        whole = _whole(FAST)
-        passes.record(PASS, key, whole.in_words())
-        found = [whole]
+        figures = {"fast": _all_fast(FAST)}
+        cache.record(PASS, key, figures["fast"])
     if not fast:
         _prepare()
         rest = f"not ({FAST})"
         marks = rest if everything else f"{rest} and not long"
-        found.append(_pytest("engines", marks, [*select]))
+        try:
+            figures["engines"] = _pytest("engines", marks, select)
+        except PipelineError as error:
+            error.report = f"{report('fast', figures['fast'])}\n{error.report}"
+            raise
         if not everything:
             console.warn("NOT RUN: tests marked long (./inv test --all)")
-    if not any(found):
+    figures = {name: text for name, text in figures.items() if text}
+    if not figures:
         raise PipelineError("no test ran", next_step="check the paths given after --select")
-    return "; ".join(one.in_words() for one in found if one)
+    return Result(
+        "; ".join(figures.values()),
+        "\n".join(report(name, text) for name, text in figures.items()),
+    )
 
 
 def once(*, chart: bool) -> str:
@@ -71,15 +80,24 @@ def once(*, chart: bool) -> str:
         PipelineError: As ``run``.
     """
     key = _key()
-    if chart or passes.holds(PASS, key):
-        return passes.once(PASS, key, lambda: _whole(FAST).in_words())
-    return passes.once(PASS_WITHOUT_CHART, key, lambda: _whole(f"{FAST} and not chart").in_words())
+    if chart or cache.holds(PASS, key):
+        return cache.once(PASS, key, lambda: _all_fast(FAST))
+    return cache.once(PASS_WITHOUT_CHART, key, lambda: _all_fast(f"{FAST} and not chart"))
 
 
 def forget() -> None:
     """Makes the next ``once`` run the tests."""
     for name in (PASS, PASS_WITHOUT_CHART):
-        passes.forget(name)
+        cache.forget(name)
+
+
+def report(name: str, figures: str, failures: Sequence[str] = ()) -> str:
+    """One session's part of the job's summary."""
+    lines = [f"### Tests ({name})", "", markdown.inline(figures), ""]
+    lines += [f"- {markdown.inline(failure)}" for failure in failures[:SHOWN]]
+    if len(failures) > SHOWN:
+        lines.append(f"- and {len(failures) - SHOWN} more")
+    return "\n".join(lines) + "\n"
 
 
 def _key() -> str:
@@ -90,46 +108,48 @@ def _prepare() -> None:
     """Sets up what the engine tests stand on: Docker, the base images, a browser."""
     docker.ensure_engine()
     for name in ("python", "postgres"):
-        baseimages.resolve_base(name)
+        bases.resolve_base(name)
     if not any(shutil.which(name) for name in BROWSERS):
+        from offline import engine  # noqa: PLC0415 - only where no browser is installed
+
         with console.progress("Chromium") as step:
-            docker_install.packages(["chromium"], on_line=step.update)
+            engine.packages(["chromium"], on_line=step.update)
 
 
-def _whole(marks: str) -> Results:
+def _all_fast(marks: str) -> str:
     """Runs all fast tests of some marks and measures what they cover."""
     COVERAGE.unlink(missing_ok=True)
-    found = _pytest("fast", marks, ["-n", "auto", *MEASURED], coverage=COVERAGE)
-    if found is None:
+    figures = _pytest("fast", marks, ["-n", "auto", *MEASURED])
+    if not figures:
         raise PipelineError("no test ran", next_step="check the markers of the tests")
-    return found
+    totals = (files.read_json(COVERAGE) or {})["totals"]
+    return f"{figures}, {totals['percent_covered']:.1f} % of app/ covered"
 
 
-def _pytest(
-    name: str, marks: str, arguments: Sequence[str], *, coverage: Path | None = None
-) -> Results | None:
-    """Runs pytest and tells what it found; None when no test was selected."""
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    log, junit = log_file(f"test-{name}"), REPORTS / f"junit-{name}.xml"
-    junit.unlink(missing_ok=True)
-    argv: list[str | Path] = [VENV_BIN / "python", "-m", "pytest", "-m", marks]
-    failed: CommandFailedError | None = None
+def _pytest(name: str, marks: str, arguments: Sequence[str]) -> str:
+    """Runs pytest and returns its figures; empty when no test was selected."""
+    figures, failures = "", []
+
+    def read(line: str) -> None:
+        nonlocal figures
+        console.info(line)
+        if match := FIGURES.fullmatch(line):
+            figures = match["figures"]
+        if line.startswith(("FAILED ", "ERROR ")):
+            failures.append(line)
+
+    log = log_file(f"test-{name}")
+    argv: list[str | Path] = [VENV_BIN / "python", "-m", "pytest", "-m", marks, *arguments]
     try:
-        process.run([*argv, f"--junitxml={junit}", *arguments], log=log, on_line=console.info)
+        process.run(argv, log=log, env={**os.environ, "COLUMNS": WIDTH}, on_line=read)
     except CommandFailedError as error:
         if error.code == NO_TESTS:
-            return None
-        failed = error
-    results = testresults.read(junit, coverage) if junit.is_file() else None
-    if results:
-        reports.write(f"test-{name}", results.as_markdown(f"Tests ({name})"))
-        for one in results.failures:
-            github.annotate("error", one.message, title=one.name, file=one.file, line=one.line)
-    if failed:
-        last = failed.tail[-1].strip("= ") if failed.tail else "no output"
+            return ""
+        cause = figures or (error.tail[-1] if error.tail else "no output")
         raise PipelineError(
-            f"the {name} tests are red: {last}",
+            f"{name} tests failed: {cause}",
             next_step=f"read the failures above, or {shown(log)}",
             log=log,
-        ) from failed
-    return results
+            report=report(name, cause, failures),
+        ) from error
+    return figures

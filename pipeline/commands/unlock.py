@@ -1,16 +1,17 @@
-"""The unlock stage: removes a lock on an environment's state whose holder is dead."""
+"""Removes the lock on a Terraform state whose holder is dead."""
 
 from pipeline.aws import account as aws
+from pipeline.commands import Result
 from pipeline.releases import environments
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 
 
-def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> str:
+def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> Result:
     """Removes the lock.
 
     Args:
-        lock: Its id, as the refusal told: only who has read that can remove it.
+        lock: Its id, as the refusal shows it: only who has read that can remove it.
         of_bootstrap: The state of the account's bootstrap instead of the environment's own.
 
     Raises:
@@ -21,4 +22,4 @@ def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> str:
     of = roots.bootstrap_root if of_bootstrap else roots.environment_root
     root = of(environment, account.environ)
     terraform.unlock(root, lock)
-    return f"the state of {root.name} is free"
+    return Result(f"the state of {root.name} is free")

@@ -5,11 +5,12 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 #: Seconds between two plain lines of one step, so that a log stays readable.
 PLAIN_INTERVAL = 15
@@ -19,7 +20,7 @@ LIVE = sys.stdout.isatty() and os.environ.get("CI", "").lower() not in ("1", "tr
 #: Columns of a table in a log, where there is no terminal to ask.
 PLAIN_WIDTH = 140
 
-out = Console(highlight=False, width=None if LIVE else PLAIN_WIDTH)
+out = Console(highlight=False, emoji=False, width=None if LIVE else PLAIN_WIDTH)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 _lock = threading.RLock()
@@ -32,6 +33,18 @@ _rows = Progress(
     transient=True,
 )
 _open_rows = 0
+
+
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None
+) -> None:
+    """Prints a table; cells may hold rich markup."""
+    shown = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in headings:
+        shown.add_column(heading, justify="right" if heading == "time" else "left")
+    for row in rows:
+        shown.add_row(*row)
+    out.print(shown)
 
 
 def info(text: str) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENGINES, LOGS, log_file
+from pipeline.core.waiting import wait
 
 PID_FILES = ENGINES / "run"
 STOP_SECONDS = 20
@@ -74,10 +74,10 @@ def stop(name: str) -> bool:
     if process:
         family = [*process.children(recursive=True), process]
         process.terminate()
-        _, left = psutil.wait_procs(family, timeout=STOP_SECONDS)
-        for one in left:
-            one.kill()
-        psutil.wait_procs(left, timeout=STOP_SECONDS)
+        _, remaining = psutil.wait_procs(family, timeout=STOP_SECONDS)
+        for member in remaining:
+            member.kill()
+        psutil.wait_procs(remaining, timeout=STOP_SECONDS)
     _pid_file(name).unlink(missing_ok=True)
     return process is not None
 
@@ -100,19 +100,8 @@ def _process(name: str) -> psutil.Process | None:
 
 
 def _wait_ready(name: str, ready: Callable[[], bool], timeout: float) -> None:
-    def state() -> str:
-        if ready():
-            return "ready"
-        return "starting" if alive(name) else "ended"
-
-    try:
-        last = Retrying(
-            retry=retry_if_result(lambda seen: seen == "starting"),
-            wait=wait_fixed(0.1),
-            stop=stop_after_delay(timeout),
-        )(state)
-    except RetryError:
-        last = "starting"
-    if last != "ready":
-        what = "ended at once" if last == "ended" else f"was not ready within {timeout:.0f} s"
-        raise PipelineError(f"{name} {what}", next_step="read its log", log=LOGS / f"{name}.log")
+    settled = wait(lambda: ready() or not alive(name), timeout=timeout, interval=0.1)
+    if settled and alive(name):
+        return
+    problem = "ended at once" if settled else f"was not ready within {timeout:.0f} s"
+    raise PipelineError(f"{name} {problem}", next_step="read its log", log=LOGS / f"{name}.log")

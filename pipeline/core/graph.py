@@ -7,12 +7,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 
-from rich.table import Table
+from rich.markup import escape
 
 from pipeline.core import console, process
 
 #: Between two looks at steps that are being ended.
 AGAIN_SECONDS = 0.2
+MARKS = {
+    "passed": "[green]✔ passed[/]",
+    "failed": "[red]✘ failed[/]",
+    "not run": "[dim]not run[/]",
+}
 
 
 @dataclass(frozen=True)
@@ -93,16 +98,14 @@ def _one(step: Step) -> str:
 
 
 def _show(outcomes: Sequence[Outcome], title: str, seconds: float) -> None:
-    marks = {
-        "passed": "[green]✔ passed[/]",
-        "failed": "[red]✘ failed[/]",
-        "not run": "[dim]not run[/]",
-    }
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading in ("stage", "", "time", "result"):
-        table.add_column(heading, justify="right" if heading == "time" else "left")
-    for one in outcomes:
-        spent = f"{one.seconds:.1f} s" if one.state != "not run" else ""
-        table.add_row(one.name, marks[one.state], spent, one.result)
-    table.add_row("[bold]total[/]", "", f"[bold]{seconds:.1f} s[/]", "")
-    console.out.print(table)
+    rows = [
+        (
+            outcome.name,
+            MARKS[outcome.state],
+            f"{outcome.seconds:.1f} s" if outcome.state != "not run" else "",
+            escape(outcome.result),
+        )
+        for outcome in outcomes
+    ]
+    total = ("[bold]total[/]", "", f"[bold]{seconds:.1f} s[/]", "")
+    console.table(("stage", "", "time", "result"), [*rows, total], title=title)

@@ -1,12 +1,8 @@
-"""What a stage found, as Markdown for people who do not read logs: job summary and pull-request comment.
-
-Each fragment lies in ``.local/reports/<stage>.md``, without secrets; the runner adds it to the summary of the job.
-"""
+"""The tasks' reports for the summary of a job and the comment of a pull request, in ``.local/reports/<task>.md``."""
 
 from pathlib import Path
 
 from pipeline.core.paths import REPORTS
-from pipeline.github import actions as github
 
 #: Fragments in the order in which a reviewer wants them.
 ORDER = ("plan", "test", "build", "scan", "push", "verify", "drift")
@@ -18,23 +14,6 @@ def write(stage: str, markdown: str) -> Path:
     path = REPORTS / f"{stage}.md"
     path.write_text(markdown.rstrip() + "\n", encoding="utf-8")
     return path
-
-
-class Published:
-    """Adds to the summary of the job what a stage reports: the fragments that change between start and ``publish``."""
-
-    def __init__(self, folder: Path = REPORTS) -> None:
-        self._folder = folder
-        self._before = self._state()
-
-    def publish(self) -> None:
-        """Adds the fragments that are new; does nothing outside GitHub Actions."""
-        for path, changed in self._state().items():
-            if self._before.get(path) != changed:
-                github.summary(path.read_text(encoding="utf-8"))
-
-    def _state(self) -> dict[Path, int]:
-        return {path: path.stat().st_mtime_ns for path in sorted(self._folder.glob("*.md"))}
 
 
 def collect(folder: Path = REPORTS) -> dict[str, str]:

@@ -13,6 +13,9 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENVIRONMENTS, LOCAL
 from pipeline.releases.image_reference import ImageReference
 
+#: The environment of this machine: no workflow plans or deploys it.
+LOCAL_ENVIRONMENT = "local"
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -44,6 +47,11 @@ class Environment:
 def names() -> list[str]:
     """The environments that exist, sorted."""
     return sorted(file.stem for file in ENVIRONMENTS.glob("*.yaml"))
+
+
+def deployed() -> list[str]:
+    """The environments of real accounts: all but the one of this machine."""
+    return [name for name in names() if name != LOCAL_ENVIRONMENT]
 
 
 def load(name: str) -> Environment:

@@ -1,4 +1,4 @@
-"""The digest of an environment as Git tells it: read from a commit, changed by a commit, never by anything else."""
+"""The digest of an environment in Git: read from a commit, changed by a commit, never by anything else."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
-from pipeline.github import actions as github
-from pipeline.releases.image_reference import DIGEST
+from pipeline.github import actions
+from pipeline.releases.image_reference import DIGEST, ImageReference
 
 #: How often a commit is made anew because somebody else pushed in between.
 ATTEMPTS = 5
@@ -53,7 +53,7 @@ def on_github() -> Desired:
     Raises:
         PipelineError: This is not a workflow: a laptop does not push to everybody's main.
     """
-    if not github.running():
+    if not actions.running():
         raise PipelineError(
             "the desired state of a deployed environment is changed by the workflows alone",
             next_step="merge a pull request, or start promote.yml or rollback.yml on GitHub",
@@ -94,6 +94,30 @@ def with_digest(text: str, digest: str) -> str:
     ending = line[len(line.rstrip("\r\n")) :]
     lines[number] = f"{line[:column]}{digest}{ending}"
     return "".join(lines)
+
+
+def message(
+    subject: str,
+    image: ImageReference,
+    *,
+    source: str = "",
+    reverted: Release | None = None,
+    starts_workflows: bool = False,
+) -> str:
+    """The message of a commit that changes a digest; its trailers name what led to it.
+
+    Args:
+        source: The commit that the image was built from.
+    """
+    lines = [subject if starts_workflows else f"{subject} {NO_BUILD}", "", f"Image: {image}"]
+    if source:
+        lines.append(f"{SOURCE}: {source}")
+    if reverted:
+        lines.append(f"Reverts: {reverted.commit} ({reverted.subject})")
+    if actions.run_url():
+        attempt = os.environ.get("GITHUB_RUN_ATTEMPT", "1")
+        lines.append(f"Run: {actions.run_url()} (attempt {attempt})")
+    return "\n".join(lines) + "\n"
 
 
 def at(revision: str, environment: str, *, root: Path = ROOT) -> str | None:

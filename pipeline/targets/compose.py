@@ -4,41 +4,62 @@ import contextlib
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from offline import engine as docker_install
 from pipeline.core import console, ports, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHECKOUT_ID, ROOT, log_file
 from pipeline.git import repository as git
+from pipeline.images import app as app_image
 from pipeline.images import docker
+from pipeline.releases.environments import Environment
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
 
+STAGES = {
+    "test": (),
+    "engine": (),
+    "build": ("engine",),
+    "start": ("test", "build"),
+    "verify": ("start",),
+}
 SERVICE = "web"
 URL = f"http://localhost:{ports.COMPOSE_WEB}"
 
 
-def up(image: str) -> None:
-    """Starts the service, or brings it up to an image; what runs and fits is left alone.
-
-    Args:
-        image: A local name with a version: ``latest`` may be that of another checkout by now.
+def prepare(_environment: Environment) -> str:
+    """Sees to Docker's engine and Compose, and checks that the container can read ``app/``.
 
     Raises:
-        PipelineError: The port is taken, ``app/`` cannot be read in the container, or Compose is missing and cannot be
-            installed, or failed.
+        PipelineError: ``app/`` is not readable, or an engine or Compose is missing and cannot be installed.
     """
     _require_readable(ROOT / "app")
+    docker.ensure_engine()
+    with console.progress("Docker Compose") as step:
+        return " ".join(_cli(step.update))
+
+
+def deliver(_environment: Environment) -> str:
+    """Starts the image that was built last, or brings the service up to it; what runs and fits is left alone.
+
+    Raises:
+        PipelineError: The port is taken, or Compose failed.
+    """
+    # By its version: ``latest`` may be that of another checkout by now.
+    image = app_image.current().image
     if _container() is None:
         ports.require_free(ports.COMPOSE_WEB, "the application under Compose")
     with console.progress("docker compose up") as step:
         process.run(
-            [*_cli(step.update), "-p", _project(), "up", "-d", "--no-build", SERVICE],
+            [
+                *_cli(step.update),
+                *("-p", f"delivery-{CHECKOUT_ID}", "up", "-d", "--no-build", SERVICE),
+            ],
             log=log_file("compose"),
             env={
                 **os.environ,
@@ -49,10 +70,11 @@ def up(image: str) -> None:
             cwd=ROOT,
             on_line=step.update,
         )
+    return image
 
 
-def observe() -> State | None:
-    """What runs now; None when nothing does. Starts nothing."""
+def observe(_environment: Environment) -> State | None:
+    """What the service's container runs; there is one, for whichever environment."""
     container = _container()
     if container is None:
         return None
@@ -71,7 +93,12 @@ def observe() -> State | None:
     )
 
 
-def last_lines() -> list[str]:
+def verify(environment: Environment, digest: str | None = None) -> web.Reached:
+    """Asks until the service answers and is ready; its image has no digest unless one is given."""
+    return web.verify((URL, None), digest or "", 1, lambda: last_lines(environment))
+
+
+def last_lines(_environment: Environment) -> list[str]:
     """The last lines of the service's log."""
     container = _container()
     return docker.engine_log_lines(container.id) if container else []
@@ -89,26 +116,22 @@ def _require_readable(folder: Path) -> None:
 
 
 def _container() -> Any | None:
-    for one in docker.ours():
-        if one.labels.get("com.docker.compose.service") == SERVICE and one.status == "running":
-            return one
+    for container in docker.ours():
+        service = container.labels.get("com.docker.compose.service")
+        if service == SERVICE and container.status == "running":
+            return container
     return None
 
 
-def _project() -> str:
-    return f"delivery-{CHECKOUT_ID}"
-
-
-def _cli(on_line: Any) -> list[str]:
+def _cli(on_line: Callable[[str], None]) -> list[str]:
     """Compose v2 where Docker has the plugin, else Debian's docker-compose, installed when allowed."""
     client = shutil.which("docker")
     if client:
-        try:
+        with contextlib.suppress(PipelineError):
             process.capture([client, "compose", "version"])
-        except PipelineError:
-            pass
-        else:
             return [client, "compose"]
     if not shutil.which("docker-compose"):
-        docker_install.packages(["docker-compose"], on_line=on_line)
+        from offline import engine  # noqa: PLC0415 - only where Docker has no Compose
+
+        engine.packages(["docker-compose"], on_line=on_line)
     return ["docker-compose"]

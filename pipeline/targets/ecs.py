@@ -1,6 +1,7 @@
-"""The target ``ecs``: what an environment's service runs, and where a user reaches it."""
+"""The target ``ecs``: an account with a registry, a saved Terraform plan to apply, and a service behind a balancer."""
 
 import contextlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,31 @@ import httpx
 from pipeline.aws import account as aws
 from pipeline.aws import ecs, localaws
 from pipeline.aws.account import Account
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.core.locks import exclusive
 from pipeline.git import repository as git
+from pipeline.images import bases
+from pipeline.releases import acknowledgements
 from pipeline.releases.environments import Environment
+from pipeline.releases.project import project
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
+from pipeline.terraform import plan_summary, roots, state_bucket
+from pipeline.terraform import run as terraform
+from pipeline.terraform.errors import TerraformError
+
+STAGES = {
+    "test": (),
+    "account": (),
+    "build": (),
+    "scan": ("build",),
+    "push": ("account", "scan"),
+    "plan": ("push", "test"),
+    "apply": ("plan",),
+    "verify": ("apply",),
+}
+MISSING = "run ./inv deploy, or ./inv plan and ./inv apply"
 
 
 @dataclass(frozen=True)
@@ -27,16 +49,136 @@ class Names:
 
 
 def names(environment: Environment) -> Names:
-    """The names: ``ecs-saas-app``, with ``aws.name_suffix`` where several environments share an account."""
+    """The project's name, with ``aws.name_suffix`` where several environments share an account."""
     suffix = environment.raw["aws"].get("name_suffix")
-    base = f"ecs-saas-app-{suffix}" if suffix else "ecs-saas-app"
+    base = f"{project().name}-{suffix}" if suffix else project().name
     return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}", base)
+
+
+def prepare(environment: Environment, repository: str | None = None) -> str:
+    """Prepares the account: state bucket, image registry and, for a GitHub repository, the roles of its workflows.
+
+    Args:
+        repository: ``owner/name``; None makes no roles.
+
+    Raises:
+        PipelineError: The account cannot be used, or Terraform failed.
+    """
+    account = aws.account(environment)
+    root = roots.bootstrap_root(environment, account.environ, repository, disposable=account.local)
+    state_bucket.ensure(root.bucket, root.region, account.environ)
+    if account.local:
+        # What stands behind the local RDS; the real one brings its own.
+        bases.ensure_postgres_image()
+    headline = "the account is prepared"
+    with console.progress("bootstrap of the account") as step:
+        plan = terraform.plan(root, show=step.update)
+        if plan.changed:
+            summary = plan_summary.summarise(plan.document, "bootstrap")
+            plan_summary.require_acknowledgement(summary, ())
+            completed = terraform.apply(plan, show=step.update)
+            headline = f"{completed} resources made"
+    if repository:
+        console.info("Set the roles on GitHub (docs/github.md):")
+        for command in _role_commands(terraform.output(root)):
+            console.info(f"  {command}")
+    return headline
+
+
+def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str:
+    """Applies the saved plan, and checks the running tasks.
+
+    Args:
+        acknowledged: Addresses of resources whose destruction or replacement is meant.
+
+    Raises:
+        PipelineError: There is no plan, it is stale, it would destroy what was not acknowledged, AWS refused, or
+            ECS has rolled the deployment back; the cause then names why the newest task stopped.
+    """
+    with exclusive(f"apply-{environment.name}"):
+        account = aws.account(environment)
+        root = roots.environment_root(environment, account.environ)
+        plan = terraform.saved_plan(root)
+        headline = "nothing to change"
+        if plan.changed:
+            summary = plan_summary.summarise(plan.document, environment.name)
+            meant = {*acknowledged, *acknowledgements.committed(environment.name)}
+            plan_summary.require_acknowledgement(summary, meant)
+            try:
+                with console.progress(f"terraform apply {environment.name}") as step:
+                    completed = terraform.apply(plan, show=step.update)
+            except TerraformError as error:
+                service = running(environment, account) if error.about_service else None
+                if service:
+                    _require_wanted(environment, service)
+                raise
+            headline = f"{completed} resources changed"
+        service = running(environment, account)
+        if service is None:
+            raise PipelineError(f"{environment.name} has no running service", next_step=MISSING)
+        # Terraform alone does not know: a service that was rolled back is steady, too.
+        _require_wanted(environment, service)
+        return headline
+
+
+def observe(environment: Environment) -> State | None:
+    """What the service runs, and whether all its tasks run that."""
+    account = aws.existing_account(environment)
+    if account is None:
+        return None
+    service = running(environment, account)
+    address = reached(environment, account)
+    if service is None or address is None:
+        return None
+    container = names(environment).container
+    image = ecs.image_of(account.client("ecs"), service.task_definition, container)
+    answer: dict[str, Any] = {}
+    with contextlib.suppress(httpx.HTTPError, ValueError):
+        answer = web.ask(*address)
+    return State(
+        url=address[0],
+        image=image,
+        version=str(answer.get("version", "")),
+        healthy=web.is_ready(*address)
+        and service.digests == {image.partition("@")[2]}
+        and len(service.running) >= service.desired,
+        replicas=len(service.running),
+        revision=answer.get("commit"),
+        wanted_revision=git.revision() if account.local else None,
+        age=seconds_since(service.deployed_at) if service.deployed_at else None,
+        via=address[1],
+    )
+
+
+def verify(environment: Environment, digest: str | None = None) -> web.Reached:
+    """Asks until every replica has answered with the digest; by default that of the task definition."""
+    state = observe(environment)
+    if state is None:
+        raise PipelineError(f"{environment.name} does not run on ECS", next_step=MISSING)
+    return web.verify(
+        (state.url, state.via),
+        digest or state.image.partition("@")[2],
+        environment.replicas,
+        lambda: last_lines(environment),
+    )
+
+
+def last_lines(environment: Environment) -> list[str]:
+    """Why the newest failed task stopped, and the last lines of its log; empty when none failed."""
+    account, wanted = aws.account(environment), names(environment)
+    return ecs.last_failure(
+        account.client("ecs"),
+        account.client("logs"),
+        wanted.cluster,
+        wanted.service,
+        wanted.log_group,
+    )
 
 
 def reached(environment: Environment, account: Account) -> web.Reached | None:
     """Where the application answers, or None when there is no load balancer.
 
-    On the local AWS all load balancers share their doors, so there it is said which one is meant.
+    On the local AWS all load balancers share their ports, so the way there names the one that is meant.
     """
     host = _balancer_host(environment, account)
     if host is None:
@@ -53,40 +195,35 @@ def running(environment: Environment, account: Account) -> ecs.Service | None:
     return ecs.service(account.client("ecs"), wanted.cluster, wanted.service, wanted.container)
 
 
-def observe(environment: Environment) -> State | None:
-    """What the environment runs now; None when it is not up. Starts nothing."""
-    account = aws.existing_account(environment)
-    if account is None:
-        return None
-    service = running(environment, account)
-    found = reached(environment, account)
-    if service is None or found is None:
-        return None
-    address, via = found
-    container = names(environment).container
-    image = ecs.image_of(account.client("ecs"), service.task_definition, container)
-    wanted_digest = image.partition("@")[2]
-    answer: dict[str, Any] = {}
-    with contextlib.suppress(httpx.HTTPError, ValueError):
-        answer = web.ask(address, via)
-    return State(
-        url=address,
-        image=image,
-        version=str(answer.get("version", "")),
-        healthy=web.is_ready(address, via)
-        and service.digests == {wanted_digest}
-        and len(service.running) >= service.desired,
-        replicas=len(service.running),
-        revision=answer.get("commit"),
-        wanted_revision=git.revision() if account.local else None,
-        age=seconds_since(service.deployed_at) if service.deployed_at else None,
+def _require_wanted(environment: Environment, service: ecs.Service) -> None:
+    wanted = environment.image.digest
+    if service.digests == {wanted} and len(service.running) >= service.desired:
+        return
+    lines = last_lines(environment)
+    if lines:
+        console.out.rule("last lines of the failed task", align="left")
+        console.info("\n".join(f"  {line}" for line in lines))
+    seen = ", ".join(sorted(digest[7:19] or "unknown" for digest in service.digests)) or "nothing"
+    why = f" ({lines[0]})" if lines else ""
+    raise PipelineError(
+        f"ECS runs {seen} in {len(service.running)} of {service.desired} tasks, not {wanted[7:19]}{why};"
+        " an image that does not become healthy is rolled back and the old one keeps serving",
+        next_step="read the container's last lines above, fix the image, then build, plan and apply again",
     )
+
+
+def _role_commands(outputs: dict[str, Any]) -> list[str]:
+    roles = [("AWS_PLAN_ROLE_ARN", "", outputs["plan_role_arn"])]
+    roles.append(("AWS_PREVIEW_ROLE_ARN", " --env preview", outputs["preview_role_arn"]))
+    for environment, arn in sorted(outputs["apply_role_arns"].items()):
+        roles.append(("AWS_APPLY_ROLE_ARN", f" --env {environment}", arn))
+    return [f"gh variable set {name}{where} --body {arn}" for name, where, arn in roles]
 
 
 def _balancer_host(environment: Environment, account: Account) -> str | None:
     client: Any = account.client("elbv2")
     try:
-        found = client.describe_load_balancers(Names=[names(environment).balancer])
+        answer = client.describe_load_balancers(Names=[names(environment).balancer])
     except client.exceptions.LoadBalancerNotFoundException:
         return None
-    return str(found["LoadBalancers"][0]["DNSName"]) if found["LoadBalancers"] else None
+    return str(answer["LoadBalancers"][0]["DNSName"]) if answer["LoadBalancers"] else None

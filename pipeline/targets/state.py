@@ -1,8 +1,10 @@
-"""Where the application can run: each target says what it runs now, in the same words."""
+"""What a target runs now, in the same words for each."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from pipeline.targets.web import Via
 
 
 @dataclass(frozen=True)
@@ -10,9 +12,9 @@ class State:
     """What a target runs now.
 
     ``image`` is the reference that runs (repository@digest; a local tag for compose); ``version`` is what the
-    application says of itself; ``healthy`` means that every wanted replica runs that image and the URL is ready.
+    application answers; ``healthy`` means that every wanted replica runs that image and the URL is ready.
     ``revision`` is the commit that is live and ``wanted_revision`` the one in Git, ``age`` the seconds since the last
-    deployment; None where that is not known.
+    deployment; None where that is not known. ``via`` is how the URL is reached.
     """
 
     url: str
@@ -23,10 +25,13 @@ class State:
     revision: str | None = None
     wanted_revision: str | None = None
     age: int | None = None
+    via: Via | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object of the ``status --json`` contract."""
-        return asdict(self)
+        fields = asdict(self)
+        del fields["via"]
+        return fields
 
 
 def seconds_since(moment: datetime) -> int:

@@ -1,25 +1,30 @@
-"""Asks a deployed application who it is, over HTTP as a user would."""
+"""Asks a deployed application for its version and readiness, over HTTP as a user would."""
 
 import functools
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.releases.project import project
+
 #: Seconds that one request may take before it counts as unanswered.
 REQUEST_SECONDS = 5
 #: Seconds between two questions while waiting.
 INTERVAL = 0.1
+#: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
+PATIENCE = 60
 
 
 @dataclass(frozen=True)
 class Via:
-    """How an address is reached behind which several load balancers stand: the name of the one that is meant, and the
-    certificate of the authority that vouches for it."""
+    """How to reach one of several load balancers behind an address: its host name, and the authority's certificate."""
 
     host: str
     authority: Path
@@ -40,26 +45,26 @@ def _trusting(authority: Path) -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class Answers:
-    """What ``/version`` said: the answers by hostname, and the last problem seen (empty when none)."""
+    """What the version probe answered: the answers by hostname, and the last problem seen (empty when none)."""
 
     by_host: dict[str, dict[str, Any]]
     problem: str
 
 
 def ask(url: str, via: Via | None = None) -> dict[str, Any]:
-    """The JSON of ``/version``; raises httpx.HTTPError, or ValueError for an answer that is no JSON object."""
-    response = _get(f"{url.rstrip('/')}/version", via)
+    """The JSON of the version probe; raises httpx.HTTPError, or ValueError for an answer that is no JSON object."""
+    response = _get(url, project().probes.version, via)
     response.raise_for_status()
     answer = response.json()
     if not isinstance(answer, dict):
-        raise ValueError(f"/version answered {answer!r}")
+        raise ValueError(f"{response.url.path} answered {answer!r}")
     return answer
 
 
 def is_ready(url: str, via: Via | None = None) -> bool:
-    """Whether ``/readyz`` answers 200 now."""
+    """Whether the readiness probe answers 200 now."""
     try:
-        return _get(f"{url.rstrip('/')}/readyz", via).status_code == httpx.codes.OK
+        return _get(url, project().probes.ready, via).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 
@@ -72,7 +77,7 @@ def gather(
     timeout: float,
     on_answer: Callable[[str], None] = lambda _: None,
 ) -> Answers:
-    """Asks ``/version`` until ``enough`` says that the answers by hostname suffice, or ``timeout`` seconds are over."""
+    """Asks for the version until the answers by hostname are ``enough``, or ``timeout`` seconds are over."""
     by_host: dict[str, dict[str, Any]] = {}
     problem = ""
     deadline = time.monotonic() + timeout
@@ -91,5 +96,38 @@ def gather(
     return Answers(by_host, problem)
 
 
-def _get(url: str, via: Via | None) -> httpx.Response:
-    return httpx.get(url, timeout=REQUEST_SECONDS, **(via.options() if via else {}))
+def verify(
+    reached: Reached, digest: str, replicas: int, last_lines: Callable[[], list[str]]
+) -> Reached:
+    """Asks until ``replicas`` hostnames have answered with ``digest`` (empty: any image), and the URL is ready.
+
+    Raises:
+        PipelineError: They have not within the patience; the cause names the answers and the log's last line.
+    """
+    url, via = reached
+
+    def enough(by_host: Mapping[str, Mapping[str, Any]]) -> bool:
+        right = [answer for answer in by_host.values() if digest in ("", answer.get("image"))]
+        return len(right) >= replicas and is_ready(url, via)
+
+    with console.progress(f"verify {url}") as step:
+        answers = gather(url, via, enough=enough, timeout=PATIENCE, on_answer=step.update)
+        if enough(answers.by_host):
+            return reached
+        lines = last_lines()
+        seen = [
+            f"{host} runs {str(answer.get('image'))[7:19]}"
+            for host, answer in answers.by_host.items()
+        ]
+        wanted = f"{replicas} replicas of {digest[7:19]}" if digest else "an answer"
+        raise PipelineError(
+            f"{wanted} and 200 from {url}{project().probes.ready} were wanted; answers: {', '.join(seen) or 'none'}"
+            + (f"; last problem: {answers.problem}" if answers.problem else "")
+            + (f"; last line of the log: {lines[-1]}" if lines else ""),
+            next_step="run ./inv status, and fix what the log says",
+        )
+
+
+def _get(url: str, path: str, via: Via | None) -> httpx.Response:
+    address = f"{url.rstrip('/')}{path}"
+    return httpx.get(address, timeout=REQUEST_SECONDS, **(via.options() if via else {}))

@@ -12,7 +12,7 @@ from thanksgiving import create_app, migrate
 from thanksgiving.config import Settings, from_environment
 from thanksgiving.logs import ACCESS
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 from tests.app import postgres, servers
 
 SECRET = "a-secret-for-tests-only-0123456789abcdef"

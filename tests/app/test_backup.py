@@ -7,7 +7,7 @@ from thanksgiving import create_app
 
 from pipeline.commands import db
 from pipeline.core.errors import PipelineError
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 from tests.app.conftest import browsers, settings_for
 
 

@@ -21,7 +21,7 @@ from thanksgiving.models import Claim, Dish, Gathering, Guest
 from thanksgiving.snapshot import Snapshots
 from thanksgiving.validation import Wish
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 
 ANSWER = guests.Answer("Ann", True, 1, False, False, False, False, "")
 ANSWER_COLUMNS = asdict(ANSWER)

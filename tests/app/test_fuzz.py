@@ -6,7 +6,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 from tests.app.conftest import browsers
 
 FIELDS = sorted(

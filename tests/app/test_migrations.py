@@ -18,7 +18,7 @@ from thanksgiving import claims, create_app, guests, migrate
 from thanksgiving.db import MIGRATIONS, Database, head, schema_version, unready_because
 from thanksgiving.models import Base, Dish
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 from tests.app import servers
 from tests.app.conftest import SECRET, browsers, settings_for
 

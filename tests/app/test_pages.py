@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event as engine_events
 
-from pipeline.targets import journeys
-from pipeline.targets.journeys import Browser, Gathering, NewBrowser, claim, rsvp
+from tests.acceptance import journeys
+from tests.acceptance.journeys import Browser, Gathering, NewBrowser, claim, rsvp
 from tests.app.conftest import browsers
 
 NEW = {

@@ -19,7 +19,7 @@ from thanksgiving.logs import JsonFormatter
 from thanksgiving.models import Claim, UtcDateTime
 from thanksgiving.singleflight import SingleFlight
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 from tests.app.conftest import SECRET, browsers, settings_for
 
 BASE = {"ENVIRONMENT": "production", "SECRET_KEY": SECRET}

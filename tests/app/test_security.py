@@ -12,8 +12,8 @@ from thanksgiving.ratelimit import CAPACITY, RateLimit
 from thanksgiving.security import COOKIE, HEADERS
 from werkzeug.test import Client, TestResponse
 
-from pipeline.targets import journeys
-from pipeline.targets.journeys import NewBrowser
+from tests.acceptance import journeys
+from tests.acceptance.journeys import NewBrowser
 from tests.app.conftest import browsers, settings_for, sqlite_copy
 from tests.app.test_pages import NEW
 

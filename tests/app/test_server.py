@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 from tests.app import servers
 from tests.app.conftest import settings_for, sqlite_copy
 

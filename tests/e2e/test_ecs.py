@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from pipeline.targets import web
-from pipeline.targets.journeys import create_gathering
+from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
 

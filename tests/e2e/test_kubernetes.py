@@ -12,7 +12,7 @@ import pytest
 from pipeline.benchmarks.load import Load, constant
 from pipeline.core.errors import CommandFailedError
 from pipeline.targets import web
-from pipeline.targets.journeys import create_gathering
+from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
 

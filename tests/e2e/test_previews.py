@@ -17,7 +17,7 @@ from localgithub import github_api
 from pipeline.core import process
 from pipeline.kubernetes.programs import program
 from pipeline.targets import web
-from pipeline.targets.journeys import create_gathering
+from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import OnKubernetes, eventually
 

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.aws import account, localaws
-from pipeline.commands import drift, verify
+from pipeline.commands import drift
 from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
 from pipeline.targets import ecs
@@ -23,9 +23,9 @@ def test_what_does_not_run_is_not_started() -> None:
     local = environments.load("local")
     assert account.existing_account(local) is None
     assert ecs.observe(local) is None
-    assert drift._ecs(local) == []
-    with pytest.raises(PipelineError, match="the local AWS does not run"):
-        verify.ecs("local")
+    assert drift._ecs(local) == ([], "")
+    with pytest.raises(PipelineError, match="local does not run on ECS"):
+        ecs.verify(local)
 
 
 @pytest.mark.engine

@@ -4,15 +4,14 @@ from threading import Event
 
 import pytest
 
-from pipeline.commands import deploy as delivery
-from pipeline.commands import push
+from pipeline.commands import deploy, push
 from pipeline.core.errors import PipelineError
 
 
 def test_the_registry_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([False, False, True, True])
     monkeypatch.setattr(push, "registry_is_there", lambda _name: next(answers))
-    assert delivery._registry(Event()) == "images can be pushed"
+    assert deploy.await_registry(Event()) == "images can be pushed"
 
 
 def test_an_account_that_was_not_made_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,4 +19,4 @@ def test_an_account_that_was_not_made_ends_the_wait(monkeypatch: pytest.MonkeyPa
     over = Event()
     over.set()
     with pytest.raises(PipelineError, match="no image registry"):
-        delivery._registry(over)
+        deploy.await_registry(over)

@@ -39,12 +39,12 @@ import sys
 sys.path.insert(0, {str(Path.cwd())!r})
 from pathlib import Path
 from pipeline.core import process
-from pipeline.commands.runner import stage
+from pipeline.runner import command
 child = "trap 'echo ended; exit 3' INT; echo $$; while :; do sleep 0.05; done"
-@stage("demo")
-def body():
+@command
+def demo():
     process.run(["sh", "-c", child], log=Path({str(tmp_path / "log")!r}), on_line=print)
-body()
+demo()
 """
     parent = subprocess.Popen(
         [sys.executable, "-u", "-c", script],

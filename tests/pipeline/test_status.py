@@ -1,9 +1,11 @@
-"""What `./inv status` tells of each target, for people and for programs."""
+"""What `./inv status` shows of each target, for people and for programs."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from pipeline import targets
 from pipeline.commands import status
 from pipeline.targets.state import State
 
@@ -24,22 +26,29 @@ def state(**changed: object) -> State:
     return State(**{**known, **changed})  # type: ignore[arg-type]
 
 
+def run(monkeypatch: pytest.MonkeyPatch, *, as_json: bool, **live: State | None) -> str:
+    registry = {
+        name: SimpleNamespace(observe=lambda _environment, seen=seen: seen)
+        for name, seen in live.items()
+    }
+    monkeypatch.setattr(targets, "TARGETS", registry)
+    return status.run(as_json=as_json).headline
+
+
 def shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seen: State | None
 ) -> str:
-    monkeypatch.setattr(status, "OBSERVERS", {"ecs": lambda: seen})
-    status.run(as_json=False)
+    run(monkeypatch, as_json=False, ecs=seen)
     return capsys.readouterr().out
 
 
 def test_a_target_that_is_not_up_is_null(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(status, "OBSERVERS", {"ecs": state, "compose": lambda: None})
-    status.run(as_json=True)
-    targets = json.loads(capsys.readouterr().out)["targets"]
-    assert targets["compose"] is None
-    assert targets["ecs"]["revision"] == LIVE
+    live = json.loads(run(monkeypatch, as_json=True, ecs=state(), compose=None))["targets"]
+    assert live["compose"] is None
+    assert live["ecs"]["revision"] == LIVE
+    assert "via" not in live["ecs"]
     assert "not up" in shown(monkeypatch, capsys, None)
 
 

@@ -13,10 +13,10 @@ from invoke.parser.context import ParserContext
 from ruamel.yaml import YAML
 
 import tasks
-from pipeline.commands import deploy as delivery
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import rehearsal
+from pipeline.targets import ecs
 
 WORKFLOWS = {
     file.name: YAML(typ="safe").load(file.read_text(encoding="utf-8"))
@@ -116,7 +116,7 @@ def test_no_script_and_no_step_name_holds_an_expression() -> None:
 
 
 def test_what_the_laptop_runs_is_in_a_workflow_and_the_other_way_round() -> None:
-    laptop = {step.name for step in delivery.ecs_steps(str)}
+    laptop = set(ecs.STAGES)
     cloud = {step.words[1] for step in RUNS if step.workflow in ("main.yml", "deploy.yml")}
     assert laptop - NOT_IN_WORKFLOWS <= cloud
     only_in_workflows = {one.name for one in tasks.GROUPS["In workflows"]}

@@ -56,7 +56,8 @@ def merge(clone: Path, name: str) -> str:
 
 
 def publish(clone: Path, digest: str, source: str) -> str | None:
-    text = release.message("staging", ImageReference(REPOSITORY, digest), source)
+    image = ImageReference(REPOSITORY, digest)
+    text = releases.message(f"Release {image.short} to staging", image, source=source)
     return releases.set_digest(
         desired(clone),
         "staging",

@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from pipeline.images import app as appimage
-from pipeline.targets import journeys, web
+from pipeline.targets import web
+from tests.acceptance import journeys
 from tests.pipeline.images import running
 
 START_SECONDS = 30

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 
 pytestmark = pytest.mark.browser
 

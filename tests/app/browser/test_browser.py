@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from pipeline.targets import journeys
+from tests.acceptance import journeys
 
 pytestmark = pytest.mark.browser
 

@@ -1,4 +1,4 @@
-"""The apply stage: what AWS runs is asked for, and only a failure of the service is told as one."""
+"""Delivery to ECS: AWS is asked what runs, and only a failure of the service is reported as one."""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,7 +10,6 @@ from pipeline.aws import account as aws
 from pipeline.aws import ecs
 from pipeline.aws.account import Account
 from pipeline.aws.ecs import Service
-from pipeline.commands import apply
 from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
 from pipeline.targets import ecs as ecs_target
@@ -34,10 +33,9 @@ def applied(
             raise TerraformError([error], name="staging", log=None)
         return 1
 
-    monkeypatch.setattr(environments, "resolved", lambda _: environment)
     monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws.Account, "client", lambda *_: None)
-    monkeypatch.setattr(apply, "exclusive", lambda _: nullcontext())
+    monkeypatch.setattr(ecs_target, "exclusive", lambda _: nullcontext())
     monkeypatch.setattr(
         terraform,
         "saved_plan",
@@ -46,7 +44,7 @@ def applied(
     monkeypatch.setattr(terraform, "apply", run)
     monkeypatch.setattr(ecs_target, "running", lambda *_: service)
     monkeypatch.setattr(ecs, "last_failure", lambda *_: ["task stopped: it burnt"])
-    return apply.run("staging")
+    return ecs_target.deliver(environment)
 
 
 def serving(digest: str) -> Service:

@@ -20,7 +20,6 @@ from docker.models.images import Image
 
 from pipeline.commands import scan
 from pipeline.core.errors import PipelineError
-from pipeline.github import reports
 from pipeline.scanners import findings, grype, osv, sbom
 from pipeline.scanners.findings import Outcome
 from tests.gauntlet import osv as osv_source
@@ -236,17 +235,16 @@ def test_the_scan_stage_passes_with_a_database_and_fails_with_a_flaw(
 ) -> None:
     # The made-up flaw goes neither into the reports of this checkout nor onto the lines of a pull request.
     monkeypatch.setattr(scan, "REPORTS", tmp_path / "reports")
-    monkeypatch.setattr(reports, "REPORTS", tmp_path / "reports")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     with osv_source.knowing({}) as address:
         monkeypatch.setenv(osv.VARIABLE, address)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         file = grype_database.make(tmp_path / "none", [])
         monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
-        assert "vulnerabilities" not in scan.run(require_vulnerabilities=True)
+        assert "vulnerabilities" not in scan.run(require_vulnerabilities=True).headline
         flaw = Advisory(NAME, PACKAGE, FIXED, debian=debian)
         file = grype_database.make(tmp_path / "one", [flaw])
         monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
-        with pytest.raises(PipelineError, match=f"1 findings in {grype.NAME}"):
+        with pytest.raises(PipelineError, match=f"1 findings in {grype.NAME}") as caught:
             scan.run(require_vulnerabilities=True)
-    assert NAME in (tmp_path / "reports" / "scan.md").read_text(encoding="utf-8")
+    assert NAME in caught.value.report

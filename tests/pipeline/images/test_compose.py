@@ -16,10 +16,12 @@ pytestmark = pytest.mark.engine
 #: Seconds until an edit must show; gunicorn looks once a second.
 RELOAD_SECONDS = 10
 START = """
-from pipeline.engines import appimage, compose
-from pipeline.stages import verify
-compose.up(appimage.current().image)
-verify.compose()
+from pipeline.releases import environments
+from pipeline.targets import compose
+local = environments.load("local")
+compose.prepare(local)
+compose.deliver(local)
+compose.verify(local)
 """
 
 

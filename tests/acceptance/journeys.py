@@ -1,22 +1,19 @@
-"""What people do with the application, done over plain HTTP against any address: ``./inv verify --journeys``.
+"""What people do with the application, over plain HTTP against any address.
 
-No browser and nothing from the application's own code: only addresses and form fields as
-docs/application.md names them.
+Uses nothing of the application's code: only addresses and form fields as docs/application.md names them.
 """
 
 import re
 import secrets
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpx
-
-from pipeline.core import console
-from pipeline.core.errors import PipelineError
-from pipeline.targets import web
 
 TIMEOUT_SECONDS = 15
 
@@ -101,19 +98,25 @@ class Page(HTMLParser):
 
 
 class Browser:
-    """One person: keeps cookies, follows redirects, sends the form token of the page it has open."""
+    """One person: keeps cookies, follows redirects, sends the form token of the open page.
+
+    ``host`` names one of several load balancers behind an address, ``ca`` is the certificate of its authority.
+    """
 
     def __init__(
         self,
         base_url: str,
         *,
-        via: web.Via | None = None,
+        host: str = "",
+        ca: Path | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        options = via.options() if via else {}
-        self.client = httpx.Client(timeout=TIMEOUT_SECONDS, transport=transport, **options)
-        self.client.headers["User-Agent"] = "journeys"
+        verify = ssl.create_default_context(cafile=str(ca)) if ca else True
+        self.client = httpx.Client(timeout=TIMEOUT_SECONDS, transport=transport, verify=verify)
+        self.client.headers["User-Agent"] = "acceptance"
+        if host:
+            self.client.headers["Host"] = host
 
     def open(self, path: str, *, expect: int = 200) -> Page:
         """Opens a page of this address."""
@@ -152,16 +155,14 @@ class Browser:
         return Page(response)
 
 
-def create_gathering(
-    base_url: str, via: web.Via | None = None, *, title: str | None = None
-) -> Gathering:
+def create_gathering(base_url: str, *, title: str | None = None) -> Gathering:
     """Creates a gathering with three dishes, as an organiser would; usable by any test that needs one.
 
     Raises:
         JourneyFailedError: The application did not do it.
         httpx.HTTPError: The address does not answer.
     """
-    return create_with(Browser(base_url, via=via), title)
+    return create_with(Browser(base_url), title)
 
 
 def create_with(person: Browser, title: str | None = None) -> Gathering:
@@ -273,33 +274,6 @@ def keepsakes(new_browser: NewBrowser) -> None:
 
 
 JOURNEYS: tuple[Callable[[NewBrowser], None], ...] = (potluck, closing, keepsakes)
-
-
-def run(base_url: str, via: web.Via | None = None) -> str:
-    """Does every journey against an address.
-
-    Args:
-        base_url: Such as ``http://localhost:8080``.
-        via: How it is reached, where its name alone does not lead there.
-
-    Raises:
-        PipelineError: The address does not answer, or a journey ended differently than it should.
-    """
-    for journey in JOURNEYS:
-        with console.progress(f"journey: {journey.__name__}"):
-            try:
-                journey(lambda: Browser(base_url, via=via))
-            except JourneyFailedError as error:
-                raise PipelineError(
-                    f"journey {journey.__name__} at {base_url}: {error}",
-                    next_step="look at the application's log",
-                ) from error
-            except httpx.HTTPError as error:
-                raise PipelineError(
-                    f"{base_url} does not answer: {error}",
-                    next_step="look whether the target is up: ./inv status",
-                ) from error
-    return f"{len(JOURNEYS)} journeys at {base_url} went well"
 
 
 def _create(new_browser: NewBrowser) -> Gathering:

@@ -1,0 +1,97 @@
+"""Times the delivery path on this machine, for each target that is up: a deploy of nothing new, and an edit until live.
+
+An edit is a comment in the application's base template; the file and what runs are as before in the end.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec
+
+import httpx
+
+from pipeline import targets
+from pipeline.core import console, process
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT, log_file
+from pipeline.core.waiting import wait
+from pipeline.releases import environments
+from pipeline.releases.project import project
+from pipeline.targets.state import State
+
+P = ParamSpec("P")
+
+ROUNDS = 3
+#: Seconds within which an edit must show where code is reloaded without a deploy.
+RELOAD_SECONDS = 30
+
+
+def run() -> str:
+    """Prints the medians in seconds; raises PipelineError when no target is up, or a deploy failed."""
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    observed = {name: target.observe(local) for name, target in targets.TARGETS.items()}
+    states = {name: state for name, state in observed.items() if state}
+    if not states:
+        raise PipelineError("no target is up", next_step="run ./inv deploy first")
+    rows = []
+    for name, state in states.items():
+        edited, unchanged = [], []
+        with console.progress(f"path to {name}") as step, _edits() as edit:
+            for number in range(1, ROUNDS + 1):
+                step.update(f"round {number} of {ROUNDS}")
+                edited.append(_timed(_until_live, name, state, edit()))
+                unchanged.append(_timed(_deploy, name))
+        _deploy(name)
+        rows.append((name, "nothing changed", *_spread(unchanged)))
+        rows.append((name, "edit of a template until live", *_spread(edited)))
+    console.table(("target", "change", "median", "fastest", "slowest"), rows)
+    return f"{', '.join(states)}: {ROUNDS} rounds each, in seconds"
+
+
+@contextmanager
+def _edits() -> Iterator[Callable[[], str]]:
+    """A function that puts a new comment into the base template and returns it; the template is restored in the end."""
+    template = ROOT / "app" / project().package / "templates" / "base.html"
+    before = template.read_text(encoding="utf-8")
+
+    def edit() -> str:
+        comment = f"<!-- bench path {time.time_ns()} -->"
+        template.write_text(f"{before.rstrip()}\n{comment}\n", encoding="utf-8")
+        return comment
+
+    try:
+        yield edit
+    finally:
+        template.write_text(before, encoding="utf-8")
+
+
+def _until_live(name: str, state: State, comment: str) -> None:
+    if "push" in targets.TARGETS[name].STAGES:  # else the code is reloaded
+        _deploy(name)
+    way = state.via.options() if state.via else {}
+
+    def shown() -> bool:
+        try:
+            return comment in httpx.get(state.url, timeout=RELOAD_SECONDS, **way).text
+        except httpx.HTTPError:  # a worker is being replaced
+            return False
+
+    if not wait(shown, timeout=RELOAD_SECONDS):
+        raise PipelineError(f"the edit does not show at {state.url}", next_step="run ./inv status")
+
+
+def _deploy(name: str) -> None:
+    process.run([ROOT / "inv", "deploy", "--to", name], log=log_file("bench-path"))
+
+
+def _timed(body: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> float:
+    started = time.monotonic()
+    body(*args, **kwargs)
+    return time.monotonic() - started
+
+
+def _spread(seconds: list[float]) -> tuple[str, str, str]:
+    figures = (statistics.median(seconds), min(seconds), max(seconds))
+    median, fastest, slowest = (f"{figure:.1f}" for figure in figures)
+    return median, fastest, slowest

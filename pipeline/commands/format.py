@@ -1,0 +1,24 @@
+"""Formats Python and HCL in place, and applies ruff's safe fixes."""
+
+import sys
+from pathlib import Path
+
+from pipeline.commands import Result
+from pipeline.core import process
+from pipeline.core.paths import ROOT, log_file
+from pipeline.core.tools import tool
+from pipeline.kubernetes import helm
+
+
+def run() -> Result:
+    """Formats the tree and writes the generated READMEs anew; raises PipelineError when a tool fails."""
+    commands: list[list[str | Path]] = [
+        [tool("ruff"), "check", "--fix", "--exit-zero", "."],
+        [tool("ruff"), "format", "."],
+        [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
+        [sys.executable, "-m", "pipeline.terraform.module_readme"],
+        helm.write_readme_command(),
+    ]
+    for number, argv in enumerate(commands):
+        process.run(argv, log=log_file("format"), append=number > 0)
+    return Result("formatted")

@@ -1,0 +1,94 @@
+"""Runs a task: publishes its result, turns a failure into one line, ends in order on Ctrl-C."""
+
+import errno
+import functools
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from types import FrameType
+from typing import NoReturn, ParamSpec
+
+from rich.markup import escape
+
+from pipeline.commands import Result
+from pipeline.core import console, process
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import log_file, shown
+from pipeline.github import actions, reports
+
+P = ParamSpec("P")
+
+#: The exit code that a shell reports for a program that SIGINT ended.
+INTERRUPTED = 130
+
+
+def command(body: Callable[P, Result]) -> Callable[P, None]:
+    """Decorates an invoke task; the function's name is the task's."""
+    name = body.__name__.rstrip("_").replace("_", "-")
+
+    @functools.wraps(body)
+    def task(*args: P.args, **kwargs: P.kwargs) -> None:
+        # A cancelled CI job sends SIGTERM: it must end in the same order as Ctrl-C.
+        signal.signal(signal.SIGTERM, _interrupt)
+        # A shell starts its background jobs with SIGINT ignored, which every child would inherit.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            result = body(*args, **kwargs)
+            publish(name, result.markdown, result.outputs)
+            if result.headline:
+                console.info(result.headline)
+        except KeyboardInterrupt:
+            process.interrupt_all()
+            console.err.print(f"[red]{name} interrupted[/]. What it had started has been ended.")
+            sys.exit(INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - a bug gets one line and a log as well
+            fail(name, _explained(name, error))
+
+    return task
+
+
+def publish(name: str, markdown: str, outputs: Mapping[str, str]) -> None:
+    """Keeps a task's report in ``.local/reports/<name>.md`` and passes report and outputs to GitHub Actions."""
+    if markdown:
+        reports.write(name, markdown)
+        actions.summary(markdown)
+    for key, value in outputs.items():
+        actions.output(key, value)
+
+
+def fail(name: str, error: PipelineError) -> NoReturn:
+    """Prints task, cause, next step and log in one line, and exits with 1."""
+    publish(name, error.report, {})
+    line = f"[red bold]{name} failed:[/] {escape(error.cause)}. [bold]Next:[/] {escape(error.next_step)}."
+    if error.log:
+        line += f" [bold]Log:[/] {escape(shown(error.log))}"
+    console.err.print(line)
+    actions.annotate("error", f"{error.cause}. Next: {error.next_step}.", title=f"{name} failed")
+    sys.exit(1)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _explained(name: str, error: Exception) -> PipelineError:
+    if isinstance(error, PipelineError):
+        return error
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return PipelineError(
+            "no space is left on the disk",
+            next_step="free some space (docker system df and the cache show the large parts), then run this again",
+        )
+    if isinstance(error, OSError):
+        return PipelineError(
+            f"{error.strerror or error} {error.filename or ''}".strip(),
+            next_step="check the file's rights and the disk",
+        )
+    log = log_file(f"{name}-error")
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return PipelineError(
+        f"unexpected {type(error).__name__}: {error}",
+        next_step="report this with the log",
+        log=log,
+    )

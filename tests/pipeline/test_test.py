@@ -1,0 +1,69 @@
+"""What `./inv test` reads of pytest: the figures of its last line and the names of failures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import test
+from pipeline.core.errors import PipelineError
+
+TESTS = """
+import pytest
+
+def test_passes():
+    pass
+
+def test_fails():
+    assert "the turkey" == "burnt | <b>"
+
+@pytest.fixture
+def broken():
+    raise RuntimeError("no oven")
+
+def test_cannot_start(broken):
+    pass
+
+@pytest.mark.skip(reason="not today")
+def test_skipped():
+    pass
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "test_dinner.py").write_text(TESTS, encoding="utf-8")
+    monkeypatch.setattr(test, "log_file", lambda name: tmp_path / f"{name}.log")
+    return tmp_path
+
+
+def test_failures_are_counted_and_named(folder: Path) -> None:
+    with pytest.raises(PipelineError, match="dinner tests failed: 1 failed, 1 passed") as caught:
+        test._pytest("dinner", "not engine", [str(folder)])
+    report = caught.value.report
+    assert "### Tests (dinner)" in report
+    assert "test\\_fails" in report
+    assert "no oven" in report
+    assert "<b>" not in report
+
+
+def test_passes_are_counted(folder: Path) -> None:
+    figures = test._pytest("dinner", "not engine", [str(folder), "-k", "passes or skipped"])
+    assert figures.startswith("1 passed, 1 skipped, 2 deselected in ")
+
+
+def test_no_test_has_no_figures(folder: Path) -> None:
+    assert test._pytest("dinner", "engine", [str(folder)]) == ""
+
+
+def test_a_failure_is_annotated_on_its_line(folder: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "test_dinner.py"],
+        cwd=folder,
+        env={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "::error file=test_dinner.py,line=8" in result.stdout + result.stderr
