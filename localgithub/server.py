@@ -1,31 +1,103 @@
-"""GitHub for the time of one local workflow run: its API, and the identity tokens of jobs.
+"""Serves a local GitHub: ``python -m localgithub.server REPOSITORY EVENT WORKFLOWS FOLDER``, until it is ended.
 
-``server.py REPOSITORY EVENT WORKFLOWS FOLDER`` serves until it is ended. It writes its address to
-``FOLDER/github-url``, and after each call what it was told to ``FOLDER/github.json``.
+It prints its address, and writes after each call to ``FOLDER/github.json`` what the repository keeps.
 """
 
+import contextlib
 import json
+import signal
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ruamel.yaml import YAML
 
-sys.path.insert(0, str(Path(__file__).parent))
-import github_api  # type: ignore[import-not-found] # its folder is on the path only here
-import identity  # type: ignore[import-not-found]
+from localgithub import identity
+from localgithub.api import NOT_FOUND, Answer, Store
 
-from pipeline.core import files
-
-#: What the job's token, the app's token and the token for identity requests are called.
 JOB_TOKEN = "job-token"
+APP_TOKEN = "app-token"
+#: The token for requests of identity tokens.
 REQUEST_TOKEN = "request-token"
-ALLOWED = {f"Bearer {JOB_TOKEN}", "Bearer app-token"}
+#: Seconds between two looks whether it is to end.
+POLL_SECONDS = 0.02
 
 
-def find_job(workflows: Path, name: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Call:
+    """One HTTP call: its path without the prefix of GitHub Enterprise, and the bearer token."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: dict[str, Any]
+    token: str
+
+
+@contextlib.contextmanager
+def serve(
+    repository: str = "owner/name",
+    *tokens: str,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    store: Store | None = None,
+) -> Iterator[tuple[str, Store]]:
+    """Serves the API; yields its address and what it keeps.
+
+    Args:
+        tokens: Those that it takes; the job's when there is none.
+        port: A free one when 0.
+        store: What an earlier server kept.
+    """
+    kept = store or Store()
+    with _listening(
+        lambda call: _rest(kept, repository, tokens or (JOB_TOKEN,), call), host, port
+    ) as url:
+        yield url, kept
+
+
+def main() -> None:
+    """Serves until the process is ended."""
+    repository, event, workflows, folder = sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:])
+    store = Store()
+
+    def answer(call: Call) -> Answer:
+        if call.path == "/identity":
+            return _identity(repository, event, workflows, call)
+        result = _rest(store, repository, (JOB_TOKEN, APP_TOKEN), call)
+        (folder / "github.json").write_text(json.dumps(store.kept(), indent=1), encoding="utf-8")
+        return result
+
+    with _listening(answer) as url:
+        print(url, flush=True)
+        signal.pause()
+
+
+def _rest(store: Store, repository: str, tokens: tuple[str, ...], call: Call) -> Answer:
+    prefix = f"/repos/{repository}/"
+    if call.token not in tokens:
+        return 401, {"message": "Bad credentials"}
+    if not call.path.startswith(prefix):
+        return NOT_FOUND
+    return store.answer(call.method, call.path.removeprefix(prefix), call.query, call.body)
+
+
+def _identity(repository: str, event: str, workflows: Path, call: Call) -> Answer:
+    name = call.query["job"]
+    job = _job(workflows, name)
+    if call.token != REQUEST_TOKEN or not job:
+        return 403, {"message": f"{name} has no permission id-token: write"}
+    environment = call.query.get("target", "") if "environment" in job else ""
+    subject = identity.subject(repository, environment=environment, event=event)
+    return 200, {"value": identity.token(repository, call.query["audience"], subject)}
+
+
+def _job(workflows: Path, name: str) -> dict[str, Any]:
     """The job with this id that may have an identity token, in any of the workflows; empty when there is none."""
     for file in sorted(workflows.glob("*.yml")):
         jobs = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["jobs"]
@@ -35,59 +107,44 @@ def find_job(workflows: Path, name: str) -> dict[str, Any]:
     return {}
 
 
-def main() -> None:
-    """Serves until the process is ended."""
-    repository, event, workflows, folder = (
-        sys.argv[1],
-        sys.argv[2],
-        Path(sys.argv[3]),
-        Path(sys.argv[4]),
-    )
-    store = github_api.Store()
-    prefix = f"/repos/{repository}/"
-
+@contextlib.contextmanager
+def _listening(
+    answer: Callable[[Call], Answer], host: str = "127.0.0.1", port: int = 0
+) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def _handle(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(size) or b"{}")
             url = urlsplit(self.path)
-            query = {key: values[0] for key, values in parse_qs(url.query).items()}
-            given = self.headers.get("Authorization")
-            status, answer = 404, {"message": "Not Found"}
-            if url.path == "/identity":
-                status, answer = self._identity(query, given)
-            elif given not in ALLOWED:
-                status, answer = 401, {"message": "Bad credentials"}
-            elif url.path.startswith(prefix):
-                path = url.path.removeprefix(prefix)
-                status, answer = store.answer(self.command, path, query, body)
-                (folder / "github.json").write_text(
-                    json.dumps(store.kept(), indent=1), encoding="utf-8"
-                )
-            content = json.dumps(answer).encode()
+            size = int(self.headers.get("Content-Length") or 0)
+            call = Call(
+                method=self.command,
+                # Clients put this before the path of every server that is not GitHub's own.
+                path=url.path.removeprefix("/api/v3"),
+                query={key: values[0] for key, values in parse_qs(url.query).items()},
+                body=json.loads(self.rfile.read(size) or b"{}"),
+                token=(self.headers.get("Authorization") or "").removeprefix("Bearer "),
+            )
+            status, document = answer(call)
+            content = json.dumps(document).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
 
-        def _identity(self, query: dict[str, str], given: str | None) -> tuple[int, Any]:
-            job = find_job(workflows, query["job"])
-            if given != f"Bearer {REQUEST_TOKEN}" or not job:
-                return 403, {"message": f"{query['job']} has no permission id-token: write"}
-            environment = query.get("target", "") if "environment" in job else ""
-            sub = identity.subject(repository, environment=environment, event=event)
-            return 200, {"value": identity.token(repository, query["audience"], sub)}
-
         do_GET = do_POST = do_PATCH = _handle  # noqa: N815 - the names that the base class calls
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    address = folder / "github-url"
-    files.write(address, f"http://127.0.0.1:{server.server_port}")
-    server.serve_forever()
+    server = ThreadingHTTPServer((host, port), Handler)
+    thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""What the stand-ins for third-party actions do on this machine. Called by their action.yml with the action's name.
+"""Third-party actions on this machine; their action.yml calls this script with the action's name.
 
-Each call is recorded in ``calls.jsonl`` (action, job, inputs); then the action's effect is brought about locally: a
-clone, kept files, credentials from the local AWS. An input that the real action would refuse is refused here as well.
+Each call is recorded in ``calls.jsonl``. An input that the real action would refuse is refused here as well.
 """
 
 import fcntl
@@ -85,10 +84,10 @@ def upload_artifact(inputs: Inputs) -> None:
     """Copies files; hidden ones only when asked for, as the action does."""
     name, root = inputs["name"], WORKSPACE / inputs["path"].strip()
     target = SHARED / "artifacts" / name
-    found = [path for path in sorted(root.rglob("*")) if path.is_file()]
+    files = [path for path in sorted(root.rglob("*")) if path.is_file()]
     if inputs["include-hidden-files"] != "true":
-        found = [path for path in found if not _hidden(path.relative_to(WORKSPACE))]
-    if not found:
+        files = [path for path in files if not _hidden(path.relative_to(WORKSPACE))]
+    if not files:
         if inputs["if-no-files-found"] == "error":
             raise RefusedError(f"no files were found at {inputs['path']}")
         print(f"no files were found at {inputs['path']}")
@@ -97,7 +96,7 @@ def upload_artifact(inputs: Inputs) -> None:
         target.mkdir(parents=True)
     except FileExistsError as error:
         raise RefusedError(f"an artifact with the name {name} exists already") from error
-    for path in found:
+    for path in files:
         copy = target / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy)
@@ -141,15 +140,15 @@ def configure_aws_credentials(inputs: Inputs) -> None:
             text = answer.read().decode()
     except urllib.error.HTTPError as error:
         raise RefusedError(f"STS refused {role}: {error.read().decode()[:500]}") from error
-    found = dict(re.findall(r"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<", text))
+    issued = dict(re.findall(r"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<", text))
     _append("GITHUB_ENV", f"AWS_REGION={region}\n")
     for name, key in (
         ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
         ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
         ("AWS_SESSION_TOKEN", "SessionToken"),
     ):
-        print(f"::add-mask::{found[key]}")
-        _append("GITHUB_ENV", f"{name}={found[key]}\n")
+        print(f"::add-mask::{issued[key]}")
+        _append("GITHUB_ENV", f"{name}={issued[key]}\n")
 
 
 def create_github_app_token(inputs: Inputs) -> None:

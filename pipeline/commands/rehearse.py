@@ -89,7 +89,7 @@ def _judge(jobs: Sequence[act.Job], wanted: dict[str, str], *, log_name: str) ->
     for job in jobs:
         if job.result == "failure":
             console.out.rule(f"[red]{job.name}[/]", align="left")
-            console.info("\n".join(job.last_words[-20:]))
+            console.info("\n".join(job.output[-20:]))
     failed = [job.name for job in jobs if job.result != "success"]
     if failed:
         raise PipelineError(

@@ -32,3 +32,7 @@ class CommandFailedError(PipelineError):
         super().__init__(cause, next_step=next_step, log=log)
         self.code = code
         self.tail = tail
+
+
+class SilentError(PipelineError):
+    """A command printed nothing for too long and was ended."""

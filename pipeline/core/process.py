@@ -10,12 +10,13 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.core.errors import CommandFailedError, PipelineError, SilentError
 from pipeline.core.paths import ROOT
 
 #: Seconds that an interrupted program gets to end by itself. Terraform writes its state in them.
@@ -42,6 +43,7 @@ def run(
     stdin: str | None = None,
     append: bool = False,
     next_step: str = "read the log",
+    silence_seconds: float | None = None,
 ) -> None:
     """Runs a program to its end, its output going to ``log`` and line by line to ``on_line``.
 
@@ -51,9 +53,11 @@ def run(
         env: The whole environment of the program; this process's own when None.
         stdin: Text for its standard input, which is otherwise empty.
         next_step: What a user does when it fails.
+        silence_seconds: How long it may print nothing; without a limit when None.
 
     Raises:
         CommandFailedError: It ended with a non-zero code.
+        SilentError: It printed nothing for longer, and was ended.
         PipelineError: The program does not exist.
     """
     command = [str(part) for part in argv]
@@ -67,7 +71,7 @@ def run(
         written.seek(0, os.SEEK_END)
         with _child(command, cwd=cwd, env=env, stdout=sink, stderr=subprocess.STDOUT) as child:
             _feed(child, stdin)
-            for line in _followed(child, written):
+            for line in _followed(child, written, silence_seconds):
                 tail.append(line)
                 if on_line:
                     on_line(line)
@@ -174,14 +178,18 @@ def _child(
                     pipe.close()
 
 
-def _followed(child: subprocess.Popen[str], written: IO[bytes]) -> Iterator[str]:
+def _followed(
+    child: subprocess.Popen[str], written: IO[bytes], silence_seconds: float | None
+) -> Iterator[str]:
     """The lines of a log, as they are written, until the program that writes them has ended."""
     unfinished = b""
     ended = False
+    heard = time.monotonic()
     while not ended:
         # Asked before the log is read: what was written before the end is read after it.
         ended = child.poll() is not None
         while part := written.readline():
+            heard = time.monotonic()
             unfinished += part
             if unfinished.endswith(b"\n"):
                 yield unfinished.decode(errors="replace").rstrip()
@@ -189,6 +197,10 @@ def _followed(child: subprocess.Popen[str], written: IO[bytes]) -> Iterator[str]
         if not ended:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(FOLLOW_SECONDS)
+        if silence_seconds is not None and time.monotonic() - heard > silence_seconds:
+            raise SilentError(
+                f"no line of output for {silence_seconds:.0f} s", next_step="run it again"
+            )
     if unfinished:
         yield unfinished.decode(errors="replace").rstrip()
 

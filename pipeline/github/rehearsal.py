@@ -1,12 +1,12 @@
-"""A GitHub of one's own for the time of a workflow run: repository, API, variables, and stand-ins for actions.
+"""Rehearses a workflow against a local GitHub (``localgithub``): repository, API, variables and actions.
 
-Everything lies in one folder: ``github.git`` (the repository), ``tree`` (what act runs from), ``shared`` (what the
-stand-ins keep and record). The stand-ins themselves are in ``tests/rehearsal/stand_ins``.
+Everything lies in one folder: ``github.git``, the repository; ``tree``, where act runs; ``shared``, what jobs share.
 """
 
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -15,28 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
-
-from pipeline.core import files, process
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import HOST, ROOT
 from pipeline.git import repository as git
 from pipeline.github import act
+from pipeline.releases.project import project
 
-REPOSITORY = "example/ecs-saas-app"
 PULL_REQUEST = 1
-STAND_INS = ROOT / "localgithub"
+ACTIONS = Path("localgithub") / "actions"
 WORKFLOWS = Path(".github") / "workflows"
 SERVER_SECONDS = 20
 ACCOUNT = "123456789012"
-
-#: The variables that docs/github.md asks for, with the values of the local AWS.
-VARIABLES = {
-    "AWS_REGION": "us-east-1",
-    "AWS_PLAN_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/github/ecs-saas-app-plan",
-    "AWS_APPLY_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/github/ecs-saas-app-apply-staging",
-    "RELEASE_APP_CLIENT_ID": "stand-in",
-}
 #: The secrets that docs/github.md asks for; nothing behind them is secret here.
 SECRETS = {"GITHUB_TOKEN": "job-token", "RELEASE_APP_KEY": "stand-in"}
 
@@ -64,20 +54,16 @@ class Rehearsal:
         """The calls of actions, in order: action, job and inputs."""
         return _lines(self.shared / "calls.jsonl")
 
-    def told(self) -> dict[str, Any]:
-        """What GitHub's API was told."""
-        return files.read_json(self.shared / "github.json") or {}
-
 
 @dataclass(frozen=True)
 class Settings:
-    """What differs between runs: variables and secrets besides the usual ones, inputs, environment, a fork or not."""
+    """What differs between runs: variables, inputs and environment besides the usual ones, a fork or not."""
 
     variables: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     fork: bool = False
+    silence_seconds: float = act.SILENCE_SECONDS
 
 
 @contextlib.contextmanager
@@ -96,32 +82,20 @@ def prepare(
     shared = folder / "shared"
     shared.mkdir(parents=True)
     bare = folder / "github.git"
-    process.capture(["git", "init", "--quiet", "--bare", "--initial-branch=main", bare])
-    process.capture(["git", "config", "uploadpack.allowAnySHA1InWant", "true"], cwd=bare)
-    (bare / "objects" / "info" / "alternates").write_text(f"{_objects(source)}\n", encoding="utf-8")
+    git.run("init", "--quiet", "--bare", "--initial-branch=main", bare, root=folder)
+    git.run("config", "uploadpack.allowAnySHA1InWant", "true", root=bare)
+    common = git.run("rev-parse", "--path-format=absolute", "--git-common-dir", root=source).strip()
+    files.write(bare / "objects" / "info" / "alternates", f"{common}/objects\n")
     runs = git.merge(base, commit, root=bare) if event == "pull_request" else commit
     main = base if event == "pull_request" else commit
     for name, value in (("refs/heads/main", main), (f"refs/pull/{PULL_REQUEST}/merge", runs)):
-        process.capture(["git", "update-ref", name, value], cwd=bare)
+        git.run("update-ref", name, value, root=bare)
     tree = folder / "tree"
-    process.capture(["git", "clone", "--quiet", "--shared", "--no-checkout", bare, tree])
-    process.capture(["git", "checkout", "--quiet", "--detach", runs], cwd=tree)
+    git.run("clone", "--quiet", "--shared", "--no-checkout", bare, tree, root=folder)
+    git.run("checkout", "--quiet", "--detach", runs, root=tree)
     (shared / "github.git").symlink_to(bare, target_is_directory=True)
-    server = subprocess.Popen(
-        [
-            *(sys.executable, STAND_INS / "server.py", REPOSITORY, event),
-            *(tree / WORKFLOWS, shared),
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=(shared / "server.log").open("w", encoding="utf-8"),
-        start_new_session=True,
-    )
-    try:
-        yield Rehearsal(folder, base, runs, _address(server, shared))
-    finally:
-        server.terminate()
-        server.wait(SERVER_SECONDS)
+    with _served(event, tree / WORKFLOWS, shared) as url:
+        yield Rehearsal(folder, base, runs, url)
 
 
 def run(
@@ -142,10 +116,11 @@ def run(
         event=event,
         payload=payload(rehearsal, event, fork=settings.fork, inputs=settings.inputs),
         env={**_env(rehearsal), **settings.env},
-        variables={**VARIABLES, **settings.variables},
-        secrets={**SECRETS, **settings.secrets},
+        variables={**_variables(), **settings.variables},
+        secrets=SECRETS,
         actions=_stand_ins(texts),
         inputs=settings.inputs,
+        silence_seconds=settings.silence_seconds,
     )
     return act.run(what, scratch=rehearsal.folder / "act", log=log, show=show)
 
@@ -155,11 +130,11 @@ def payload(
 ) -> dict[str, Any]:
     """The event as GitHub would describe it, in the parts that the workflows read."""
     described: dict[str, Any] = {
-        "repository": {"full_name": REPOSITORY, "default_branch": "main"},
+        "repository": {"full_name": _repository(), "default_branch": "main"},
         "ref": "refs/heads/main",
     }
     if event == "pull_request":
-        owner = "stranger/ecs-saas-app" if fork else REPOSITORY
+        owner = f"stranger/{project().name}" if fork else _repository()
         described |= {
             "action": "synchronize",
             "number": PULL_REQUEST,
@@ -180,14 +155,14 @@ def payload(
 
 def _env(rehearsal: Rehearsal) -> dict[str, str]:
     return {
-        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_REPOSITORY": _repository(),
         "GITHUB_API_URL": rehearsal.url,
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{rehearsal.url}/identity?api-version=2.0",
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token",
         "STAND_IN_FOLDER": str(rehearsal.shared),
         "STAND_IN_HOST": str(HOST),
         "STAND_IN_PYTHON": sys.executable,
-        "STAND_IN_SCRIPT": str(STAND_INS / "stand_in.py"),
+        "STAND_IN_SCRIPT": str(ROOT / "localgithub" / "stand_in.py"),
         "PIPELINE_HOST": str(HOST),
         "NO_COLOR": "1",
         "TERM": "dumb",
@@ -196,44 +171,58 @@ def _env(rehearsal: Rehearsal) -> dict[str, str]:
 
 
 def _stand_ins(texts: list[str]) -> dict[str, Path]:
-    found = {}
+    folders = {}
     for action in sorted(act.pinned_actions(texts)):
-        folder = STAND_INS / "actions" / action.partition("@")[0].replace("/", "+")
-        if not folder.is_dir():
+        folders[action] = ROOT / ACTIONS / action.partition("@")[0].replace("/", "+")
+        if not folders[action].is_dir():
             raise PipelineError(
                 f"there is no stand-in for {action}",
-                next_step=f"add one to {STAND_INS.relative_to(ROOT)}/actions, or do without the action",
+                next_step=f"add one to {ACTIONS}, or do without the action",
             )
-        found[action] = folder
-    return found
+    return folders
 
 
-def _objects(source: Path) -> Path:
-    common = process.capture(
-        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"], cwd=source
-    ).strip()
-    return Path(common) / "objects"
+@contextlib.contextmanager
+def _served(event: str, workflows: Path, shared: Path) -> Iterator[str]:
+    """The address of the local GitHub, which runs as a process of its own."""
+    log = shared / "server.log"
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "localgithub.server", _repository(), event, workflows, shared],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        ) as server,
+    ):
+        assert server.stdout is not None  # noqa: S101 - a pipe was asked for
+        try:
+            ready, _, _ = select.select([server.stdout], [], [], SERVER_SECONDS)
+            url = server.stdout.readline().strip() if ready else ""
+            if not url:
+                raise PipelineError(
+                    "the local GitHub did not start", next_step="read its log", log=log
+                )
+            yield url
+        finally:
+            server.terminate()
 
 
-def _address(server: subprocess.Popen[bytes], shared: Path) -> str:
-    file = shared / "github-url"
+def _repository() -> str:
+    return f"example/{project().name}"
 
-    def served() -> bool:
-        return file.is_file() or server.poll() is not None
 
-    with contextlib.suppress(RetryError):
-        Retrying(
-            retry=retry_if_result(lambda done: not done),
-            wait=wait_fixed(0.05),
-            stop=stop_after_delay(SERVER_SECONDS),
-        )(served)
-    if not file.is_file():
-        raise PipelineError(
-            "the stand-in for GitHub did not start",
-            next_step="read its log",
-            log=shared / "server.log",
-        )
-    return file.read_text(encoding="utf-8")
+def _variables() -> dict[str, str]:
+    """The variables that docs/github.md asks for, with the values of the local AWS."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/github/{project().name}"
+    return {
+        "AWS_REGION": "us-east-1",
+        "AWS_PLAN_ROLE_ARN": f"{role}-plan",
+        "AWS_APPLY_ROLE_ARN": f"{role}-apply-staging",
+        "RELEASE_APP_CLIENT_ID": "stand-in",
+    }
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from localgithub import github_api
+from localgithub import server
+from localgithub.api import Store
 from pipeline.core import process
 from pipeline.kubernetes.programs import program
 from pipeline.targets import web
@@ -36,13 +37,13 @@ class GitHub:
     """The stand-in, on an address that pods reach; it keeps its pull requests while it is away."""
 
     host: str
-    store: github_api.Store = field(default_factory=github_api.Store)
+    store: Store = field(default_factory=Store)
     url: str = ""
     _served: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
         """Serves, on the same port as before."""
-        served = github_api.serve(
+        served = server.serve(
             REPOSITORY, TOKEN, host=self.host, port=urlsplit(self.url).port or 0, store=self.store
         )
         self.url = self._served.enter_context(served)[0]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from pipeline.core import daemons, process
-from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.core.errors import CommandFailedError, PipelineError, SilentError
 from pipeline.core.waiting import wait
 
 
@@ -26,6 +26,17 @@ def test_a_failure_carries_code_last_words_and_log(tmp_path: Path) -> None:
     with pytest.raises(CommandFailedError, match="it broke") as caught:
         process.run(["sh", "-c", "echo it broke; exit 7"], log=tmp_path / "log")
     assert (caught.value.code, caught.value.log) == (7, tmp_path / "log")
+
+
+def test_a_program_that_falls_silent_is_ended(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never")
+    script = f"echo $$; read line < {tmp_path / 'never'}"
+    pids: list[str] = []
+    with pytest.raises(SilentError, match="no line of output for 1 s"):
+        process.run(
+            ["sh", "-c", script], log=tmp_path / "log", on_line=pids.append, silence_seconds=1
+        )
+    assert not psutil.pid_exists(int(pids[0]))
 
 
 def test_a_missing_program_is_named() -> None:

@@ -1,12 +1,13 @@
 """Takes the place of ./inv where a test asks which tasks the workflows call, in which order and with what rights.
 
 It writes each call to ``tasks.jsonl`` beside the stand-ins' record, sets the outputs that ``behaviour.json`` names for
-the task, and fails where that says so. The workflows, act, Git and the stand-ins for actions are real.
+the task, and fails or hangs where that says so. The workflows, act, Git and the stand-ins for actions are real.
 """
 
 import fcntl
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -33,6 +34,8 @@ def main() -> int:
             sink.write(f"{name}={value}\n")
     if task == "push":
         Path("sbom.json").write_text('{"spdxVersion": "SPDX-2.3"}', encoding="utf-8")
+    if f"{call['job']}:{task}" in behaviour["hangs"]:
+        signal.pause()
     return 1 if f"{call['job']}:{task}" in behaviour["fails"] else 0
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from localgithub import github_api as stand_in
+from localgithub import api as stand_in
+from localgithub import server
 from pipeline.commands import comment
 from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
@@ -19,7 +20,7 @@ from pipeline.github import api as github_api
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[stand_in.Store]:
-    with stand_in.serve() as (url, store):
+    with server.serve() as (url, store):
         monkeypatch.setenv("GITHUB_API_URL", url)
         monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
         monkeypatch.setenv("GITHUB_TOKEN", "job-token")

@@ -1,18 +1,14 @@
-"""A stand-in for the part of GitHub's REST API that the tasks use; it keeps what it is told and checks the token."""
+"""The part of GitHub's REST API that the tasks use: what one repository keeps, in memory."""
 
-import contextlib
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
+#: Status and JSON body.
 Answer = tuple[int, Any]
-#: Seconds between two looks whether it is to end.
-POLL_SECONDS = 0.02
+NOT_FOUND: Answer = (404, {"message": "Not Found"})
 
 
 @dataclass
@@ -28,7 +24,7 @@ class Store:
     _last: int = 0
 
     def open_pull(self, branch: str, commit: str, *labels: str) -> dict[str, Any]:
-        """A pull request that a person opens; what is changed in it is what the next call sees."""
+        """A pull request that a person opens; a change of it is seen by the next call."""
         wanted = {"title": branch, "head": branch, "base": "main"}
         pull: dict[str, Any] = self._add_pull({}, wanted)[1]
         pull["head"]["sha"] = commit
@@ -40,24 +36,24 @@ class Store:
         return self._comments.setdefault(number, [])
 
     def kept(self) -> dict[str, Any]:
-        """Everything that the repository was told."""
+        """Everything that was written to the repository."""
         return {
             "calls": self.calls,
-            "comments": {str(number): found for number, found in self._comments.items()},
+            "comments": {str(number): comments for number, comments in self._comments.items()},
             "issues": self.issues,
             "pulls": self.pulls,
             "releases": self.releases,
         }
 
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
-        """Status and JSON for one call."""
+        """The answer to one call."""
         with self._lock:
             self.calls.append(f"{method} {path}")
             for verb, pattern, handler in self._routes():
                 match = re.fullmatch(pattern, path)
                 if verb == method and match:
                     return handler(*match.groups(), query, body)
-        return 404, {"message": "Not Found"}
+        return NOT_FOUND
 
     def _routes(self) -> list[tuple[str, str, Callable[..., Answer]]]:
         return [
@@ -92,17 +88,17 @@ class Store:
         return 201, self.comments(int(number))[-1]
 
     def _change_comment(self, identity: str, _: dict[str, str], body: dict[str, Any]) -> Answer:
-        every = [one for comments in self._comments.values() for one in comments]
+        every = [comment for comments in self._comments.values() for comment in comments]
         return _change(every, identity, body)
 
     def _list_issues(self, query: dict[str, str], _: dict[str, Any]) -> Answer:
-        found = [
-            one
-            for one in self.issues
-            if one["state"] == query.get("state", "open")
-            and query.get("labels", "") in (*one.get("labels", ()), "")
+        issues = [
+            issue
+            for issue in self.issues
+            if issue["state"] == query.get("state", "open")
+            and query.get("labels", "") in (*issue.get("labels", ()), "")
         ]
-        return 200, _page(found, query)
+        return 200, _page(issues, query)
 
     def _add_issue(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
         self.issues.append(self._new("issues", body) | {"state": "open"})
@@ -113,13 +109,13 @@ class Store:
 
     def _list_pulls(self, query: dict[str, str], _: dict[str, Any]) -> Answer:
         head = query.get("head", "").partition(":")[2]
-        found = [
-            one
-            for one in self.pulls
-            if query.get("state", "open") in (one["state"], "all")
-            and head in (one["head"]["ref"], "")
+        pulls = [
+            pull
+            for pull in self.pulls
+            if query.get("state", "open") in (pull["state"], "all")
+            and head in (pull["head"]["ref"], "")
         ]
-        return 200, _page(found, query)
+        return 200, _page(pulls, query)
 
     def _add_pull(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
         self.pulls.append(
@@ -134,8 +130,8 @@ class Store:
         return 201, self.pulls[-1]
 
     def _get_release(self, tag: str, _: dict[str, str], __: dict[str, Any]) -> Answer:
-        found = [one for one in self.releases if one["tag_name"] == tag]
-        return (200, found[0]) if found else (404, {"message": "Not Found"})
+        releases = [release for release in self.releases if release["tag_name"] == tag]
+        return (200, releases[0]) if releases else NOT_FOUND
 
     def _add_release(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
         self.releases.append(self._new("releases", body))
@@ -145,69 +141,14 @@ class Store:
         return _change(self.releases, identity, body)
 
 
-@contextlib.contextmanager
-def serve(
-    repository: str = "owner/name",
-    token: str = "job-token",  # noqa: S107
-    *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    store: Store | None = None,
-) -> Iterator[tuple[str, Store]]:
-    """Serves the API; yields its address and what it keeps.
-
-    Args:
-        port: A free one when 0.
-        store: What an earlier server kept.
-    """
-    kept = store or Store()
-    prefix = f"/repos/{repository}/"
-
-    class Handler(BaseHTTPRequestHandler):
-        def _handle(self) -> None:
-            size = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(size) or b"{}")
-            url = urlsplit(self.path)
-            query = {key: values[0] for key, values in parse_qs(url.query).items()}
-            # Clients put this before the path of every server that is not GitHub's own.
-            path = url.path.removeprefix("/api/v3")
-            if self.headers.get("Authorization") != f"Bearer {token}":
-                status, answer = 401, {"message": "Bad credentials"}
-            elif not path.startswith(prefix):
-                status, answer = 404, {"message": "Not Found"}
-            else:
-                status, answer = kept.answer(self.command, path.removeprefix(prefix), query, body)
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PATCH = _handle  # noqa: N815 - the names that the base class calls
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer((host, port), Handler)
-    thread = Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://{host}:{server.server_port}", kept
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 def _page(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
     size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
     return items[(page - 1) * size : page * size]
 
 
 def _change(items: list[dict[str, Any]], identity: str, body: dict[str, Any]) -> Answer:
-    for one in items:
-        if str(one["id"]) == identity:
-            one.update(body)
-            return 200, one
-    return 404, {"message": "Not Found"}
+    for item in items:
+        if str(item["id"]) == identity:
+            item.update(body)
+            return 200, item
+    return NOT_FOUND
