@@ -1,7 +1,7 @@
-"""Our own node: a whole Kubernetes, built from source, in one container. It needs no registry."""
+"""Our own node: a whole Kubernetes, built from source, in one container."""
 
-import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,10 @@ import docker.errors
 from offline import programs
 from pipeline.core import ports
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import CHECKOUT_ID, CLUSTER
 from pipeline.images import docker as engine
 from pipeline.kubernetes import images as clusterimages
-from pipeline.kubernetes import privileges
-from pipeline.kubernetes.flavours import NETWORK, Flavour, network_range
 
-NAME = f"{CLUSTER}-node"
 HOSTNAME = "node"
-CGROUP_ROOT = f"/ecs-saas-app-{CHECKOUT_ID}"
 CGROUPS = Path("/sys/fs/cgroup")
 VOLUMES = {
     "containerd": "/var/lib/containerd",
@@ -28,35 +23,49 @@ VOLUMES = {
 }
 
 
-def _make() -> None:
-    binaries = programs.ensure()
+def make(
+    *,
+    name: str,
+    network: str,
+    range_: IPv4Network,
+    cgroup: str,
+    mounts: Mapping[Path, str],
+    capabilities: list[str] | None,
+) -> None:
+    """Makes and starts the node's container and its volumes, which are named after it.
+
+    Args:
+        network: The Docker network that it joins, and that has ``range_``.
+        cgroup: The name of its pods' cgroup.
+        mounts: Files of this machine, and where they appear below ``/opt/cluster``.
+        capabilities: Those that the engine can grant; None where it can grant all (``--privileged``).
+
+    Raises:
+        PipelineError: The programs or the image cannot be built, or the engine may not start such a container.
+    """
     image = clusterimages.node()
-    archives = clusterimages.archives()
     client = engine.client()
-    network = network_range()
-    granted = privileges.granted()
-    volumes: dict[str, Mapping[str, str]] = {
-        f"{NAME}-{name}": {"bind": path, "mode": "rw"} for name, path in VOLUMES.items()
+    address = str(range_[2])
+    binds: dict[str, Mapping[str, str]] = {
+        str(source): {"bind": f"/opt/cluster/{target}", "mode": "ro"}
+        for source, target in {**mounts, programs.ensure(): "bin"}.items()
     }
-    for name in volumes:
-        client.volumes.create(name, labels=dict(engine.LABELS))
-    volumes[str(binaries)] = {"bind": "/opt/cluster/bin", "mode": "ro"}
-    for archive in archives:
-        volumes[str(archive)] = {"bind": f"/opt/cluster/images/{archive.name}", "mode": "ro"}
-    volumes[str(CGROUPS)] = {"bind": str(CGROUPS), "mode": "rw"}
+    for volume, path in VOLUMES.items():
+        client.volumes.create(f"{name}-{volume}", labels=dict(engine.LABELS))
+        binds[f"{name}-{volume}"] = {"bind": path, "mode": "rw"}
     unified = (CGROUPS / "cgroup.controllers").is_file()
-    if unified:
-        del volumes[str(CGROUPS)]
+    if not unified:
+        binds[str(CGROUPS)] = {"bind": str(CGROUPS), "mode": "rw"}
     rights: dict[str, Any] = {"privileged": True}
-    if granted is not None:
+    if capabilities is not None:
         rights = {
-            "cap_add": granted,
+            "cap_add": capabilities,
             "devices": ["/dev/kmsg:/dev/kmsg"],
             "device_cgroup_rules": ["a *:* rwm"],
         }
     options = client.api.create_host_config(
         init=True,
-        binds=volumes,
+        binds=binds,
         security_opt=["seccomp=unconfined", "apparmor=unconfined"],
         port_bindings={
             6443: ("127.0.0.1", ports.KUBERNETES_API),
@@ -71,22 +80,21 @@ def _make() -> None:
     options["ReadonlyPaths"] = []
     created = client.api.create_container(
         image=image,
-        name=NAME,
+        name=name,
         hostname=HOSTNAME,
         labels=dict(engine.LABELS),
         ports=[6443, 80],
         environment={
             "NODE_NAME": HOSTNAME,
-            "NODE_ADDRESS": str(network[2]),
-            "LOAD_BALANCER_FIRST": str(network.broadcast_address - 254),
-            "CGROUP_ROOT": CGROUP_ROOT,
+            "NODE_ADDRESS": address,
+            "CGROUP_ROOT": f"/{cgroup}",
             "UPSTREAM_DNS": " ".join(_name_servers()),
             # The state may be lost with the machine's power: it is made again by a sync from Git.
             "ETCD_UNSAFE_NO_FSYNC": "1",
         },
         host_config=options,
         networking_config=client.api.create_networking_config(
-            {NETWORK: client.api.create_endpoint_config(ipv4_address=str(network[2]))}  # type: ignore[arg-type]
+            {network: client.api.create_endpoint_config(ipv4_address=address)}  # type: ignore[arg-type]
         ),
     )
     try:
@@ -101,44 +109,13 @@ def _make() -> None:
 
 def _name_servers() -> list[str]:
     """This machine's name servers that a container can reach; the engine's own resolver is not one for pods."""
-    found: list[str] = []
-    for file in ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf"):
-        if Path(file).is_file():
-            lines = Path(file).read_text(encoding="utf-8").splitlines()
-            found = [
-                line.split()[1]
-                for line in lines
-                if line.startswith("nameserver ") and ":" not in line
-            ]
-            found = [one for one in found if not one.startswith("127.")]
-        if found:
-            break
+    for file in (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf")):
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        servers = [line.split()[1] for line in lines if line.startswith("nameserver ")]
+        reachable = [
+            server for server in servers if ":" not in server and not server.startswith("127.")
+        ]
+        if reachable:
+            return reachable
     # Without one, names outside the cluster are refused at once instead of being asked in a circle.
-    return found or ["192.0.2.1"]
-
-
-def remove_cgroups() -> None:
-    """Removes the cgroups that the pods left behind, where this user may; empty ones cost nothing."""
-    if not os.access(CGROUPS, os.W_OK):
-        return
-    for root in [CGROUPS / CGROUP_ROOT.strip("/"), *CGROUPS.glob(f"*{CGROUP_ROOT}")]:
-        for folder, _, _ in os.walk(root, topdown=False):
-            try:
-                Path(folder).rmdir()
-            except OSError:
-                return
-
-
-def _equip() -> None:
-    """Its image starts all that it needs."""
-
-
-FLAVOUR = Flavour(
-    title="our own node",
-    container=NAME,
-    volumes=tuple(f"{NAME}-{name}" for name in VOLUMES),
-    kubeconfig="/var/lib/cluster/pki/admin.conf",
-    logs="tail -n 60 /var/log/cluster/*.log",
-    make=_make,
-    equip=_equip,
-)
+    return ["192.0.2.1"]

@@ -1,6 +1,7 @@
-"""A Kubernetes cluster and how to talk to it: the local one, or one of the user's by the name of its context."""
+"""The Kubernetes cluster in use: the local one, or one of the user's by the name of its context."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from offline import node as node_own
 from pipeline.core import console, files, locks, ports, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENGINES
@@ -58,43 +58,37 @@ class Cluster:
         if selector:
             argv += ["--selector", selector]
         try:
-            loaded: dict[str, Any] = json.loads(self.run(*argv))
+            answer: dict[str, Any] = json.loads(self.run(*argv))
         except CommandFailedError as error:
-            words = " ".join(error.tail)
-            if "NotFound" in words or "doesn't have a resource type" in words:
+            message = " ".join(error.tail)
+            if "NotFound" in message or "doesn't have a resource type" in message:
                 return None
             raise
-        return loaded
+        return answer
 
     def items(self, kind: str, namespace: str = "", selector: str = "") -> list[dict[str, Any]]:
         """All objects of a kind; empty when the cluster does not know the kind."""
-        found = self.get(kind, namespace=namespace, selector=selector)
-        return list(found["items"]) if found else []
+        listed = self.get(kind, namespace=namespace, selector=selector)
+        return list(listed["items"]) if listed else []
 
-    def apply(self, manifest: str, *, namespace: str = "", manager: str = "ecs-saas-app") -> None:
+    def apply(self, manifest: str, *, namespace: str = "", manager: str = "delivery") -> None:
         """Applies a manifest on the server's side; what others manage is taken over.
 
         Raises:
             CommandFailedError: The API refuses it.
         """
-        where = ["--namespace", namespace] if namespace else []
-        self.run(
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager",
-            manager,
-            *where,
-            "--filename",
-            "-",
-            stdin=manifest,
-        )
+        argv = ["apply", "--server-side", "--force-conflicts", "--field-manager", manager]
+        argv += ["--namespace", namespace] if namespace else []
+        self.run(*argv, "--filename", "-", stdin=manifest)
 
     def ensure_namespace(self, name: str) -> None:
         """Makes a namespace unless it is there."""
         self.apply(
             json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
         )
+
+
+LOCAL = Cluster(LOCAL_CONTEXT, KUBECONFIG, local=True)
 
 
 def up(registries: Sequence[Registry] = ()) -> Cluster:
@@ -107,16 +101,14 @@ def up(registries: Sequence[Registry] = ()) -> Cluster:
         PipelineError: A privilege, a port or a tool is missing, or it was not ready in time.
     """
     with locks.exclusive("cluster", wait=True):
-        if not (alive() and _ready(_local())):
-            existing = node.container()
-            if existing is None or existing.status != "running":
-                node.start()
+        node.start()
+        if not (KUBECONFIG.is_file() and _ready()):
             with console.progress("Kubernetes cluster") as step:
                 _await(_api_answers, "the Kubernetes API did not answer", step.update)
                 _write_kubeconfig()
-                _await(lambda: _ready(_local()), "the node was not ready", step.update)
+                _await(_ready, "the node was not ready", step.update)
         node.map_registries(list(registries))
-    return _local()
+    return LOCAL
 
 
 def down() -> bool:
@@ -129,31 +121,27 @@ def down() -> bool:
 
 def forget() -> None:
     """Removes what this machine keeps of a local cluster whose node is gone."""
-    node_own.remove_cgroups()
+    node.remove_cgroups()
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def alive() -> bool:
-    """Whether the local cluster's node runs."""
-    existing = node.container() if KUBECONFIG.is_file() else None
-    return existing is not None and existing.status == "running"
-
-
 def find() -> Cluster | None:
-    """The cluster in use (chosen by ``choose``, else the local one) when it answers; starts nothing."""
+    """The cluster in use; starts nothing.
+
+    That is the current context of KUBECONFIG_CONTENT (a secret of the workflows), else the context that was chosen,
+    else the local cluster while its node runs.
+    """
+    content = os.environ.get("KUBECONFIG_CONTENT")
+    if content:
+        file = FOLDER / "kubeconfig-given"
+        files.write(file, content, mode=files.PRIVATE)
+        context = process.capture(
+            [program("kubectl"), "--kubeconfig", file, "config", "current-context"]
+        )
+        return Cluster(context.strip(), file, local=False)
     if CONTEXT_FILE.is_file():
-        return _named(CONTEXT_FILE.read_text(encoding="utf-8").strip())
-    return _local() if alive() else None
-
-
-def from_content(kubeconfig: str) -> Cluster:
-    """The cluster that the text of a kubeconfig leads to by its current context; the text is kept in ``.local``."""
-    file = FOLDER / "kubeconfig-given"
-    files.write(file, kubeconfig, mode=files.PRIVATE)
-    context = process.capture(
-        [program("kubectl"), "--kubeconfig", str(file), "config", "current-context"]
-    )
-    return Cluster(context.strip(), file, local=False)
+        return Cluster(CONTEXT_FILE.read_text(encoding="utf-8").strip(), None, local=False)
+    return LOCAL if KUBECONFIG.is_file() and node.running() else None
 
 
 def choose(context: str) -> Cluster:
@@ -162,7 +150,7 @@ def choose(context: str) -> Cluster:
     Raises:
         PipelineError: There is no such context or the cluster does not answer.
     """
-    cluster = _named(context)
+    cluster = Cluster(context, None, local=False)
     try:
         cluster.run("get", "--raw", "/readyz")
     except CommandFailedError as error:
@@ -189,52 +177,36 @@ def service_url(cluster: Cluster, namespace: str, name: str) -> str | None:
     return f"http://{host}" if port == 80 else f"http://{host}:{port}"  # noqa: PLR2004 - HTTP's own port
 
 
-def _local() -> Cluster:
-    return Cluster(LOCAL_CONTEXT, KUBECONFIG, local=True)
-
-
-def _named(context: str) -> Cluster:
-    return Cluster(context, None, local=False)
-
-
 def _api_answers() -> bool:
     return node.execute(["kubectl", "get", "--raw", "/readyz"])[0] == 0
 
 
-def _ready(cluster: Cluster) -> bool:
+def _ready() -> bool:
     """Whether the node takes pods and the pods' network has its names (a default service account, the DNS address)."""
+    # What a node reported before it was stopped counts for nothing.
+    started = node.started_at().replace(microsecond=0)
     try:
-        conditions = [
-            one
-            for entry in cluster.items("nodes")
-            for one in entry["status"].get("conditions", [])
-            if one["type"] == "Ready"
-        ]
-        started = node.started_at().replace(microsecond=0)
-        return (
-            # What a node said before it was stopped counts for nothing.
-            any(
-                one["status"] == "True"
-                and datetime.fromisoformat(one["lastHeartbeatTime"]) >= started
-                for one in conditions
-            )
-            and cluster.get("service", "kube-dns", "kube-system") is not None
+        return LOCAL.get("service", "kube-dns", "kube-system") is not None and any(
+            condition["status"] == "True"
+            and datetime.fromisoformat(condition["lastHeartbeatTime"]) >= started
+            for item in LOCAL.items("nodes")
+            for condition in item["status"].get("conditions", [])
+            if condition["type"] == "Ready"
         )
     except CommandFailedError:
         return False
 
 
 def _await(check: Callable[[], bool], problem: str, update: Callable[[str], None]) -> None:
-    def still() -> bool:
-        existing = node.container()
-        if existing is None or existing.status not in ("running", "created"):
+    def checked() -> bool:
+        if not node.running():
             raise PipelineError(
                 "the cluster's node ended", next_step="read its log", log=node.save_log()
             )
         update("starting")
         return check()
 
-    if not wait(still, timeout=READY_SECONDS, interval=0.1):
+    if not wait(checked, timeout=READY_SECONDS, interval=0.1):
         raise PipelineError(
             f"{problem} within {READY_SECONDS} s", next_step="read the log", log=node.save_log()
         )

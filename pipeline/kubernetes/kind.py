@@ -1,32 +1,26 @@
 """kind's node: the upstream project's image, pulled by digest, in a cluster that kind makes for this checkout."""
 
-import io
+import contextlib
 import json
 import os
 import shutil
-import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from offline import programs
+import docker.errors
+
 from pipeline.core import console, ports, process
 from pipeline.core.errors import CommandFailedError, PipelineError
-from pipeline.core.paths import CLUSTER, ROOT, log_file
-from pipeline.kubernetes import flavours as node_flavours
+from pipeline.core.paths import CLUSTER, log_file
+from pipeline.images import docker as engine
 from pipeline.kubernetes import images as clusterimages
 from pipeline.kubernetes import privileges
-from pipeline.kubernetes.flavours import NETWORK, Flavour, network_range
 
-NAME = f"{CLUSTER}-control-plane"
-RECIPE = ROOT / "pipeline" / "kubernetes" / "kind-node"
-#: What its image brings along.
+CONTAINER = f"{CLUSTER}-control-plane"
+#: The images that its image brings along.
 INCLUDED = ("pause", "coredns")
-ENVIRONMENT = {
-    "KIND_EXPERIMENTAL_PROVIDER": "docker",
-    # kind would make a network whose name all its clusters share.
-    "KIND_EXPERIMENTAL_DOCKER_NETWORK": NETWORK,
-}
 #: The form of containerd's configuration that the pinned image has.
 REGISTRIES = """
 [plugins."io.containerd.grpc.v1.cri".registry]
@@ -49,27 +43,38 @@ def obstacle() -> str | None:
     return None
 
 
-def _make() -> None:
+def make(network: str, mounts: Mapping[Path, str]) -> None:
+    """Makes a cluster whose node is a container in a network of Docker's.
+
+    Args:
+        mounts: As for ``configuration``.
+
+    Raises:
+        PipelineError: kind failed; its log is named.
+    """
     image = clusterimages.pull_kind()
-    kind = shutil.which("kind")
-    if image is None or kind is None:
+    program = shutil.which("kind")
+    if image is None or program is None:
         raise PipelineError("kind or its node image is gone", next_step="run this again")
-    mounts = {programs.program("node-agent"): "bin/node-agent"}
-    mounts |= {one: f"images/{one.name}" for one in clusterimages.archives(without=INCLUDED)}
-    network_range()  # makes the network
+    environment = {
+        **os.environ,
+        "KIND_EXPERIMENTAL_PROVIDER": "docker",
+        # kind would make a network whose name all its clusters share.
+        "KIND_EXPERIMENTAL_DOCKER_NETWORK": network,
+    }
     log = log_file("cluster-kind")
     with (
         console.progress(f"kind cluster {CLUSTER}") as step,
-        tempfile.TemporaryDirectory(prefix="ecs-saas-app-kind-") as folder,
+        tempfile.TemporaryDirectory(prefix="delivery-kind-") as folder,
     ):
-        argv = [kind, "create", "cluster", "--name", CLUSTER, "--image", image, "--config", "-"]
+        argv = [program, "create", "cluster", "--name", CLUSTER, "--image", image, "--config", "-"]
         # The user's own kubeconfig is left alone; what is used is read from the node.
         argv += ["--kubeconfig", str(Path(folder) / "kubeconfig"), "--verbosity", "3"]
         try:
             process.run(
                 argv,
                 log=log,
-                env={**os.environ, **ENVIRONMENT},
+                env=environment,
                 on_line=step.update,
                 stdin=json.dumps(configuration(mounts)),
             )
@@ -81,14 +86,13 @@ def _make() -> None:
             ) from error
         except BaseException:
             # Half a cluster would be taken for one that is there.
-            left = node_flavours.container(NAME)
-            if left is not None:
-                left.remove(force=True, v=True)
+            with contextlib.suppress(docker.errors.NotFound):
+                engine.client().containers.get(CONTAINER).remove(force=True, v=True)
             raise
 
 
-def configuration(mounts: dict[Path, str]) -> dict[str, Any]:
-    """The cluster as kind is asked for it: one node, reached on this machine's loopback only.
+def configuration(mounts: Mapping[Path, str]) -> dict[str, Any]:
+    """The configuration of a cluster of one node, reached on this machine's loopback only.
 
     Args:
         mounts: Files of this machine, and where they appear in the node below ``/opt/cluster``.
@@ -115,53 +119,3 @@ def configuration(mounts: dict[Path, str]) -> dict[str, Any]:
             }
         ],
     }
-
-
-def _equip() -> None:
-    """Starts what kind's node lacks: addresses for load balancers, and the images that no registry gives."""
-    node = node_flavours.container(NAME)
-    if node is None:
-        raise PipelineError("kind's node is gone", next_step="run ./inv cluster up")
-    # Docker may give it another address each time it starts.
-    settings = {
-        "NODE_ADDRESS": node_flavours.address(node),
-        "LOAD_BALANCER_FIRST": str(network_range().broadcast_address - 254),
-    }
-    units = sorted(RECIPE.glob("*.service"))
-    files = {f"etc/systemd/system/{one.name}": one.read_bytes() for one in units}
-    script = programs.FOLDER / "node" / "import-images.sh"
-    files[f"opt/cluster/{script.name}"] = script.read_bytes()
-    text = "".join(f"{name}={value}\n" for name, value in settings.items())
-    files["opt/cluster/node-agent.env"] = text.encode()
-    node.put_archive("/", _archive(files))
-    names = " ".join(one.name for one in units)
-    # The bus answers a moment after the container has started.
-    wait = "until systemctl list-units >/dev/null 2>&1; do sleep 0.1; done"
-    start = f"systemctl daemon-reload && systemctl enable {names} && systemctl restart --no-block {names}"
-    done = node.exec_run(["timeout", "60", "sh", "-c", f"{wait}; {start}"])
-    if done.exit_code != 0:
-        raise PipelineError(
-            f"kind's node does not start {names}: {done.output.decode('utf-8', 'replace').strip()}",
-            next_step="run ./inv cluster down, then again",
-        )
-
-
-def _archive(files: dict[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o755
-            archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
-
-
-FLAVOUR = Flavour(
-    title="kind's node",
-    container=NAME,
-    volumes=(),
-    kubeconfig="/etc/kubernetes/admin.conf",
-    logs="journalctl --no-pager --lines 60 --unit kubelet --unit containerd --unit node-agent --unit import-images",
-    make=_make,
-    equip=_equip,
-)

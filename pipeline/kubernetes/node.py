@@ -1,23 +1,31 @@
 """The local cluster's one node, a container of this checkout: kind's where it can be had, else our own."""
 
+import os
+import secrets
 import shutil
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-from offline import node as node_own
-from pipeline.core import console, ports
-from pipeline.core.errors import PipelineError
-from pipeline.core.paths import log_file
-from pipeline.images import docker as engine
-from pipeline.kubernetes import flavours as node_flavours
-from pipeline.kubernetes import images as clusterimages
-from pipeline.kubernetes import kind as node_kind
-from pipeline.kubernetes.flavours import NETWORK, Flavour, network_range
+import docker.errors
+import docker.types
 
-FLAVOURS = (node_own.FLAVOUR, node_kind.FLAVOUR)
+from pipeline.core import console, locks, ports
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import CACHE, CHECKOUT_ID, CLUSTER, log_file
+from pipeline.images import docker as engine
+from pipeline.kubernetes import images, kind, privileges
+
+# Not "ecs-…": the local AWS takes its own volumes and network by such a name.
+NETWORK = CLUSTER
 STOP_SECONDS = 20
+#: What a node runs beside Kubernetes.
+SCRIPTS = Path(__file__).with_name("scripts")
+#: The cgroup of our own node's pods, which outlives the container where cgroups are version 1.
+CGROUP = f"delivery-{CHECKOUT_ID}"
 
 
 @dataclass(frozen=True)
@@ -28,51 +36,117 @@ class Registry:
     url: str
 
 
-def flavour() -> Flavour | None:
-    """The flavour of the node that there is, running or not; None when there is none."""
-    return next((one for one in FLAVOURS if node_flavours.container(one.container)), None)
+@dataclass(frozen=True)
+class Flavour:
+    """What differs between kind's node and our own.
+
+    Args:
+        title: Its name in messages.
+        container: The name of its container.
+        kubeconfig: Where an administrator's kubeconfig lies in it, for a server on the node itself.
+        log_command: The shell command in it that prints the components' last lines.
+        make: Makes and starts the container; raises PipelineError when it cannot.
+    """
+
+    title: str
+    container: str
+    kubeconfig: str
+    log_command: str
+    make: Callable[[], None]
+
+
+def _make_own() -> None:
+    from offline import node as own  # noqa: PLC0415 - only where kind cannot be had
+
+    own.make(
+        name=OWN.container,
+        network=NETWORK,
+        range_=network_range(),
+        cgroup=CGROUP,
+        mounts=_mounts(),
+        capabilities=privileges.granted(),
+    )
+
+
+def _make_kind() -> None:
+    network_range()  # makes the network
+    kind.make(NETWORK, _mounts(without=kind.INCLUDED))
+
+
+def _mounts(without: Collection[str] = ()) -> dict[Path, str]:
+    """Files of this machine, and where they appear in the node below ``/opt/cluster``."""
+    archives = images.archives(without=without)
+    return {SCRIPTS: "scripts"} | {file: f"images/{file.name}" for file in archives}
+
+
+OWN = Flavour(
+    title="our own node",
+    container=f"{CLUSTER}-node",
+    kubeconfig="/var/lib/cluster/pki/admin.conf",
+    log_command="tail -n 60 /var/log/cluster/*.log /var/log/agents.log",
+    make=_make_own,
+)
+KIND = Flavour(
+    title="kind's node",
+    container=kind.CONTAINER,
+    kubeconfig="/etc/kubernetes/admin.conf",
+    log_command="journalctl --no-pager --lines 60 --unit kubelet --unit containerd; tail -n 60 /var/log/agents.log",
+    make=_make_kind,
+)
 
 
 def choose() -> Flavour:
     """The flavour that a new node gets: kind's where the program is here and its image can be pulled, else our own."""
-    obstacle = node_kind.obstacle()
-    if obstacle is None and clusterimages.pull_kind() is not None:
-        return node_kind.FLAVOUR
+    obstacle = kind.obstacle()
+    if obstacle is None and images.pull_kind() is not None:
+        return KIND
     if shutil.which("kind"):
         console.info(f"  the node is our own: {obstacle or 'the image of kind cannot be pulled'}")
-    return node_own.FLAVOUR
+    return OWN
 
 
 def described() -> str:
     """Which node there is or would be, and why, in one line; starts and pulls nothing."""
     if engine.running_engine() is None:
         return "no Docker engine runs"
-    existing = flavour()
-    if existing is not None:
-        return f"{existing.title} ({existing.container})"
-    obstacle = node_kind.obstacle()
+    flavour, container = find()
+    if container is not None:
+        return f"{flavour.title} ({flavour.container})"
+    obstacle = kind.obstacle()
     if obstacle:
-        return f"{node_own.FLAVOUR.title} when it is made: {obstacle}"
-    return f"{node_kind.FLAVOUR.title} when it is made: kind is installed and its registry answers"
+        return f"{OWN.title} when it is made: {obstacle}"
+    return f"{KIND.title} when it is made: kind is installed and its registry answers"
 
 
-def container() -> Any | None:
-    """The node's container, running or not; None when there is none."""
-    found = (node_flavours.container(one.container) for one in FLAVOURS)
-    return next((one for one in found if one is not None), None)
+def find() -> tuple[Flavour, Any | None]:
+    """The node's flavour and its container, running or not; None for the container when there is none."""
+    for flavour in (KIND, OWN):
+        try:
+            return flavour, engine.client().containers.get(flavour.container)
+        except docker.errors.NotFound:
+            continue
+    return OWN, None
+
+
+def running() -> bool:
+    """Whether the node's container runs."""
+    container = find()[1]
+    return container is not None and container.status == "running"
 
 
 def started_at() -> datetime:
     """When the node was started last, in UTC; the earliest time there is while there is no node."""
-    existing = container()
-    if existing is None:
+    container = find()[1]
+    if container is None:
         return datetime.min.replace(tzinfo=UTC)
-    return datetime.fromisoformat(existing.attrs["State"]["StartedAt"])
+    return datetime.fromisoformat(container.attrs["State"]["StartedAt"])
 
 
 def address() -> str:
-    """The node's address, which this machine reaches."""
-    return node_flavours.address(container())
+    """The node's address, which this machine reaches; that of a network's first container while there is no node."""
+    container = find()[1]
+    networks = container.attrs["NetworkSettings"]["Networks"] if container is not None else {}
+    return str(networks.get(NETWORK, {}).get("IPAddress") or network_range()[2])
 
 
 def gateway() -> str:
@@ -80,57 +154,88 @@ def gateway() -> str:
     return str(network_range()[1])
 
 
-def start() -> bool:
-    """Starts the node, making what it needs; False when it was running already.
+def network_range() -> IPv4Network:
+    """The range of the node's network, which is made when it is missing.
+
+    A container gets an address of our choice only in a network whose range was named when it was made: so the engine is
+    asked for a free range first.
+    """
+    client = engine.client()
+    with locks.exclusive("cluster-network", CACHE / "locks", wait=True):
+        networks = client.networks.list(names=[f"^{NETWORK}$"])
+        if not networks:
+            probe = client.networks.create(
+                f"{NETWORK}-{secrets.token_hex(4)}", labels=dict(engine.LABELS)
+            )
+            probe.reload()
+            subnet = probe.attrs["IPAM"]["Config"][0]["Subnet"]
+            probe.remove()
+            pool = docker.types.IPAMPool(subnet=subnet, gateway=str(IPv4Network(subnet)[1]))
+            ipam = docker.types.IPAMConfig(pool_configs=[pool])
+            networks = [client.networks.create(NETWORK, labels=dict(engine.LABELS), ipam=ipam)]
+        networks[0].reload()
+    return IPv4Network(networks[0].attrs["IPAM"]["Config"][0]["Subnet"])
+
+
+def start() -> None:
+    """Starts the node with all that it needs, unless it runs.
 
     Raises:
         PipelineError: A privilege or a port is missing, or the programs could not be built.
     """
-    existing = flavour()
-    found = container()
-    if found is not None and found.status == "running":
-        return False
-    ports.require_free(ports.KUBERNETES_API, "the Kubernetes API")
-    if existing is None or found is None:
+    flavour, container = find()
+    if container is None:
+        ports.require_free(ports.KUBERNETES_API, "the Kubernetes API")
         ports.require_free(ports.KUBERNETES_WEB, "the cluster's first load balancer")
-        existing = choose()
-        existing.make()
-    else:
-        found.start()
-    existing.equip()
-    return True
+        flavour = choose()
+        flavour.make()
+        container = engine.client().containers.get(flavour.container)
+    elif container.status != "running":
+        ports.require_free(ports.KUBERNETES_API, "the Kubernetes API")
+        container.start()
+    container.exec_run(
+        "/opt/cluster/scripts/agents.sh",
+        detach=True,
+        environment={"KUBECONFIG": flavour.kubeconfig},
+    )
 
 
 def stop() -> None:
     """Stops the node; its state is kept and ``start`` goes on from it."""
-    existing = container()
-    if existing is not None:
-        existing.stop(timeout=STOP_SECONDS)
+    container = find()[1]
+    if container is not None:
+        container.stop(timeout=STOP_SECONDS)
 
 
 def remove() -> bool:
     """Removes the node with its state; True when there was one."""
     client = engine.client()
-    removed = False
-    for one in FLAVOURS:
-        existing = node_flavours.container(one.container)
-        if existing is not None:
-            existing.remove(force=True, v=True)
-            removed = True
-        for name in one.volumes:
-            for volume in client.volumes.list(filters={"name": f"^{name}$"}):
-                volume.remove(force=True)
+    container = find()[1]
+    if container is not None:
+        container.remove(force=True, v=True)
+    for volume in client.volumes.list(filters={"name": f"^{OWN.container}-"}):
+        volume.remove(force=True)
     for network in client.networks.list(names=[f"^{NETWORK}$"]):
         network.remove()
-    return removed
+    return container is not None
+
+
+def remove_cgroups() -> None:
+    """Removes the cgroups that pods of our own node left behind, where this user may; empty ones cost nothing."""
+    for root in (*Path("/sys/fs/cgroup").glob(CGROUP), *Path("/sys/fs/cgroup").glob(f"*/{CGROUP}")):
+        for folder, _, _ in os.walk(root, topdown=False):
+            try:
+                Path(folder).rmdir()
+            except OSError:
+                return
 
 
 def execute(argv: list[str]) -> tuple[int, str]:
     """Runs a command in the node: its code and its output."""
-    existing = container()
-    if existing is None:
+    container = find()[1]
+    if container is None:
         return 1, "there is no node"
-    result = existing.exec_run(argv)
+    result = container.exec_run(argv)
     return int(result.exit_code), result.output.decode("utf-8", "replace")
 
 
@@ -140,27 +245,26 @@ def kubeconfig() -> str:
     Raises:
         PipelineError: There is none.
     """
-    existing = flavour()
-    code, text = execute(["cat", existing.kubeconfig]) if existing else (1, "")
+    code, text = execute(["cat", find()[0].kubeconfig])
     if code != 0:
         raise PipelineError("the node has no kubeconfig", next_step="read its log", log=save_log())
     return text
 
 
 def map_registries(registries: list[Registry]) -> None:
-    """Tells the container runtime where to pull from; it asks anew at each pull.
+    """Configures where the container runtime pulls from; it reads this anew at each pull.
 
     Raises:
         PipelineError: The node does not take it.
     """
-    for one in registries:
-        folder = f"/etc/containerd/certs.d/{one.name}"
-        text = f'server = "{one.url}"\n[host."{one.url}"]\n  capabilities = ["pull", "resolve"]\n'
+    for registry in registries:
+        folder = f"/etc/containerd/certs.d/{registry.name}"
+        text = f'server = "{registry.url}"\n[host."{registry.url}"]\n  capabilities = ["pull", "resolve"]\n'
         script = f"mkdir -p '{folder}' && printf %s '{text}' >'{folder}/hosts.toml'"
         code, output = execute(["sh", "-c", script])
         if code != 0:
             raise PipelineError(
-                f"the node does not take the registry {one.name}: {output.strip()}",
+                f"the node does not take the registry {registry.name}: {output.strip()}",
                 next_step="run ./inv cluster down, then again",
                 log=save_log(),
             )
@@ -169,11 +273,10 @@ def map_registries(registries: list[Registry]) -> None:
 def save_log() -> Path:
     """Collects the components' logs into one file for a failure's message; the file."""
     log = log_file("cluster-node")
-    one, existing = flavour(), container()
-    if one is None or existing is None:
-        return log
-    text = existing.logs(tail=100).decode("utf-8", "replace")
-    if existing.status == "running":
-        text += execute(["sh", "-c", one.logs])[1]
-    log.write_text(text, encoding="utf-8")
+    flavour, container = find()
+    if container is not None:
+        text = container.logs(tail=100).decode("utf-8", "replace")
+        if container.status == "running":
+            text += execute(["sh", "-c", flavour.log_command])[1]
+        log.write_text(text, encoding="utf-8")
     return log

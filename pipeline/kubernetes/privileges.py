@@ -1,4 +1,4 @@
-"""What the Docker engine may grant a container: one that holds a cluster's node needs nearly all of it."""
+"""The privileges that the Docker engine can grant a container: one that holds a cluster's node needs nearly all."""
 
 import re
 from pathlib import Path
@@ -7,60 +7,24 @@ from pipeline.core.errors import PipelineError
 from pipeline.images import docker as engine
 
 #: Capabilities by bit, as linux/capability.h numbers them; later ones are unknown to older engines.
-CAPABILITIES = (
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
+CAPABILITIES = tuple(
+    Path(__file__).with_name("capabilities.txt").read_text(encoding="utf-8").split()
 )
 #: Without these no container runtime works inside the container.
 INDISPENSABLE = ("SYS_ADMIN", "NET_ADMIN", "MKNOD", "SYS_CHROOT", "SETFCAP")
+PID_FILES = (Path("/var/run/docker.pid"), Path("/run/docker.pid"))
 
 
 def rootless() -> bool:
     """Whether the engine runs without root's rights."""
     options = engine.client().info().get("SecurityOptions") or []
-    return any("rootless" in one for one in options)
+    return any("rootless" in option for option in options)
 
 
 def missing() -> list[str]:
     """The capabilities that the engine lacks, as one inside a container or a sandbox often does.
 
-    It refuses a container that asks for all of them (``--privileged``) then. Empty where that cannot be told.
+    It refuses a container that asks for all of them (``--privileged``) then. Empty where that cannot be determined.
     """
     bounding = _bounding_set()
     if bounding is None:
@@ -74,30 +38,26 @@ def granted() -> list[str] | None:
     Raises:
         PipelineError: One that no node can do without is missing, or the engine runs without root's rights.
     """
+    lacking = missing()
+    reason = ""
     if rootless():
+        reason = "this Docker engine runs rootless, and a node needs root's rights"
+    elif indispensable := [name for name in INDISPENSABLE if name in lacking]:
+        reason = f"the Docker engine lacks the capabilities {', '.join(indispensable)}, which a node needs"
+    if reason:
         raise PipelineError(
-            "this Docker engine runs rootless, and a node needs an engine that runs as root",
-            next_step="use another engine (DOCKER_HOST), or a cluster of your own with --context NAME",
+            reason,
+            next_step="use an engine with root's rights (DOCKER_HOST), or a cluster of your own with --context NAME",
         )
-    lacked = missing()
-    lacking = [name for name in INDISPENSABLE if name in lacked]
-    if lacking:
-        raise PipelineError(
-            f"the Docker engine lacks the capabilities {', '.join(lacking)}, which a node needs",
-            next_step="use an engine with root's rights, or a cluster of your own with --context NAME",
-        )
-    if not lacked:
-        return None
-    return [name for name in CAPABILITIES if name not in lacked]
+    return [name for name in CAPABILITIES if name not in lacking] if lacking else None
 
 
 def _bounding_set() -> int | None:
-    """The engine's capabilities where they can be told: those of its process, when it runs on this machine."""
-    for pid_file in (Path("/var/run/docker.pid"), Path("/run/docker.pid")):
+    """The capabilities of the engine's process, when it runs on this machine."""
+    for file in PID_FILES:
         try:
-            status = Path(f"/proc/{pid_file.read_text(encoding='utf-8').strip()}/status").read_text(
-                encoding="utf-8"
-            )
+            pid = file.read_text(encoding="utf-8").strip()
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         except OSError:
             continue
         match = re.search(r"^CapBnd:\s*([0-9a-f]+)$", status, re.M)

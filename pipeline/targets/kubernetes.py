@@ -89,15 +89,8 @@ def repository_host(cluster: Cluster) -> str:
 
 
 def connect() -> Cluster:
-    """The cluster in use; starts nothing.
-
-    In a workflow it is the one that the secret KUBECONFIG_CONTENT leads to.
-
-    Raises:
-        PipelineError: There is none.
-    """
-    content = os.environ.get("KUBECONFIG_CONTENT")
-    cluster = kubernetes.from_content(content) if content else kubernetes.find()
+    """The cluster in use; raises PipelineError when there is none. Starts nothing."""
+    cluster = kubernetes.find()
     if cluster is None:
         raise PipelineError("no cluster is up", next_step="run ./inv deploy --to kubernetes first")
     return cluster
@@ -252,8 +245,7 @@ def drift(environment_name: str) -> list[str]:
     Raises:
         PipelineError: Argo CD did not compare in time.
     """
-    content = os.environ.get("KUBECONFIG_CONTENT")
-    cluster = kubernetes.from_content(content) if content else kubernetes.find()
+    cluster = kubernetes.find()
     if cluster is None or argocd.application(cluster, environment_name) is None:
         return []
     if not argocd.compared_after(cluster, environment_name, argocd.now()):

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs a whole Kubernetes node in this container. Each component is restarted when it ends; logs are in /var/log/cluster.
-#   NODE_NAME, NODE_ADDRESS   name and address of the node        LOAD_BALANCER_FIRST  first further load balancer address
-#   CGROUP_ROOT               cgroup of the pods                  UPSTREAM_DNS         name servers for names outside the cluster
+#   NODE_NAME, NODE_ADDRESS   name and address of the node
+#   CGROUP_ROOT               cgroup of the pods
+#   UPSTREAM_DNS              name servers for names outside the cluster
 set -eu
 
 state=/var/lib/cluster
@@ -69,8 +70,6 @@ supervise() { # NAME COMMAND...
 }
 
 supervise containerd containerd &
-# The images that need no registry, beside everything else; a pod that waits for one tries again by itself.
-import-images.sh /opt/cluster/images "$state" >>"$logs/images.log" 2>&1 &
 supervise etcd etcd --data-dir "$state/etcd" --listen-client-urls http://127.0.0.1:2379 \
   --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 \
   --auto-compaction-retention 10m --log-level warn &
@@ -100,10 +99,12 @@ supervise kubelet kubelet --config /run/cluster/kubelet.yaml --kubeconfig "$pki/
 supervise kube-proxy kube-proxy --kubeconfig "$pki/kube-proxy.conf" --cluster-cidr 10.244.0.0/16 --proxy-mode iptables \
   --hostname-override "$NODE_NAME" --conntrack-max-per-core 0 --oom-score-adj 0 --iptables-min-sync-period 100ms &
 supervise metrics-server metrics-server --kubeconfig "$pki/metrics-server.conf" --secure-port 10260 \
+  --authentication-kubeconfig "$pki/metrics-server.conf" --authorization-kubeconfig "$pki/metrics-server.conf" \
+  --kubelet-preferred-address-types InternalIP --metric-resolution 15s \
   --tls-cert-file "$pki/metrics-server-serving.crt" --tls-private-key-file "$pki/metrics-server-serving.key" &
 kubectl apply --server-side --force-conflicts --filename /run/cluster/manifests >>"$logs/manifests.log" 2>&1
-supervise node-agent node-agent --kubeconfig "$pki/node-agent.conf" --node-address "$NODE_ADDRESS" \
-  --first-address "$LOAD_BALANCER_FIRST" --volumes /var/lib/volumes &
+supervise network-policies network-policies --kubeconfig "$pki/network-policies.conf" &
+supervise volumes volumes.sh /var/lib/volumes &
 
 stop() {
   trap - TERM

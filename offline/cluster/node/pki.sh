@@ -60,9 +60,9 @@ certificate controller-manager ca /CN=system:kube-controller-manager clientAuth
 certificate scheduler ca /CN=system:kube-scheduler clientAuth
 certificate kubelet ca "/O=system:nodes/CN=system:node:$node" clientAuth
 certificate kube-proxy ca /CN=system:kube-proxy clientAuth
-certificate node-agent ca /CN=node-agent clientAuth
+certificate network-policies ca /CN=network-policies clientAuth
 certificate metrics-server ca /CN=metrics-server clientAuth
-for name in admin controller-manager scheduler kubelet kube-proxy node-agent metrics-server; do
+for name in admin controller-manager scheduler kubelet kube-proxy network-policies metrics-server; do
   kubeconfig "$name" https://127.0.0.1:6443
 done
 touch complete

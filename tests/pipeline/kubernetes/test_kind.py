@@ -13,22 +13,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import docker
 import httpx
 import pytest
 
-from offline import node as node_own
 from offline import programs
 from pipeline.core import ports
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CLUSTER, ROOT
 from pipeline.images import bases as baseimages
 from pipeline.images import registries
-from pipeline.kubernetes import flavours as node_flavours
 from pipeline.kubernetes import images as clusterimages
-from pipeline.kubernetes import kind as node_kind
-from pipeline.kubernetes import node, privileges
+from pipeline.kubernetes import kind, node, privileges
 from tests.pipeline.kubernetes.kind import standin
 
 PORT_STEP = 1500
@@ -48,7 +46,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(
             clusterimages, "pull_kind", lambda: "name@digest" if has_image else None
         )
-        monkeypatch.setattr(node, "flavour", lambda: None)
+        monkeypatch.setattr(node, "find", lambda: (node.OWN, None))
         monkeypatch.setattr("pipeline.images.docker.running_engine", object)
 
     return make
@@ -56,7 +54,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_kind_whose_registry_answers_makes_the_node(world: Callable[..., None]) -> None:
     world(kind=True, answers=True, has_image=True)
-    assert node.choose() is node_kind.FLAVOUR
+    assert node.choose() is node.KIND
     assert "kind's node when it is made: kind is installed" in node.described()
 
 
@@ -75,7 +73,7 @@ def test_without_kind_its_registry_or_a_privilege_the_node_is_our_own(
     world: Callable[..., None], there: dict[str, bool], why: str
 ) -> None:
     world(**there)
-    assert node.choose() is node_own.FLAVOUR
+    assert node.choose() is node.OWN
     described = node.described()
     assert described.startswith("our own node when it is made: ")
     assert why in described
@@ -85,7 +83,7 @@ def test_a_registry_that_lacks_the_image_leaves_the_node_our_own(
     world: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     world(kind=True, answers=True, has_image=False)
-    assert node.choose() is node_own.FLAVOUR
+    assert node.choose() is node.OWN
     assert "the node is our own: the image of kind cannot be pulled" in capsys.readouterr().out
 
 
@@ -95,14 +93,14 @@ def test_kind_is_asked_for_the_kubernetes_that_is_built_otherwise() -> None:
 
 
 def test_kinds_node_is_reached_on_loopback_only() -> None:
-    configured = node_kind.configuration({Path("/cache/node-agent"): "bin/node-agent"})
+    configured = kind.configuration({Path("/cache/images.tar"): "images/images.tar"})
     [only] = configured["nodes"]
     assert configured["networking"]["apiServerAddress"] == "127.0.0.1"
     assert {one["listenAddress"] for one in only["extraPortMappings"]} == {"127.0.0.1"}
     assert only["extraMounts"] == [
         {
-            "hostPath": "/cache/node-agent",
-            "containerPath": "/opt/cluster/bin/node-agent",
+            "hostPath": "/cache/images.tar",
+            "containerPath": "/opt/cluster/images/images.tar",
             "readOnly": True,
         }
     ]
@@ -110,14 +108,11 @@ def test_kinds_node_is_reached_on_loopback_only() -> None:
 
 @pytest.fixture
 def fake_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where a program that is taken for kind belongs; nothing else that a cluster needs is made."""
-    kind = tmp_path / "kind"
-    monkeypatch.setattr("shutil.which", lambda _: str(kind))
+    """Where a program that is taken for kind belongs."""
+    program = tmp_path / "kind"
+    monkeypatch.setattr("shutil.which", lambda _: str(program))
     monkeypatch.setattr(clusterimages, "pull_kind", lambda: "name@digest")
-    monkeypatch.setattr(clusterimages, "archives", lambda without: [])
-    monkeypatch.setattr(programs, "program", Path)
-    monkeypatch.setattr(node_kind, "network_range", lambda: None)
-    return kind
+    return program
 
 
 def test_what_kind_says_of_a_failure_is_kept(fake_kind: Path) -> None:
@@ -126,7 +121,7 @@ def test_what_kind_says_of_a_failure_is_kept(fake_kind: Path) -> None:
     with pytest.raises(
         PipelineError, match=r"kind made no cluster: .* no room for a cluster"
     ) as said:
-        node_kind.FLAVOUR.make()
+        kind.make("network", {})
     assert "own, built from source" in said.value.next_step
     assert said.value.log is not None
     assert f"--name {CLUSTER} --image name@digest" in said.value.log.read_text(encoding="utf-8")
@@ -143,10 +138,11 @@ def test_half_a_cluster_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> N
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(node_flavours, "container", lambda _: Half())
+    client = SimpleNamespace(containers=SimpleNamespace(get=lambda _: Half()))
+    monkeypatch.setattr("pipeline.images.docker.client", lambda: client)
     monkeypatch.setattr("pipeline.core.process.run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        node_kind.FLAVOUR.make()
+        kind.make("network", {})
     assert removed == [{"force": True, "v": True}]
 
 
@@ -273,7 +269,7 @@ def test_a_real_cluster_of_kind(scratch: Scratch, tmp_path: Path) -> None:
     wanted = [
         entry["reference"]
         for name, entry in clusterimages.catalogue()["images"].items()
-        if name not in node_kind.INCLUDED
+        if name not in kind.INCLUDED
     ]
 
     def imported() -> bool:
