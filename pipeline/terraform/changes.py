@@ -1,0 +1,209 @@
+"""The changes in a Terraform plan, read from its JSON: dangerous ones first, secrets hidden."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: What is lost when one of these is destroyed or replaced. Such a change needs an acknowledgement.
+GUARDED = {
+    "aws_db_instance": "the database and all data in it",
+    "aws_lb": "the load balancer and its address: the site is down until DNS follows",
+    "aws_lb_target_group": "the target group: no task receives requests until the new one is filled",
+    "aws_ecr_repository": "the image registry: nothing can be started or rolled back",
+    "aws_s3_bucket": "the bucket and what lies in it (state or logs)",
+    "aws_kms_key": "the key: everything encrypted with it becomes unreadable",
+    "aws_ecs_cluster": "the cluster: all its tasks stop",
+    "aws_ecs_service": "the service: all its tasks stop",
+    "aws_secretsmanager_secret": "the secret: tasks cannot start, users are signed out",
+    "aws_vpc": "the network and everything in it",
+}
+#: Replacements that lose nothing.
+_HARMLESS = {"aws_ecs_task_definition": "a new revision, the old one stays for a rollback"}
+#: What AWS decides anew for each new resource: no reader needs it.
+_COMPUTED = {
+    "arn",
+    "arn_without_revision",
+    "id",
+    "revision",
+    "enable_fault_injection",
+    "version_id",
+}
+
+HIDDEN = "(hidden)"
+_UNKNOWN = "(known after apply)"
+_NONE = "(none)"
+_SECRET_NAME = re.compile(
+    r"password|passwd|secret_string|private_key|token|access_key|credential", re.IGNORECASE
+)
+_URL_PASSWORD = re.compile(r"(://[^/\s:@\"]+):[^@/\s\"]+@")
+_VALUE_LENGTH = 160
+#: In the order to read them; Terraform's name of each.
+_ACTIONS = {
+    "destroy": "delete",
+    "replace": None,
+    "update": "update",
+    "create": "create",
+    "import": None,
+    "forget": "forget",
+}
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One changed attribute, values as text; secret ones hidden."""
+
+    name: str
+    before: str
+    after: str
+    forces_replacement: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one resource. ``loss`` is what is lost (guarded resources only); ``imported`` means that it
+    exists and is taken into the state first."""
+
+    address: str
+    action: str
+    attributes: tuple[Attribute, ...]
+    loss: str | None
+    note: str
+    imported: bool
+
+
+def read(document: Mapping[str, Any] | None) -> tuple[Change, ...]:
+    """The changes in a plan's JSON in the order to read them; None is a plan without changes."""
+    resources = (document or {}).get("resource_changes", [])
+    changes = [
+        _change(resource, action)
+        for resource in resources
+        if resource.get("mode") != "data" and (action := _action(resource["change"]))
+    ]
+    order = list(_ACTIONS)
+    changes.sort(key=lambda one: (one.loss is None, order.index(one.action), one.address))
+    return tuple(changes)
+
+
+def _action(change: Mapping[str, Any]) -> str | None:
+    actions = set(change["actions"])
+    if {"create", "delete"} <= actions:
+        return "replace"
+    for name, of_terraform in _ACTIONS.items():
+        if of_terraform in actions:
+            return name
+    return "import" if change.get("importing") else None
+
+
+def _change(resource: Mapping[str, Any], action: str) -> Change:
+    kind, change = resource["type"], resource["change"]
+    imported = bool(change.get("importing"))
+    # A resource whose creation failed is made anew: there is nothing in it to lose.
+    tainted = resource.get("action_reason") == "replace_because_tainted"
+    note = ""
+    if tainted:
+        note = "its creation had failed"
+    elif imported and action != "import":
+        note = "it exists, and is imported first"
+    elif action == "replace":
+        note = _HARMLESS.get(kind, "")
+    attributes: list[Attribute] = []
+    if action in ("update", "replace") and not tainted:
+        attributes = [
+            attribute
+            for attribute in _attributes(change)
+            # A new resource has a new everything; what matters is why it is new, and what is really different.
+            if action == "update"
+            or attribute.forces_replacement
+            or attribute.after not in (_UNKNOWN, _NONE)
+        ]
+    lost = GUARDED.get(kind) if action in ("destroy", "replace") and not tainted else None
+    return Change(resource["address"], action, tuple(attributes), lost, note, imported)
+
+
+def _attributes(change: Mapping[str, Any]) -> Iterator[Attribute]:
+    before, after = change.get("before") or {}, change.get("after") or {}
+    unknown = change.get("after_unknown") or {}
+    hidden = [change.get("before_sensitive") or {}, change.get("after_sensitive") or {}]
+    forced = {str(path[0]) for path in change.get("replace_paths") or [] if path}
+    for name in sorted({*before, *after, *(key for key, value in unknown.items() if value)}):
+        is_unknown = _any_true(unknown.get(name))
+        old, new = before.get(name), after.get(name)
+        if (old == new or (not old and not new)) and not is_unknown:
+            continue
+        if is_unknown and new is None and name not in forced and name in _COMPUTED:
+            continue
+        if name == "tags_all" and before.get("tags") != after.get("tags"):
+            continue
+        if _SECRET_NAME.search(name) or any(_any_true(mask.get(name)) for mask in hidden):
+            yield Attribute(name, HIDDEN, HIDDEN, name in forced)
+        elif is_unknown and new is None:
+            yield Attribute(name, _value(old), _UNKNOWN, name in forced)
+        else:
+            for path, left, right in _difference(name, _decoded(old), _decoded(new)):
+                yield Attribute(path, _value(left, path), _value(right, path), name in forced)
+
+
+def _difference(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The leaves in which two values differ: one changed line of a long JSON document is one line here."""
+    old, new = (_by_name(old), _by_name(new)) if _named(old) and _named(new) else (old, new)
+    if isinstance(old, dict) and isinstance(new, dict):
+        pairs = [(f"{path}.{key}", old.get(key), new.get(key)) for key in sorted({*old, *new})]
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = [
+            (f"{path}[{index}]", *both) for index, both in enumerate(zip(old, new, strict=True))
+        ]
+    else:
+        yield path, old, new
+        return
+    for inner, left, right in pairs:
+        if left != right:
+            yield from _difference(inner, left, right)
+
+
+def _named(value: Any) -> bool:
+    """Whether a value is a list of objects with names: containers, environment variables."""
+    return (
+        bool(value)
+        and isinstance(value, list)
+        and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in value)
+    )
+
+
+def _by_name(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {item["name"]: item for item in items}
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _value(value: Any, path: str = "") -> str:
+    if value is None:
+        return _NONE
+    if _SECRET_NAME.search(path.rsplit(".", 1)[-1]) and not isinstance(value, bool):
+        return HIDDEN
+    text = json.dumps(_masked(value), ensure_ascii=False)
+    text = _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text)
+    return text if len(text) <= _VALUE_LENGTH else f"{text[:_VALUE_LENGTH]}…"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: HIDDEN if _SECRET_NAME.search(str(key)) else _masked(inner)
+            for key, inner in value.items()
+        }
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _any_true(mask: Any) -> bool:
+    """Whether a mask of Terraform (of what is unknown or sensitive) marks anything of a value."""
+    inner = mask.values() if isinstance(mask, dict) else mask
+    return any(map(_any_true, inner)) if isinstance(mask, dict | list) else bool(mask)
