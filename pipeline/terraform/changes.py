@@ -39,14 +39,14 @@ _SECRET_NAME = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@\"]+):[^@/\s\"]+@")
 _VALUE_LENGTH = 160
-#: In the order to read them; Terraform's name of each.
-_ACTIONS = {
-    "destroy": "delete",
-    "replace": None,
-    "update": "update",
-    "create": "create",
-    "import": None,
-    "forget": "forget",
+#: Actions in the order to read them.
+PARTICIPLES = {
+    "destroy": "destroyed",
+    "replace": "replaced",
+    "update": "updated",
+    "create": "created",
+    "import": "imported",
+    "forget": "forgotten",
 }
 
 
@@ -58,6 +58,11 @@ class Attribute:
     before: str
     after: str
     forces_replacement: bool = False
+
+    @property
+    def root(self) -> str:
+        """The attribute of the resource that this one is part of."""
+        return re.split(r"[.\[]", self.name, maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
@@ -73,15 +78,19 @@ class Change:
     imported: bool
 
 
-def read(document: Mapping[str, Any] | None) -> tuple[Change, ...]:
-    """The changes in a plan's JSON in the order to read them; None is a plan without changes."""
-    resources = (document or {}).get("resource_changes", [])
+def read(document: Mapping[str, Any] | None, key: str = "resource_changes") -> tuple[Change, ...]:
+    """The changes in a plan's JSON in the order to read them; None is a plan without changes.
+
+    Args:
+        key: ``resource_drift`` for what was changed outside of Terraform.
+    """
+    resources = (document or {}).get(key, [])
     changes = [
         _change(resource, action)
         for resource in resources
         if resource.get("mode") != "data" and (action := _action(resource["change"]))
     ]
-    order = list(_ACTIONS)
+    order = list(PARTICIPLES)
     changes.sort(key=lambda one: (one.loss is None, order.index(one.action), one.address))
     return tuple(changes)
 
@@ -90,10 +99,18 @@ def _action(change: Mapping[str, Any]) -> str | None:
     actions = set(change["actions"])
     if {"create", "delete"} <= actions:
         return "replace"
-    for name, of_terraform in _ACTIONS.items():
-        if of_terraform in actions:
-            return name
-    return "import" if change.get("importing") else None
+    if "delete" in actions:
+        return "destroy"
+    own_name = next(iter(actions & {"create", "update", "forget"}), None)
+    return own_name or ("import" if change.get("importing") else None)
+
+
+def managed(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The managed resources in ``values`` of a state or plan, of all modules."""
+    modules = [values.get("root_module", {})]
+    for module in modules:
+        modules += module.get("child_modules", [])
+        yield from (one for one in module.get("resources", []) if one.get("mode") == "managed")
 
 
 def _change(resource: Mapping[str, Any], action: str) -> Change:

@@ -1,11 +1,21 @@
-"""What differs between the real world and the desired state, read from a plan: by hand, or not applied yet."""
+"""Differences between the real world and the desired state, read from a plan: changed by hand, or not applied yet."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Values = Mapping[str, Any]
-Rule = tuple[str, str, int, int, str]
+from pipeline.terraform import changes
+
+_GROUPS = ("aws_security_group", "aws_default_security_group")
+_DIRECTIONS = {
+    "aws_vpc_security_group_ingress_rule": "ingress",
+    "aws_vpc_security_group_egress_rule": "egress",
+}
+_PEERS = ("referenced_security_group_id", "cidr_ipv4", "cidr_ipv6", "prefix_list_id")
+_PEER_LISTS = ("cidr_blocks", "ipv6_cidr_blocks", "security_groups", "prefix_list_ids")
+
+#: Group id, direction, ports and peer.
+Rule = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -22,118 +32,64 @@ class Difference:
 
 
 def differences(document: Mapping[str, Any]) -> list[Difference]:
-    """The differences that a plan (Terraform's JSON of it) shows, changes by hand first.
+    """The differences in a plan (Terraform's JSON of it), changes by hand first.
 
-    A plan alone is silent on a rule that somebody added to a security group, since each rule is a resource of its
-    own and nobody asked for that one: such rules are found by comparing the groups with the known rules.
+    A plan does not show a rule that somebody added to a security group, since each rule is a resource of its own:
+    such rules are found by comparing the groups with the rules in the state.
     """
-    outside = {one["address"]: one["change"] for one in document.get("resource_drift", [])}
-    found = []
-    for resource in document.get("resource_changes", []):
-        actions = resource["change"]["actions"]
-        if actions in (["no-op"], ["read"]) or resource.get("mode") == "data":
-            continue
-        address = resource["address"]
-        by_hand = address in outside
-        what = _what(outside[address] if by_hand else resource["change"], by_hand=by_hand)
-        found.append(Difference(address, what, by_hand))
-    found += foreign_rules(document.get("prior_state", {}).get("values", {}))
+    outside = {change.address: change for change in changes.read(document, "resource_drift")}
+    found = foreign_rules(document.get("prior_state", {}).get("values", {}))
+    for change in changes.read(document):
+        by_hand = change.address in outside
+        if change.action != "import":
+            what = _what(outside.get(change.address, change), by_hand=by_hand)
+            found.append(Difference(change.address, what, by_hand))
     return sorted(found, key=lambda one: (not one.by_hand, one.address))
 
 
 def foreign_rules(state: Mapping[str, Any]) -> list[Difference]:
-    """Rules of our security groups that no resource of the state accounts for."""
-    resources = list(_resources(state.get("root_module", {})))
-    known: dict[str, set[Rule]] = {}
-    for resource in resources:
-        direction = {
-            "aws_vpc_security_group_ingress_rule": "ingress",
-            "aws_vpc_security_group_egress_rule": "egress",
-        }.get(resource["type"])
-        if direction:
-            values = resource["values"]
-            known.setdefault(values["security_group_id"], set()).add(_own_rule(direction, values))
-    found = []
-    for resource in resources:
-        if resource["type"] not in ("aws_security_group", "aws_default_security_group"):
-            continue
-        values = resource["values"]
-        foreign = set(_group_rules(values)) - known.get(str(values["id"]), set())
-        for direction, protocol, low, high, peer in sorted(foreign):
-            ports = "all ports" if protocol == "-1" else f"{protocol} {_ports(low, high)}"
-            what = f"it has a rule that is not in Git: {direction} {ports}, {peer}"
-            found.append(Difference(resource["address"], what, by_hand=True))
-    return found
+    """Rules of security groups that no resource of the state accounts for."""
+    resources = list(changes.managed(state))
+    ours = {
+        _rule(_DIRECTIONS[resource["type"]], resource["values"])
+        for resource in resources
+        if resource["type"] in _DIRECTIONS
+    }
+    return [
+        Difference(
+            resource["address"], f"it has a rule that is not in Git: {' '.join(rule)}", by_hand=True
+        )
+        for resource in resources
+        if resource["type"] in _GROUPS
+        for _, *rule in sorted(set(_rules(resource["values"])) - ours)
+    ]
 
 
-def _what(change: Mapping[str, Any], *, by_hand: bool) -> str:
-    actions = set(change["actions"])
-    if "delete" in actions and by_hand:
+def _what(change: changes.Change, *, by_hand: bool) -> str:
+    if change.action == "update":
+        names = {attribute.root for attribute in change.attributes}
+        return f"in {', '.join(sorted(names)) or 'its tags'}"
+    if change.action == "destroy" and by_hand:
         return "it is gone"
-    if {"create", "delete"} <= actions:
-        return "to be replaced"
-    if "create" in actions:
-        return "to be created"
-    if "delete" in actions:
-        return "to be destroyed"
-    before, after = change.get("before") or {}, change.get("after") or {}
-    unknown = change.get("after_unknown") or {}
-    names = sorted(
-        name
-        for name in {*before, *after, *unknown}
-        if (unknown.get(name) is True or (before.get(name) or None) != (after.get(name) or None))
-        and name != "tags_all"
-    )
-    return f"in {', '.join(names) or 'its tags'}"
+    return f"to be {changes.PARTICIPLES[change.action]}"
 
 
-def _own_rule(direction: str, values: Values) -> Rule:
-    peer = (
-        values.get("referenced_security_group_id")
-        or values.get("cidr_ipv4")
-        or values.get("cidr_ipv6")
-        or values.get("prefix_list_id")
-        or ""
-    )
-    return (
-        direction,
-        str(values.get("ip_protocol")),
-        _port(values.get("from_port")),
-        _port(values.get("to_port")),
-        str(peer),
-    )
+def _rule(direction: str, values: Mapping[str, Any]) -> Rule:
+    peer = next((str(values[name]) for name in _PEERS if values.get(name)), "")
+    ports = _ports(values["ip_protocol"], values.get("from_port"), values.get("to_port"))
+    return str(values["security_group_id"]), direction, f"{ports},", peer
 
 
-def _group_rules(values: Values) -> Iterator[Rule]:
+def _rules(group: Mapping[str, Any]) -> Iterator[Rule]:
     for direction in ("ingress", "egress"):
-        for entry in values.get(direction) or []:
-            protocol = str(entry["protocol"])
-            # For all protocols a group says port 0, a rule says none.
-            ports = (
-                (-1, -1)
-                if protocol == "-1"
-                else (_port(entry["from_port"]), _port(entry["to_port"]))
-            )
-            peers = [
-                *(entry.get("cidr_blocks") or []),
-                *(entry.get("ipv6_cidr_blocks") or []),
-                *(entry.get("security_groups") or []),
-                *(entry.get("prefix_list_ids") or []),
-                *([values["id"]] if entry.get("self") else []),
-            ]
-            for peer in peers:
-                yield (direction, protocol, *ports, str(peer))
+        for entry in group.get(direction) or []:
+            ports = _ports(entry["protocol"], entry["from_port"], entry["to_port"])
+            peers = [peer for name in _PEER_LISTS for peer in entry.get(name) or []]
+            for peer in [*peers, *([group["id"]] if entry.get("self") else [])]:
+                yield str(group["id"]), direction, f"{ports},", str(peer)
 
 
-def _port(value: Any) -> int:
-    return -1 if value is None else int(value)
-
-
-def _ports(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"
-
-
-def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield from (one for one in module.get("resources", []) if one.get("mode") == "managed")
-    for child in module.get("child_modules", []):
-        yield from _resources(child)
+def _ports(protocol: str, low: int | None, high: int | None) -> str:
+    if str(protocol) == "-1":
+        return "all ports"
+    return f"{protocol} {low}" if low == high else f"{protocol} {low} to {high}"

@@ -2,21 +2,22 @@
 
 from typing import Any
 
-from pipeline.terraform import drift as terraform_drift
+from pipeline.terraform import drift
 
 
 def plan(
     changes: list[dict[str, Any]],
-    drift: list[dict[str, Any]],
+    outside: list[dict[str, Any]],
     resources: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     state = {"values": {"root_module": {"child_modules": [{"resources": resources or []}]}}}
-    return {"resource_changes": changes, "resource_drift": drift, "prior_state": state}
+    return {"resource_changes": changes, "resource_drift": outside, "prior_state": state}
 
 
 def one(address: str, actions: list[str], before: Any = None, after: Any = None) -> dict[str, Any]:
     return {
         "address": address,
+        "type": address.partition(".")[0],
         "mode": "managed",
         "change": {"actions": actions, "before": before, "after": after},
     }
@@ -37,11 +38,11 @@ def entry(**more: Any) -> dict[str, Any]:
 
 
 def test_no_difference() -> None:
-    assert terraform_drift.differences(plan([one("aws_x.y", ["no-op"])], [])) == []
+    assert drift.differences(plan([one("aws_x.y", ["no-op"])], [])) == []
 
 
 def test_a_change_by_hand_names_resource_and_attribute() -> None:
-    (found,) = terraform_drift.differences(
+    (found,) = drift.differences(
         plan(
             [one("aws_x.y", ["update"], {"days": 1}, {"days": 7})],
             [one("aws_x.y", ["update"], {"days": 7}, {"days": 1})],
@@ -51,32 +52,23 @@ def test_a_change_by_hand_names_resource_and_attribute() -> None:
 
 
 def test_what_is_gone_is_said() -> None:
-    (found,) = terraform_drift.differences(
-        plan([one("aws_x.y", ["create"])], [one("aws_x.y", ["delete"])])
-    )
+    (found,) = drift.differences(plan([one("aws_x.y", ["create"])], [one("aws_x.y", ["delete"])]))
     assert str(found) == "aws_x.y: changed by hand, it is gone"
 
 
 def test_what_was_not_applied_is_no_work_of_hands() -> None:
-    (found,) = terraform_drift.differences(
-        plan([one("aws_x.y", ["update"], {"days": 1}, {"days": 7})], [])
-    )
+    (found,) = drift.differences(plan([one("aws_x.y", ["update"], {"days": 1}, {"days": 7})], []))
     assert str(found) == "aws_x.y: not applied yet, in days"
 
 
 def test_a_change_that_the_configuration_leaves_to_others_is_none() -> None:
     scaled = one("aws_ecs_service.scaled", ["update"], {"desired_count": 2}, {"desired_count": 4})
-    assert (
-        terraform_drift.differences(plan([one("aws_ecs_service.scaled", ["no-op"])], [scaled]))
-        == []
-    )
+    assert drift.differences(plan([one("aws_ecs_service.scaled", ["no-op"])], [scaled])) == []
 
 
 def test_changes_by_hand_come_first() -> None:
     changes = [one("aws_a.a", ["create"]), one("aws_z.z", ["update"], {"a": 1}, {"a": 2})]
-    found = terraform_drift.differences(
-        plan(changes, [one("aws_z.z", ["update"], {"a": 2}, {"a": 1})])
-    )
+    found = drift.differences(plan(changes, [one("aws_z.z", ["update"], {"a": 2}, {"a": 1})]))
     assert [difference.by_hand for difference in found] == [True, False]
 
 
@@ -102,7 +94,7 @@ def test_a_rule_that_nobody_asked_for_is_found() -> None:
             "referenced_security_group_id": "sg-2",
         },
     )
-    (found,) = terraform_drift.differences(plan([], [], [group, ours]))
+    (found,) = drift.differences(plan([], [], [group, ours]))
     assert str(found) == (
         "module.x.aws_security_group.main: changed by hand, it has a rule that is not in Git: ingress tcp 22, 0.0.0.0/0"
     )
@@ -114,7 +106,7 @@ def test_a_rule_for_everything_is_found() -> None:
         "ingress": [],
         "egress": [entry(protocol="-1", cidr_blocks=["0.0.0.0/0"])],
     }
-    (found,) = terraform_drift.differences(plan([], [], [managed("aws_security_group", values)]))
+    (found,) = drift.differences(plan([], [], [managed("aws_security_group", values)]))
     assert "egress all ports, 0.0.0.0/0" in str(found)
 
 
@@ -135,4 +127,4 @@ def test_the_own_rule_for_everything_is_known() -> None:
         managed("aws_security_group", values),
         managed("aws_vpc_security_group_egress_rule", rule),
     ]
-    assert terraform_drift.differences(plan([], [], resources)) == []
+    assert drift.differences(plan([], [], resources)) == []
