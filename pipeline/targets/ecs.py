@@ -66,7 +66,7 @@ def prepare(environment: Environment, repository: str | None = None) -> str:
     """
     account = aws.account(environment)
     root = roots.bootstrap_root(environment, account.environ, repository, disposable=account.local)
-    state_bucket.ensure(root.bucket, root.region, account.environ)
+    state_bucket.ensure(root.bucket, root.region, account)
     if account.local:
         # What stands behind the local RDS; the real one brings its own.
         bases.ensure_postgres_image()

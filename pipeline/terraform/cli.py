@@ -1,4 +1,4 @@
-"""How Terraform finds its provider: a local mirror where there is one, else the registry."""
+"""Terraform's CLI configuration and environment: the provider from a local mirror where there is one."""
 
 import platform
 import re
@@ -14,16 +14,35 @@ PROVIDER = "registry.terraform.io/hashicorp/aws"
 MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
 #: Where software that no package manager owns usually lies; searched two folders deep.
 SOFTWARE_ROOTS = ("/opt", "/usr/local/share", "/usr/local/lib", "/usr/share", "/usr/lib", "/srv")
+#: Arguments, workspaces and variables from outside would change what a plan means.
+FOREIGN = ("TF_CLI_ARGS", "TF_VAR_", "TF_WORKSPACE", "TF_CLI_CONFIG_FILE")
 
 
-def locked_version(lock_file: Path = TERRAFORM / ".terraform.lock.hcl") -> str:
-    """The provider's version in a dependency lock file."""
-    text = lock_file.read_text(encoding="utf-8")
-    match = re.search(rf'provider "{re.escape(PROVIDER)}" {{\s+version\s+= "([^"]+)"', text)
+def environment(environ: Mapping[str, str], data: Path) -> dict[str, str]:
+    """The environment variables for Terraform, whose providers and modules are installed in ``data``."""
+    variables = {name: value for name, value in environ.items() if not name.startswith(FOREIGN)}
+    file = configuration(environ)
+    return {
+        **variables,
+        **({"TF_CLI_CONFIG_FILE": str(file)} if file else {}),
+        "TF_DATA_DIR": str(data),
+        "TF_IN_AUTOMATION": "1",
+        "CHECKPOINT_DISABLE": "1",
+    }
+
+
+def locked_version() -> str:
+    """The provider's version in the dependency lock file.
+
+    Raises:
+        PipelineError: The file does not lock the provider.
+    """
+    file = TERRAFORM / ".terraform.lock.hcl"
+    pattern = rf'provider "{re.escape(PROVIDER)}" {{\s+version\s+= "([^"]+)"'
+    match = re.search(pattern, file.read_text(encoding="utf-8"))
     if not match:
         raise PipelineError(
-            f"{lock_file.name} does not lock {PROVIDER}",
-            next_step="restore the file from Git",
+            f"{file.name} does not lock {PROVIDER}", next_step="restore the file from Git"
         )
     return match.group(1)
 
@@ -36,34 +55,33 @@ def find_mirror(environ: Mapping[str, str], roots: Iterable[str] = SOFTWARE_ROOT
     """
     below = Path(PROVIDER) / locked_version() / _platform()
     named = environ.get(MIRROR_VARIABLE)
+    if named and not (Path(named) / below).is_dir():
+        raise PipelineError(
+            f"{MIRROR_VARIABLE} names {named}, which has no {below}",
+            next_step=f"correct or unset {MIRROR_VARIABLE}",
+        )
     if named:
-        if not (Path(named) / below).is_dir():
-            raise PipelineError(
-                f"{MIRROR_VARIABLE} names {named}, which has no {below}",
-                next_step=f"correct or unset {MIRROR_VARIABLE}",
-            )
         return Path(named)
-    for root in roots:
-        for depth in ("", "*/", "*/*/"):
-            for candidate in sorted(Path(root).glob(f"{depth}registry.terraform.io")):
-                if (candidate.parent / below).is_dir():
-                    return candidate.parent
-    return None
+    hosts = (
+        host
+        for root in roots
+        for depth in ("", "*/", "*/*/")
+        for host in sorted(Path(root).glob(f"{depth}registry.terraform.io"))
+    )
+    return next((host.parent for host in hosts if (host.parent / below).is_dir()), None)
 
 
 def configuration(environ: Mapping[str, str]) -> Path | None:
     """The CLI configuration to use: ours under ``.local``, or None to leave Terraform its own.
 
-    A configuration that the user has (named by ``TF_CLI_CONFIG_FILE`` or ``~/.terraformrc``) stays in
-    force as long as no mirror is named or found. One that does not exist is ignored.
+    The user's own (``TF_CLI_CONFIG_FILE`` or ``~/.terraformrc``) stays in force unless a mirror is named or found.
     """
     mirror = find_mirror(environ)
-    named = environ.get("TF_CLI_CONFIG_FILE")
-    if mirror is None:
-        if named and Path(named).is_file():
-            return Path(named)
-        if (Path.home() / ".terraformrc").is_file():
-            return None
+    own = environ.get("TF_CLI_CONFIG_FILE")
+    if mirror is None and own and Path(own).is_file():
+        return Path(own)
+    if mirror is None and (Path.home() / ".terraformrc").is_file():
+        return None
     target = LOCAL / "terraform" / "cli.tfrc"
     text = _from_mirror(mirror) if mirror else _from_registry()
     if not target.is_file() or target.read_text(encoding="utf-8") != text:

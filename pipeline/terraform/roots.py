@@ -1,22 +1,20 @@
-"""A root module and all that it needs to run: where its state lies, its variables, its way to AWS."""
+"""The root modules: an environment's, and the one that prepares its account (bootstrap)."""
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.paths import LOCAL, TERRAFORM
+from pipeline.releases import project
 from pipeline.releases.environments import Environment
-from pipeline.terraform import cli as terraform_cli
-
-APPLICATION = "ecs-saas-app"
+from pipeline.terraform import cli
 
 
 @dataclass(frozen=True)
 class Root:
-    """A root module with what it needs to run: where its state lies, its variables, and the environment variables
-    that lead to AWS (or to the local AWS; Terraform does not know the difference)."""
+    """A root module: where its state lies, its variables, and the environment variables that lead to AWS."""
 
     name: str
     folder: Path
@@ -28,32 +26,26 @@ class Root:
 
     @property
     def home(self) -> Path:
-        """Where this root's files on this machine lie."""
+        """The folder of this root's files on this machine."""
         return LOCAL / "terraform" / self.name
-
-    @property
-    def state_key(self) -> str:
-        """The state's name in the bucket."""
-        return f"{self.name}/terraform.tfstate"
 
 
 def state_bucket(account_id: str, region: str) -> str:
     """The name of the bucket that bootstrap manages."""
-    return f"{APPLICATION}-state-{account_id}-{region}"
+    return f"{project.project().name}-state-{account_id}-{region}"
 
 
 def environment_root(environment: Environment, environ: Mapping[str, str] | None = None) -> Root:
-    """The root of an environment; its file is the one desired state."""
-    aws = environment.raw["aws"]
-    region = str(aws.get("region", "us-east-1"))
+    """The root of an environment."""
+    account_id, region = _place(environment)
     return Root(
         name=environment.name,
         folder=TERRAFORM,
-        bucket=state_bucket(str(aws["account_id"]), region),
+        bucket=state_bucket(account_id, region),
         region=region,
         variables={"environment_file": str(environment.file)},
         environ=dict(os.environ if environ is None else environ),
-        protected=bool(aws.get("deletion_protection", True)),
+        protected=bool(environment.raw["aws"].get("deletion_protection", True)),
     )
 
 
@@ -68,10 +60,9 @@ def bootstrap_root(
 
     Args:
         repository: The GitHub repository (``owner/name``) whose workflows get roles.
-        disposable: Everything in it may be destroyed, as in a local account, which is thrown away as a whole.
+        disposable: Everything in it may be destroyed, as in a local account.
     """
-    aws = environment.raw["aws"]
-    account_id, region = str(aws["account_id"]), str(aws.get("region", "us-east-1"))
+    account_id, region = _place(environment)
     variables = {"account_id": account_id, "region": region}
     if disposable:
         variables["disposable"] = "true"
@@ -90,60 +81,48 @@ def bootstrap_root(
 
 def environ(root: Root) -> dict[str, str]:
     """The environment variables that Terraform runs with."""
-    result = {
-        name: value
-        for name, value in root.environ.items()
-        # Arguments, workspaces and variables from outside would change what a plan means.
-        if not name.startswith(("TF_CLI_ARGS", "TF_VAR_", "TF_WORKSPACE", "TF_CLI_CONFIG_FILE"))
-    }
-    configuration = terraform_cli.configuration(root.environ)
-    if configuration:
-        result["TF_CLI_CONFIG_FILE"] = str(configuration)
-    result |= {
-        "TF_DATA_DIR": str(root.home / "data"),
-        "TF_IN_AUTOMATION": "1",
-        "CHECKPOINT_DISABLE": "1",
-    }
-    return result
+    return cli.environment(root.environ, root.home / "data")
 
 
 def backend(root: Root) -> list[str]:
-    """What ``terraform init`` is told about the state.
+    """The arguments of ``terraform init`` for the state.
 
-    Nothing of encryption: the bucket encrypts with our own key what says nothing, while ``encrypt=true`` without a key
-    asks for one of S3's.
+    Without ``encrypt``: the bucket encrypts with our own key by default; ``encrypt=true`` would ask for one of S3's.
     """
-    return [
-        f"-backend-config=bucket={root.bucket}",
-        f"-backend-config=key={root.state_key}",
-        f"-backend-config=region={root.region}",
-        "-backend-config=use_lockfile=true",
-    ]
+    settings = {
+        "bucket": root.bucket,
+        "key": f"{root.name}/terraform.tfstate",
+        "region": root.region,
+        "use_lockfile": "true",
+    }
+    return [f"-backend-config={name}={value}" for name, value in settings.items()]
 
 
 def init_key(root: Root) -> str:
-    """What init depends on: lock file, module calls, where the state lies and how it is reached."""
-    parts = backend(root)
-    parts += [
-        f"{name}={root.environ.get(name)}" for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
-    ]
-    parts.append(str(terraform_cli.configuration(root.environ)))
-    digest = hashlib.sha256("\0".join(parts).encode())
-    for file in [*sorted(root.folder.glob("*.tf")), root.folder / ".terraform.lock.hcl"]:
-        digest.update(file.read_bytes())
-    for module in sorted((TERRAFORM / "modules").glob("*")):
-        digest.update(module.name.encode())
-    return digest.hexdigest()
+    """A hash of what init depends on: lock file, module calls, where the state lies and how it is reached."""
+    endpoints = [root.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")]
+    modules = sorted(folder.name for folder in (TERRAFORM / "modules").iterdir())
+    return _hash(
+        [*backend(root), *endpoints, str(cli.configuration(root.environ)), *modules],
+        [*sorted(root.folder.glob("*.tf")), root.folder / ".terraform.lock.hcl"],
+    )
 
 
 def source_key(root: Root) -> str:
-    """What a plan depends on apart from the state: all HCL, the variables, and the files that variables name."""
-    digest = hashlib.sha256()
-    for file in sorted(TERRAFORM.rglob("*.tf")):
-        digest.update(str(file.relative_to(TERRAFORM)).encode())
+    """A hash of what a plan depends on apart from the state: HCL, variables, and the files that it reads."""
+    sources = sorted(TERRAFORM.rglob("*.tf"))
+    named = [Path(value) for name, value in root.variables.items() if name.endswith("_file")]
+    settings = [f"{name}={value}" for name, value in sorted(root.variables.items())]
+    return _hash([*map(str, sources), *settings], [*sources, *named, project.FILE])
+
+
+def _place(environment: Environment) -> tuple[str, str]:
+    aws = environment.raw["aws"]
+    return str(aws["account_id"]), str(aws.get("region", "us-east-1"))
+
+
+def _hash(parts: Iterable[str], files: Iterable[Path]) -> str:
+    digest = hashlib.sha256("\0".join(parts).encode())
+    for file in files:
         digest.update(file.read_bytes())
-    for name, value in sorted(root.variables.items()):
-        digest.update(f"\0{name}={value}".encode())
-        if name.endswith("_file"):
-            digest.update(Path(value).read_bytes())
     return digest.hexdigest()

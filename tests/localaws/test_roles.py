@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from localgithub import identity
 from pipeline.aws import localaws
+from pipeline.aws.account import Account
 from pipeline.core.errors import PipelineError
 from pipeline.images import app as appimage
 from pipeline.images import push as imagepush
@@ -41,7 +42,8 @@ def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             REPOSITORY,
             disposable=True,
         )
-        state_bucket.ensure(root.bucket, localaws.REGION, localaws.process_environment())
+        account = Account(localaws.process_environment(), local=True)
+        state_bucket.ensure(root.bucket, localaws.REGION, account)
         terraform.apply(terraform.plan(root))
         yield
     localaws.start()

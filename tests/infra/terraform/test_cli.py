@@ -5,50 +5,50 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.terraform import cli as terraform_cli
+from pipeline.terraform import cli
 
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Path:
-    version = terraform_cli.locked_version()
+    version = cli.locked_version()
     folder = tmp_path / "software" / "plugins"
-    (folder / terraform_cli.PROVIDER / version / terraform_cli._platform()).mkdir(parents=True)
+    (folder / cli.PROVIDER / version / cli._platform()).mkdir(parents=True)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terraform_cli, "LOCAL", tmp_path / "local")
-    monkeypatch.setattr(terraform_cli, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(cli, "LOCAL", tmp_path / "local")
+    monkeypatch.setattr(cli, "CACHE", tmp_path / "cache")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
 
 def test_the_version_is_that_of_the_lock_file() -> None:
-    assert terraform_cli.locked_version() == "5.100.0"
+    assert cli.locked_version() == "5.100.0"
 
 
 def test_a_mirror_is_found_below_a_software_root(mirror: Path) -> None:
-    assert terraform_cli.find_mirror({}, [str(mirror.parent.parent)]) == mirror
-    assert terraform_cli.find_mirror({}, [str(mirror.parent)]) == mirror
-    assert terraform_cli.find_mirror({}, [str(mirror)]) == mirror
+    assert cli.find_mirror({}, [str(mirror.parent.parent)]) == mirror
+    assert cli.find_mirror({}, [str(mirror.parent)]) == mirror
+    assert cli.find_mirror({}, [str(mirror)]) == mirror
 
 
 def test_a_mirror_of_another_version_is_none(tmp_path: Path) -> None:
-    (tmp_path / terraform_cli.PROVIDER / "4.0.0" / terraform_cli._platform()).mkdir(parents=True)
-    assert terraform_cli.find_mirror({}, [str(tmp_path)]) is None
+    (tmp_path / cli.PROVIDER / "4.0.0" / cli._platform()).mkdir(parents=True)
+    assert cli.find_mirror({}, [str(tmp_path)]) is None
 
 
 def test_a_named_mirror_wins(mirror: Path) -> None:
-    assert terraform_cli.find_mirror({"TF_PLUGIN_MIRROR": str(mirror)}, []) == mirror
+    assert cli.find_mirror({"TF_PLUGIN_MIRROR": str(mirror)}, []) == mirror
 
 
 def test_a_named_folder_that_is_no_mirror_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match="TF_PLUGIN_MIRROR"):
-        terraform_cli.find_mirror({"TF_PLUGIN_MIRROR": str(tmp_path)}, [])
+        cli.find_mirror({"TF_PLUGIN_MIRROR": str(tmp_path)}, [])
 
 
 def test_the_configuration_uses_the_mirror(mirror: Path) -> None:
-    file = terraform_cli.configuration({"TF_PLUGIN_MIRROR": str(mirror)})
+    file = cli.configuration({"TF_PLUGIN_MIRROR": str(mirror)})
     assert file is not None
     assert f'path    = "{mirror}"' in file.read_text(encoding="utf-8")
 
@@ -56,17 +56,17 @@ def test_the_configuration_uses_the_mirror(mirror: Path) -> None:
 def test_without_a_mirror_the_registry_and_a_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(terraform_cli, "find_mirror", lambda _environ: None)
-    file = terraform_cli.configuration({"TF_CLI_CONFIG_FILE": str(tmp_path / "does-not-exist")})
+    monkeypatch.setattr(cli, "find_mirror", lambda _environ: None)
+    file = cli.configuration({"TF_CLI_CONFIG_FILE": str(tmp_path / "does-not-exist")})
     assert file is not None
     assert "plugin_cache_dir" in file.read_text(encoding="utf-8")
 
 
 def test_a_users_own_file_stays_in_force(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(terraform_cli, "find_mirror", lambda _environ: None)
+    monkeypatch.setattr(cli, "find_mirror", lambda _environ: None)
     own = tmp_path / "own.tfrc"
     own.write_text("", encoding="utf-8")
-    assert terraform_cli.configuration({"TF_CLI_CONFIG_FILE": str(own)}) == own
+    assert cli.configuration({"TF_CLI_CONFIG_FILE": str(own)}) == own
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".terraformrc").write_text("", encoding="utf-8")
-    assert terraform_cli.configuration({}) is None
+    assert cli.configuration({}) is None

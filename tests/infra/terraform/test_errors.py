@@ -1,10 +1,12 @@
 """Terraform's errors in our words: what is wrong, who holds it, what to do now."""
 
 import json
+import re
 
 import pytest
+from ruamel.yaml import YAML
 
-from pipeline.terraform.errors import Diagnostic, diagnostic, explain, lock_holder
+from pipeline.terraform.errors import EXPLANATIONS, Diagnostic, diagnostic, explain
 
 LOCKED = """\
 operation error S3: PutObject, https response error StatusCode: 412, PreconditionFailed
@@ -39,15 +41,6 @@ def test_the_lock_of_an_accounts_preparation_is_reached_by_an_environment_of_it(
         [Diagnostic("error", "Error acquiring the state lock", LOCKED)], name="bootstrap"
     )
     assert "./inv unlock --environment NAME --bootstrap --lock 6b1c66c5" in found.next_step
-
-
-def test_the_holder_is_read_field_by_field() -> None:
-    held = lock_holder(LOCKED)
-    assert (held["Who"], held["Operation"], held["Version"]) == (
-        "anna@laptop",
-        "OperationTypeApply",
-        "1.11.4",
-    )
 
 
 def test_a_lock_that_cannot_be_asked_for_is_no_holder() -> None:
@@ -168,8 +161,8 @@ def test_an_unknown_error_is_repeated_with_its_place() -> None:
     assert found.cause == "Something odd (aws_x.y), and 1 more"
 
 
-def test_silence_is_said() -> None:
-    assert "without saying why" in explain([], name="staging").cause
+def test_silence_is_reported() -> None:
+    assert "without an error message" in explain([], name="staging").cause
 
 
 def test_diagnostics_are_read_from_the_stream() -> None:
@@ -186,3 +179,11 @@ def test_diagnostics_are_read_from_the_stream() -> None:
         "error", "Broken", "why", "main.tf:3"
     )
     assert diagnostic({"type": "apply_start"}) is None
+
+
+def test_every_explanation_names_only_values_that_there_are() -> None:
+    for entry in YAML(typ="safe").load(EXPLANATIONS.read_text(encoding="utf-8")):
+        given = {"name", "reached", "address", "where", "detail"}
+        given |= re.compile(entry["pattern"]).groupindex.keys()
+        assert set(entry) <= {"pattern", "cause", "next", "service"}
+        assert set(re.findall(r"{(\w+)}", entry["cause"] + entry["next"])) <= given, entry

@@ -13,7 +13,7 @@ from pipeline.core.locks import exclusive
 from pipeline.core.paths import LOCAL, TERRAFORM
 from pipeline.core.tools import tool
 from pipeline.git import repository as git
-from pipeline.terraform import cli as terraform_cli
+from pipeline.terraform import cli
 
 MODULES = sorted(path for path in (TERRAFORM / "modules").iterdir() if path.is_dir())
 ROOTS = [TERRAFORM, TERRAFORM / "bootstrap"]
@@ -61,7 +61,7 @@ def _environ(folder: Path) -> dict[str, str]:
     environ = {
         key: value for key, value in os.environ.items() if not key.startswith(("TF_", "AWS_"))
     }
-    configuration = terraform_cli.configuration(os.environ)
+    configuration = cli.configuration(os.environ)
     if configuration:
         environ["TF_CLI_CONFIG_FILE"] = str(configuration)
     # Nothing may ask AWS: this address answers nobody.
