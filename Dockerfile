@@ -1,44 +1,41 @@
 # The image of all three targets. Needs BuildKit: `./inv build`, or DOCKER_BUILDKIT=1 docker build .
-# What runs is assembled from nothing (containers/app/rootfs.py): the interpreter, its libraries, the hash-checked packages
-# and the code. No package manager, no pip, no compiler, nothing setuid; docs/image.md says how and why.
-#checkov:skip=CKV_DOCKER_7:the base is named by tag and digest; checkov does not evaluate the argument
-ARG BASE_IMAGE=python:3.11-slim@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff
+# Packages are installed where pip is, and run on a base that holds Python 3.11, its libraries and nothing else: no shell,
+# no package manager, nothing setuid. Both bases are of Debian 12; docs/image.md has the reasons.
+#checkov:skip=CKV_DOCKER_7:the bases are named by tag and digest; checkov does not evaluate the arguments
+ARG BUILD_IMAGE=docker.io/library/python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
+ARG RUNTIME_IMAGE=gcr.io/distroless/python3-debian12:nonroot@sha256:7d1042ce588ab97019fe95c24ffca7bc5a82ccdac572511d5e09bda4435c89c5
 
-FROM ${BASE_IMAGE} AS dependencies
+FROM ${BUILD_IMAGE} AS build
 WORKDIR /build
 COPY app/requirements.txt ./
 # A proxy's certificates and a package index of one's own come as secrets: they reach this step, and no layer.
 # Bytecode that is not checked against its source starts faster and is the same at every build.
+# The environment's interpreter is that of the last stage: /usr/bin/python3, of the same minor version.
 RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
     --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv --without-pip /opt/venv \
  && python -m pip --python /opt/venv/bin/python --disable-pip-version-check install --root-user-action=ignore \
       --require-hashes --only-binary=:all: --no-compile --requirement requirements.txt \
- && rm /opt/venv/bin/[Aa]ctivate* \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib \
+ && rm /opt/venv/bin/[Aa]ctivate* \
+ && ln -sf /usr/bin/python3 /opt/venv/bin/python \
+ && printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >/opt/venv/pyvenv.cfg \
  && mkdir -p /packages/opt && mv /opt/venv /packages/opt/ \
  && find /packages -exec touch --no-dereference --date=@0 {} +
-
-FROM dependencies AS system
-COPY containers/app/rootfs.py ./
-RUN python rootfs.py /rootfs /packages \
- && python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /rootfs /rootfs/usr \
- && find /rootfs -exec touch --no-dereference --date=@0 {} +
-
-FROM ${BASE_IMAGE} AS code
+# The code, and /data for the database of one replica without a server.
 COPY app/ /code/app/
 RUN python -m compileall -q --invalidation-mode unchecked-hash -s /code /code/app \
  && chmod -R u=rwX,go=rX /code \
+ && install -d -o 10001 -g 10001 /code/data \
  && find /code -exec touch --no-dereference --date=@0 {} +
 
-FROM scratch
+FROM ${RUNTIME_IMAGE}
 # Whole trees with their own times, each copied to the root: the same input gives the same layers.
-COPY --from=system /rootfs/ /
-COPY --from=dependencies /packages/ /
-COPY --from=code /code/ /
+COPY --from=build /packages/ /
+COPY --from=build /code/ /
 WORKDIR /app
-ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
+ENV PATH=/opt/venv/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -48,14 +45,17 @@ USER 10001:10001
 EXPOSE 5000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
     CMD ["python", "-I", "-S", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 5000, timeout=2); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+# The base's entrypoint is its interpreter.
+ENTRYPOINT []
 CMD ["gunicorn", "--bind", "0.0.0.0:5000", "--workers", "2", "app:app"]
 # Last, so that a new version alone rebuilds nothing.
+ARG TITLE=app
 ARG APP_VERSION=0.0.0-dev
 ARG GIT_COMMIT=unknown
 ARG SOURCE_URL=""
 ARG CREATED=1970-01-01T00:00:00Z
 ENV APP_VERSION=${APP_VERSION} GIT_COMMIT=${GIT_COMMIT}
-LABEL org.opencontainers.image.title="ecs-saas-app" \
+LABEL org.opencontainers.image.title="${TITLE}" \
       org.opencontainers.image.version="${APP_VERSION}" \
       org.opencontainers.image.revision="${GIT_COMMIT}" \
       org.opencontainers.image.source="${SOURCE_URL}" \

@@ -7,12 +7,13 @@ from typing import Any
 
 import docker.errors
 
-from offline import programs
+from offline import images, programs
 from pipeline.core import ports
 from pipeline.core.errors import PipelineError
+from pipeline.images import catalogue
 from pipeline.images import docker as engine
-from pipeline.kubernetes import images as clusterimages
 
+IMAGE = f"{catalogue.PREFIX}/node:local"
 HOSTNAME = "node"
 CGROUPS = Path("/sys/fs/cgroup")
 VOLUMES = {
@@ -43,7 +44,7 @@ def make(
     Raises:
         PipelineError: The programs or the image cannot be built, or the engine may not start such a container.
     """
-    image = clusterimages.node()
+    images.build("node", IMAGE)
     client = engine.client()
     address = str(range_[2])
     binds: dict[str, Mapping[str, str]] = {
@@ -79,7 +80,7 @@ def make(
     options["MaskedPaths"] = []
     options["ReadonlyPaths"] = []
     created = client.api.create_container(
-        image=image,
+        image=IMAGE,
         name=name,
         hostname=HOSTNAME,
         labels=dict(engine.LABELS),

@@ -12,7 +12,7 @@ from pipeline.core import console, ports, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL, ENGINES, LOGS, ROOT
 from pipeline.core.tools import python_environment
-from pipeline.images import bases
+from pipeline.images import catalogue
 from pipeline.images import docker as engine
 
 ACCOUNT = "123456789012"
@@ -69,7 +69,7 @@ def start(*, auth: bool = False, cpu_quota: bool = False) -> None:
     options = [*_options(), *flags]
     if json.loads(_run(["status", "--json", *options], python=python))["current"]:
         return
-    engine.ensure_engine()
+    engine.client()
     with console.progress("Local AWS"):
         _run(["up", *options], python=python)
 
@@ -106,7 +106,7 @@ def _options() -> tuple[str, ...]:
         f"--owner={OWNER}",
         f"--owner-label={CHECKOUT_LABEL}",
         f"--network={NETWORK}",
-        f"--image-prefix={bases.PREFIX}",
+        f"--image-prefix={catalogue.PREFIX}/docker.io/library",
     )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.commands import Result
-from pipeline.core import cache, console, files, markdown, process
+from pipeline.core import apt, cache, console, files, markdown, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import REPORTS, VENV_BIN, log_file, shown
 from pipeline.git import repository as git
-from pipeline.images import bases, docker
+from pipeline.images import catalogue
 
 FAST = "not engine and not browser and not e2e and not long"
 #: Names under which systems install Chromium.
@@ -106,14 +106,11 @@ def _key() -> str:
 
 def _prepare() -> None:
     """Sets up what the engine tests stand on: Docker, the base images, a browser."""
-    docker.ensure_engine()
-    for name in ("python", "postgres"):
-        bases.resolve_base(name)
+    for name in ("python", "distroless", "postgres"):
+        catalogue.provide(name)
     if not any(shutil.which(name) for name in BROWSERS):
-        from offline import engine  # noqa: PLC0415 - only where no browser is installed
-
         with console.progress("Chromium") as step:
-            engine.packages(["chromium"], on_line=step.update)
+            apt.install("chromium", on_line=step.update)
 
 
 def _all_fast(marks: str) -> str:

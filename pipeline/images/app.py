@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,20 +12,20 @@ from pipeline.core import console, files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import BUILD_RECORD, ROOT
 from pipeline.git import repository as git
-from pipeline.images import bases as baseimages
 from pipeline.images import build as imagebuild
+from pipeline.images import catalogue
 from pipeline.images import docker as engine
+from pipeline.releases.project import project
 
-NAME = "thanksgiving-app"
-DOCKERFILE = ROOT / "Dockerfile"
-BASE = "python"
+#: The Dockerfile's arguments for its bases, and their names in the catalogue; the last one is what runs.
+BASES = {"BUILD_IMAGE": "python", "RUNTIME_IMAGE": "distroless"}
 #: All that decides what is in the image.
-INPUTS = ("Dockerfile", ".dockerignore", "app", "containers/app", f"containers/{BASE}")
+INPUTS = ("Dockerfile", ".dockerignore", "app", "pipeline/images/images.yaml", "offline/containers")
 
 
 @dataclass(frozen=True)
 class Version:
-    """What a build is called: ``version`` is its tag too, so that different content never has the same tag."""
+    """The name of a build: ``version`` is its tag too, so that different content never has the same tag."""
 
     version: str
     revision: str
@@ -35,7 +36,7 @@ class Version:
 class Record:
     """The last build, as ``.local/build.json`` keeps it. ``digest`` and ``repository`` are known after a push.
 
-    ``size`` is in bytes, uncompressed. ``base_equivalent`` tells that no registry answered for the base image.
+    ``size`` is in bytes, uncompressed. ``base_equivalent``: no registry gave one of the bases.
     """
 
     image: str
@@ -61,41 +62,41 @@ def version(root: Path = ROOT) -> Version:
 
 
 def build(*, no_cache: bool = False) -> Record:
-    """Builds the image of the work tree as ``thanksgiving-app:<version>`` and ``:latest``, and records it.
+    """Builds the image of the work tree by its version and as ``latest``, and records it.
 
     Raises:
         PipelineError: No engine, no base image, or a step of the Dockerfile failed.
     """
     named = version()
-    base = baseimages.resolve_base(BASE)
-    image = f"{NAME}:{named.version}"
-    built = imagebuild.build(
-        imagebuild.Build(
-            dockerfile=DOCKERFILE,
-            base=base,
-            tags=(image, f"{NAME}:latest"),
-            created=named.created,
-            arguments={
-                "APP_VERSION": named.version,
-                "GIT_COMMIT": named.revision,
-                "SOURCE_URL": _source(),
-                "CREATED": named.created,
-            },
-            options=("--no-cache",) if no_cache else (),
-        )
+    repository = project().image
+    bases = {argument: catalogue.provide(name) for argument, name in BASES.items()}
+    started = time.monotonic()
+    image_id = imagebuild.build(
+        ROOT,
+        (f"{repository}:{named.version}", f"{repository}:latest"),
+        named.created,
+        {
+            **bases,
+            "APP_VERSION": named.version,
+            "GIT_COMMIT": named.revision,
+            "SOURCE_URL": _source(),
+            "CREATED": named.created,
+            "TITLE": project().name,
+        },
+        no_cache=no_cache,
     )
-    before = load()
     record = Record(
-        image=image,
-        image_id=built.image_id,
+        image=f"{repository}:{named.version}",
+        image_id=image_id,
         version=named.version,
         revision=named.revision,
         created=named.created,
-        size=built.size,
-        seconds=round(built.seconds, 2),
-        base=base,
-        base_equivalent=baseimages.is_equivalent(BASE),
+        size=int(engine.client().images.get(image_id).attrs["Size"]),
+        seconds=round(time.monotonic() - started, 2),
+        base=bases["RUNTIME_IMAGE"],
+        base_equivalent=any(map(catalogue.recipe, bases.values())),
     )
+    before = load()
     if before and before.image_id == record.image_id and before.version == record.version:
         record = replace(record, repository=before.repository, digest=before.digest)
     save(record)

@@ -1,7 +1,6 @@
 """Which image registries answer from here. A registry that does not answer is not asked again for some minutes."""
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -15,15 +14,6 @@ PROBE_SECONDS = 3
 REMEMBER_YES = 3600
 REMEMBER_NO = 600
 MEMORY = LOCAL / "registries.json"
-
-#: Docker Hub's official images, and Amazon's copy of the same images with the same digests.
-OFFICIAL = ("docker.io/library", "public.ecr.aws/docker/library")
-
-
-def official() -> tuple[str, ...]:
-    """Where official images are looked for, in this order; ``BASE_REGISTRY=host/path`` replaces the list."""
-    own = os.environ.get("BASE_REGISTRY", "").strip("/")
-    return (own,) if own else OFFICIAL
 
 
 def answers(registry: str, memory: Path = MEMORY) -> bool:

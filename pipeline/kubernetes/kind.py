@@ -14,8 +14,8 @@ import docker.errors
 from pipeline.core import console, ports, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import CLUSTER, log_file
+from pipeline.images import catalogue
 from pipeline.images import docker as engine
-from pipeline.kubernetes import images as clusterimages
 from pipeline.kubernetes import privileges
 
 CONTAINER = f"{CLUSTER}-control-plane"
@@ -30,7 +30,6 @@ REGISTRIES = """
 
 def obstacle() -> str | None:
     """Why a node cannot be kind's here, None when it can; needs a running engine and pulls nothing."""
-    image = clusterimages.kind_image()
     if not shutil.which("kind"):
         return "kind is not on PATH"
     if privileges.rootless():
@@ -38,8 +37,8 @@ def obstacle() -> str | None:
     missing = privileges.missing()
     if missing:
         return f"kind needs all privileges, and this Docker engine lacks {', '.join(missing)}"
-    if not clusterimages.obtainable(image):
-        return f"{image.reference.partition('/')[0]} does not answer, which has kind's node image"
+    if not catalogue.obtainable("kind"):
+        return "docker.io does not answer, which has kind's node image"
     return None
 
 
@@ -52,7 +51,7 @@ def make(network: str, mounts: Mapping[Path, str]) -> None:
     Raises:
         PipelineError: kind failed; its log is named.
     """
-    image = clusterimages.pull_kind()
+    image = catalogue.pull("kind")
     program = shutil.which("kind")
     if image is None or program is None:
         raise PipelineError("kind or its node image is gone", next_step="run this again")

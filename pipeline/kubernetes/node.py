@@ -16,6 +16,7 @@ import docker.types
 from pipeline.core import console, locks, ports
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CACHE, CHECKOUT_ID, CLUSTER, log_file
+from pipeline.images import catalogue
 from pipeline.images import docker as engine
 from pipeline.kubernetes import images, kind, privileges
 
@@ -98,7 +99,7 @@ KIND = Flavour(
 def choose() -> Flavour:
     """The flavour that a new node gets: kind's where the program is here and its image can be pulled, else our own."""
     obstacle = kind.obstacle()
-    if obstacle is None and images.pull_kind() is not None:
+    if obstacle is None and catalogue.pull("kind") is not None:
         return KIND
     if shutil.which("kind"):
         console.info(f"  the node is our own: {obstacle or 'the image of kind cannot be pulled'}")

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from pipeline.core import console, ports, process
+from pipeline.core import apt, console, ports, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHECKOUT_ID, ROOT, log_file
 from pipeline.git import repository as git
@@ -39,7 +39,7 @@ def prepare(_environment: Environment) -> str:
         PipelineError: ``app/`` is not readable, or an engine or Compose is missing and cannot be installed.
     """
     _require_readable(ROOT / "app")
-    docker.ensure_engine()
+    docker.client()
     with console.progress("Docker Compose") as step:
         return " ".join(_cli(step.update))
 
@@ -131,7 +131,5 @@ def _cli(on_line: Callable[[str], None]) -> list[str]:
             process.capture([client, "compose", "version"])
             return [client, "compose"]
     if not shutil.which("docker-compose"):
-        from offline import engine  # noqa: PLC0415 - only where Docker has no Compose
-
-        engine.packages(["docker-compose"], on_line=on_line)
+        apt.install("docker-compose", on_line=on_line)
     return ["docker-compose"]

@@ -14,7 +14,7 @@ from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.git import repository as git
-from pipeline.images import bases
+from pipeline.images import catalogue
 from pipeline.releases import acknowledgements
 from pipeline.releases.environments import Environment
 from pipeline.releases.project import project
@@ -69,7 +69,7 @@ def prepare(environment: Environment, repository: str | None = None) -> str:
     state_bucket.ensure(root.bucket, root.region, account)
     if account.local:
         # What stands behind the local RDS; the real one brings its own.
-        bases.ensure_postgres_image()
+        catalogue.provide("postgres")
     headline = "the account is prepared"
     with console.progress("bootstrap of the account") as step:
         plan = terraform.plan(root, show=step.update)

@@ -16,7 +16,7 @@ import pytest
 from pipeline.aws import localaws
 from pipeline.core import ports
 from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL
-from pipeline.images import bases as baseimages
+from pipeline.images import catalogue
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, label: str) -> Iterator[Pa
 @pytest.fixture(scope="session")
 def running(scratch: Path, label: str) -> Iterator[None]:
     """The local AWS itself; nothing of it is left at the end."""
-    baseimages.ensure_postgres_image()
+    catalogue.provide("postgres")
     localaws.start()
     prefix = f"{localaws.registry()}/"
     yield
@@ -114,7 +114,7 @@ def world(running: None) -> World:
     ecr.create_repository(repositoryName=REPOSITORY, imageTagMutability="IMMUTABLE")
     image = f"{localaws.registry()}/{REPOSITORY}:1"
     client = docker.from_env()
-    base = baseimages.resolve_base("python")
+    base = catalogue.provide("python")
     client.images.build(path=str(IMAGE), tag=image, buildargs={"BASE": base}, rm=True)
     try:
         docker_push(image)

@@ -71,7 +71,7 @@ def query(
     client = docker.from_env()
     address = instance["Endpoint"]["Address"]
     container = client.containers.run(
-        "ecs-saas-app/postgres:15-alpine",
+        "delivery/docker.io/library/postgres:15-alpine",
         ["-X", "-A", "-t", "-c", statement],
         entrypoint=["psql"],
         network=localaws.NETWORK,

@@ -15,7 +15,7 @@ from localaws.settings import complete
 
 from pipeline.core import tools
 from pipeline.core.paths import LOCAL, ROOT
-from pipeline.images import bases
+from pipeline.images import catalogue
 from pipeline.terraform import cli
 
 pytestmark = pytest.mark.engine
@@ -59,7 +59,7 @@ def image() -> Iterator[None]:
     try:
         client.images.get(IMAGE)
     except ImageNotFound:
-        client.images.get(bases.resolve_base("python")).tag(IMAGE)
+        client.images.get(catalogue.provide("python")).tag(IMAGE)
         yield
         client.images.remove(IMAGE)
     else:

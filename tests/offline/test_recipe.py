@@ -10,7 +10,7 @@ from offline import programs
 from pipeline.argocd import git_server as gitops
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
-from pipeline.kubernetes import images as clusterimages
+from pipeline.images.catalogue import catalogue
 from pipeline.kubernetes import privileges
 
 MODULE = (programs.MODULE / "go.mod").read_text(encoding="utf-8")
@@ -45,14 +45,12 @@ def test_all_parts_of_kubernetes_are_of_one_version() -> None:
 
 
 def test_images_have_the_version_of_their_programs() -> None:
-    assert clusterimages.image("argocd").reference.endswith(f":{gitops.argocd_version()}")
-    assert clusterimages.image("coredns").reference.endswith(
-        f":{required('github.com/coredns/coredns')}"
-    )
+    assert catalogue()["argocd"].reference.endswith(f":{gitops.argocd_version()}")
+    assert catalogue()["coredns"].reference.endswith(f":{required('github.com/coredns/coredns')}")
 
 
 def test_the_manifests_of_the_node_use_the_images_that_are_provided() -> None:
-    wanted = {entry["reference"] for entry in clusterimages.catalogue()["images"].values()}
+    wanted = {image.reference for image in catalogue().values()}
     text = "".join(
         path.read_text(encoding="utf-8")
         for path in [
@@ -61,7 +59,7 @@ def test_the_manifests_of_the_node_use_the_images_that_are_provided() -> None:
         ]
     )
     assert set(re.findall(r"image: (\S+)", text)) <= wanted
-    assert clusterimages.image("pause").reference in (
+    assert catalogue()["pause"].reference in (
         programs.FOLDER / "node" / "config" / "containerd.toml"
     ).read_text(encoding="utf-8")
 

@@ -10,11 +10,9 @@ for archive in "$archives"/*.tar; do
   marker="$markers/imported-${archive##*/}"
   [ -e "$marker" ] && continue
   ctr --namespace k8s.io images import "$archive"
-  # In the engine they are named ecs-saas-app/NAME; here they get the names of the manifests.
-  for image in $(ctr --namespace k8s.io images list --quiet | grep '^docker.io/ecs-saas-app/'); do
-    name=${image#docker.io/ecs-saas-app/}
-    case ${name%%/*} in *.*) ;; *) name=docker.io/library/$name ;; esac
-    ctr --namespace k8s.io images tag --force "$image" "$name"
+  # In the engine they are named delivery/NAME; here they get the names of the manifests.
+  for image in $(ctr --namespace k8s.io images list --quiet | grep '^docker.io/delivery/'); do
+    ctr --namespace k8s.io images tag --force "$image" "${image#docker.io/delivery/}"
   done
   touch "$marker"
 done

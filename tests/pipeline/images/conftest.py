@@ -1,12 +1,10 @@
 """The image of this work tree, built and started once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-import testinfra
 from docker.models.containers import Container
 from docker.models.images import Image
-from testinfra.host import Host
 
 from pipeline.images import app as appimage
 from pipeline.images import docker as engine
@@ -28,6 +26,13 @@ def container(image: Image) -> Iterator[Container]:
 
 
 @pytest.fixture(scope="session")
-def host(container: Container) -> Host:
-    """The running container, as testinfra sees it."""
-    return testinfra.get_host(f"docker://{container.id}")
+def python(container: Container) -> Callable[[str], str]:
+    """Runs a program in the container, which has no other interpreter than Python; what it prints."""
+
+    def run(program: str) -> str:
+        result = container.exec_run(["python", "-c", program])
+        assert isinstance(result.output, bytes)
+        assert result.exit_code == 0, result.output
+        return result.output.decode()
+
+    return run

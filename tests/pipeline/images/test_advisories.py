@@ -33,7 +33,7 @@ PACKAGE, SOURCE = "libexpat1", "expat"
 NAME, FIXED = "CVE-2099-0001", "99.0-1"
 
 #: A package's own record in an image without dpkg.
-DPKG = re.compile(r"var/lib/dpkg/status\.d/[^.]+$")
+DPKG = re.compile(r"var/lib/dpkg/status\.d/.+(?<!\.md5sums)$")
 
 Look = Callable[..., Outcome]
 
@@ -47,7 +47,7 @@ def records(image: Image) -> dict[str, str]:
         content = io.BytesIO(b"".join(stream))
     finally:
         container.remove()
-    wanted = ("usr/lib/os-release", "var/lib/dpkg/status", ".dist-info/METADATA")
+    wanted = ("usr/lib/os-release", ".dist-info/METADATA")
     texts = {}
     with tarfile.open(fileobj=content) as archive:
         for entry in archive:

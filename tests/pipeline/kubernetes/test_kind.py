@@ -23,8 +23,7 @@ from offline import programs
 from pipeline.core import ports
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CLUSTER, ROOT
-from pipeline.images import bases as baseimages
-from pipeline.images import registries
+from pipeline.images import catalogue, registries
 from pipeline.kubernetes import images as clusterimages
 from pipeline.kubernetes import kind, node, privileges
 from tests.pipeline.kubernetes.kind import standin
@@ -42,10 +41,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(privileges, "rootless", lambda: False)
         monkeypatch.setattr(privileges, "missing", lambda: list(lacking))
         monkeypatch.setattr(registries, "answers", lambda _: answers)
-        monkeypatch.setattr(clusterimages, "_tagged", lambda *_: False)
-        monkeypatch.setattr(
-            clusterimages, "pull_kind", lambda: "name@digest" if has_image else None
-        )
+        monkeypatch.setattr(catalogue, "_present", lambda _: None)
+        monkeypatch.setattr(catalogue, "pull", lambda _: "name@digest" if has_image else None)
         monkeypatch.setattr(node, "find", lambda: (node.OWN, None))
         monkeypatch.setattr("pipeline.images.docker.running_engine", object)
 
@@ -89,7 +86,7 @@ def test_a_registry_that_lacks_the_image_leaves_the_node_our_own(
 
 def test_kind_is_asked_for_the_kubernetes_that_is_built_otherwise() -> None:
     wanted = programs.recipe()["variables"]["k8s.io/component-base/version.gitVersion"]
-    assert clusterimages.kind_image().reference == f"docker.io/kindest/node:{wanted}"
+    assert catalogue.catalogue()["kind"].reference == f"docker.io/kindest/node:{wanted}"
 
 
 def test_kinds_node_is_reached_on_loopback_only() -> None:
@@ -111,7 +108,7 @@ def fake_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where a program that is taken for kind belongs."""
     program = tmp_path / "kind"
     monkeypatch.setattr("shutil.which", lambda _: str(program))
-    monkeypatch.setattr(clusterimages, "pull_kind", lambda: "name@digest")
+    monkeypatch.setattr(catalogue, "pull", lambda _: "name@digest")
     return program
 
 
@@ -248,7 +245,7 @@ def test_a_real_cluster_of_kind(scratch: Scratch, tmp_path: Path) -> None:
     assert "ready" in shown
 
     # An image under the name of a registry that only the node's own map leads to, and two load balancers.
-    content = docker.from_env().images.get(baseimages.resolve_base("python"))
+    content = docker.from_env().images.get(catalogue.provide("python"))
     with standin.registry(tmp_path / "registry", scratch.run("gateway").strip()) as address:
         digest = standin.push(content, f"{scratch.image.partition('/')[0]}/web/python:1")
         scratch.run("up_with_registry", "images.example.org", f"http://{address}")
@@ -267,8 +264,8 @@ def test_a_real_cluster_of_kind(scratch: Scratch, tmp_path: Path) -> None:
 
     inside = docker.from_env().containers.get(f"{scratch.cluster}-control-plane")
     wanted = [
-        entry["reference"]
-        for name, entry in clusterimages.catalogue()["images"].items()
+        catalogue.catalogue()[name].reference
+        for name in clusterimages.NAMES
         if name not in kind.INCLUDED
     ]
 

@@ -28,7 +28,7 @@ def prepare(engine: str, db_id: str, image: str) -> list[str]:
     """PostgreSQL's command for an instance; call it in the context in which the container is then made.
 
     Args:
-        image: Such as ``ecs-saas-app/postgres:15-alpine``: the major version decides what is forced by default.
+        image: Such as ``postgres:15-alpine``: the major version decides what is forced by default.
     """
     if "postgres" not in engine:
         return []

@@ -7,12 +7,12 @@ docker command before kind that asks it for those it has (see ``docker`` beside 
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 from pipeline.commands import cluster
 from pipeline.core.errors import PipelineError
-from pipeline.images import docker
+from pipeline.images import catalogue, docker
 from pipeline.kubernetes import cluster as kubernetes
-from pipeline.kubernetes import images as clusterimages
 from pipeline.kubernetes import node, privileges
 
 
@@ -33,16 +33,16 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
 }
 
 
-def main(image: str, function: str, *arguments: str) -> None:
+def main(address: str, function: str, *arguments: str) -> None:
     """Prints what the function returns."""
-    name, _, digest = image.partition("@")
-    clusterimages.catalogue()["kind"]["digest"] = digest
-    source = clusterimages._source
+    digest = address.partition("@")[2]
+    sources = catalogue.sources
 
-    def stand_in(wanted: clusterimages.Image, registry: str | None) -> tuple[str, str]:
-        return source(wanted, name.partition("/")[0] if wanted.name == "kind" else registry)
+    def stand_in(image: catalogue.Image) -> list[str]:
+        return [address] if image.name == "kind" else sources(image)
 
-    clusterimages._source = stand_in
+    catalogue.catalogue()["kind"] = replace(catalogue.catalogue()["kind"], digest=digest)
+    catalogue.sources = stand_in
     privileges.missing = list
     try:
         print(FUNCTIONS[function](*arguments))

@@ -21,9 +21,9 @@ import docker.errors
 import httpx
 from docker.models.images import Image
 
-from offline import programs
+from offline import images, node, programs
+from pipeline.images import catalogue
 from pipeline.images import docker as engine
-from pipeline.kubernetes import images as clusterimages
 
 HERE = Path(__file__).parent
 KIND = "sigs.k8s.io/kind@v0.31.0"
@@ -116,13 +116,14 @@ def kubeadm(folder: Path) -> Path:
 
 def node_image(tag: str, folder: Path) -> None:
     """Builds a node image that kind can start."""
-    own = clusterimages.node()
+    images.build("node", node.IMAGE)
+    own = node.IMAGE
     wanted = [*CONTROL_PLANE, "kube-proxy", "kubelet", "kubectl", "etcd"]
     built = programs.ensure(wanted)
     needed = _needed_images(kubeadm(folder))
     for program in ("coredns", "pause"):
         [name] = [one for one in needed if f"/{program}:" in one]
-        _docker("tag", clusterimages.provide(clusterimages.image(program)), name)
+        _docker("tag", catalogue.provide(program), name)
     for program in (*CONTROL_PLANE, "etcd"):
         names = [one for one in needed if f"/{program}:" in one]
         _build(HERE / "image.Dockerfile", names, [built / program], f"PROGRAM={program}")
@@ -144,7 +145,7 @@ def node_image(tag: str, folder: Path) -> None:
     )
     (context / "version").write_text(_version(), encoding="utf-8")
     # The sandbox that the container runtime is configured with is our own node's.
-    sandbox = clusterimages.provide(clusterimages.image("pause"))
+    sandbox = catalogue.provide("pause")
     _docker("save", "--output", str(context / "images.tar"), *needed, sandbox)
     _docker("rmi", *needed)
     programs_of_node = [folder / "kubeadm", built / "kubelet", built / "kubectl"]
@@ -159,7 +160,7 @@ def _needed_images(program: Path) -> list[str]:
     """What kubeadm's manifests run, named so that official images in the engine are never overwritten."""
     argv = [str(program), "config", "images", "list", "--kubernetes-version", _version()]
     listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
-    return [f"{clusterimages.PREFIX}/{one}" for one in listed]
+    return [f"{catalogue.PREFIX}/{one}" for one in listed]
 
 
 def _build(
@@ -169,7 +170,7 @@ def _build(
     argument: str,
     context: Path | None = None,
 ) -> None:
-    builder = engine.builder_cli()
+    builder = engine.builder()
     tags = [part for name in names for part in ("--tag", name)]
     argv = [*builder.argv, "--network", "host", "--build-arg", argument, *tags]
     with tempfile.TemporaryDirectory() as empty:
@@ -181,7 +182,7 @@ def _build(
 
 
 def _docker(*arguments: str) -> str:
-    builder = engine.builder_cli()
+    builder = engine.builder()
     done = subprocess.run(
         [builder.argv[0], *arguments], env=builder.env, capture_output=True, text=True, check=True
     )

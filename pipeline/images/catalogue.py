@@ -1,0 +1,123 @@
+"""Images of others (``images.yaml``): pulled by digest where a registry answers, else made by ``offline``."""
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker.errors
+from ruamel.yaml import YAML
+
+from pipeline.core import console, locks
+from pipeline.core.paths import CACHE
+from pipeline.images import docker as engine
+from pipeline.images import registries
+
+FILE = Path(__file__).with_name("images.yaml")
+#: Names in the engine begin with this, so that an image there under its own name is never overwritten.
+PREFIX = "delivery"
+#: The label of an image that was made here: the hash of its recipe.
+RECIPE_LABEL = "delivery.recipe"
+#: Docker Hub's official images, and Amazon's copy of the same images with the same digests.
+OFFICIAL = ("docker.io/library", "public.ecr.aws/docker/library")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An entry of ``images.yaml``; ``reference`` has registry and tag, as in manifests."""
+
+    name: str
+    reference: str
+    digest: str
+
+    @property
+    def local_name(self) -> str:
+        """The name in the engine, wherever the image came from."""
+        return f"{PREFIX}/{self.reference}"
+
+
+@functools.cache
+def catalogue() -> dict[str, Image]:
+    """All entries by name."""
+    entries = YAML(typ="safe").load(FILE.read_text(encoding="utf-8"))
+    return {name: Image(name, **entry) for name, entry in entries.items()}
+
+
+def provide(name: str) -> str:
+    """The local name of an image, which is in the engine afterwards.
+
+    Raises:
+        PipelineError: No registry gives it and it cannot be made.
+    """
+    image = catalogue()[name]
+    with locks.exclusive(f"image-{name}", CACHE / "locks", wait=True):
+        if _pull(image) is None:
+            from offline import provide as offline  # noqa: PLC0415 - only where no registry answers
+
+            offline.image(name, image.local_name)
+    return image.local_name
+
+
+def pull(name: str) -> str | None:
+    """The name by digest of an image, which is in the engine afterwards; None where no registry gives it."""
+    with locks.exclusive(f"image-{name}", CACHE / "locks", wait=True):
+        return _pull(catalogue()[name])
+
+
+def obtainable(name: str) -> bool:
+    """Whether an image need not be made: it is in the engine by digest, or its registry answers."""
+    image = catalogue()[name]
+    return _present(image) is not None or any(map(registries.answers, sources(image)))
+
+
+def recipe(local_name: str) -> str | None:
+    """The hash of the recipe that an image in the engine was made by; None for a pulled or missing one."""
+    try:
+        labels = engine.client().images.get(local_name).labels or {}
+    except docker.errors.ImageNotFound:
+        return None
+    return labels.get(RECIPE_LABEL)
+
+
+def sources(image: Image) -> list[str]:
+    """The names by digest under which registries have an image, in the order in which they are asked.
+
+    ``BASE_REGISTRY=host/path`` replaces the registries of official images.
+    """
+    registry, _, repository = image.reference.rpartition(":")[0].rpartition("/")
+    own = os.environ.get("BASE_REGISTRY", "").strip("/")
+    official = (own,) if own else OFFICIAL
+    hosts = official if registry in OFFICIAL else (registry,)
+    return [f"{host}/{repository}@{image.digest}" for host in hosts]
+
+
+def _pull(image: Image) -> str | None:
+    present = _present(image)
+    if present:
+        return present
+    for source in sources(image):
+        if not registries.answers(source):
+            continue
+        engine.require_space()
+        try:
+            with console.progress(source.partition("@")[0]):
+                engine.client().images.pull(source.partition("@")[0], tag=image.digest)
+        except docker.errors.APIError as error:
+            console.warn(f"{source} could not be pulled: {error.explanation or error}")
+            registries.forget(source)
+            continue
+        return _present(image)
+    return None
+
+
+def _present(image: Image) -> str | None:
+    """The name by digest of an image that was pulled before, which gets its local name now."""
+    for source in sources(image):
+        try:
+            pulled = engine.client().images.get(source)
+        except docker.errors.ImageNotFound:
+            continue
+        repository, _, tag = image.local_name.rpartition(":")
+        pulled.tag(repository, tag)
+        return source
+    return None
