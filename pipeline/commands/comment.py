@@ -4,7 +4,7 @@ import os
 
 from pipeline.commands import Result
 from pipeline.core import markdown
-from pipeline.github import actions, api, needs, reports
+from pipeline.github import actions, api, gate, reports
 
 MARKER = "<!-- delivery:pull-request -->"
 MARKS = {"success": "✅", "skipped": "⏭", "failure": "❌", "cancelled": "⛔"}
@@ -16,11 +16,11 @@ def run(number: int) -> Result:
     Raises:
         PipelineError: GitHub refused, or NEEDS cannot be read.
     """
-    text = body(needs.judge(os.environ.get("NEEDS", "")), reports.collect())
+    text = body(gate.judge(os.environ.get("NEEDS", "")), reports.collect())
     return Result(api.api().comment(number, MARKER, text))
 
 
-def body(jobs: list[needs.Job], fragments: dict[str, str]) -> str:
+def body(jobs: list[gate.Job], fragments: dict[str, str]) -> str:
     """The comment's text: a table of jobs, then each fragment, the plan open and the others folded."""
     parts = ["| job | result | |", "| --- | --- | --- |"]
     for job in jobs:

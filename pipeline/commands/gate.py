@@ -5,7 +5,7 @@ import os
 from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
-from pipeline.github import actions, needs
+from pipeline.github import actions, gate
 
 
 def run() -> Result:
@@ -14,7 +14,7 @@ def run() -> Result:
     Raises:
         PipelineError: A job failed, was cancelled, or was skipped though the change can affect it.
     """
-    jobs = needs.judge(os.environ.get("NEEDS", ""))
+    jobs = gate.judge(os.environ.get("NEEDS", ""))
     for job in jobs:
         console.info(f"  {job.name}: {job.result}{f' ({job.reason})' if job.reason else ''}")
     refused = [job for job in jobs if not job.accepted]

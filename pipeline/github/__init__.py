@@ -1,1 +1,1 @@
-"""GitHub: what actions are told, the API, reports, affected stages, and rehearsals of workflows."""
+"""GitHub: Actions, the API, reports, affected stages, the required check, rehearsals of workflows."""

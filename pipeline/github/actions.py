@@ -1,4 +1,4 @@
-"""What the tasks say to GitHub Actions: outputs, annotations and job summaries. Elsewhere they do nothing."""
+"""Outputs, annotations and job summaries of GitHub Actions. Elsewhere these functions do nothing."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ def output(name: str, value: str) -> None:
 
 
 def summary(text: str) -> None:
-    """Adds to the summary of the job; what exceeds GitHub's limit is cut, and the cut is said."""
+    """Adds to the summary of the job; a text above GitHub's limit is cut, with a note."""
     text = text.rstrip() + "\n\n"
     if len(text.encode()) > SUMMARY_LIMIT:
         text = markdown.cut(text, SUMMARY_LIMIT // 4, where="the job's log")
@@ -45,8 +45,8 @@ def annotate(level: str, message: str, *, title: str = "", file: str = "", line:
     if not running():
         return
     properties = {"title": title, "file": file, "line": str(line) if line else ""}
-    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
-    print(f"::{level} {given}::{_data(message)}", flush=True)
+    options = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
+    print(f"::{level} {options}::{_data(message)}", flush=True)
 
 
 def run_url() -> str:
@@ -61,7 +61,7 @@ def run_url() -> str:
 
 
 def linked_run() -> str:
-    """Where the whole of a text that had to be cut is, as Markdown."""
+    """The run as Markdown, for the note of a text that was cut."""
     url = run_url()
     return f"[the run]({url})" if url else "the run"
 

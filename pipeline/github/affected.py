@@ -1,4 +1,4 @@
-"""Which stages a change can affect, judged by the paths that it touches. A path that no rule knows affects all."""
+"""Which stages a change can affect, by the paths that it touches."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,42 +7,47 @@ from fnmatch import fnmatchcase
 
 #: The stages that a pull request can leave out, in the order of the path.
 STAGES = ("lint", "test", "build", "scan", "plan")
-ALL = frozenset(STAGES)
+IMAGE = ("lint", "test", "build", "scan")
 
-
-@dataclass(frozen=True)
-class Rule:
-    """Paths (``*`` also matches slashes) and the stages that look at them."""
-
-    pattern: str
-    stages: frozenset[str]
-
-
-def _rule(pattern: str, *stages: str) -> Rule:
-    return Rule(pattern, frozenset(stages))
-
-
-#: The first rule that matches a path decides; what none matches (the pipeline itself, the locks) affects every stage.
-RULES = (
-    _rule("app/*.md", "lint"),
-    _rule("infra/*.md", "lint"),
-    _rule("app/*", "lint", "test", "build", "scan"),
-    _rule("Dockerfile", "lint", "test", "build", "scan"),
-    _rule(".dockerignore", "test", "build", "scan"),
-    _rule("docker-compose.yml", "lint", "test"),
-    _rule("infra/terraform/*", "lint", "test", "scan", "plan"),
-    _rule("infra/helm/*", "lint", "test", "scan"),
-    _rule("argocd/*", "lint", "test", "scan"),
-    _rule("environments/*.yaml", "lint", "test", "plan"),
-    _rule("tests/*", "lint", "test"),
-    _rule(".github/workflows/*", "lint", "test", "scan"),
-    _rule(".github/actions/*", "lint", "test", "scan"),
-    _rule(".github/*", "lint"),
-    _rule("docs/*", "lint"),
-    _rule("*.md", "lint"),
-    _rule("LICENSE", "lint"),
-    _rule(".gitignore", "lint"),
-    _rule(".editorconfig", "lint"),
+#: Paths (``*`` also matches slashes) and the stages that look at them. The first rule that matches a path decides; one
+#: that none matches affects every stage.
+RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("app/*.md", ("lint",)),
+    ("infra/*.md", ("lint",)),
+    ("app/*", IMAGE),
+    ("containers/*", IMAGE),
+    ("Dockerfile", IMAGE),
+    (".dockerignore", ("test", "build", "scan")),
+    ("docker-compose.yml", ("lint", "test")),
+    ("infra/terraform/*", ("lint", "test", "scan", "plan")),
+    ("infra/helm/*", ("lint", "test", "scan")),
+    ("argocd/*", ("lint", "test", "scan")),
+    ("environments/*.yaml", ("lint", "test", "plan")),
+    ("localaws/*", ("lint", "test", "plan")),  # a fork's plan is made against it
+    ("localgithub/*", ("lint", "test")),
+    ("offline/*", IMAGE),
+    ("tests/*", ("lint", "test")),
+    (".ci/*", ("lint", "test")),
+    (".github/workflows/*", ("lint", "test", "scan")),
+    (".github/actions/*", ("lint", "test", "scan")),
+    (".github/*", ("lint",)),
+    ("accepted-advisories.yaml", ("lint", "scan")),
+    (".gitleaksignore", ("scan",)),
+    ("docs/*", ("lint",)),
+    ("*.md", ("lint",)),
+    ("LICENSE", ("lint",)),
+    (".devcontainer/*", ("lint",)),
+    (".gitignore", ("lint",)),
+    (".editorconfig", ("lint",)),
+    (".yamllint.yaml", ("lint",)),
+    # The pipeline, its settings and its locks.
+    ("pipeline/*", STAGES),
+    ("requirements/*", STAGES),
+    ("tools/*", STAGES),
+    ("tasks.py", STAGES),
+    ("inv", STAGES),
+    ("project.yaml", STAGES),
+    ("pyproject.toml", STAGES),
 )
 
 
@@ -56,19 +61,11 @@ class Affected:
 
     def outputs(self) -> dict[str, str]:
         """The verdict as step outputs: JSON lists, which workflow expressions can read."""
-        return {
-            "stages": json.dumps(self.stages),
-            "environments": json.dumps(self.environments),
-        }
+        return {"stages": json.dumps(self.stages), "environments": json.dumps(self.environments)}
 
 
 def judge(paths: Sequence[str], environments: Sequence[str]) -> Affected:
-    """Judges a change.
-
-    Args:
-        paths: What the change touches, relative to the root; none at all counts as everything.
-        environments: The deployed environments that there are.
-    """
+    """The verdict on a change of these paths, which are relative to the root; none at all counts as everything."""
     causes: dict[str, list[str]] = {stage: [] for stage in STAGES}
     for path in paths:
         for stage in _stages(path):
@@ -77,18 +74,18 @@ def judge(paths: Sequence[str], environments: Sequence[str]) -> Affected:
         reasons = dict.fromkeys(STAGES, "runs: the change could not be determined")
         return Affected(STAGES, tuple(environments), reasons)
     reasons = {
-        stage: f"runs: {_named(found)}" if found else f"skipped: {_named(paths)} cannot affect it"
-        for stage, found in causes.items()
+        stage: f"runs: {_named(touched)}"
+        if touched
+        else f"skipped: {_named(paths)} cannot affect it"
+        for stage, touched in causes.items()
     }
     stages = tuple(stage for stage in STAGES if causes[stage])
     return Affected(stages, _environments(causes["plan"], environments), reasons)
 
 
-def _stages(path: str) -> frozenset[str]:
-    for rule in RULES:
-        if fnmatchcase(path, rule.pattern):
-            return rule.stages
-    return ALL
+def _stages(path: str) -> tuple[str, ...]:
+    matches = (stages for pattern, stages in RULES if fnmatchcase(path, pattern))
+    return next(matches, STAGES)
 
 
 def _environments(causes: Sequence[str], environments: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The few calls of GitHub's REST API that the workflows need: one comment, one issue, a pull request, a release."""
+"""The calls of GitHub's REST API that the workflows need: one comment, one issue, a pull request, a release."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import httpx
 
 from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
-from pipeline.github import actions as github
+from pipeline.github import actions
 
 API_SECONDS = 30
 PAGE = 100
@@ -18,20 +18,19 @@ MAX_PAGES = 50
 
 @dataclass(frozen=True)
 class Api:
-    """GitHub's REST API for one repository."""
+    """GitHub's REST API for one repository. Each method returns the address of what it wrote."""
 
     client: httpx.Client
     repository: str
 
     def comment(self, number: int, marker: str, body: str) -> str:
-        """Writes or rewrites the one comment of a pull request that begins with ``marker``; returns its address."""
-        own = self._find(f"issues/{number}/comments", marker)
-        text = f"{marker}\n{markdown.cut(body, github.BODY_LIMIT - len(marker) - 1, where=github.linked_run())}"
+        """Writes or rewrites the one comment of a pull request that begins with ``marker``."""
+        comments = f"issues/{number}/comments"
+        own = self._find(comments, marker)
+        content = {"body": _marked(marker, body)}
         if own:
-            found = self._call("PATCH", f"issues/comments/{own['id']}", {"body": text})
-        else:
-            found = self._call("POST", f"issues/{number}/comments", {"body": text})
-        return str(found["html_url"])
+            return self._write("PATCH", f"issues/comments/{own['id']}", content)
+        return self._write("POST", comments, content)
 
     def issue(self, marker: str, title: str, body: str | None, *, label: str) -> str:
         """Keeps one open issue that begins with ``marker``: opened or updated with a body, closed with None.
@@ -40,44 +39,38 @@ class Api:
             Its address; empty when there was none and none is needed.
         """
         own = self._find(f"issues?state=open&labels={label}", marker)
-        if body is None:
-            if not own:
-                return ""
-            self._call(
-                "POST", f"issues/{own['number']}/comments", {"body": "The difference is gone."}
-            )
-            closed = {"state": "closed", "state_reason": "completed"}
-            return str(self._call("PATCH", f"issues/{own['number']}", closed)["html_url"])
-        text = f"{marker}\n{markdown.cut(body, github.BODY_LIMIT - len(marker) - 1, where=github.linked_run())}"
-        if own:
-            found = self._call("PATCH", f"issues/{own['number']}", {"title": title, "body": text})
-        else:
-            wanted = {"title": title, "body": text, "labels": [label]}
-            found = self._call("POST", "issues", wanted)
-        return str(found["html_url"])
+        if body is not None:
+            content = {"title": title, "body": _marked(marker, body)}
+            if own:
+                return self._write("PATCH", f"issues/{own['number']}", content)
+            return self._write("POST", "issues", {**content, "labels": [label]})
+        if not own:
+            return ""
+        self._write("POST", f"issues/{own['number']}/comments", {"body": "The difference is gone."})
+        closed = {"state": "closed", "state_reason": "completed"}
+        return self._write("PATCH", f"issues/{own['number']}", closed)
 
     def pull_request(self, *, branch: str, base: str, title: str, body: str) -> str:
-        """Opens a pull request from a branch, or finds the open one; returns its address."""
+        """Opens a pull request from a branch, or finds the open one."""
         owner = self.repository.partition("/")[0]
-        open_ones = self._call("GET", f"pulls?state=open&head={owner}:{branch}&base={base}")
-        if open_ones:
-            return str(open_ones[0]["html_url"])
-        wanted = {"title": title, "body": body, "head": branch, "base": base}
-        return str(self._call("POST", "pulls", wanted)["html_url"])
+        pulls = self._call("GET", f"pulls?state=open&head={owner}:{branch}&base={base}")
+        if pulls:
+            return str(pulls[0]["html_url"])
+        content = {"title": title, "body": body, "head": branch, "base": base}
+        return self._write("POST", "pulls", content)
 
     def release(self, *, tag: str, commit: str, title: str, body: str) -> str:
-        """Publishes a release with its tag, or rewrites the notes of the one that has the tag; returns its address."""
-        wanted = {
+        """Publishes a release with its tag, or rewrites the notes of the one that has the tag."""
+        content = {
             "tag_name": tag,
             "target_commitish": commit,
             "name": title,
-            "body": markdown.cut(body, github.BODY_LIMIT, where=github.linked_run()),
+            "body": markdown.cut(body, actions.BODY_LIMIT, where=actions.linked_run()),
         }
         response = self.client.get(f"releases/tags/{tag}")
         if response.status_code == httpx.codes.NOT_FOUND:
-            return str(self._call("POST", "releases", wanted)["html_url"])
-        found = _checked(response)
-        return str(self._call("PATCH", f"releases/{found['id']}", wanted)["html_url"])
+            return self._write("POST", "releases", content)
+        return self._write("PATCH", f"releases/{_checked(response)['id']}", content)
 
     def _find(self, path: str, marker: str) -> dict[str, Any] | None:
         for item in self._pages(path):
@@ -94,6 +87,9 @@ class Api:
             yield from items
             if len(items) < PAGE:
                 return
+
+    def _write(self, method: str, path: str, content: dict[str, Any]) -> str:
+        return str(self._call(method, path, content)["html_url"])
 
     def _call(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
         try:
@@ -133,14 +129,20 @@ def api(variable: str = "GITHUB_TOKEN") -> Api:
     return Api(client, repository)
 
 
+def _marked(marker: str, body: str) -> str:
+    room = actions.BODY_LIMIT - len(marker) - 1
+    return f"{marker}\n{markdown.cut(body, room, where=actions.linked_run())}"
+
+
 def _checked(response: httpx.Response) -> Any:
     if response.is_success:
         return response.json()
     try:
-        said = response.json().get("message", "")
+        message = response.json().get("message", "")
     except ValueError:
-        said = response.text[:200]
+        message = response.text[:200]
+    call = f"{response.request.method} {response.request.url.path}"
     raise PipelineError(
-        f"GitHub refused {response.request.method} {response.request.url.path}: {response.status_code} {said}".strip(),
+        f"GitHub refused {call}: {response.status_code} {message}".strip(),
         next_step="check the permissions of the job's token (docs/github.md)",
     )

@@ -1,5 +1,4 @@
-"""Figures of main that a pull request is compared with: the workflow of a merge keeps them, a pull request's restores
-them. Elsewhere there are none."""
+"""Figures of main for the comparison in a pull request: the workflow of a merge keeps them."""
 
 import json
 from pathlib import Path
@@ -8,17 +7,16 @@ from typing import Any
 from pipeline.core import files
 from pipeline.core.paths import LOCAL
 from pipeline.git import repository as git
-from pipeline.github import actions as github
+from pipeline.github import actions
 
 FOLDER = LOCAL / "figures"
 
 
 def keep(stage: str, figures: dict[str, Any], folder: Path = FOLDER) -> None:
     """Keeps a stage's figures with the commit that they are of; does nothing outside a workflow."""
-    if not github.running():
+    if not actions.running():
         return
-    text = json.dumps({"commit": git.revision(), **figures}, indent=1)
-    files.write(folder / f"{stage}.json", f"{text}\n")
+    files.write(folder / f"{stage}.json", json.dumps({"commit": git.revision(), **figures}) + "\n")
 
 
 def before(stage: str, folder: Path = FOLDER) -> dict[str, Any] | None:

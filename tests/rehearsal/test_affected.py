@@ -1,7 +1,11 @@
 """Which stages a change runs: never too few, and few where that is safe."""
 
+from fnmatch import fnmatchcase
+
 import pytest
 
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
 from pipeline.github import affected
 
 DEPLOYED = ("production", "staging")
@@ -20,6 +24,11 @@ DEPLOYED = ("production", "staging")
         ("environments/staging.yaml", {"lint", "test", "plan"}),
         (".github/workflows/main.yml", {"lint", "test", "scan"}),
         ("tests/rehearsal/test_affected.py", {"lint", "test"}),
+        ("localaws/src/localaws/elb/flow.py", {"lint", "test", "plan"}),
+        ("offline/node.py", {"lint", "test", "build", "scan"}),
+        ("localgithub/server.py", {"lint", "test"}),
+        ("LICENSE", {"lint"}),
+        ("project.yaml", set(affected.STAGES)),
         ("pipeline/commands/plan.py", set(affected.STAGES)),
         ("requirements/pipeline.txt", set(affected.STAGES)),
         ("a-new-folder/of-unknown.use", set(affected.STAGES)),
@@ -27,6 +36,22 @@ DEPLOYED = ("production", "staging")
 )
 def test_a_path_runs_the_stages_that_look_at_it(path: str, stages: set[str]) -> None:
     assert set(affected.judge([path], DEPLOYED).stages) == stages
+
+
+def test_every_file_of_the_repository_has_a_rule() -> None:
+    """The default is for what is new: a folder that stays gets a rule."""
+    names = [str(path.relative_to(ROOT)) for path in git.files()]
+    patterns = [pattern for pattern, _ in affected.RULES]
+    without = {
+        name.split("/")[0]
+        for name in names
+        if not any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
+    assert not without
+
+
+def test_every_rule_names_stages() -> None:
+    assert all(stages and set(stages) <= set(affected.STAGES) for _, stages in affected.RULES)
 
 
 def test_several_paths_run_what_any_of_them_needs_in_the_order_of_the_path() -> None:

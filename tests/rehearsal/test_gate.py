@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from pipeline.commands import gate
+from pipeline.commands import gate as command
 from pipeline.core.errors import PipelineError
-from pipeline.github import needs
+from pipeline.github import gate
 
 
 def context(stages: list[str], **results: str) -> str:
@@ -36,16 +36,16 @@ def context(stages: list[str], **results: str) -> str:
     ],
 )
 def test_what_is_refused(text: str, refused: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [job.name for job in needs.judge(text) if not job.accepted] == refused
+    assert [job.name for job in gate.judge(text) if not job.accepted] == refused
     monkeypatch.setenv("NEEDS", text)
     if refused:
         with pytest.raises(PipelineError, match="not mergeable"):
-            gate.run()
+            command.run()
     else:
-        gate.run()
+        command.run()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"lint": {"result": "success"}}'])
 def test_results_that_cannot_be_read_are_refused(text: str) -> None:
     with pytest.raises(PipelineError, match="cannot be read"):
-        needs.judge(text)
+        gate.judge(text)

@@ -105,6 +105,11 @@ def test_each_run_is_one_task_with_arguments_that_it_takes(step: Step) -> None:
     assert not parsed[0].missing_positional_args
 
 
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_a_step_leads_to_the_module_of_its_name(stage: str) -> None:
+    assert (ROOT / "pipeline" / "commands" / f"{stage.replace('-', '_')}.py").is_file()
+
+
 @pytest.mark.parametrize("step", [one for one in steps() if "run" not in one.content], ids=str)
 def test_each_other_step_is_the_setup_or_a_pinned_action(step: Step) -> None:
     uses = step.content["uses"]
@@ -244,3 +249,45 @@ def test_every_variable_and_secret_is_documented() -> None:
         used |= set(re.findall(r"\b(?:vars|secrets)\.([A-Z_]+)", file.read_text(encoding="utf-8")))
     assert used
     assert not {name for name in used if f"`{name}`" not in text}
+
+
+def test_every_owned_path_is_there() -> None:
+    lines = (ROOT / ".github" / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
+    paths = [line.split()[0] for line in lines if line.startswith("/")]
+    assert len(paths) > 10
+    assert not [path for path in paths if not (ROOT / path.strip("/")).exists()]
+
+
+MANIFESTS = {
+    "github-actions": (".github/workflows/*.yml", "action.yml"),
+    "pip": ("*requirements.in", "*.in", "pyproject.toml"),
+    "docker": ("Dockerfile",),
+    "terraform": ("*.tf",),
+    "helm": ("Chart.yaml",),
+    "gomod": ("go.mod",),
+}
+
+
+def test_every_folder_of_dependabot_holds_what_it_updates() -> None:
+    file = ROOT / ".github" / "dependabot.yml"
+    updates = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["updates"]
+    assert {update["package-ecosystem"] for update in updates} == set(MANIFESTS)
+    for update in updates:
+        patterns = MANIFESTS[update["package-ecosystem"]]
+        for directory in update.get("directories") or [update["directory"]]:
+            folders = list(ROOT.glob(directory.strip("/"))) if directory != "/" else [ROOT]
+            assert folders, directory
+            assert all(any(any(folder.glob(one)) for one in patterns) for folder in folders)
+
+
+def test_dependabot_knows_every_go_module_and_python_lock() -> None:
+    file = ROOT / ".github" / "dependabot.yml"
+    updates = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["updates"]
+    known = {
+        update["package-ecosystem"]: {name.strip("/") for name in update.get("directories", [])}
+        for update in updates
+    }
+    modules = {str(path.parent.relative_to(ROOT)) for path in git.files("*go.mod")}
+    locks = {str(path.parent.relative_to(ROOT)) for path in git.files("*.in", "*/pyproject.toml")}
+    assert modules <= known["gomod"]
+    assert locks <= known["pip"]

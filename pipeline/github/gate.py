@@ -1,4 +1,4 @@
-"""Judges the results of the jobs that a workflow's last job needs."""
+"""Judges the jobs that a workflow's last job needs, as the `needs` context has them."""
 
 import json
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from pipeline.core.errors import PipelineError
 
-#: The job whose outputs say which stages were left out on purpose.
+#: The job whose outputs name the stages to run.
 DECIDER = "affected"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One needed job: its result as GitHub names it, and whether the merge may go on with it."""
+    """One needed job: its result as GitHub names it, and whether the change may be merged with it."""
 
     name: str
     result: str
@@ -21,9 +21,9 @@ class Job:
 
 
 def judge(text: str) -> list[Job]:
-    """Reads the ``needs`` context of a job (as JSON) and judges each job in it.
+    """The verdict on each job of a ``needs`` context (JSON).
 
-    A job that was skipped is accepted only when the deciding job, itself successful, left it out.
+    A skipped job is accepted only when the deciding job, itself successful, left it out.
 
     Raises:
         PipelineError: The text is not such a context, or the deciding job is not in it.
