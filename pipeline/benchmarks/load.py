@@ -1,4 +1,4 @@
-"""Requests at a fixed rate, whatever becomes of them: what a deployment must not let its users feel."""
+"""Constant-rate HTTP load generator."""
 
 import threading
 import time
@@ -27,7 +27,7 @@ def constant(url: str, rate: float) -> Iterator[Load]:
     load, stop = Load(), threading.Event()
     began = time.monotonic()
 
-    def one(client: httpx.Client) -> None:
+    def request(client: httpx.Client) -> None:
         asked = time.monotonic()
         try:
             status = client.get(url).status_code
@@ -40,7 +40,7 @@ def constant(url: str, rate: float) -> Iterator[Load]:
 
     def send(client: httpx.Client, pool: ThreadPoolExecutor) -> None:
         while not stop.is_set():
-            pool.submit(one, client)
+            pool.submit(request, client)
             load.sent += 1
             stop.wait(max(0.0, began + load.sent / rate - time.monotonic()))
 

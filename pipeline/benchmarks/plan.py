@@ -1,4 +1,4 @@
-"""What `./inv plan` costs beside a bare `terraform plan` of the same root, when there is nothing to change.
+"""Times `./inv plan` against a bare `terraform plan` of the same root, when there is nothing to change.
 
 The two take turns, because what else the machine does changes from second to second; the median of each is taken.
 """
@@ -7,8 +7,6 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from rich.table import Table
 
 from pipeline.aws import account as aws
 from pipeline.core import console, process
@@ -45,10 +43,11 @@ def run() -> str:
             seconds["terraform plan"].append(_timed(bare, root.folder, roots.environ(root)))
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     ratio = medians["./inv plan"] / medians["terraform plan"]
-    table = Table("", "seconds, median", "fastest", "slowest")
-    for name, taken in seconds.items():
-        table.add_row(name, f"{medians[name]:.2f}", f"{min(taken):.2f}", f"{max(taken):.2f}")
-    console.out.print(table)
+    rows = [
+        (name, f"{medians[name]:.2f}", f"{min(taken):.2f}", f"{max(taken):.2f}")
+        for name, taken in seconds.items()
+    ]
+    console.table(("", "seconds, median", "fastest", "slowest"), rows)
     verdict = "within" if ratio <= GOAL else "beyond"
     return f"./inv plan takes {ratio:.2f} of terraform plan, {verdict} the goal of {GOAL}"
 

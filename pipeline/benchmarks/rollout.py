@@ -1,4 +1,4 @@
-"""What users notice on ECS of a deployment, a rollback and the end of a task: requests at a constant rate meanwhile.
+"""Requests lost on ECS during a deployment, a rollback and the end of a task, at a constant rate.
 
 It disturbs the service that `./inv deploy` made on the local AWS through the API alone, and leaves it as it was.
 """
@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.table import Table
-
 from pipeline.aws import account as aws
 from pipeline.benchmarks import load
 from pipeline.core import console
@@ -17,7 +15,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.core.waiting import wait
 from pipeline.releases import environments
-from pipeline.targets import ecs as ecs_target
+from pipeline.targets import ecs
 
 ENVIRONMENT = "local"
 RATE = 100
@@ -26,6 +24,11 @@ REQUESTS = 10_000
 #: Within this a disturbance must be over; the longest one, a rollback, waits for two failed tasks.
 PATIENCE = 180
 MILLISECONDS = 1000
+#: What a task definition is registered with.
+COPIED = {
+    *("family", "taskRoleArn", "executionRoleArn", "networkMode", "volumes", "cpu", "memory"),
+    *("requiresCompatibilities", "runtimePlatform", "containerDefinitions"),
+}
 
 
 def run() -> str:
@@ -36,19 +39,19 @@ def run() -> str:
     """
     environment = environments.load(ENVIRONMENT)
     account = aws.account(environment)
-    service = ecs_target.running(environment, account)
-    reached = ecs_target.reached(environment, account)
+    service = ecs.running(environment, account)
+    reached = ecs.reached(environment, account)
     if service is None or reached is None:
         raise PipelineError("nothing is deployed on ECS", next_step="run ./inv deploy first")
     url, _ = reached
-    names = ecs_target.names(environment)
+    names = ecs.names(environment)
     client = account.client("ecs")
     target = {"cluster": names.cluster, "service": names.service}
 
     def settled() -> bool:
         found = client.describe_services(cluster=names.cluster, services=[names.service])
         deployments = found["services"][0]["deployments"]
-        now = ecs_target.running(environment, account)
+        now = ecs.running(environment, account)
         return (
             len(deployments) == 1
             and deployments[0]["rolloutState"] == "COMPLETED"
@@ -65,7 +68,7 @@ def run() -> str:
         client.update_service(**target, taskDefinition=crashing)
 
     def end_a_task() -> None:
-        now = ecs_target.running(environment, account)
+        now = ecs.running(environment, account)
         assert now is not None  # noqa: S101 - seen above
         client.stop_task(cluster=names.cluster, task=sorted(now.running)[0], reason="bench rollout")
 
@@ -84,7 +87,7 @@ def run() -> str:
 
 def _due(number: int, rows: list[tuple[str, float, load.Load]]) -> int:
     """How many requests this disturbance has to see at least, so that there are enough of them in the end."""
-    sent = sum(one.sent for _, _, one in rows)
+    sent = sum(seen.sent for _, _, seen in rows)
     return max(0, REQUESTS * number // 3 - sent)
 
 
@@ -97,7 +100,7 @@ def _measured(
         if not wait(settled, timeout=PATIENCE):
             raise PipelineError(
                 f"the service was not settled within {PATIENCE} s",
-                next_step="./inv status shows what runs; ./inv deploy mends it",
+                next_step="./inv status shows what runs; ./inv deploy repairs it",
             )
         took = time.monotonic() - began
         wait(lambda: seen.sent >= requests, timeout=requests / RATE + PATIENCE)
@@ -106,24 +109,8 @@ def _measured(
 
 def _crashing(client: Any, task_definition: str, application: str) -> str:
     """A copy of a task definition whose application ends at its start."""
-    found = client.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
-    kept = {
-        name: value
-        for name, value in found.items()
-        if name
-        in {
-            *(
-                "family",
-                "taskRoleArn",
-                "executionRoleArn",
-                "networkMode",
-                "volumes",
-                "cpu",
-                "memory",
-            ),
-            *("requiresCompatibilities", "runtimePlatform", "containerDefinitions"),
-        }
-    }
+    described = client.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
+    kept = {name: value for name, value in described.items() if name in COPIED}
     for container in kept["containerDefinitions"]:
         if container["name"] == application:
             container["command"] = ["python", "-c", "raise SystemExit('the turkey has burnt')"]
@@ -134,22 +121,14 @@ def _crashing(client: Any, task_definition: str, application: str) -> str:
 
 
 def _report(rows: list[tuple[str, float, load.Load]]) -> str:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for heading in ("across", "settled after", "requests", "failed", "median", "p99"):
-        table.add_column(heading)
+    lines = []
     for name, took, seen in rows:
         cuts = statistics.quantiles(seen.seconds, n=100)
-        table.add_row(
-            name,
-            f"{took:.1f} s",
-            f"{seen.sent}",
-            f"{len(seen.failures)}",
-            f"{cuts[49] * MILLISECONDS:.0f} ms",
-            f"{cuts[98] * MILLISECONDS:.0f} ms",
-        )
-    console.out.print(table)
+        times = (f"{cuts[49] * MILLISECONDS:.0f} ms", f"{cuts[98] * MILLISECONDS:.0f} ms")
+        lines.append((name, f"{took:.1f} s", str(seen.sent), str(len(seen.failures)), *times))
+    console.table(("across", "settled after", "requests", "failed", "median", "p99"), lines)
     sent = sum(seen.sent for _, _, seen in rows)
-    failures = [one for _, _, seen in rows for one in seen.failures]
+    failures = [failure for _, _, seen in rows for failure in seen.failures]
     if failures:
         raise PipelineError(
             f"{len(failures)} of {sent} requests failed: {', '.join(failures[:3])}",

@@ -1,8 +1,8 @@
 """Runs the committed workflows on this machine, for a pull request or a merge."""
 
 import os
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.markup import escape
 
@@ -53,9 +53,8 @@ def run(event: str, *, since: str | None = None, fork: bool = False) -> Result:
     with exclusive("pipeline"):
         folder = LOCAL / "pipeline" / event
         log = log_file(f"pipeline-{event}")
-        rows = _Rows()
         with (
-            rows,
+            _rows() as show,
             rehearsal.prepare(folder, source=ROOT, base=base, commit=commit, event=event) as ready,
         ):
             jobs = rehearsal.run(
@@ -64,7 +63,7 @@ def run(event: str, *, since: str | None = None, fork: bool = False) -> Result:
                 event,
                 rehearsal.Settings(env={"LOCAL_AWS": "1"}, fork=fork),
                 log=log,
-                show=rows.show,
+                show=show,
             )
             calls = ready.calls()
     _table(jobs, wanted, len(calls))
@@ -123,34 +122,26 @@ def _table(jobs: Sequence[act.Job], wanted: dict[str, str], calls: int) -> None:
     console.info(f"  {calls} calls of actions, recorded in .local/pipeline")
 
 
-class _Rows:
-    """One live row for each job that runs."""
+@contextmanager
+def _rows() -> Iterator[Callable[[act.Job, str], None]]:
+    """A function that shows a job's newest line, in one live row a job that ends with the job."""
+    rows: dict[str, tuple[AbstractContextManager[console.Step], console.Step]] = {}
 
-    def __init__(self) -> None:
-        self._open: dict[str, tuple[object, console.Step]] = {}
-
-    def __enter__(self) -> "_Rows":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for name in list(self._open):
-            self._close(name, "interrupted")
-
-    def show(self, job: act.Job, line: str) -> None:
-        """Shows a job's newest line; ends its row when the job has ended."""
-        if job.name not in self._open:
-            manager = console.progress(job.name)
-            self._open[job.name] = (manager, manager.__enter__())
-        self._open[job.name][1].update(line)
-        if job.result != "running":
-            self._close(job.name, job.result)
-
-    def _close(self, name: str, result: str) -> None:
-        manager, _ = self._open.pop(name)
+    def close(name: str, result: str) -> None:
+        row, _ = rows.pop(name)
         error = None if result == "success" else RuntimeError(result)
-        manager.__exit__(type(error) if error else None, error, None)  # type: ignore[attr-defined]
+        row.__exit__(type(error) if error else None, error, None)
+
+    def show(job: act.Job, line: str) -> None:
+        if job.name not in rows:
+            row = console.progress(job.name)
+            rows[job.name] = (row, row.__enter__())
+        rows[job.name][1].update(line)
+        if job.result != "running":
+            close(job.name, job.result)
+
+    try:
+        yield show
+    finally:
+        for name in list(rows):
+            close(name, "interrupted")

@@ -1,4 +1,4 @@
-"""Remembers which content a stage has passed for, so that unchanged content is not checked twice on this machine."""
+"""Remembers which content a stage has passed for, so that this machine does not check it twice."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from pipeline.core import files
 from pipeline.core.paths import LOCAL
 
 FOLDER = LOCAL / "passed"
+FIELDS = {"key", "at", "result"}
 
 
 def once(
@@ -19,18 +20,18 @@ def once(
     *,
     made: Path | None = None,
 ) -> str:
-    """Runs ``body`` unless the stage has already passed for this content; only a pass is remembered.
+    """Runs ``body`` unless the stage has passed for this content; only a pass is remembered.
 
     Args:
-        key: Changes whenever the result could (``git.content_key`` over all that the stage reads).
+        key: Changes whenever the result could (``repository.content_key`` over all that the stage reads).
         made: What the body makes: once it is gone, nothing has passed.
 
     Returns:
-        The body's result, or what it was and when, marked as reused.
+        The body's result, or the remembered one with its time.
     """
-    kept = _kept(stage, key, folder)
-    if kept and (made is None or made.exists()):
-        return f"unchanged since it passed at {kept['at']}: {kept['result']}"
+    passed = _passed(stage, key, folder)
+    if passed and (made is None or made.exists()):
+        return f"unchanged since it passed at {passed['at']}: {passed['result']}"
     result = body()
     record(stage, key, result, folder)
     return result
@@ -39,13 +40,12 @@ def once(
 def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> None:
     """Remembers that the stage has passed for this content."""
     now = datetime.now().astimezone().strftime("%H:%M")
-    text = json.dumps({"key": key, "at": now, "result": result})
-    files.write(folder / f"{stage}.json", text)
+    files.write(folder / f"{stage}.json", json.dumps({"key": key, "at": now, "result": result}))
 
 
 def holds(stage: str, key: str, folder: Path = FOLDER) -> bool:
     """Whether the stage has passed for this content."""
-    return _kept(stage, key, folder) is not None
+    return _passed(stage, key, folder) is not None
 
 
 def forget(stage: str, folder: Path = FOLDER) -> None:
@@ -53,6 +53,6 @@ def forget(stage: str, folder: Path = FOLDER) -> None:
     (folder / f"{stage}.json").unlink(missing_ok=True)
 
 
-def _kept(stage: str, key: str, folder: Path) -> dict[str, str] | None:
-    kept = files.read_json(folder / f"{stage}.json")
-    return kept if kept and kept["key"] == key else None
+def _passed(stage: str, key: str, folder: Path) -> dict[str, str] | None:
+    record = files.read_json(folder / f"{stage}.json")
+    return record if record and record.keys() == FIELDS and record["key"] == key else None

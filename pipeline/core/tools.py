@@ -3,14 +3,12 @@
 import hashlib
 import io
 import os
-import platform
 import re
 import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,19 +23,20 @@ from pipeline.core.paths import CACHE, LOCAL, ROOT, VENV_BIN, log_file
 
 CATALOGUE = ROOT / "tools" / "tools.yaml"
 DOWNLOAD_SECONDS = 300
-#: Where `go install` puts the tools, one folder a version.
-GO_TOOLS = CACHE / "tools"
+#: Releases and what `go install` makes, one folder a version.
+TOOLS = CACHE / "tools"
+LOCKS = CACHE / "locks"
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One entry of the catalogue; ``settings`` are the keys that only its way of obtaining uses."""
+    """One entry of the catalogue; ``source`` is a way of obtaining it, ``settings`` has the keys that the way uses."""
 
     name: str
     purpose: str
     source: str
     wanted: str
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def catalogue() -> dict[str, Tool]:
             name=name,
             purpose=entry["purpose"],
             source=entry["from"],
-            wanted=entry.get("wanted", entry.get("version", "as locked")),
+            wanted=entry.get("wanted", entry.get("pinned", "as locked")),
             settings=entry,
         )
         for name, entry in entries.items()
@@ -73,14 +72,20 @@ def tool(name: str) -> Path:
     """
     entry = catalogue()[name]
     found = find(entry)
-    if found:
-        return found.path
-    return _OBTAIN[entry.source](entry)
+    return found.path if found else _obtain(entry)
 
 
 def find(entry: Tool) -> Found | None:
     """The tool as it is on this machine now, or None; fetches nothing."""
-    return _FIND[entry.source](entry)
+    if entry.source in ("venv", "own-venv"):
+        folder = VENV_BIN if entry.source == "venv" else _own_environment(entry.name) / "bin"
+        path = folder / entry.name
+        return Found(path, None) if path.is_file() else None
+    if on_path := _on_path(entry):
+        return on_path
+    if entry.source != "path" and _cached(entry).is_file():
+        return Found(_cached(entry), entry.settings["pinned"])
+    return None
 
 
 def python_environment(name: str) -> Path:
@@ -93,7 +98,7 @@ def python_environment(name: str) -> Path:
         PipelineError: The packages could not be installed.
     """
     lock = ROOT / "requirements" / f"{name}.txt"
-    venv = LOCAL / "environments-python" / name
+    venv = _own_environment(name)
     stamp = venv / "locked.txt"
     with locks.exclusive(f"environment-{name}", wait=True):
         if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
@@ -120,74 +125,88 @@ def python_environment(name: str) -> Path:
     return venv
 
 
-def _find_in_venv(entry: Tool) -> Found | None:
-    path = VENV_BIN / entry.name
-    return Found(path, None) if path.is_file() else None
+def _own_environment(name: str) -> Path:
+    return LOCAL / "environments-python" / name
 
 
-def _missing_from_venv(entry: Tool) -> Path:
-    raise PipelineError(
-        f"{entry.name} is not in the locked environment",
-        next_step="remove .local/venv and run ./inv again",
-    )
-
-
-def _find_on_path(entry: Tool) -> Found | None:
+def _on_path(entry: Tool) -> Found | None:
+    if "version_command" not in entry.settings:
+        return None  # one that is built is not looked for
     for candidate in [shutil.which(entry.name), *entry.settings.get("also", [])]:
-        if not candidate or not Path(candidate).is_file():
-            continue
-        version = _version(entry, Path(candidate))
-        if version and version in SpecifierSet(entry.wanted):
+        version = _version(entry, Path(candidate)) if candidate else None
+        if candidate and version and version in SpecifierSet(entry.wanted):
             return Found(Path(candidate), version)
     return None
 
 
-def _missing_from_path(entry: Tool) -> Path:
-    raise PipelineError(
-        f"{entry.name} {entry.wanted} was not found", next_step=entry.settings["missing"]
-    )
+def _cached(entry: Tool) -> Path:
+    return TOOLS / f"{entry.name}-{entry.settings['pinned']}" / entry.name
 
 
-def _find_downloaded(entry: Tool) -> Found | None:
-    on_path = _find_on_path(entry)
-    if on_path:
-        return on_path
-    path = _download_target(entry)
-    return Found(path, entry.settings["pinned"]) if path.is_file() else None
-
-
-def _download(entry: Tool) -> Path:
-    target = _download_target(entry)
-    where = _platform()
-    wanted = entry.settings["sha256"].get(where)
-    if wanted is None:
+def _obtain(entry: Tool) -> Path:
+    if entry.source == "venv":
         raise PipelineError(
-            f"no {entry.name} release is known for {where}",
+            f"{entry.name} is not in the locked environment",
+            next_step="remove .local/venv and run ./inv again",
+        )
+    if entry.source == "own-venv":
+        return python_environment(entry.name) / "bin" / entry.name
+    if entry.source == "path":
+        raise PipelineError(
+            f"{entry.name} {entry.wanted} was not found", next_step=entry.settings["missing"]
+        )
+    with locks.exclusive(f"tool-{entry.name}", LOCKS, wait=True):
+        if not _cached(entry).is_file():
+            _fetch(entry)
+    return _cached(entry)
+
+
+def _fetch(entry: Tool) -> None:
+    """The checked release; where it cannot be fetched, the same version from source if that is a way."""
+    if "url" in entry.settings:
+        try:
+            release = _release(entry)
+        except PipelineError as error:
+            if "module" not in entry.settings or not shutil.which("go"):
+                raise
+            console.info(f"  {error.cause}: building it from source")
+        else:
+            _place_checked(entry, *release)
+            return
+    _build(entry)
+
+
+def _release(entry: Tool) -> tuple[str, bytes]:
+    """The address and the content of the release for this platform."""
+    platform = _platform()
+    if platform not in entry.settings["sha256"]:
+        raise PipelineError(
+            f"no {entry.name} release is named for {platform}",
             next_step=f"install {entry.name} {entry.wanted} yourself, on PATH",
         )
     # A few projects name a platform in their own way.
-    spelled = entry.settings.get("platforms", {}).get(where, where)
+    spelled = entry.settings.get("platforms", {}).get(platform, platform)
     url = entry.settings["url"].format(pinned=entry.settings["pinned"], platform=spelled)
-    with locks.exclusive(f"tool-{entry.name}", CACHE / "locks", wait=True):
-        if target.is_file():
-            return target
-        with console.progress(f"{entry.name} {entry.settings['pinned']} from its release"):
-            try:
-                response = httpx.get(url, follow_redirects=True, timeout=DOWNLOAD_SECONDS)
-                response.raise_for_status()
-            except httpx.HTTPError as error:
-                raise PipelineError(
-                    f"{entry.name} could not be fetched ({error})",
-                    next_step=f"install {entry.name} {entry.wanted} on PATH, or check the network",
-                ) from error
-        found = hashlib.sha256(response.content).hexdigest()
-        if found != wanted:
+    with console.progress(f"{entry.name} {entry.settings['pinned']} from its release"):
+        try:
+            response = httpx.get(url, follow_redirects=True, timeout=DOWNLOAD_SECONDS)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
             raise PipelineError(
-                f"the {entry.name} release has the checksum {found}, not {wanted}",
-                next_step="do not use it; check the network and tools/tools.yaml",
-            )
-        files.write(target, _member(response.content, url, entry.name), mode=0o755)
-    return target
+                f"{entry.name} could not be fetched ({error})",
+                next_step=f"install {entry.name} {entry.wanted} on PATH, or check the network",
+            ) from error
+    return url, response.content
+
+
+def _place_checked(entry: Tool, url: str, content: bytes) -> None:
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != entry.settings["sha256"][_platform()]:
+        raise PipelineError(
+            f"the {entry.name} release has the checksum {checksum}, which is not the pinned one",
+            next_step="do not use it; check the network and tools/tools.yaml",
+        )
+    files.write(_cached(entry), _member(content, url, entry.name), mode=0o755)
 
 
 def _member(content: bytes, url: str, name: str) -> bytes:
@@ -204,70 +223,28 @@ def _member(content: bytes, url: str, name: str) -> bytes:
         return file.read()
 
 
-def _download_or_build(entry: Tool) -> Path:
-    """The checked release, or the same version built from source where the release cannot be fetched."""
-    try:
-        return _download(entry)
-    except PipelineError as error:
-        if "checksum" in error.cause or not shutil.which("go"):
-            raise
-        console.info(f"  {error.cause}: building it from source")
-    return _build_with_go(entry)
-
-
-def _download_target(entry: Tool) -> Path:
-    return GO_TOOLS / f"{entry.name}-{entry.settings['pinned']}" / entry.name
-
-
-def _find_built(entry: Tool) -> Found | None:
-    path = _built_target(entry)
-    return Found(path, entry.settings["version"]) if path.is_file() else None
-
-
-def _build_with_go(entry: Tool) -> Path:
-    target = _built_target(entry)
-    module = f"{entry.settings['module']}@v{_go_version(entry)}"
+def _build(entry: Tool) -> None:
+    version = entry.settings["pinned"]
     if not shutil.which("go"):
         raise PipelineError(
             f"{entry.name} is built from its Go module, and go was not found",
-            next_step=f"install Go {entry.settings.get('go', '1.24')} or newer, or {entry.name} itself",
+            next_step=f"install Go 1.24 or newer, or {entry.name} itself",
         )
-    with locks.exclusive(f"tool-{entry.name}", CACHE / "locks", wait=True):
-        if target.is_file():
-            return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(dir=target.parent) as folder,
-            console.progress(f"{entry.name} {_go_version(entry)} from source") as step,
-        ):
-            process.run(
-                ["go", "install", "-v", "-trimpath", "-ldflags=-s -w", module],
-                log=log_file(f"tool-{entry.name}"),
-                env={**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod"},
-                on_line=step.update,
-            )
-            built = Path(folder) / entry.name
-            if not built.exists():  # a module's major version is the last part of its path
-                (built,) = Path(folder).iterdir()
-            built.replace(target)
-    return target
-
-
-def _built_target(entry: Tool) -> Path:
-    return GO_TOOLS / f"{entry.name}-{_go_version(entry)}" / entry.name
-
-
-def _go_version(entry: Tool) -> str:
-    return str(entry.settings.get("version") or entry.settings["pinned"])
-
-
-def _find_in_own_venv(entry: Tool) -> Found | None:
-    path = LOCAL / "environments-python" / entry.name / "bin" / entry.name
-    return Found(path, None) if path.is_file() else None
-
-
-def _make_own_venv(entry: Tool) -> Path:
-    return python_environment(entry.name) / "bin" / entry.name
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=TOOLS) as folder,
+        console.progress(f"{entry.name} {version} from source") as step,
+    ):
+        module = f"{entry.settings['module']}@v{version}"
+        process.run(
+            ["go", "install", "-v", "-trimpath", "-ldflags=-s -w", module],
+            log=log_file(f"tool-{entry.name}"),
+            env={**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod"},
+            on_line=step.update,
+        )
+        (program,) = Path(folder).iterdir()  # named after the module's last part
+        _cached(entry).parent.mkdir(exist_ok=True)
+        program.replace(_cached(entry))
 
 
 def _version(entry: Tool, path: Path) -> str | None:
@@ -283,23 +260,6 @@ def _version(entry: Tool, path: Path) -> str | None:
 
 
 def _platform() -> str:
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return f"{platform.system().lower()}_{machine}"
-
-
-_FIND: dict[str, Callable[[Tool], Found | None]] = {
-    "venv": _find_in_venv,
-    "path": _find_on_path,
-    "path-or-download": _find_downloaded,
-    "path-or-download-or-go": _find_downloaded,
-    "go": _find_built,
-    "own-venv": _find_in_own_venv,
-}
-_OBTAIN: dict[str, Callable[[Tool], Path]] = {
-    "venv": _missing_from_venv,
-    "path": _missing_from_path,
-    "path-or-download": _download,
-    "path-or-download-or-go": _download_or_build,
-    "go": _build_with_go,
-    "own-venv": _make_own_venv,
-}
+    system, machine = os.uname().sysname.lower(), os.uname().machine
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    return f"{system}_{names.get(machine, machine)}"

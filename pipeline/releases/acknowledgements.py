@@ -1,4 +1,4 @@
-"""Losses that are meant, as reviewed and merged: ``infra/terraform/acknowledged.yaml``."""
+"""Reviewed exceptions to the destroy guard (``infra/terraform/acknowledged.yaml``)."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -22,12 +22,12 @@ def committed(environment: str, file: Path = FILE) -> Collection[str]:
         return ()
     try:
         content = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
-        found = content.get(environment) or []
-        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        addresses = content.get(environment) or []
+        if not isinstance(addresses, list) or not all(isinstance(each, str) for each in addresses):
             raise ValueError
     except (YAMLError, AttributeError, ValueError) as error:
         raise PipelineError(
             f"{file.name} is not a mapping of environments to lists of addresses",
             next_step="write it as its first comment shows",
         ) from error
-    return tuple(found)
+    return tuple(addresses)

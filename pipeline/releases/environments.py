@@ -1,4 +1,4 @@
-"""The desired state of an environment: ``environments/<name>.yaml``, read by Terraform, Helm and these tasks alike."""
+"""The desired state of an environment: ``environments/<name>.yaml``, read by Terraform, Helm and the tasks."""
 
 import io
 from dataclasses import dataclass

@@ -36,6 +36,10 @@ class Desired:
         """The newest commit of the branch, fetched now."""
         return git.fetch(self.branch, remote=self.remote, token=self.token, root=self.root)
 
+    def push(self, commit: str, branch: str) -> None:
+        """Pushes a commit to a branch; raises CommandFailedError when the remote refuses."""
+        git.push(commit, remote=self.remote, branch=branch, token=self.token, root=self.root)
+
 
 @dataclass(frozen=True)
 class Release:
@@ -68,8 +72,8 @@ def path(environment: str) -> str:
 
 def digest_in(text: str) -> str | None:
     """The image digest in the text of an environment file, or None when nothing has been released."""
-    found = YAML(typ="safe").load(text)["image"]["digest"]
-    return None if found is None else str(found)
+    digest = YAML(typ="safe").load(text)["image"]["digest"]
+    return None if digest is None else str(digest)
 
 
 def with_digest(text: str, digest: str) -> str:
@@ -133,15 +137,15 @@ def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) 
         *(tip, "--", path(environment)),
         root=root,
     )
-    states: list[Release] = []
+    releases: list[Release] = []
     for line in listed.splitlines():
         commit, subject, source = line.split("\x1f")
         release = Release(commit, at(commit, environment, root=root), subject, source.strip())
-        if states and states[-1].digest == release.digest:
-            states[-1] = release  # the older commit is the one that set it
+        if releases and releases[-1].digest == release.digest:
+            releases[-1] = release  # the older commit is the one that set it
         else:
-            states.append(release)
-    return states
+            releases.append(release)
+    return releases
 
 
 def set_digest(
@@ -163,24 +167,14 @@ def set_digest(
     Raises:
         PipelineError: Refused by ``check`` or by the remote.
     """
-    file = path(environment)
     for attempt in range(1, ATTEMPTS + 1):
         tip = desired.tip()
         check(tip)
-        text = git.show(tip, file, root=desired.root)
-        if digest_in(text) == digest:
+        if at(tip, environment, root=desired.root) == digest:
             return None
-        commit = git.commit_files(
-            {file: with_digest(text, digest)}, parent=tip, message=message, root=desired.root
-        )
+        commit = _commit(desired, environment, digest, tip, message)
         try:
-            git.push(
-                commit,
-                remote=desired.remote,
-                branch=desired.branch,
-                token=desired.token,
-                root=desired.root,
-            )
+            desired.push(commit, desired.branch)
         except CommandFailedError as error:
             if attempt < ATTEMPTS and _moved(error):
                 continue
@@ -200,20 +194,19 @@ def propose(
     Raises:
         CommandFailedError: The remote refused the branch for another reason.
     """
-    file = path(environment)
-    text = with_digest(git.show(tip, file, root=desired.root), digest)
-    commit = git.commit_files({file: text}, parent=tip, message=message, root=desired.root)
     try:
-        git.push(
-            commit, remote=desired.remote, branch=branch, token=desired.token, root=desired.root
-        )
+        desired.push(_commit(desired, environment, digest, tip, message), branch)
     except CommandFailedError as error:
         if not _moved(error):
             raise
 
 
+def _commit(desired: Desired, environment: str, digest: str, tip: str, message: str) -> str:
+    file = path(environment)
+    text = with_digest(git.show(tip, file, root=desired.root), digest)
+    return git.commit_files({file: text}, parent=tip, message=message, root=desired.root)
+
+
 def _moved(error: CommandFailedError) -> bool:
-    return (
-        re.search(r"non-fast-forward|fetch first|cannot lock ref", "\n".join(error.tail))
-        is not None
-    )
+    refusal = "\n".join(error.tail)
+    return re.search(r"non-fast-forward|fetch first|cannot lock ref", refusal) is not None

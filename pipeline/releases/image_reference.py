@@ -33,13 +33,3 @@ class ImageReference:
     def short(self) -> str:
         """The digest as people compare it: its first 12 hex digits."""
         return self.digest.removeprefix("sha256:")[:12]
-
-
-def parse(text: str) -> ImageReference:
-    """Reads ``repository@sha256:…``; raises PipelineError for anything else."""
-    repository, separator, digest = text.partition("@")
-    if not separator or not repository:
-        raise PipelineError(
-            f"{text!r} names no image by digest", next_step="write repository@sha256:…"
-        )
-    return ImageReference(repository, digest)

@@ -5,11 +5,8 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from pipeline.core import apt, console, ports, process
 from pipeline.core.errors import PipelineError
@@ -78,9 +75,7 @@ def observe(_environment: Environment) -> State | None:
     container = _container()
     if container is None:
         return None
-    answer: dict[str, Any] = {}
-    with contextlib.suppress(httpx.HTTPError, ValueError):
-        answer = web.ask(URL)
+    answer = web.answer(URL)
     return State(
         url=URL,
         image=str(container.attrs["Config"]["Image"]),
@@ -89,7 +84,7 @@ def observe(_environment: Environment) -> State | None:
         replicas=1,
         revision=answer.get("commit"),
         wanted_revision=git.revision(),
-        age=seconds_since(datetime.fromisoformat(container.attrs["State"]["StartedAt"])),
+        age=seconds_since(container.attrs["State"]["StartedAt"]),
     )
 
 

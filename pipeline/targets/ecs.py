@@ -1,11 +1,8 @@
 """The target ``ecs``: an account with a registry, a saved Terraform plan to apply, and a service behind a balancer."""
 
-import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-
-import httpx
 
 from pipeline.aws import account as aws
 from pipeline.aws import ecs, localaws
@@ -132,9 +129,7 @@ def observe(environment: Environment) -> State | None:
         return None
     container = names(environment).container
     image = ecs.image_of(account.client("ecs"), service.task_definition, container)
-    answer: dict[str, Any] = {}
-    with contextlib.suppress(httpx.HTTPError, ValueError):
-        answer = web.ask(*address)
+    answer = web.answer(*address)
     return State(
         url=address[0],
         image=image,

@@ -2,12 +2,9 @@
 
 import contextlib
 import os
-from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import docker.errors
-import httpx
 
 from pipeline.argocd import git_server
 from pipeline.argocd import install as argocd
@@ -165,13 +162,11 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     """
     if cluster.local:
         external_database.ensure(cluster, environment, argocd.namespace(environment.name))
+    digest = history.at(revision, environment.name, root=desired().root)
+    image = ImageReference(environment.repository, digest) if digest else None
     with console.progress(f"sync {environment.name} to {revision[:12]}") as step:
         argocd_sync.await_synced(
-            cluster,
-            environment.name,
-            revision,
-            image=_image_at(environment, revision),
-            on_change=step.update,
+            cluster, environment.name, revision, image=image, on_change=step.update
         )
     return url(cluster, environment.name) or ""
 
@@ -196,12 +191,6 @@ def _next_digest(environment: Environment) -> str:
     return current
 
 
-def _image_at(environment: Environment, revision: str) -> ImageReference | None:
-    """What a commit says the environment runs."""
-    digest = history.at(revision, environment.name, root=desired().root)
-    return ImageReference(environment.repository, digest) if digest else None
-
-
 def url(cluster: Cluster, environment_name: str) -> str | None:
     """Where the environment answers; None while its load balancer has no address."""
     return kubernetes.service_url(cluster, argocd.namespace(environment_name), project().name)
@@ -210,33 +199,28 @@ def url(cluster: Cluster, environment_name: str) -> str | None:
 def observe(environment: Environment) -> State | None:
     """What the Deployment runs, and whether all its pods run that."""
     cluster = kubernetes.find()
-    if cluster is None:
-        return None
     namespace = argocd.namespace(environment.name)
-    deployment = cluster.get("deployment", project().name, namespace)
-    if deployment is None:
+    deployment = cluster.get("deployment", project().name, namespace) if cluster else None
+    if cluster is None or deployment is None:
         return None
-    address = url(cluster, environment.name)
+    address = url(cluster, environment.name) or ""
     image = str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
-    state = State(address or "", image, "", False, _ready_pods(cluster, namespace, image))
-    application = argocd.application(cluster, environment.name)
-    if application is not None:
-        state = replace(
-            state,
-            revision=application["status"].get("sync", {}).get("revision"),
-            wanted_revision=git_server.head() if cluster.local else None,
-            age=_age(application),
-        )
-    wanted = deployment["spec"].get("replicas", 1)
-    if address is None:
-        return state
-    with contextlib.suppress(httpx.HTTPError, ValueError):
-        answer = web.ask(address)
-        digest = image.partition("@")[2]
-        same = not digest or answer.get("image") == digest
-        healthy = same and state.replicas >= wanted and web.is_ready(address)
-        state = replace(state, version=str(answer.get("version", "")), healthy=healthy)
-    return state
+    ready = sum(_runs(pod, image) for pod in cluster.items("pods", namespace, WEB_PODS))
+    answer = web.answer(address) if address else {}
+    application = (argocd.application(cluster, environment.name) or {}).get("status", {})
+    deployments = application.get("history") or []
+    return State(
+        url=address,
+        image=image,
+        version=str(answer.get("version", "")),
+        healthy=image.partition("@")[2] in ("", answer.get("image"))
+        and ready >= deployment["spec"].get("replicas", 1)
+        and web.is_ready(address),
+        replicas=ready,
+        revision=application.get("sync", {}).get("revision"),
+        wanted_revision=git_server.head() if application and cluster.local else None,
+        age=seconds_since(deployments[-1]["deployedAt"]) if deployments else None,
+    )
 
 
 def drift(environment_name: str) -> list[str]:
@@ -256,6 +240,11 @@ def drift(environment_name: str) -> list[str]:
     return argocd.differences(cluster, environment_name)
 
 
+def map_registries() -> None:
+    """Configures the local node for the local AWS's registry, which may have been started after the node."""
+    node.map_registries(_registries())
+
+
 def _registries() -> list[Registry]:
     """Each environment's registry, under its real name, is the local AWS's one."""
     try:
@@ -270,28 +259,11 @@ def _registries() -> list[Registry]:
     return [Registry(host, address) for host in sorted(hosts)]
 
 
-def map_registries() -> None:
-    """Tells the local node where the local AWS's registry is; it may have been started after the node."""
-    node.map_registries(_registries())
-
-
-def _ready_pods(cluster: Cluster, namespace: str, image: str) -> int:
-    """Pods that are ready and run this image."""
-    ready = 0
-    for pod in cluster.items("pods", namespace, WEB_PODS):
-        conditions = {one["type"]: one["status"] for one in pod["status"].get("conditions", [])}
-        ours = any(one["image"] == image for one in pod["spec"]["containers"])
-        ready += (
-            ours
-            and conditions.get("Ready") == "True"
-            and "deletionTimestamp" not in pod["metadata"]
-        )
-    return ready
-
-
-def _age(application: dict[str, Any]) -> int | None:
-    """Seconds since the revision that runs was synced."""
-    history = application["status"].get("history") or []
-    if not history:
-        return None
-    return seconds_since(datetime.fromisoformat(history[-1]["deployedAt"]))
+def _runs(pod: dict[str, Any], image: str) -> bool:
+    """Whether a pod is ready with this image, and not on its way out."""
+    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
+    return (
+        any(container["image"] == image for container in pod["spec"]["containers"])
+        and conditions.get("Ready") == "True"
+        and "deletionTimestamp" not in pod["metadata"]
+    )

@@ -34,6 +34,8 @@ class State:
         return fields
 
 
-def seconds_since(moment: datetime) -> int:
-    """Whole seconds from a moment until now."""
+def seconds_since(moment: datetime | str) -> int:
+    """Whole seconds from a moment (in ISO 8601 where it is text) until now."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
     return int((datetime.now(UTC) - moment).total_seconds())

@@ -192,13 +192,13 @@ LINT = (
         ),
     ),
     Change(
-        "a stage that imports a stage",
+        "a command that imports a command",
         "lint",
         ("imports",),
         replace(
             "pipeline/commands/gate.py",
             "import os\n",
-            "import os\n\nfrom pipeline.stages import lint as _lint  # noqa: F401\n",
+            "import os\n\nfrom pipeline.commands import lint as _lint  # noqa: F401\n",
         ),
     ),
     Change(

@@ -12,8 +12,7 @@ from offline import programs
 from pipeline.argocd import git_server as gitops
 from pipeline.argocd import install as argocd
 from pipeline.commands import push
-from pipeline.core import cache as passes
-from pipeline.core import process
+from pipeline.core import cache, process
 from pipeline.core.paths import CHART, ROOT
 from pipeline.git import repository as git
 from pipeline.images import app as appimage
@@ -174,7 +173,7 @@ def test_each_installation_is_the_pinned_release(overlay: str, tmp_path: Path) -
     # A release is a megabyte of YAML: looked at once for the same content, like the modules of Terraform.
     read = [Path(__file__), *sorted((MANIFESTS / "install").rglob("*.yaml"))]
     content = git.content_key(read, gitops.argocd_version())
-    passes.once(f"argocd-install-{overlay}", content, lambda: installation(overlay, tmp_path))
+    cache.once(f"argocd-install-{overlay}", content, lambda: installation(overlay, tmp_path))
 
 
 def installation(overlay: str, scratch: Path) -> str:

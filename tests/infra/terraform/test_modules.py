@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core import cache as passes
-from pipeline.core import process
+from pipeline.core import cache, process
 from pipeline.core.locks import exclusive
 from pipeline.core.paths import LOCAL, TERRAFORM
 from pipeline.core.tools import tool
@@ -37,7 +36,7 @@ def data() -> Path:
             "infra/terraform/*.tf", "infra/terraform/tests/*", "*.terraform.lock.hcl"
         )
         key = git.content_key(sources)
-        passes.once("terraform-tests-init", key, lambda: _init(folder), made=folder)
+        cache.once("terraform-tests-init", key, lambda: _init(folder), made=folder)
     return folder
 
 
@@ -96,7 +95,7 @@ def test_each_variables_effect_and_each_refusal(
         assert int(passed.group(1)) > 0
         return summary
 
-    passes.once(f"terraform-test-{module.name}", content, run)
+    cache.once(f"terraform-test-{module.name}", content, run)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name)
