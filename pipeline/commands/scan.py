@@ -114,10 +114,11 @@ def _secrets() -> list[Outcome]:
 
 
 def _image() -> list[Outcome]:
-    if not grype.database_at_hand():
-        return [grype.no_database()]
+    database = grype.database_at_hand()
+    if not database:
+        return [findings.not_checked(grype.NAME, grype.NO_DATABASE)]
     record = app_image.load() or app_image.build()
-    return [grype.scan(record.image_id, REPORTS)]
+    return [grype.scan(record.image_id, database, REPORTS)]
 
 
 def _packages() -> list[Outcome]:

@@ -45,32 +45,24 @@ class Job:
     output: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Run:
-    """What to run: an event with its payload on a workflow file of a work tree."""
-
-    folder: Path
-    workflow: str
-    event: str
-    payload: Mapping[str, Any]
-    env: Mapping[str, str]
-    variables: Mapping[str, str]
-    secrets: Mapping[str, str]
-    actions: Mapping[str, Path]
-    inputs: Mapping[str, str]
-    silence_seconds: float = SILENCE_SECONDS
-
-
 def run(
-    what: Run,
+    folder: Path,
+    workflow: str,
+    event: str,
     *,
+    payload: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, str]],
+    actions: Mapping[str, Path],
     scratch: Path,
     log: Path,
+    silence_seconds: float = SILENCE_SECONDS,
     show: Callable[[Job, str], None] = lambda _job, _line: None,
 ) -> list[Job]:
-    """The jobs of a workflow that has run to its end, in the order in which they began.
+    """The jobs of a workflow file of a work tree, run to its end, in the order in which they began.
 
     Args:
+        settings: By act's kind: ``env``, ``var``, ``secret`` and ``input``.
+        actions: The folders that hold third-party actions.
         scratch: A folder for the jobs' work trees and act's input files.
         show: Called with a job and its newest line of output.
 
@@ -84,20 +76,33 @@ def run(
         for job, text in _read(line, jobs):
             show(job, text)
 
+    files.write(scratch / "event.json", json.dumps(payload))
+    argv: list[str | Path] = [
+        *(tool("act"), event, "--json", "--workflows", workflow),
+        *("--eventpath", scratch / "event.json", "--action-cache-path", scratch / "jobs"),
+        *("--platform", f"{RUNNER}=-self-hosted", "--pull=false", "--no-cache-server"),
+        *("--no-skip-checkout", "--concurrent-jobs", str(JOBS)),
+    ]
+    for kind, values in settings.items():
+        lines = "".join(f"{name}={json.dumps(value)}\n" for name, value in values.items())
+        files.write(scratch / kind, lines, mode=files.PRIVATE)
+        argv += [f"--{kind}-file", scratch / kind]
+    for action, place in actions.items():
+        argv += ["--local-repository", f"{action}={place}"]
     problem = ""
     try:
         process.run(
-            _command(what, scratch),
+            argv,
             log=log,
-            cwd=what.folder,
+            cwd=folder,
             env=_environ(),
             on_line=on_line,
-            silence_seconds=what.silence_seconds,
+            silence_seconds=silence_seconds,
         )
     except SilentError as error:
         steps = [f"{job.name}: {job.step}" for job in jobs.values() if job.result == "running"]
         raise SilentError(
-            f"{what.workflow} hung in {' and '.join(steps) or 'act itself'}: {error.cause}",
+            f"{workflow} hung in {' and '.join(steps) or 'act itself'}: {error.cause}",
             next_step="read the log; run it again",
             log=log,
         ) from error
@@ -105,36 +110,17 @@ def run(
         problem = error.tail[-1] if error.tail else error.cause
     if problem and not any(job.result == "failure" for job in jobs.values()):
         raise PipelineError(
-            f"act did not run {what.workflow}: {problem}",
+            f"act did not run {workflow}: {problem}",
             next_step="check the workflow with ./inv lint",
             log=log,
         )
     if not jobs:
         raise PipelineError(
-            f"no job of {what.workflow} ran for the event {what.event}",
+            f"no job of {workflow} ran for the event {event}",
             next_step="check the workflow's `on:` and `runs-on:`",
             log=log,
         )
     return list(jobs.values())
-
-
-def _command(what: Run, scratch: Path) -> list[str | Path]:
-    payload = scratch / "event.json"
-    files.write(payload, json.dumps(what.payload))
-    argv: list[str | Path] = [
-        *(tool("act"), what.event, "--json", "--workflows", what.workflow, "--eventpath", payload),
-        *("--platform", f"{RUNNER}=-self-hosted", "--pull=false", "--no-cache-server"),
-        *("--no-skip-checkout", "--concurrent-jobs", str(JOBS)),
-        *("--action-cache-path", scratch / "jobs"),
-    ]
-    given = {"env": what.env, "var": what.variables, "secret": what.secrets, "input": what.inputs}
-    for kind, values in given.items():
-        lines = "".join(f"{name}={json.dumps(value)}\n" for name, value in values.items())
-        files.write(scratch / kind, lines, mode=files.PRIVATE)
-        argv += [f"--{kind}-file", scratch / kind]
-    for action, folder in what.actions.items():
-        argv += ["--local-repository", f"{action}={folder}"]
-    return argv
 
 
 def _environ() -> dict[str, str]:

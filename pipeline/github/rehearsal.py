@@ -110,19 +110,23 @@ def run(
     """Runs a workflow file (its name) for an event; raises PipelineError as ``act.run`` does."""
     tree = rehearsal.folder / "tree"
     texts = [file.read_text(encoding="utf-8") for file in sorted((tree / ".github").rglob("*.yml"))]
-    what = act.Run(
-        folder=tree,
-        workflow=str(WORKFLOWS / workflow),
-        event=event,
+    return act.run(
+        tree,
+        str(WORKFLOWS / workflow),
+        event,
         payload=payload(rehearsal, event, fork=settings.fork, inputs=settings.inputs),
-        env={**_env(rehearsal), **settings.env},
-        variables={**_variables(), **settings.variables},
-        secrets=SECRETS,
+        settings={
+            "env": {**_env(rehearsal), **settings.env},
+            "var": {**_variables(), **settings.variables},
+            "secret": SECRETS,
+            "input": settings.inputs,
+        },
         actions=_stand_ins(texts),
-        inputs=settings.inputs,
+        scratch=rehearsal.folder / "act",
+        log=log,
         silence_seconds=settings.silence_seconds,
+        show=show,
     )
-    return act.run(what, scratch=rehearsal.folder / "act", log=log, show=show)
 
 
 def payload(

@@ -73,8 +73,9 @@ def _findings(leaks: Sequence[dict[str, Any]]) -> list[Finding]:
             rule=leak["RuleID"],
             where=leak["File"],
             line=leak["StartLine"],
-            message=f"{leak['Description']}"
-            + (f" in commit {leak['Commit'][:12]}" if leak.get("Commit") else ""),
+            message=" in commit ".join(
+                filter(None, (leak["Description"], leak.get("Commit", "")[:12]))
+            ),
         )
         for leak in leaks
         if leak["File"] != BAIT

@@ -25,6 +25,9 @@ DATABASES = "https://grype.anchore.io/databases"
 ADDRESS_VARIABLE = "GRYPE_DB_UPDATE_URL"
 #: A database in a file, for machines that cannot fetch one: `grype db import` takes it.
 FILE_VARIABLE = "GRYPE_DATABASE"
+NO_DATABASE = (
+    f"no advisory database can be had here (reach {DATABASES}, or name a file in {FILE_VARIABLE})"
+)
 #: Packages with published flaws: a Python one, and a Debian one of any release, to which the image's is added.
 KNOWN_BAD = ("pkg:pypi/jinja2@2.4.1", "pkg:deb/debian/openssl@0?distro={name}-{version}")
 #: Severities that fail the scan when a fixed version exists.
@@ -38,8 +41,7 @@ def database_at_hand() -> str:
     Raises:
         PipelineError: ``GRYPE_DATABASE`` names a file that does not exist.
     """
-    file = os.environ.get(FILE_VARIABLE)
-    if file:
+    if file := os.environ.get(FILE_VARIABLE):
         if not Path(file).is_file():
             raise PipelineError(
                 f"{FILE_VARIABLE} names {file}, which is not there",
@@ -47,29 +49,31 @@ def database_at_hand() -> str:
             )
         return str(Path(file).resolve())
     address = os.environ.get(ADDRESS_VARIABLE) or DATABASES
+    newest = f"{address.rstrip('/')}/v6/latest.json"
     try:
-        response = httpx.get(
-            f"{address.rstrip('/')}/v6/latest.json", timeout=PROBE_SECONDS, follow_redirects=True
-        )
+        answer = httpx.get(newest, timeout=PROBE_SECONDS, follow_redirects=True)
     except httpx.HTTPError:
         return ""
-    return address if response.status_code == httpx.codes.OK else ""
+    return address if answer.status_code == httpx.codes.OK else ""
 
 
-def scan(image: str, reports: Path = REPORTS, ignored: frozenset[str] | None = None) -> Outcome:
+def scan(
+    image: str,
+    database: str,
+    reports: Path = REPORTS,
+    ignored: frozenset[str] | None = None,
+) -> Outcome:
     """Looks up the packages of an image in the engine, and keeps its bill of materials (``sbom.of``).
 
     Args:
         image: Its id. grype looks at the image itself: it finds the interpreter too, which no package manager lists.
+        database: As ``database_at_hand`` returns it.
         ignored: Ids of the accepted advisories; those of the repository when None.
 
     Raises:
         PipelineError: The database is damaged or too old, or grype failed or saw no packages of a kind.
     """
-    source = database_at_hand()
-    if not source:
-        return no_database()
-    document, packages, unknown = _run(image, source, reports)
+    document, packages, unknown = _run(image, database, reports)
     if unknown:
         return not_checked(
             NAME, f"the database does not even know the flaws of {' and '.join(unknown)}"
@@ -77,12 +81,6 @@ def scan(image: str, reports: Path = REPORTS, ignored: frozenset[str] | None = N
     ignored = accepted() if ignored is None else ignored
     findings = [_finding(match, ignored) for match in document["matches"]]
     return judged(NAME, packages, "packages", findings)
-
-
-def no_database() -> Outcome:
-    """The outcome where no advisory database can be had."""
-    where = f"reach {DATABASES}, or name a file in {FILE_VARIABLE}"
-    return not_checked(NAME, f"no advisory database can be had here ({where})")
 
 
 def _finding(match: dict[str, Any], ignored: frozenset[str]) -> Finding:
@@ -107,10 +105,8 @@ def _run(image: str, database: str, reports: Path) -> tuple[dict[str, Any], int,
     log.unlink(missing_ok=True)
     reports.mkdir(parents=True, exist_ok=True)
     with console.progress("grype") as step, _folder(database) as folder:
-        settings, listed, report, controls, known = (
-            folder / name
-            for name in ("settings.yaml", "cdx.json", "json", "controls", "known.json")
-        )
+        names = ("settings.yaml", "packages.json", "report.json", "controls.txt", "known.json")
+        settings, listed, report, controls, known = (folder / name for name in names)
         settings.write_text("", encoding="utf-8")
 
         def run(*argv: str, next_step: str = "read the log") -> None:
@@ -157,13 +153,11 @@ def _folder(database: str) -> Iterator[Path]:
 
 def _environment(folder: Path) -> dict[str, str]:
     """This process's environment without settings of a user's own grype, which could hide findings."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("GRYPE_") or name == ADDRESS_VARIABLE
-    }
+    kept = (
+        name for name in os.environ if not name.startswith("GRYPE_") or name == ADDRESS_VARIABLE
+    )
     return {
-        **kept,
+        **{name: os.environ[name] for name in kept},
         "GRYPE_DB_CACHE_DIR": str(folder),
         "GRYPE_DB_AUTO_UPDATE": "false",
         "GRYPE_CHECK_FOR_APP_UPDATE": "false",

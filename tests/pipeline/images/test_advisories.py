@@ -66,15 +66,14 @@ def debian(records: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def look(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
+def look(image: Image, tmp_path: Path) -> Look:
     """Scans the image with a database of these advisories."""
 
     def body(
         known: Sequence[Advisory], ignored: frozenset[str] = frozenset(), **settings: Any
     ) -> Outcome:
         file = grype_database.make(tmp_path, known, **settings)
-        monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
-        return grype.scan(str(image.id), tmp_path / "reports", ignored)
+        return grype.scan(str(image.id), str(file), tmp_path / "reports", ignored)
 
     return body
 
@@ -165,16 +164,13 @@ def test_a_database_that_is_too_old_is_refused(look: Look) -> None:
         look([], built=datetime.now(UTC) - timedelta(days=6, hours=1))
 
 
-def test_a_damaged_database_is_refused(
-    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_database_is_refused(image: Image, tmp_path: Path) -> None:
     whole = grype_database.make(tmp_path, []).read_bytes()
     for content in (b"no archive\n", whole[: len(whole) // 2]):
         file = tmp_path / "damaged.tar.gz"
         file.write_bytes(content)
-        monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
         with pytest.raises(PipelineError, match="unable to import vulnerability database"):
-            grype.scan(str(image.id), tmp_path / "reports")
+            grype.scan(str(image.id), str(file), tmp_path / "reports")
 
 
 def test_a_database_that_knows_nothing_of_the_release_is_no_pass(look: Look, debian: str) -> None:
@@ -208,24 +204,23 @@ def test_a_database_is_fetched_from_an_address(
     with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv(grype.ADDRESS_VARIABLE, f"http://127.0.0.1:{server.server_port}")
-        outcome = grype.scan(str(image.id), tmp_path / "reports", frozenset())
+        database = grype.database_at_hand()
+        outcome = grype.scan(str(image.id), database, tmp_path / "reports", frozenset())
         server.shutdown()
     assert [one.rule for one in outcome.findings] == [NAME]
 
 
-def test_an_image_without_packages_is_no_pass(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_without_packages_is_no_pass(tmp_path: Path) -> None:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("nothing"))
-    monkeypatch.setenv(grype.FILE_VARIABLE, str(grype_database.make(tmp_path, [])))
+    database = str(grype_database.make(tmp_path, []))
     client = docker.from_env()
     loaded = client.api.import_image_from_data(content.getvalue(), "grype-test-empty")
     assert "error" not in loaded
     try:
         with pytest.raises(PipelineError, match="saw no Debian packages"):
-            grype.scan("grype-test-empty", tmp_path / "reports")
+            grype.scan("grype-test-empty", database, tmp_path / "reports")
     finally:
         client.images.remove("grype-test-empty")
 
