@@ -16,14 +16,36 @@ from pipeline.git import repository as git
 from pipeline.github import actions
 from pipeline.kubernetes import helm
 
+#: The format of findings that GitHub shows on the lines of a change.
+RUFF, YAMLLINT = ("github", "github") if actions.running() else ("concise", "parsable")
+
 
 @dataclass(frozen=True)
 class Check:
-    """One tool over the files that match; ``argv`` builds its command from them."""
+    """One tool over the files that match ``patterns``.
+
+    ``command`` begins with a tool's name; ``{files}`` in it stands for the files, ``{NAME}`` for the path of a tool.
+    """
 
     name: str
-    patterns: Sequence[str]
-    argv: Callable[[list[Path]], list[str | Path]]
+    patterns: str
+    command: str | Callable[[], list[str | Path]]
+
+    def argv(self, files: Sequence[Path]) -> list[str | Path]:
+        """The command to run."""
+        if callable(self.command):
+            return self.command()
+        argv: list[str | Path] = []
+        for word in self.command.split():
+            if word == "{files}":
+                argv += files
+            elif word == "python":
+                argv.append(sys.executable)
+            elif not argv or word.startswith("{"):
+                argv.append(tool(word.strip("{}")))
+            else:
+                argv.append(word)
+        return argv
 
 
 #: What decides about the verdict of every check besides the files it looks at.
@@ -56,84 +78,47 @@ def _tflint() -> list[str | Path]:
 
 
 CHECKS = (
-    Check(
-        "ruff check",
-        ("*.py",),
-        lambda _: [
-            tool("ruff"),
-            "check",
-            "--output-format",
-            "github" if actions.running() else "concise",
-            ".",
-        ],
-    ),
-    Check("ruff format", ("*.py",), lambda _: [tool("ruff"), "format", "--check", "--diff", "."]),
-    Check(
-        "mypy",
-        ("*.py",),
-        lambda _: [
-            tool("mypy"),
-            "tasks.py",
-            "pipeline",
-            "offline",
-            "localgithub",
-            "localaws/src",
-            "app",
-            "tests",
-        ],
-    ),
+    Check("ruff check", "*.py", f"ruff check --output-format {RUFF} ."),
+    Check("ruff format", "*.py", "ruff format --check --diff ."),
+    Check("mypy", "*.py", "mypy tasks.py pipeline offline localgithub localaws/src app tests"),
     Check(
         "chart README",
-        ("infra/helm/*/Chart.yaml", "infra/helm/*/values.yaml", "infra/helm/*/README.*"),
-        lambda _: helm.compare_readme_command(),
+        "infra/helm/*/Chart.yaml infra/helm/*/values.yaml infra/helm/*/README.*",
+        helm.compare_readme_command,
     ),
     Check(
         "imports",
-        ("pipeline/*.py", "offline/*.py", "localaws/*.py"),
-        lambda _: [tool("lint-imports"), "--no-cache"],
+        "pipeline/*.py offline/*.py localaws/*.py localgithub/*.py",
+        "lint-imports --no-cache",
     ),
     Check(
         "yamllint",
-        ("*.yaml", "*.yml", ":!infra/helm/*/templates/*"),
-        lambda files: [
-            tool("yamllint"),
-            "--strict",
-            "--format",
-            "github" if actions.running() else "parsable",
-            *files,
-        ],
+        "*.yaml *.yml :!infra/helm/*/templates/*",
+        f"yamllint --strict --format {YAMLLINT} {{files}}",
     ),
-    Check(
-        "terraform fmt",
-        ("*.tf", "*.tftest.hcl"),
-        lambda _: [tool("terraform"), "fmt", "-check", "-diff", "-recursive", ROOT / "infra"],
-    ),
+    Check("terraform fmt", "*.tf *.tftest.hcl", "terraform fmt -check -diff -recursive infra"),
     Check(
         "terraform validate",
-        ("infra/terraform/*.tf", "infra/terraform/*.hcl", "pipeline/terraform/validate.py"),
-        lambda _: [sys.executable, "-m", "pipeline.terraform.validate"],
+        "infra/terraform/*.tf infra/terraform/*.hcl pipeline/terraform/validate.py",
+        "python -m pipeline.terraform.validate",
     ),
     Check(
         "module READMEs",
-        (
-            "infra/terraform/*.tf",
-            "infra/terraform/*README.md",
-            "pipeline/terraform/module_readme.py",
-        ),
-        lambda _: [sys.executable, "-m", "pipeline.terraform.module_readme", "--check"],
+        "infra/terraform/*.tf infra/terraform/*README.md pipeline/terraform/module_readme.py",
+        "python -m pipeline.terraform.module_readme --check",
     ),
-    Check("tflint", ("infra/terraform/*.tf", "infra/terraform/*.hcl"), lambda _: _tflint()),
-    Check("hadolint", ("*Dockerfile",), lambda files: [tool("hadolint"), *files]),
-    Check("shellcheck", ("inv", ".ci/run", "*.sh"), lambda files: [tool("shellcheck"), *files]),
+    Check("tflint", "infra/terraform/*.tf infra/terraform/*.hcl", _tflint),
+    Check("hadolint", "*Dockerfile", "hadolint {files}"),
+    Check("shellcheck", "inv .ci/run *.sh", "shellcheck {files}"),
     Check(
         "actionlint",
-        (".github/workflows/*.yml",),
-        lambda files: [tool("actionlint"), "-shellcheck", tool("shellcheck"), "-pyflakes=", *files],
+        ".github/workflows/*.yml",
+        "actionlint -shellcheck {shellcheck} -pyflakes= {files}",
     ),
     Check(
         "zizmor",
-        (".github/workflows/*.yml", ".github/actions/*/action.yml", ".github/dependabot.yml"),
-        lambda files: [tool("zizmor"), "--offline", "--no-progress", "--persona=pedantic", *files],
+        ".github/workflows/*.yml .github/actions/*/action.yml .github/dependabot.yml",
+        "zizmor --offline --no-progress --persona=pedantic {files}",
     ),
 )
 
@@ -161,11 +146,12 @@ def run() -> Result:
 
 def _findings(check: Check) -> str:
     """The check's output when it has findings, else nothing; what has passed is not checked again."""
-    files = git.files(*check.patterns)
+    files = git.files(*check.patterns.split())
     if not files:
         # A tool that looked at nothing must not pass.
-        return f"no file matches {' '.join(check.patterns)}: the check would look at nothing"
-    log = log_file(f"lint-{check.name.replace(' ', '-')}")
+        return f"no file matches {check.patterns}: the check would look at nothing"
+    name = f"lint-{check.name.replace(' ', '-')}"
+    log = log_file(name)
 
     def body() -> str:
         process.run(check.argv(files), log=log)
@@ -173,7 +159,7 @@ def _findings(check: Check) -> str:
 
     key = git.content_key([*{*files, *git.files(*SETTINGS)}])
     try:
-        cache.once(f"lint-{check.name.replace(' ', '-')}", key, body)
+        cache.once(name, key, body)
     except CommandFailedError as error:
         if error.log != log:
             raise  # the tool could not be had

@@ -127,29 +127,19 @@ def _packages() -> list[Outcome]:
 
 def _once(name: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:
     """Scans unless the same tree has passed the same scan; findings are never remembered."""
-    outcomes: list[Outcome] = []
-
-    def body() -> str:
-        outcomes.extend(scan())
-        if any(outcome.state != findings.PASSED for outcome in outcomes):
-            raise _NotPassedError
-        return json.dumps([(outcome.name, outcome.looked_at) for outcome in outcomes])
-
-    key = git.content_key(git.files(), git.revision())
-    try:
-        result = cache.once(f"scan-{name}", key, body)
-    except _NotPassedError:
-        return outcomes
-    if outcomes:
-        return outcomes
-    when, _, counts = result.partition(": ")
-    return [
-        Outcome(scanner, findings.PASSED, count, note=when) for scanner, count in json.loads(counts)
-    ]
-
-
-class _NotPassedError(Exception):
-    """Keeps ``cache.once`` from remembering a scan that has not passed."""
+    name, key = f"scan-{name}", git.content_key(git.files(), git.revision())
+    passed = cache.passed(name, key)
+    if passed is not None:
+        note = "unchanged since it passed"
+        return [
+            Outcome(scanner, findings.PASSED, count, note=note)
+            for scanner, count in json.loads(passed)
+        ]
+    outcomes = scan()
+    if all(outcome.state == findings.PASSED for outcome in outcomes):
+        counts = [(outcome.name, outcome.looked_at) for outcome in outcomes]
+        cache.record(name, key, json.dumps(counts))
+    return outcomes
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:

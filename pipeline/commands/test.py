@@ -80,7 +80,7 @@ def once(*, chart: bool) -> str:
         PipelineError: As ``run``.
     """
     key = _key()
-    if chart or cache.holds(PASS, key):
+    if chart or cache.passed(PASS, key):
         return cache.once(PASS, key, lambda: _all_fast(FAST))
     return cache.once(PASS_WITHOUT_CHART, key, lambda: _all_fast(f"{FAST} and not chart"))
 

@@ -29,9 +29,9 @@ def once(
     Returns:
         The body's result, or the remembered one with its time.
     """
-    passed = _passed(stage, key, folder)
-    if passed and (made is None or made.exists()):
-        return f"unchanged since it passed at {passed['at']}: {passed['result']}"
+    earlier = _record(stage, key, folder)
+    if earlier and (made is None or made.exists()):
+        return f"unchanged since it passed at {earlier['at']}: {earlier['result']}"
     result = body()
     record(stage, key, result, folder)
     return result
@@ -43,9 +43,10 @@ def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> None:
     files.write(folder / f"{stage}.json", json.dumps({"key": key, "at": now, "result": result}))
 
 
-def holds(stage: str, key: str, folder: Path = FOLDER) -> bool:
-    """Whether the stage has passed for this content."""
-    return _passed(stage, key, folder) is not None
+def passed(stage: str, key: str, folder: Path = FOLDER) -> str | None:
+    """The result with which the stage has passed for this content, or None."""
+    record = _record(stage, key, folder)
+    return record["result"] if record else None
 
 
 def forget(stage: str, folder: Path = FOLDER) -> None:
@@ -53,6 +54,6 @@ def forget(stage: str, folder: Path = FOLDER) -> None:
     (folder / f"{stage}.json").unlink(missing_ok=True)
 
 
-def _passed(stage: str, key: str, folder: Path) -> dict[str, str] | None:
+def _record(stage: str, key: str, folder: Path) -> dict[str, str] | None:
     record = files.read_json(folder / f"{stage}.json")
     return record if record and record.keys() == FIELDS and record["key"] == key else None

@@ -40,5 +40,5 @@ def test_what_was_made_and_is_gone_is_made_again(tmp_path: Path) -> None:
 )
 def test_half_written_or_foreign_content_is_no_pass(tmp_path: Path, content: str) -> None:
     (tmp_path / "stage.json").write_text(content, encoding="utf-8")
-    assert not cache.holds("stage", "a", tmp_path)
+    assert cache.passed("stage", "a", tmp_path) is None
     assert cache.once("stage", "a", lambda: "ran", tmp_path) == "ran"
