@@ -1,4 +1,4 @@
-"""Known vulnerabilities of the locked Python packages, from OSV; docs/decisions/0005 weighs it against pip-audit."""
+"""Known vulnerabilities of the locked Python packages, from OSV; see docs/decisions/0005-scanners.md."""
 
 import os
 import re
