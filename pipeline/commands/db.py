@@ -3,10 +3,9 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pipeline.commands import Result
 from pipeline.core import console, process
@@ -142,42 +141,37 @@ def _is_empty(url: str) -> bool:
             return True
         with closing(sqlite3.connect(file)) as connection:
             return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+    address, env = _connection(url)
     query = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-    with _connection(url) as (arguments, env):
-        out = process.capture([_program("psql"), *arguments, "--no-psqlrc", "-tAc", query], env=env)
-    return str(out).strip() == "0"
+    argv = [_program("psql"), f"--dbname={address}", "--no-psqlrc", "-tAc", query]
+    return process.capture(argv, env=env).strip() == "0"
 
 
 def _postgres(program: str, url: str, options: list[str]) -> None:
-    with _connection(url) as (arguments, env):
-        process.run([_program(program), *arguments, *options], log=log_file(program), env=env)
+    address, env = _connection(url)
+    argv = [_program(program), f"--dbname={address}", "--no-password", *options]
+    process.run(argv, log=log_file(program), env=env)
 
 
-@contextmanager
-def _connection(url: str) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """The address as arguments, the password in the environment: a command line is no place for it."""
+def _connection(url: str) -> tuple[str, dict[str, str]]:
+    """The address without its password, which is in the environment: a command line is no place for it."""
     parts = urlsplit(url)
-    arguments = [
-        f"--host={parts.hostname or 'localhost'}",
-        f"--port={parts.port or 5432}",
-        f"--username={unquote(parts.username or 'postgres')}",
-        f"--dbname={parts.path.lstrip('/')}",
-        "--no-password",
-    ]
+    host = parts.netloc.rpartition("@")[2] or "localhost"
+    address = urlunsplit(
+        ("postgresql", f"{parts.username or 'postgres'}@{host}", parts.path, parts.query, "")
+    )
     env = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
     if parts.password:
         env["PGPASSWORD"] = unquote(parts.password)
-    if mode := parse_qs(parts.query).get("sslmode"):
-        env["PGSSLMODE"] = mode[0]
-    yield arguments, env
+    return address, env
 
 
 def _program(name: str) -> str:
     newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
-    found = str(newest[0]) if newest else shutil.which(name)
-    if found is None:
+    program = str(newest[0]) if newest else shutil.which(name)
+    if program is None:
         raise PipelineError(
             f"{name} is missing",
             next_step="install PostgreSQL's client: apt-get install postgresql-client",
         )
-    return found
+    return program
