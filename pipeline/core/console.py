@@ -1,4 +1,4 @@
-"""What a user sees while a task works: live rows on a terminal, plain lines in a log or where CI is set."""
+"""Output for the user: live rows on a terminal, plain lines in a log or where CI is set."""
 
 import contextlib
 import os
@@ -32,7 +32,6 @@ _rows = Progress(
     console=out,
     transient=True,
 )
-_open_rows = 0
 
 
 def table(
@@ -59,7 +58,7 @@ def warn(text: str) -> None:
 
 @dataclass
 class Step:
-    """A piece of work being shown; ``update`` says what it is doing now."""
+    """A piece of work that is shown."""
 
     title: str
     row: TaskID | None
@@ -84,27 +83,22 @@ class Step:
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Step]:
     """Shows a step while its body runs, then how long it took; steps in several threads stand side by side."""
-    global _open_rows  # noqa: PLW0603 - one live display a process
     row: TaskID | None = None
     with _lock:
         if LIVE:
-            if _open_rows == 0:
-                _rows.start()
-            _open_rows += 1
+            _rows.start()
             row = _rows.add_task(title, total=None, detail="")
         else:
             info(f"  {title} …")
     step = Step(title, row)
-    outcome = "failed"
+    mark = "[red]✘[/]"
     try:
         yield step
-        outcome = "done"
+        mark = "[green]✔[/]"
     finally:
         with _lock:
             if row is not None:
                 _rows.remove_task(row)
-                _open_rows -= 1
-                if _open_rows == 0:
+                if not _rows.tasks:
                     _rows.stop()
-            mark = "[green]✔[/]" if outcome == "done" else "[red]✘[/]"
             out.print(f"  {mark} {title} [dim]{step.elapsed:.1f} s[/]")

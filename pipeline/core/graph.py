@@ -1,10 +1,10 @@
-"""Runs the steps of a path side by side where they do not depend on each other, and shows what became of each."""
+"""Runs the stages of a path side by side where they do not depend on each other, and prints their outcomes."""
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
 from rich.markup import escape
@@ -26,17 +26,18 @@ class Step:
 
     name: str
     run: Callable[[], str]
-    needs: Sequence[str] = field(default_factory=tuple)
+    needs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a step: ``state`` is passed, failed or not run; ``seconds`` is its own time."""
+    """The outcome of a step: ``state`` is passed, failed or not run; ``seconds`` is its own time."""
 
     name: str
-    state: str
-    result: str
-    seconds: float
+    state: str = "not run"
+    result: str = ""
+    seconds: float = 0.0
+    error: BaseException | None = None
 
 
 def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
@@ -46,55 +47,50 @@ def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
         Exception: What the first failing step raised, after the table has been shown.
     """
     started = time.monotonic()
-    outcomes: dict[str, Outcome] = {}
-    failed = ""
-    failure: BaseException | None = None
+    outcomes = {step.name: Outcome(step.name) for step in steps}
+    failed: Outcome | None = None
     order = TopologicalSorter({step.name: set(step.needs) for step in steps})
     order.prepare()
     by_name = {step.name: step for step in steps}
-    running: dict[Future[str], tuple[Step, float]] = {}
-    executor = ThreadPoolExecutor(max_workers=len(steps))
-    try:
-        while order.is_active() and failure is None:
-            for name in order.get_ready():
-                running[executor.submit(_one, by_name[name])] = (by_name[name], time.monotonic())
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                step, began = running.pop(future)
-                error = future.exception()
-                seconds = time.monotonic() - began
-                if error is None:
-                    outcomes[step.name] = Outcome(step.name, "passed", future.result(), seconds)
-                    order.done(step.name)
-                else:
-                    outcomes[step.name] = Outcome(step.name, "failed", "", seconds)
-                    failed, failure = (failed, failure) if failure else (step.name, error)
-        if failure is not None:
-            console.info(f"  {failed} failed: {failure}; what still runs is ended")
+    running: set[Future[Outcome]] = set()
+    with ThreadPoolExecutor(max_workers=len(steps)) as pool:
+        try:
+            while order.is_active() and not failed:
+                running |= {pool.submit(_run, by_name[name]) for name in order.get_ready()}
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for outcome in (future.result() for future in done):
+                    outcomes[outcome.name] = outcome
+                    if outcome.error:
+                        failed = failed or outcome
+                    else:
+                        order.done(outcome.name)
+            if failed:
+                console.info(f"  {failed.name} failed: {failed.error}; what still runs is ended")
+        finally:
+            # On Ctrl-C as well.
             _end(running)
-    except KeyboardInterrupt:
-        _end(running)
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-    results = [outcomes.get(step.name, Outcome(step.name, "not run", "", 0.0)) for step in steps]
-    _show(results, title, time.monotonic() - started)
-    if failure is not None:
-        raise failure
-    return results
+    _show(list(outcomes.values()), title, time.monotonic() - started)
+    if failed and failed.error:
+        raise failed.error
+    return list(outcomes.values())
 
 
-def _end(running: Mapping[Future[str], tuple[Step, float]]) -> None:
+def _end(running: Collection[Future[Outcome]]) -> None:
     """Ends the programs of steps that are under way, also one that a step starts only now."""
     while not all(future.done() for future in running):
         process.interrupt_all()
         wait(running, timeout=AGAIN_SECONDS)
 
 
-def _one(step: Step) -> str:
+def _run(step: Step) -> Outcome:
     threading.current_thread().name = step.name
-    with console.progress(step.name):
-        return step.run()
+    began = time.monotonic()
+    try:
+        with console.progress(step.name):
+            result = step.run()
+    except BaseException as error:  # noqa: BLE001 - raised by ``run`` in the thread of the task
+        return Outcome(step.name, "failed", "", time.monotonic() - began, error)
+    return Outcome(step.name, "passed", result, time.monotonic() - began)
 
 
 def _show(outcomes: Sequence[Outcome], title: str, seconds: float) -> None:
