@@ -13,6 +13,7 @@ provider "aws" {
 data "aws_partition" "current" {}
 
 locals {
+  project = yamldecode(file("${path.root}/../../project.yaml"))
   desired = yamldecode(file(var.environment_file))
   aws     = module.settings.aws
   name    = module.settings.name
@@ -25,12 +26,13 @@ locals {
   repository_arn = "arn:${data.aws_partition.current.partition}:ecr:${split(".", local.registry)[3]}:${split(".", local.registry)[0]}:repository/${trimprefix(module.settings.image_repository, "${local.registry}/")}"
 
   # Made by bootstrap: no role of an environment can exceed it.
-  permissions_boundary_arn = "arn:${data.aws_partition.current.partition}:iam::${local.aws.account_id}:policy/ecs-saas-app-boundary"
+  permissions_boundary_arn = "arn:${data.aws_partition.current.partition}:iam::${local.aws.account_id}:policy/${local.project.name}-boundary"
 }
 
 module "settings" {
   source = "./modules/settings"
 
+  application   = local.project.name
   environment   = local.desired.name
   image         = local.desired.image
   replica_count = local.desired.replicaCount
@@ -71,6 +73,7 @@ module "traffic" {
   source = "./modules/traffic"
 
   name                   = local.name
+  container_port         = local.project.port
   https                  = local.https
   database               = module.settings.postgresql
   allowed_cidrs          = local.aws.load_balancer.allowed_cidrs
@@ -115,6 +118,8 @@ module "load_balancer" {
   name                = local.name
   vpc_id              = module.network.vpc_id
   subnet_ids          = module.network.public_subnet_ids
+  container_port      = local.project.port
+  health_check_path   = local.project.probes.ready
   https               = local.https
   certificate_arn     = one(module.certificate[*].arn)
   access_log_bucket   = one(module.log_bucket[*].name)
@@ -137,6 +142,7 @@ module "database" {
 
   name                     = local.name
   account_id               = local.aws.account_id
+  database_name            = local.project.package
   subnet_ids               = module.network.private_subnet_ids
   vpc_id                   = module.network.vpc_id
   kms_key_arn              = module.encryption.key_arn

@@ -7,7 +7,7 @@ locals {
     {
       ENVIRONMENT     = module.settings.environment
       IMAGE_DIGEST    = module.settings.image_digest
-      PORT            = "5000"
+      PORT            = tostring(local.project.port)
       REPLICAS        = tostring(module.settings.replica_count)
       TRUSTED_PROXIES = "1"
     },
@@ -55,6 +55,9 @@ module "task" {
 
   name               = local.name
   image              = module.settings.image
+  container_port     = local.project.port
+  health_check_path  = local.project.probes.live
+  migrate_command    = local.project.migrate
   cpu                = local.aws.service.cpu
   memory             = local.aws.service.memory
   environment        = local.container_environment

@@ -6,7 +6,7 @@ provider "aws" {
 
   default_tags {
     tags = {
-      Application = var.name
+      Application = local.name
       ManagedBy   = "terraform"
       Component   = "bootstrap"
     }
@@ -14,7 +14,9 @@ provider "aws" {
 }
 
 locals {
-  state_bucket = "${var.name}-state-${var.account_id}-${var.region}"
+  project      = yamldecode(file("${path.root}/../../../project.yaml"))
+  name         = local.project.name
+  state_bucket = "${local.name}-state-${var.account_id}-${var.region}"
 }
 
 # This root keeps its state in the bucket that it manages. The bucket is therefore made empty by one API call before the
@@ -27,7 +29,7 @@ import {
 module "encryption" {
   source = "../modules/encryption"
 
-  name                 = "${var.name}-bootstrap"
+  name                 = "${local.name}-bootstrap"
   account_id           = var.account_id
   region               = var.region
   deletion_window_days = var.disposable ? 7 : 30
@@ -36,7 +38,7 @@ module "encryption" {
 module "log_bucket" {
   source = "../modules/log-bucket"
 
-  name          = "${var.name}-tf"
+  name          = "${local.name}-tf"
   account_id    = var.account_id
   region        = var.region
   writer        = "logging.s3.amazonaws.com"
@@ -56,7 +58,7 @@ module "state_bucket" {
 module "registry" {
   source = "../modules/registry"
 
-  name             = var.name
+  name             = local.name
   kms_key_arn      = module.encryption.key_arn
   pull_account_ids = var.pull_account_ids
   force_delete     = var.disposable
@@ -66,7 +68,7 @@ module "registry" {
 module "preview_registry" {
   source = "../modules/registry"
 
-  name             = "${var.name}-preview"
+  name             = "${local.name}-preview"
   kms_key_arn      = module.encryption.key_arn
   keep_images      = 50
   pull_account_ids = var.pull_account_ids
@@ -82,7 +84,7 @@ moved {
 module "boundary" {
   source = "../modules/boundary"
 
-  name       = var.name
+  name       = local.name
   account_id = var.account_id
 }
 
@@ -90,7 +92,7 @@ module "permissions" {
   source = "../modules/permissions"
   count  = var.github_repository == null ? 0 : 1
 
-  name                     = var.name
+  name                     = local.name
   account_id               = var.account_id
   region                   = var.region
   permissions_boundary_arn = module.boundary.arn
@@ -100,7 +102,7 @@ module "github_oidc" {
   source = "../modules/github-oidc"
   count  = var.github_repository == null ? 0 : 1
 
-  name                = var.name
+  name                = local.name
   account_id          = var.account_id
   repository          = var.github_repository
   environments        = var.github_environments

@@ -19,17 +19,6 @@ variable "region" {
   }
 }
 
-variable "name" {
-  description = "Application's name: the registry's repository and the base of all other names."
-  type        = string
-  default     = "ecs-saas-app"
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.name))
-    error_message = "name must be 2 to 18 lower-case letters, digits or hyphens."
-  }
-}
-
 variable "pull_account_ids" {
   description = "Further accounts whose environments run the images of this registry."
   type        = set(string)

@@ -15,6 +15,8 @@ variables {
   vpc_id      = "vpc-1"
   subnet_ids  = ["subnet-1", "subnet-2"]
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
+
+  database_name = "thanksgiving"
 }
 
 run "private_encrypted_tls_only" {

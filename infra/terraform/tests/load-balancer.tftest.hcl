@@ -13,6 +13,9 @@ variables {
   name       = "ecs-saas-app"
   vpc_id     = "vpc-1"
   subnet_ids = ["subnet-1", "subnet-2"]
+
+  container_port    = 5000
+  health_check_path = "/readyz"
 }
 
 run "http_without_a_certificate" {

@@ -1,6 +1,7 @@
 # The desired state is checked before AWS is asked for anything: no provider is needed here.
 
 variables {
+  application   = "ecs-saas-app"
   environment   = "staging"
   image         = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app", digest = "sha256:0000000000000000000000000000000000000000000000000000000000000001" }
   replica_count = 2

@@ -12,6 +12,9 @@ provider "aws" {
 variables {
   name               = "ecs-saas-app"
   image              = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  container_port     = 5000
+  health_check_path  = "/healthz"
+  migrate_command    = ["python", "-m", "thanksgiving.migrate"]
   environment        = { ENVIRONMENT = "staging" }
   secrets            = { SECRET_KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a:::1" }
   execution_role_arn = "arn:aws:iam::123456789012:role/e"
@@ -92,7 +95,30 @@ run "other_values" {
   }
 }
 
-# Refused here: a name with capitals, a tag, a privileged port, a size that fargate does not offer, little memory, a password in plain sight, a secret that is no secret, a stop timeout within the delay, no execution role, no task role, no log.
+run "serves_at_once_where_there_is_nothing_to_migrate" {
+  command = plan
+
+  module {
+    source = "./modules/task"
+  }
+
+  variables {
+    health_check_path = "/alive"
+    migrate_command   = []
+  }
+
+  assert {
+    condition     = [for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container.name] == ["ecs-saas-app"]
+    error_message = "There is nothing but the application."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_ecs_task_definition.main.container_definitions)[0].dependsOn) == 0 && strcontains(jsondecode(aws_ecs_task_definition.main.container_definitions)[0].healthCheck.command[3], "5000/alive'")
+    error_message = "Nothing is waited for, and the path is the one given."
+  }
+}
+
+# Refused here: a name with capitals, a tag, a privileged port, a path without a slash, an empty argument, a size that fargate does not offer, little memory, a password in plain sight, a secret that is no secret, a stop timeout within the delay, no execution role, no task role, no log.
 run "refuses_nonsense" {
   command = plan
 
@@ -104,6 +130,8 @@ run "refuses_nonsense" {
     name                 = "Potluck"
     image                = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app:latest"
     container_port       = 80
+    health_check_path    = "healthz"
+    migrate_command      = ["python", ""]
     cpu                  = 300
     memory               = 128
     environment          = { DATABASE_PASSWORD = "x" }
@@ -114,5 +142,5 @@ run "refuses_nonsense" {
     log_group_name       = ""
   }
 
-  expect_failures = [var.name, var.image, var.container_port, var.cpu, var.memory, var.environment, var.secrets, var.stop_timeout_seconds, var.execution_role_arn, var.task_role_arn, var.log_group_name]
+  expect_failures = [var.name, var.image, var.container_port, var.health_check_path, var.migrate_command, var.cpu, var.memory, var.environment, var.secrets, var.stop_timeout_seconds, var.execution_role_arn, var.task_role_arn, var.log_group_name]
 }

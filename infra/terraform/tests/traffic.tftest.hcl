@@ -11,6 +11,7 @@ provider "aws" {
 
 variables {
   name                   = "ecs-saas-app"
+  container_port         = 5000
   https                  = true
   database               = true
   load_balancer_group_id = "sg-alb"

@@ -41,7 +41,6 @@ variable "kms_key_arn" {
 variable "database_name" {
   description = "Database inside the instance."
   type        = string
-  default     = "thanksgiving"
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9_]{0,62}$", var.database_name))

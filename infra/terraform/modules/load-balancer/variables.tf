@@ -31,7 +31,6 @@ variable "subnet_ids" {
 variable "container_port" {
   description = "Port that the application listens on."
   type        = number
-  default     = 5000
 
   validation {
     condition     = var.container_port >= 1024 && var.container_port <= 65535
@@ -42,7 +41,6 @@ variable "container_port" {
 variable "health_check_path" {
   description = "Path that answers 200 when a task can serve."
   type        = string
-  default     = "/readyz"
 
   validation {
     condition     = startswith(var.health_check_path, "/")

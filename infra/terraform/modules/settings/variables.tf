@@ -1,7 +1,6 @@
 variable "application" {
   description = "Name that every resource's name starts with."
   type        = string
-  default     = "ecs-saas-app"
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.application))

@@ -1,4 +1,4 @@
-# What one replica is: migrate first, then serve, with a read-only root file system and no right it does not need.
+# What one replica is: migrate first where there is something to migrate, then serve, with a read-only root file system and no right it does not need.
 
 data "aws_region" "current" {}
 
@@ -24,23 +24,25 @@ locals {
   migrate = merge(local.shared, {
     name             = "migrate"
     essential        = false
-    command          = ["python", "-m", "thanksgiving.migrate"]
+    command          = var.migrate_command
     logConfiguration = local.log_configuration["migrate"]
   })
+
+  migrations = [for container in [local.migrate] : container if length(var.migrate_command) > 0]
 
   serve = merge(local.shared, {
     name             = var.name
     essential        = true
     stopTimeout      = var.stop_timeout_seconds
     logConfiguration = local.log_configuration["app"]
-    dependsOn        = [{ containerName = "migrate", condition = "SUCCESS" }]
+    dependsOn        = [for container in local.migrations : { containerName = container.name, condition = "SUCCESS" }]
     portMappings     = [{ containerPort = var.container_port, hostPort = var.container_port, protocol = "tcp" }]
 
     # ECS ignores the image's own HEALTHCHECK. Liveness only: a database outage must not restart tasks.
     healthCheck = {
       command = [
         "CMD", "python", "-c",
-        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:${var.container_port}/healthz', timeout=2)",
+        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:${var.container_port}${var.health_check_path}', timeout=2)",
       ]
       interval    = 15
       timeout     = 5
@@ -72,7 +74,7 @@ resource "aws_ecs_task_definition" "main" {
   memory                   = var.memory
   execution_role_arn       = var.execution_role_arn
   task_role_arn            = var.task_role_arn
-  container_definitions    = jsonencode([local.migrate, local.serve])
+  container_definitions    = jsonencode(concat(local.migrations, [local.serve]))
 
   # A rollback needs the revision before: it is never deregistered.
   skip_destroy = true

@@ -21,11 +21,30 @@ variable "image" {
 variable "container_port" {
   description = "Port that the application listens on."
   type        = number
-  default     = 5000
 
   validation {
     condition     = var.container_port >= 1024 && var.container_port <= 65535
     error_message = "container_port must be from 1024 to 65535: the application is not root."
+  }
+}
+
+variable "health_check_path" {
+  description = "Path that answers as long as the process can serve; a database outage must not fail it."
+  type        = string
+
+  validation {
+    condition     = startswith(var.health_check_path, "/")
+    error_message = "health_check_path must start with /."
+  }
+}
+
+variable "migrate_command" {
+  description = "Command in the image that brings the database up to date before a task serves; empty for none."
+  type        = list(string)
+
+  validation {
+    condition     = alltrue([for argument in var.migrate_command : length(argument) > 0])
+    error_message = "migrate_command must not hold an empty argument."
   }
 }
 

@@ -11,7 +11,6 @@ variable "name" {
 variable "container_port" {
   description = "Port that the application listens on."
   type        = number
-  default     = 5000
 
   validation {
     condition     = var.container_port >= 1024 && var.container_port <= 65535
