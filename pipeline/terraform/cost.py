@@ -15,6 +15,9 @@ from pipeline.terraform import changes
 
 PRICES = Path(__file__).with_name("prices.yaml")
 
+#: Marks in Markdown what depends on use.
+_STAR = r" \*"
+
 Values = Mapping[str, Any]
 #: The values of all resources by type.
 Inventory = Mapping[str, Sequence[Values]]
@@ -76,28 +79,19 @@ def estimate(document: Mapping[str, Any], region: str = "us-east-1") -> Estimate
 
 def as_text(bill: Estimate) -> str:
     """The estimate as a plain table, with its notes."""
-    rows = [
-        (line.item, line.quantity, f"{line.monthly:.2f}", " *" if line.assumed else "")
-        for line in bill.lines
-    ]
-    rows.append(("total a month, US dollars", "", f"{bill.total:.2f}", ""))
-    if bill.before:
-        rows.append(("change", "", f"{bill.change:+.2f}", ""))
-    item, quantity = (max(len(row[column]) for row in rows) for column in (0, 1))
-    table = [f"{row[0]:<{item}}  {row[1]:<{quantity}}  {row[2]:>9}{row[3]}" for row in rows]
-    return "\n".join([*table, "", *notes(bill)])
+    rows = _rows(bill)
+    item, quantity, price = (max(len(row[column]) for row in rows) for column in range(3))
+    lines = [f"{row[0]:<{item}}  {row[1]:<{quantity}}  {row[2]:>{price}}{row[3]}" for row in rows]
+    return "\n".join([*lines, "", *notes(bill)])
 
 
 def as_markdown(bill: Estimate) -> str:
     """The estimate as a Markdown table, with its notes."""
-    rows = ["| item | quantity | $ a month |", "| --- | --- | ---: |"]
-    for line in bill.lines:
-        star = r" \*" if line.assumed else ""
-        rows.append(f"| {line.item} | {line.quantity} | {line.monthly:.2f}{star} |")
-    rows.append(f"| **total** | | **{bill.total:.2f}** |")
-    if bill.before:
-        rows.append(f"| change | | {bill.change:+.2f} |")
-    return "\n".join([*rows, "", *notes(bill)])
+    lines = [
+        f"| {row[0]} | {row[1]} | {row[2]}{row[3].replace('*', _STAR)} |" for row in _rows(bill)
+    ]
+    header = ["| item | quantity | $ a month |", "| --- | --- | ---: |"]
+    return "\n".join([*header, *lines, "", *notes(bill)])
 
 
 def notes(bill: Estimate) -> list[str]:
@@ -112,6 +106,16 @@ def notes(bill: Estimate) -> list[str]:
     if bill.unpriced:
         lines.append(f"NOT priced: {', '.join(bill.unpriced)}.")
     return lines
+
+
+def _rows(bill: Estimate) -> list[tuple[str, str, str, str]]:
+    """Item, quantity, dollars, and a star where use is assumed."""
+    rows = [
+        (line.item, line.quantity, f"{line.monthly:.2f}", " *" if line.assumed else "")
+        for line in bill.lines
+    ]
+    rows.append(("total a month, US dollars", "", f"{bill.total:.2f}", ""))
+    return [*rows, ("change", "", f"{bill.change:+.2f}", "")] if bill.before else rows
 
 
 def _inventory(values: Mapping[str, Any]) -> Inventory:
@@ -169,8 +173,13 @@ def _insights(_: Inventory, clusters: Sequence[Values]) -> int:
     )
 
 
-def _interfaces(endpoints: Sequence[Values]) -> list[Values]:
-    return [one for one in endpoints if one.get("vpc_endpoint_type") == "Interface"]
+def _interfaces(_: Inventory, endpoints: Sequence[Values]) -> int:
+    return sum(one.get("vpc_endpoint_type") == "Interface" for one in endpoints)
+
+
+def _interface_zones(world: Inventory, endpoints: Sequence[Values]) -> int:
+    zones = max((len(one.get("subnet_ids") or ()) for one in endpoints), default=0)
+    return _interfaces(world, endpoints) * max(2, zones)
 
 
 def _fargate(world: Inventory, entry: Values) -> Iterator[Line]:
@@ -181,14 +190,6 @@ def _fargate(world: Inventory, entry: Values) -> Iterator[Line]:
             count = int(service.get("desired_count") or 0)
             quantity = f"{count} x {cpu:g} vCPU, {memory:g} GB"
             yield Line(entry["item"], quantity, each * count)
-
-
-def _endpoints(world: Inventory, entry: Values) -> Iterator[Line]:
-    interfaces = _interfaces(world.get("aws_vpc_endpoint", ()))
-    if interfaces:
-        zones = max(2, *(len(one.get("subnet_ids") or ()) for one in interfaces))
-        price = _monthly(entry["hour"]) * len(interfaces) * zones
-        yield Line(entry["item"], f"{len(interfaces)} x {zones} zones", price)
 
 
 def _database(world: Inventory, entry: Values) -> Iterator[Line]:
@@ -215,7 +216,8 @@ def _firewall(world: Inventory, entry: Values) -> Iterator[Line]:
 _COUNTS: Mapping[str, Callable[[Inventory, Sequence[Values]], int]] = {
     "each": lambda _, resources: len(resources),
     "any": lambda _, resources: min(len(resources), 1),
-    "interfaces": lambda _, endpoints: len(_interfaces(endpoints)),
+    "interfaces": _interfaces,
+    "interface_zones": _interface_zones,
     "balancer_addresses": _balancer_addresses,
     "task_addresses": _task_addresses,
     "secrets": _secrets,
@@ -223,7 +225,6 @@ _COUNTS: Mapping[str, Callable[[Inventory, Sequence[Values]], int]] = {
 }
 _LINES: Mapping[str, Callable[[Inventory, Values], Iterator[Line]]] = {
     "fargate": _fargate,
-    "endpoints": _endpoints,
     "database": _database,
     "firewall": _firewall,
 }
