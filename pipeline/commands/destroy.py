@@ -29,5 +29,5 @@ def run(environment_name: str, *, confirm: str) -> Result:
         account = aws.account(environment)
         root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:
-            destroyed = terraform.destroy(root, confirm=confirm, show=step.update)
+            destroyed = terraform.destroy(root, show=step.update)
     return Result(f"{destroyed} resources destroyed")

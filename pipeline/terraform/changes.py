@@ -164,7 +164,7 @@ def _attributes(change: Mapping[str, Any]) -> Iterator[Attribute]:
 
 def _difference(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     """The leaves in which two values differ: one changed line of a long JSON document is one line here."""
-    old, new = (_by_name(old), _by_name(new)) if _named(old) and _named(new) else (old, new)
+    old, new = _by_name(old), _by_name(new)
     if isinstance(old, dict) and isinstance(new, dict):
         pairs = [(f"{path}.{key}", old.get(key), new.get(key)) for key in sorted({*old, *new})]
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
@@ -179,17 +179,11 @@ def _difference(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]
             yield from _difference(inner, left, right)
 
 
-def _named(value: Any) -> bool:
-    """Whether a value is a list of objects with names: containers, environment variables."""
-    return (
-        bool(value)
-        and isinstance(value, list)
-        and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in value)
-    )
-
-
-def _by_name(items: list[dict[str, Any]]) -> dict[str, Any]:
-    return {item["name"]: item for item in items}
+def _by_name(value: Any) -> Any:
+    """A list of objects with names (containers, environment variables) as a mapping; any other value as it is."""
+    items = value if isinstance(value, list) else []
+    named = items and all(isinstance(item, dict) and item.get("name") for item in items)
+    return {item["name"]: item for item in items} if named else value
 
 
 def _decoded(value: Any) -> Any:
@@ -204,7 +198,7 @@ def _decoded(value: Any) -> Any:
 def _value(value: Any, path: str = "") -> str:
     if value is None:
         return _NONE
-    if _SECRET_NAME.search(path.rsplit(".", 1)[-1]) and not isinstance(value, bool):
+    if _SECRET_NAME.search(path) and not isinstance(value, bool):
         return HIDDEN
     text = json.dumps(_masked(value), ensure_ascii=False)
     text = _URL_PASSWORD.sub(rf"\1:{HIDDEN}@", text)

@@ -129,20 +129,12 @@ def apply(saved: Plan, *, show: Show | None = None) -> int:
     return completed
 
 
-def destroy(root: Root, *, confirm: str, show: Show | None = None) -> int:
+def destroy(root: Root, *, show: Show | None = None) -> int:
     """Destroys all resources of the root and returns their number.
 
-    Args:
-        confirm: The root's name, typed by the user.
-
     Raises:
-        PipelineError: ``confirm`` is another name, or the environment is protected.
+        PipelineError: The environment is protected, or AWS refused.
     """
-    if confirm != root.name:
-        raise PipelineError(
-            f"destroying {root.name} was not confirmed by its name",
-            next_step=f"name it: --confirm {root.name}",
-        )
     if root.protected:
         raise PipelineError(
             f"{root.name} is protected against deletion",
@@ -209,13 +201,8 @@ def _keep_unsaved(root: Root) -> None:
 
 
 def _stream(root: Root, arguments: list[str], show: Show | None) -> tuple[bool, int]:
-    """Runs a command that prints JSON lines, and writes them readable to a log.
-
-    Returns:
-        Whether a plan has changes, and the number of resources that an apply completed.
-    """
-    what = arguments[0]
-    log = log_file(f"terraform-{what}-{root.name}")
+    """Whether a plan has changes, and the number of resources that an apply completed; a log has the rest readable."""
+    log = log_file(f"terraform-{arguments[0]}-{root.name}")
     errors: list[Diagnostic] = []
     completed = 0
     with log.open("w", encoding="utf-8") as sink:
@@ -240,7 +227,7 @@ def _stream(root: Root, arguments: list[str], show: Show | None) -> tuple[bool, 
         try:
             process.run(
                 [tool("terraform"), *arguments],
-                log=root.home / f"{what}.jsonl",
+                log=root.home / f"{arguments[0]}.jsonl",
                 cwd=root.folder,
                 env=environ(root),
                 on_line=on_line,

@@ -116,4 +116,4 @@ def test_staging_is_made_changed_and_destroyed_with_the_apply_role_and_planned_w
     assert not terraform.plan(reading, lock=False).changed
     with pytest.raises(PipelineError, match="not authorized to perform: s3:PutObject"):
         terraform.plan(reading)  # the lock is an object
-    terraform.destroy(replace(applying, protected=False), confirm="staging")
+    terraform.destroy(replace(applying, protected=False))

@@ -168,6 +168,17 @@ def test_what_is_named_like_a_secret_is_hidden(after: dict[str, Any]) -> None:
     assert "hunter2" not in plan_summary.as_text(summary) + plan_summary.as_markdown(summary)
 
 
+def test_a_variable_named_like_a_secret_hides_its_value() -> None:
+    def definition(value: str) -> dict[str, str]:
+        environment = [{"name": "API_TOKEN", "value": value}, {"name": "A", "value": value[:1]}]
+        return {"definition": json.dumps([{"name": "app", "environment": environment}])}
+
+    changed = change("aws_x.y", ["update"], definition("hunter2"), definition("summer3"))
+    text = plan_summary.as_text(plan_summary.summarise(plan(changed), "local"))
+    assert "definition.app.environment.API_TOKEN.value: (hidden) -> (hidden)" in text
+    assert 'definition.app.environment.A.value: "h" -> "s"' in text
+
+
 def test_nothing_leaves_its_block() -> None:
     evil = "```\n# owned\n@everyone \u202e"
     summary = plan_summary.summarise(
