@@ -3,15 +3,15 @@
 An edit is a comment in the application's base template; the file and what runs are as before in the end.
 """
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ParamSpec
+from functools import partial
 
 import httpx
 
 from pipeline import targets
+from pipeline.benchmarks import seconds, show
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
@@ -19,8 +19,6 @@ from pipeline.core.waiting import wait
 from pipeline.releases import environments
 from pipeline.releases.project import project
 from pipeline.targets.state import State
-
-P = ParamSpec("P")
 
 ROUNDS = 3
 #: Seconds within which an edit must show where code is reloaded without a deploy.
@@ -34,19 +32,20 @@ def run() -> str:
     states = {name: state for name, state in observed.items() if state}
     if not states:
         raise PipelineError("no target is up", next_step="run ./inv deploy first")
-    rows = []
+    series: dict[str, list[float]] = {}
     for name, state in states.items():
-        edited, unchanged = [], []
+        edited = series.setdefault(f"{name}: edit of a template until live", [])
+        unchanged = series.setdefault(f"{name}: nothing changed", [])
+        deploy = partial(_deploy, name)
         with console.progress(f"path to {name}") as step, _edits() as edit:
-            for number in range(1, ROUNDS + 1):
-                step.update(f"round {number} of {ROUNDS}")
-                edited.append(_timed(_until_live, name, state, edit()))
-                unchanged.append(_timed(_deploy, name))
-        _deploy(name)
-        rows.append((name, "nothing changed", *_spread(unchanged)))
-        rows.append((name, "edit of a template until live", *_spread(edited)))
-    console.table(("target", "change", "median", "fastest", "slowest"), rows)
-    return f"{', '.join(states)}: {ROUNDS} rounds each, in seconds"
+            for number in range(ROUNDS):
+                step.update(f"round {number + 1} of {ROUNDS}")
+                edited.append(seconds(partial(_until_live, name, state, edit())))
+                deploy()  # builds what was only reloaded
+                unchanged.append(seconds(deploy))
+        deploy()
+    show(series)
+    return f"{', '.join(states)}: {ROUNDS} rounds each"
 
 
 @contextmanager
@@ -83,15 +82,3 @@ def _until_live(name: str, state: State, comment: str) -> None:
 
 def _deploy(name: str) -> None:
     process.run([ROOT / "inv", "deploy", "--to", name], log=log_file("bench-path"))
-
-
-def _timed(body: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> float:
-    started = time.monotonic()
-    body(*args, **kwargs)
-    return time.monotonic() - started
-
-
-def _spread(seconds: list[float]) -> tuple[str, str, str]:
-    figures = (statistics.median(seconds), min(seconds), max(seconds))
-    median, fastest, slowest = (f"{figure:.1f}" for figure in figures)
-    return median, fastest, slowest

@@ -4,11 +4,10 @@ The two take turns, because what else the machine does changes from second to se
 """
 
 import statistics
-import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.aws import account as aws
+from pipeline.benchmarks import seconds, show
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
@@ -35,24 +34,19 @@ def run() -> str:
         raise PipelineError("there is something to change", next_step="run ./inv deploy first")
     bare: list[str | Path] = [tool("terraform"), "plan", "-input=false", "-no-color"]
     bare += [f"-var={name}={value}" for name, value in root.variables.items()]
-    seconds: dict[str, list[float]] = {"./inv plan": [], "terraform plan": []}
+    ours: list[float] = []
+    theirs: list[float] = []
+
+    def run_bare() -> None:
+        process.run(bare, log=log, cwd=root.folder, env=roots.environ(root))
+
+    log = log_file("bench-plan")
     with console.progress("measure plans") as step:
         for number in range(ROUNDS):
             step.update(f"round {number + 1} of {ROUNDS}")
-            seconds["./inv plan"].append(_timed([ROOT / "inv", "plan"], ROOT, None))
-            seconds["terraform plan"].append(_timed(bare, root.folder, roots.environ(root)))
-    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
-    ratio = medians["./inv plan"] / medians["terraform plan"]
-    rows = [
-        (name, f"{medians[name]:.2f}", f"{min(taken):.2f}", f"{max(taken):.2f}")
-        for name, taken in seconds.items()
-    ]
-    console.table(("", "seconds, median", "fastest", "slowest"), rows)
+            ours.append(seconds(lambda: process.run([ROOT / "inv", "plan"], log=log)))
+            theirs.append(seconds(run_bare))
+    show({"./inv plan": ours, "terraform plan": theirs})
+    ratio = statistics.median(ours) / statistics.median(theirs)
     verdict = "within" if ratio <= GOAL else "beyond"
     return f"./inv plan takes {ratio:.2f} of terraform plan, {verdict} the goal of {GOAL}"
-
-
-def _timed(argv: Sequence[str | Path], folder: Path, env: Mapping[str, str] | None) -> float:
-    started = time.monotonic()
-    process.run(argv, log=log_file("bench-plan"), cwd=folder, env=env)
-    return time.monotonic() - started

@@ -123,10 +123,7 @@ def interrupt_all() -> None:
     for child in children:
         _signal(child, signal.SIGINT)
     for child in children:
-        try:
-            child.wait(GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            _signal(child, signal.SIGKILL)
+        _await_end(child)
 
 
 @contextlib.contextmanager
@@ -163,10 +160,7 @@ def _child(
     except BaseException:
         if child.poll() is None:
             _signal(child, signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(GRACE_SECONDS)
-            if child.poll() is None:
-                _signal(child, signal.SIGKILL)
+            _await_end(child)
         raise
     finally:
         with _running_lock:
@@ -211,6 +205,13 @@ def _feed(child: subprocess.Popen[str], text: str | None) -> None:
         if text:
             child.stdin.write(text)
         child.stdin.close()
+
+
+def _await_end(child: subprocess.Popen[str]) -> None:
+    try:
+        child.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        _signal(child, signal.SIGKILL)
 
 
 def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
