@@ -1,0 +1,126 @@
+"""A deployment is verified by what its URL answers, until every replica has."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline import targets
+from pipeline.commands import verify
+from pipeline.core.errors import PipelineError
+from pipeline.releases.project import project
+from pipeline.targets import web
+
+DIGEST, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+class Application(ThreadingHTTPServer):
+    """Answers in turn as each of its replicas, as a load balancer does."""
+
+    replicas: Iterator[tuple[str, str]]
+    ready = 200
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The two probes."""
+
+    server: Application
+
+    def do_GET(self) -> None:
+        """Answers one probe."""
+        host, image = next(self.server.replicas)
+        live = self.path != project().probes.ready
+        self.send_response(200 if live else self.server.ready)
+        self.end_headers()
+        self.wfile.write(json.dumps({"hostname": host, "image": image}).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def application(monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
+    monkeypatch.setattr(web, "PATIENCE", 1)
+    with Application(("127.0.0.1", 0), Handler) as server:
+        server.replicas = cycle([("a", DIGEST), ("b", DIGEST)])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def check(server: Application, digest: str = DIGEST, replicas: int = 2) -> str:
+    url = f"http://127.0.0.1:{server.server_port}"
+    return web.verify((url, None), digest, replicas, lambda: ["first", "the oven is cold"])[0]
+
+
+def test_every_replica_has_answered_with_the_digest(application: Application) -> None:
+    assert check(application).endswith(str(application.server_port))
+    assert check(application, digest="")
+
+
+def test_too_few_replicas_and_the_logs_last_line_are_named(application: Application) -> None:
+    with pytest.raises(PipelineError, match=r"3 replicas of 1{12} .*last line.*the oven is cold"):
+        check(application, replicas=3)
+
+
+def test_another_image_is_named(application: Application) -> None:
+    application.replicas = cycle([("a", DIGEST), ("b", OTHER)])
+    with pytest.raises(PipelineError, match="b runs 222222222222"):
+        check(application)
+
+
+def test_an_application_that_is_not_ready_is_not_verified(application: Application) -> None:
+    application.ready = 503
+    with pytest.raises(PipelineError, match=r"200 from .*/readyz"):
+        check(application)
+
+
+@pytest.fixture
+def smoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which the smoke test keeps its arguments; it fails where the URL says so."""
+    file = tmp_path / "arguments"
+    script = f'echo "$@" > {file}; case "$*" in *broken*) exit 1;; esac'
+    ours = replace(project(), smoke=("sh", "-c", script, "smoke"))
+    monkeypatch.setattr(verify, "project", lambda: ours)
+    monkeypatch.setattr(verify, "log_file", lambda name: tmp_path / f"{name}.log")
+    return file
+
+
+def reached(monkeypatch: pytest.MonkeyPatch, url: str, via: web.Via | None) -> None:
+    target = SimpleNamespace(verify=lambda _environment, _digest: (url, via))
+    monkeypatch.setattr(targets, "TARGETS", {"ecs": target})
+
+
+def test_the_smoke_test_gets_the_url_and_the_way_there(
+    smoke: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached(monkeypatch, "https://localhost:1", web.Via("balancer.test", Path("/ca.pem")))
+    assert verify.run("local", smoke=True).headline == "https://localhost:1"
+    said = smoke.read_text(encoding="utf-8")
+    assert said == "--host balancer.test --ca /ca.pem https://localhost:1\n"
+
+
+def test_a_failed_smoke_test_fails_verify(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached(monkeypatch, "http://broken.test", None)
+    with pytest.raises(PipelineError, match="ended with code 1"):
+        verify.run("local", smoke=True)
+    assert smoke.read_text(encoding="utf-8") == "http://broken.test\n"
+
+
+def test_no_smoke_test_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached(monkeypatch, "http://x.test", None)
+    monkeypatch.setattr(verify, "project", lambda: replace(project(), smoke=()))
+    with pytest.raises(PipelineError, match="no smoke test"):
+        verify.run("local", smoke=True)
+
+
+def test_an_unknown_target_is_refused() -> None:
+    with pytest.raises(PipelineError, match="no target 'moon'") as caught:
+        verify.run("local", to="moon")
+    assert "ecs, kubernetes, compose" in caught.value.next_step
