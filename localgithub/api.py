@@ -25,8 +25,8 @@ class Store:
 
     def open_pull(self, branch: str, commit: str, *labels: str) -> dict[str, Any]:
         """A pull request that a person opens; a change of it is seen by the next call."""
-        wanted = {"title": branch, "head": branch, "base": "main"}
-        pull: dict[str, Any] = self._add_pull({}, wanted)[1]
+        body = {"title": branch, "head": branch, "base": "main"}
+        pull: dict[str, Any] = self._add_pull({}, body)[1]
         pull["head"]["sha"] = commit
         pull["labels"] = [{"name": label} for label in labels]
         return pull

@@ -1,4 +1,4 @@
-"""Identity tokens as GitHub issues them to a job, but signed by nobody: the local AWS does not check signatures."""
+"""Identity tokens with the claims of GitHub's, unsigned: the local AWS does not check signatures."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ LIFETIME_SECONDS = 300
 def subject(
     repository: str, *, environment: str = "", event: str = "push", ref: str = "refs/heads/main"
 ) -> str:
-    """The subject by which a role's trust tells jobs apart: environment first, then pull request, then branch."""
+    """The subject for the trust of a role: the environment, else pull request, else the branch."""
     if environment:
         return f"repo:{repository}:environment:{environment}"
     if event == "pull_request":

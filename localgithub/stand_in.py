@@ -31,7 +31,7 @@ class RefusedError(Exception):
 
 
 def checkout(inputs: Inputs) -> None:
-    """Clones the wanted commit with a history of the wanted depth; the token is never kept."""
+    """Clones the commit of ``ref`` with a history of ``fetch-depth``; the token is never kept."""
     if inputs["persist-credentials"] != "false":
         raise RefusedError("persist-credentials must be false")
     source = f"file://{SHARED / 'github.git'}"
@@ -44,7 +44,7 @@ def checkout(inputs: Inputs) -> None:
 
 
 def setup_uv(_inputs: Inputs) -> None:
-    """Puts uv on PATH and lends the host's environment where its lock is the same; else ./inv makes one."""
+    """Puts uv on PATH, and links the host's Python environments where their locks are the same."""
     fetched = HOST / ".local" / "uv" / "bin"
     if (fetched / "uv").is_file():
         with Path(os.environ["GITHUB_PATH"]).open("a", encoding="utf-8") as sink:
@@ -154,9 +154,7 @@ def configure_aws_credentials(inputs: Inputs) -> None:
 def create_github_app_token(inputs: Inputs) -> None:
     """Gives a token that the stand-in for GitHub knows."""
     if not inputs["client-id"] or not inputs["private-key"]:
-        raise RefusedError(
-            "client-id and private-key are required: set them as docs/github.md says"
-        )
+        raise RefusedError("client-id and private-key are required: see docs/github.md")
     if not any(value for name, value in inputs.items() if name.startswith("permission-")):
         raise RefusedError(
             "the token would have every right of the app: ask for single permissions"

@@ -13,8 +13,7 @@ from pipeline.core import process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
 
-#: Variables of Git that say how a remote is reached. The others lead to a repository, an index or an author of the
-#: user's: Git sets them for its hooks.
+#: Variables of Git for access to a remote. The others, which Git sets for its hooks, lead to the user's repository.
 KEPT_VARIABLES = ("GIT_SSL_", "GIT_SSH", "GIT_ASKPASS", "GIT_HTTP_", "GIT_PROXY_", "GIT_CONFIG_")
 NAME, EMAIL = "delivery pipeline", "pipeline@users.noreply.github.com"
 #: Author and committer of the pipeline's own commits.
@@ -25,7 +24,7 @@ IDENTITY = {
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without Git's variables, but for those that say how a remote is reached."""
+    """This process's environment without Git's variables, but for those of access to a remote."""
     return {
         name: value
         for name, value in os.environ.items()

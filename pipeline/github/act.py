@@ -1,7 +1,7 @@
 """Runs a GitHub workflow on this machine with act: the committed YAML, its steps as processes of this user.
 
-act's rules differ from GitHub's where ``docs/github.md`` says so; above all it skips a job whose runner it does not
-know and calls that a success. ``run`` therefore returns every job, and the caller compares with what should have run.
+act skips a job with a runner that it does not know and calls that a success: ``run`` returns every job, and the caller
+compares with what should have run. ``docs/github.md`` has the other differences from GitHub.
 """
 
 import json

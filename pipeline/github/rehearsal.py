@@ -41,18 +41,15 @@ class Rehearsal:
     url: str
 
     @property
-    def repository(self) -> Path:
-        """The bare repository that stands for the one on GitHub."""
-        return self.folder / "github.git"
-
-    @property
     def shared(self) -> Path:
         """What the jobs of a run share."""
         return self.folder / "shared"
 
     def calls(self) -> list[dict[str, Any]]:
         """The calls of actions, in order: action, job and inputs."""
-        return _lines(self.shared / "calls.jsonl")
+        file = self.shared / "calls.jsonl"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        return [json.loads(line) for line in lines]
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class Settings:
 def prepare(
     folder: Path, *, source: Path, base: str, commit: str, event: str
 ) -> Iterator[Rehearsal]:
-    """Makes the repository with ``base`` on main and the change where the event has it, and serves its API.
+    """The repository with ``base`` on main and the change where the event has it, with its API served.
 
     Args:
         source: A repository that has both commits.
@@ -107,7 +104,7 @@ def run(
     log: Path,
     show: Callable[[act.Job, str], None] = lambda _job, _line: None,
 ) -> list[act.Job]:
-    """Runs a workflow file (its name) for an event; raises PipelineError as ``act.run`` does."""
+    """The jobs of a workflow, named by its file, for an event; raises PipelineError as ``act.run`` does."""
     tree = rehearsal.folder / "tree"
     texts = [file.read_text(encoding="utf-8") for file in sorted((tree / ".github").rglob("*.yml"))]
     return act.run(
@@ -227,9 +224,3 @@ def _variables() -> dict[str, str]:
         "AWS_APPLY_ROLE_ARN": f"{role}-apply-staging",
         "RELEASE_APP_CLIENT_ID": "stand-in",
     }
-
-
-def _lines(file: Path) -> list[dict[str, Any]]:
-    if not file.is_file():
-        return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

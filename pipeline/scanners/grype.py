@@ -105,8 +105,8 @@ def _run(image: str, database: str, reports: Path) -> tuple[dict[str, Any], int,
     log.unlink(missing_ok=True)
     reports.mkdir(parents=True, exist_ok=True)
     with console.progress("grype") as step, _folder(database) as folder:
-        names = ("settings.yaml", "packages.json", "report.json", "controls.txt", "known.json")
-        settings, listed, report, controls, known = (folder / name for name in names)
+        names = ("settings.yaml", "packages.json", "report.json", "controls.txt", "answers.json")
+        settings, listed, report, controls, answers = (folder / name for name in names)
         settings.write_text("", encoding="utf-8")
 
         def run(*argv: str, next_step: str = "read the log") -> None:
@@ -128,8 +128,8 @@ def _run(image: str, database: str, reports: Path) -> tuple[dict[str, Any], int,
         # grype finds nothing at all in a release of Debian that its database does not have.
         asked = [control.format(**document["distro"]) for control in KNOWN_BAD]
         controls.write_text("\n".join(asked) + "\n", encoding="utf-8")
-        run(f"purl:{controls}", f"--output=json={known}")
-        matches = json.loads(known.read_text(encoding="utf-8"))["matches"]
+        run(f"purl:{controls}", f"--output=json={answers}")
+        matches = json.loads(answers.read_text(encoding="utf-8"))["matches"]
     answered = {match["artifact"]["purl"] for match in matches}
     return document, packages, [control for control in asked if control not in answered]
 

@@ -11,7 +11,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """One run for each scanner that looked at something, so that a finding that is gone is closed on GitHub."""
-    runs = [_run(one) for one in outcomes if one.state != findings.NOT_CHECKED]
+    runs = [_run(outcome) for outcome in outcomes if outcome.state != findings.NOT_CHECKED]
     return {"$schema": SCHEMA, "version": "2.1.0", "runs": runs}
 
 

@@ -23,7 +23,7 @@ def knowing(advisories: Mapping[str, str]) -> Iterator[str]:
             size = int(self.headers["Content-Length"])
             queries = json.loads(self.rfile.read(size))["queries"]
             names = [known.get(query["package"]["purl"]) for query in queries]
-            results = [{"vulns": [{"id": one}]} if one else {} for one in names]
+            results = [{"vulns": [{"id": name}]} if name else {} for name in names]
             content = json.dumps({"results": results}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))

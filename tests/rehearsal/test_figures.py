@@ -12,32 +12,32 @@ from pipeline.scanners.findings import Finding, judged, not_checked
 MAIN = "1a2b3c4d5e6f"
 
 
-@pytest.mark.parametrize(("size", "said"), [(95_300_000, "+0.1 MB"), (90_000_000, "-5.2 MB")])
-def test_the_images_size_against_main(size: int, said: str) -> None:
+@pytest.mark.parametrize(("size", "shown"), [(95_300_000, "+0.1 MB"), (90_000_000, "-5.2 MB")])
+def test_the_images_size_against_main(size: int, shown: str) -> None:
     main = {"commit": MAIN, "size": 95_200_000}
-    assert build.against(main, size) == f" ({said} against main at 1a2b3c4)"
+    assert build.against(main, size) == f" ({shown} against main at 1a2b3c4)"
     assert build.against(None, size) == ""
 
 
 def test_vulnerabilities_new_against_main_and_gone() -> None:
-    found = [
+    advisories = [
         Finding("CVE-1", "zlib 1", 0, "High"),
         Finding("CVE-2", "tar 2", 0, "Low", fails=False),
     ]
     outcomes = [
-        judged(grype.NAME, 80, "packages", found),
+        judged(grype.NAME, 80, "packages", advisories),
         judged("checkov terraform", 3, "checks", [Finding("CKV_1", "main.tf", 1, "open")]),
         not_checked(osv.NAME, "nobody answers"),
     ]
-    known = scan.vulnerabilities(outcomes)
-    assert known == {grype.NAME: ["CVE-1 zlib 1", "CVE-2 tar 2"]}
+    vulnerable = scan.vulnerabilities(outcomes)
+    assert vulnerable == {grype.NAME: ["CVE-1 zlib 1", "CVE-2 tar 2"]}
     main = {"commit": MAIN, grype.NAME: ["CVE-0 bash 5", "CVE-2 tar 2"]}
-    assert scan.since(main, known) == [
+    assert scan.since(main, vulnerable) == [
         f"{grype.NAME} against main at 1a2b3c4: new: CVE-1 zlib 1; gone: CVE-0 bash 5"
     ]
     assert scan.since(main, scan.vulnerabilities([outcomes[2]])) == []
-    assert scan.since({"commit": MAIN}, known) == []
-    assert scan.since(None, known) == []
+    assert scan.since({"commit": MAIN}, vulnerable) == []
+    assert scan.since(None, vulnerable) == []
 
 
 def test_figures_are_kept_in_workflows_alone(

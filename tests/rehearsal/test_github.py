@@ -1,4 +1,4 @@
-"""What is said to GitHub: nothing that a stranger writes can become markup, an output or a command."""
+"""Text for GitHub: nothing that a stranger writes can become markup, an output or a command."""
 
 import json
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ def test_the_comment_is_written_once_and_then_rewritten(store: stand_in.Store) -
     )
     second = api.comment(7, comment.MARKER, "two " + "x" * 70_000)
     assert first == second
-    ours = [one for one in store.comments(7) if one["user"]["type"] == "Bot"]
+    ours = [comment for comment in store.comments(7) if comment["user"]["type"] == "Bot"]
     assert len(ours) == 1
     assert ours[0]["body"].startswith(f"{comment.MARKER}\ntwo ")
     assert len(ours[0]["body"]) <= github.BODY_LIMIT
@@ -94,7 +94,7 @@ def test_the_comment_is_found_behind_a_hundred_others(store: stand_in.Store) -> 
     api = github_api.api()
     api.comment(7, comment.MARKER, "one")
     api.comment(7, comment.MARKER, "two")
-    assert sum(one["user"]["type"] == "Bot" for one in store.comments(7)) == 1
+    assert sum(comment["user"]["type"] == "Bot" for comment in store.comments(7)) == 1
 
 
 def test_one_issue_is_opened_updated_and_closed(store: stand_in.Store) -> None:
@@ -102,16 +102,16 @@ def test_one_issue_is_opened_updated_and_closed(store: stand_in.Store) -> None:
     assert api.issue("<!-- drift -->", "Drift", None, label="drift") == ""
     opened = api.issue("<!-- drift -->", "Drift", "a differs", label="drift")
     assert api.issue("<!-- drift -->", "Drift", "a and b differ", label="drift") == opened
-    assert [one["state"] for one in store.issues] == ["open"]
+    assert [issue["state"] for issue in store.issues] == ["open"]
     assert api.issue("<!-- drift -->", "Drift", None, label="drift") == opened
-    assert [one["state"] for one in store.issues] == ["closed"]
+    assert [issue["state"] for issue in store.issues] == ["closed"]
     assert api.issue("<!-- drift -->", "Drift", "again", label="drift") != opened
 
 
 def test_a_pull_request_is_opened_once(store: stand_in.Store) -> None:
     api = github_api.api()
-    wanted = {"branch": "promote", "base": "main", "title": "Promote", "body": "why"}
-    assert api.pull_request(**wanted) == api.pull_request(**wanted)
+    content = {"branch": "promote", "base": "main", "title": "Promote", "body": "why"}
+    assert api.pull_request(**content) == api.pull_request(**content)
     assert len(store.pulls) == 1
 
 

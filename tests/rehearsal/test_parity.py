@@ -110,7 +110,7 @@ def test_a_step_leads_to_the_module_of_its_name(stage: str) -> None:
     assert (ROOT / "pipeline" / "commands" / f"{stage.replace('-', '_')}.py").is_file()
 
 
-@pytest.mark.parametrize("step", [one for one in steps() if "run" not in one.content], ids=str)
+@pytest.mark.parametrize("step", [step for step in steps() if "run" not in step.content], ids=str)
 def test_each_other_step_is_the_setup_or_a_pinned_action(step: Step) -> None:
     uses = step.content["uses"]
     assert uses == SETUP or re.fullmatch(r"[\w.-]+(/[\w.-]+)+@[0-9a-f]{40}", uses)
@@ -124,7 +124,7 @@ def test_what_the_laptop_runs_is_in_a_workflow_and_the_other_way_round() -> None
     laptop = set(ecs.STAGES)
     cloud = {step.words[1] for step in RUNS if step.workflow in ("main.yml", "deploy.yml")}
     assert laptop - NOT_IN_WORKFLOWS <= cloud
-    only_in_workflows = {one.name for one in tasks.GROUPS["In workflows"]}
+    only_in_workflows = {task.name for task in tasks.GROUPS["In workflows"]}
     # lint is no stage of deploy: on a laptop it is asked for, in a workflow it is not.
     assert cloud - laptop - only_in_workflows - GIT_TASKS <= {"lint", "sync"}
 
@@ -148,7 +148,9 @@ def test_a_workflow_has_no_right_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workflow", "name", "job"), tuple(jobs()), ids=lambda one: one if isinstance(one, str) else ""
+    ("workflow", "name", "job"),
+    tuple(jobs()),
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_job_has_the_rights_that_it_needs_and_no_other(
     workflow: str, name: str, job: dict[str, Any]
@@ -168,7 +170,7 @@ def test_a_job_has_the_rights_that_it_needs_and_no_other(
 def test_a_task_has_what_it_works_with(step: Step) -> None:
     job = WORKFLOWS[step.workflow]["jobs"][step.job]
     before = job["steps"][: job["steps"].index(step.content)]
-    used = [one.get("uses", "").partition("@")[0] for one in before]
+    used = [earlier.get("uses", "").partition("@")[0] for earlier in before]
     assert used[:2] == ["actions/checkout", SETUP]
     task = step.words[1]
     if task in CLOUD_TASKS:
@@ -277,17 +279,17 @@ def test_every_folder_of_dependabot_holds_what_it_updates() -> None:
         for directory in update.get("directories") or [update["directory"]]:
             folders = list(ROOT.glob(directory.strip("/"))) if directory != "/" else [ROOT]
             assert folders, directory
-            assert all(any(any(folder.glob(one)) for one in patterns) for folder in folders)
+            assert all(any(any(folder.glob(name)) for name in patterns) for folder in folders)
 
 
 def test_dependabot_knows_every_go_module_and_python_lock() -> None:
     file = ROOT / ".github" / "dependabot.yml"
     updates = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["updates"]
-    known = {
+    updated = {
         update["package-ecosystem"]: {name.strip("/") for name in update.get("directories", [])}
         for update in updates
     }
     modules = {str(path.parent.relative_to(ROOT)) for path in git.files("*go.mod")}
     locks = {str(path.parent.relative_to(ROOT)) for path in git.files("*.in", "*/pyproject.toml")}
-    assert modules <= known["gomod"]
-    assert locks <= known["pip"]
+    assert modules <= updated["gomod"]
+    assert locks <= updated["pip"]

@@ -162,7 +162,7 @@ def test_the_history_names_the_commits_that_set_a_digest(clone: Path) -> None:
     run(clone, "commit", "-q", "-am", "Scale")
     run(clone, "push", "-q", "origin", "HEAD:main")
     states = releases.history(desired(clone).tip(), "staging", root=clone)
-    assert [(one.commit, one.digest) for one in states[:2]] == [(second, NEW), (first, OLD)]
+    assert [(state.commit, state.digest) for state in states[:2]] == [(second, NEW), (first, OLD)]
 
 
 def test_a_laptop_does_not_change_main(monkeypatch: pytest.MonkeyPatch) -> None:

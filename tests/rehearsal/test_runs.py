@@ -42,11 +42,11 @@ class Result:
 
     def results(self) -> dict[str, str]:
         """The result of each job id; failure when any job of a matrix failed."""
-        found: dict[str, str] = {}
+        results: dict[str, str] = {}
         for job in self.jobs:
-            if found.get(job.identity) != "failure":
-                found[job.identity] = job.result
-        return found
+            if results.get(job.identity) != "failure":
+                results[job.identity] = job.result
+        return results
 
     def called(self, job: str) -> list[str]:
         """The tasks that a job called, with their arguments."""
@@ -175,8 +175,8 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(run: R
     }
     assert rights == {"RELEASE_TOKEN": ["release"], "GITHUB_TOKEN": ["notes"]}
     attested = [call["inputs"] for call in result.actions if call["action"] == "attest"]
-    assert {one["subject-digest"] for one in attested} == {DIGEST}
-    assert [bool(one["sbom-path"]) for one in attested] == [False, True]
+    assert {inputs["subject-digest"] for inputs in attested} == {DIGEST}
+    assert [bool(inputs["sbom-path"]) for inputs in attested] == [False, True]
 
 
 def test_what_is_released_is_built_without_caches(run: Runner) -> None:

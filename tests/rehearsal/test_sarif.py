@@ -4,11 +4,11 @@ from pipeline.scanners import findings, sarif
 
 
 def test_each_scanner_is_a_run_and_each_finding_a_result_on_its_line() -> None:
-    found = findings.Finding(
+    finding = findings.Finding(
         rule="CKV_AWS_1", where="infra/terraform/main.tf", line=7, message="open"
     )
     outcomes = [
-        findings.Outcome("policies", findings.FOUND, "12 files", (found,)),
+        findings.Outcome("policies", findings.FOUND, "12 files", (finding,)),
         findings.Outcome("secrets", findings.PASSED, "90 files"),
         findings.Outcome("image", findings.NOT_CHECKED, "nothing", note="no database"),
     ]
@@ -18,5 +18,5 @@ def test_each_scanner_is_a_run_and_each_finding_a_result_on_its_line() -> None:
     (result,) = document["runs"][0]["results"]
     place = result["locations"][0]["physicalLocation"]
     assert (result["ruleId"], result["level"]) == ("CKV_AWS_1", "error")
-    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == (found.where, 7)
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == (finding.where, 7)
     assert document["runs"][1]["results"] == []

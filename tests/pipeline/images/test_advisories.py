@@ -85,8 +85,10 @@ def test_a_flaw_that_debian_has_fixed_fails_by_the_name_of_a_package_or_its_sour
     python = Advisory(f"{NAME}-python", "flask", FIXED)
     outcome = look([Advisory(NAME, PACKAGE, FIXED, debian=debian), source, python])
     assert outcome.state == findings.FOUND
-    assert all(one.fails for one in outcome.findings)
-    shown = {(one.rule, one.where.split()[0], one.message) for one in outcome.findings}
+    assert all(finding.fails for finding in outcome.findings)
+    shown = {
+        (finding.rule, finding.where.split()[0], finding.message) for finding in outcome.findings
+    }
     assert shown == {
         (NAME, PACKAGE, f"High; fixed in {FIXED}"),
         (f"{NAME}-source", PACKAGE, f"Critical; fixed in {FIXED}"),
@@ -106,7 +108,7 @@ def test_what_is_small_or_not_fixed_is_shown_and_what_the_image_has_not_is_not(
         ]
     )
     assert outcome.state == findings.PASSED
-    assert {one.rule: one.message for one in outcome.findings} == {
+    assert {finding.rule: finding.message for finding in outcome.findings} == {
         f"{NAME}-small": f"Low; fixed in {FIXED}",
         f"{NAME}-not-fixed": "Critical; no fixed version yet",
     }
@@ -174,7 +176,7 @@ def test_a_damaged_database_is_refused(image: Image, tmp_path: Path) -> None:
 
 
 def test_a_database_that_knows_nothing_of_the_release_is_no_pass(look: Look, debian: str) -> None:
-    others = [one for one in grype_database.CONTROLS if one.debian != debian]
+    others = [control for control in grype_database.CONTROLS if control.debian != debian]
     outcome = look([], controls=others)
     assert outcome.state == findings.NOT_CHECKED
     assert f"openssl@0?distro=debian-{debian}" in outcome.note
@@ -207,7 +209,7 @@ def test_a_database_is_fetched_from_an_address(
         database = grype.database_at_hand()
         outcome = grype.scan(str(image.id), database, tmp_path / "reports", frozenset())
         server.shutdown()
-    assert [one.rule for one in outcome.findings] == [NAME]
+    assert [finding.rule for finding in outcome.findings] == [NAME]
 
 
 def test_an_image_without_packages_is_no_pass(tmp_path: Path) -> None:
