@@ -6,11 +6,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
-
 from pipeline.core import apt, console, locks, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CACHE, log_file
+from pipeline.core.waiting import wait
 
 START_SECONDS = 60
 #: The engine belongs to the machine, not to a checkout: it outlives ``./inv down`` and the clone.
@@ -109,26 +108,18 @@ def _start(answers: Callable[[], bool]) -> None:
                 close_fds=True,
             )
 
-    def state() -> str:
-        if answers():
-            return "ready"
-        return "ended at once" if daemon and daemon.poll() is not None else "starting"
+    def ended() -> bool:
+        return daemon is not None and daemon.poll() is not None
 
-    waiting = Retrying(
-        retry=retry_if_result(lambda seen: seen == "starting"),
-        wait=wait_fixed(0.2),
-        stop=stop_after_delay(START_SECONDS),
+    settled = wait(lambda: answers() or ended(), timeout=START_SECONDS, interval=0.2)
+    if settled and not ended():
+        return
+    problem = "ended at once" if settled else f"did not answer within {START_SECONDS} s"
+    raise PipelineError(
+        f"the Docker engine {problem}{_last_error()}",
+        next_step="read its log (journalctl -u docker where systemd runs)",
+        log=LOG,
     )
-    try:
-        last = waiting(state)
-    except RetryError:
-        last = f"did not answer within {START_SECONDS} s"
-    if last != "ready":
-        raise PipelineError(
-            f"the Docker engine {last}{_last_error()}",
-            next_step="read its log (journalctl -u docker where systemd runs)",
-            log=LOG,
-        )
 
 
 def _last_error() -> str:

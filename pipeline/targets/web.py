@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import httpx
 
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
+from pipeline.core.waiting import wait
 from pipeline.releases.project import project
 
 #: Seconds that one request may take before it counts as unanswered.
@@ -88,8 +88,9 @@ def gather(
     """Asks for the version until the answers by hostname are ``enough``, or ``timeout`` seconds are over."""
     by_host: dict[str, dict[str, Any]] = {}
     problem = ""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
+
+    def sufficient() -> bool:
+        nonlocal problem
         try:
             answer = ask(url, via)
             by_host[str(answer["hostname"])] = answer
@@ -98,9 +99,9 @@ def gather(
         except (httpx.HTTPError, ValueError, KeyError) as error:
             problem = f"{type(error).__name__}: {error}"
             on_answer(problem)
-        if enough(by_host):
-            return Answers(by_host, "")
-        time.sleep(INTERVAL)
+        return enough(by_host)
+
+    wait(sufficient, timeout=timeout, interval=INTERVAL)
     return Answers(by_host, problem)
 
 
