@@ -7,8 +7,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
 from pipeline.targets import kubernetes
-from pipeline.terraform import drift as terraform_drift
-from pipeline.terraform import plan_summary, roots
+from pipeline.terraform import drift, plan_summary, roots
 from pipeline.terraform import run as terraform
 
 
@@ -41,7 +40,7 @@ def _ecs(environment: Environment) -> tuple[list[str], str]:
         return [], ""
     with console.progress(f"terraform plan {environment.name}") as step:
         plan = terraform.plan(root, lock=False, read=True, show=step.update)
-    differences = [str(each) for each in terraform_drift.differences(plan.document or {})]
+    differences = [str(each) for each in drift.differences(plan.document or {})]
     for difference in differences:
         console.info(f"  {difference}")
     summary = plan_summary.summarise(plan.document, environment.name)

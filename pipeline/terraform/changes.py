@@ -91,7 +91,9 @@ def read(document: Mapping[str, Any] | None, key: str = "resource_changes") -> t
         if resource.get("mode") != "data" and (action := _action(resource["change"]))
     ]
     order = list(PARTICIPLES)
-    changes.sort(key=lambda one: (one.loss is None, order.index(one.action), one.address))
+    changes.sort(
+        key=lambda change: (change.loss is None, order.index(change.action), change.address)
+    )
     return tuple(changes)
 
 
@@ -110,7 +112,8 @@ def managed(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     modules = [values.get("root_module", {})]
     for module in modules:
         modules += module.get("child_modules", [])
-        yield from (one for one in module.get("resources", []) if one.get("mode") == "managed")
+        resources = module.get("resources", [])
+        yield from (resource for resource in resources if resource.get("mode") == "managed")
 
 
 def _change(resource: Mapping[str, Any], action: str) -> Change:

@@ -1,6 +1,6 @@
 """The monthly cost in US dollars of what a Terraform plan leads to, by the price table in ``prices.yaml``.
 
-A resource type that is neither priced nor known to be free is listed as unpriced.
+A resource type that is neither priced nor free is listed as unpriced.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ def prices() -> dict[str, Any]:
     return table
 
 
-def known_types() -> set[str]:
+def covered_types() -> set[str]:
     """The resource types that are priced or free."""
     return {entry["type"] for entry in prices()["lines"]} | set(prices()["free"])
 
@@ -72,7 +72,7 @@ def estimate(document: Mapping[str, Any], region: str = "us-east-1") -> Estimate
     return Estimate(
         lines=tuple(_bill(after)),
         before=sum(line.monthly for line in _bill(before)),
-        unpriced=tuple(sorted(after.keys() - known_types())),
+        unpriced=tuple(sorted(after.keys() - covered_types())),
         region=region,
     )
 
@@ -162,7 +162,8 @@ def _task_addresses(_: Inventory, services: Sequence[Values]) -> int:
 
 def _secrets(world: Inventory, secrets: Sequence[Values]) -> int:
     databases = world.get("aws_db_instance", ())
-    return len(secrets) + sum(bool(one.get("manage_master_user_password")) for one in databases)
+    managed = [item for item in databases if item.get("manage_master_user_password")]
+    return len(secrets) + len(managed)
 
 
 def _insights(_: Inventory, clusters: Sequence[Values]) -> int:
@@ -174,11 +175,11 @@ def _insights(_: Inventory, clusters: Sequence[Values]) -> int:
 
 
 def _interfaces(_: Inventory, endpoints: Sequence[Values]) -> int:
-    return sum(one.get("vpc_endpoint_type") == "Interface" for one in endpoints)
+    return sum(item.get("vpc_endpoint_type") == "Interface" for item in endpoints)
 
 
 def _interface_zones(world: Inventory, endpoints: Sequence[Values]) -> int:
-    zones = max((len(one.get("subnet_ids") or ()) for one in endpoints), default=0)
+    zones = max((len(item.get("subnet_ids") or ()) for item in endpoints), default=0)
     return _interfaces(world, endpoints) * max(2, zones)
 
 

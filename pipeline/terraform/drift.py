@@ -38,13 +38,13 @@ def differences(document: Mapping[str, Any]) -> list[Difference]:
     such rules are found by comparing the groups with the rules in the state.
     """
     outside = {change.address: change for change in changes.read(document, "resource_drift")}
-    found = foreign_rules(document.get("prior_state", {}).get("values", {}))
+    rows = foreign_rules(document.get("prior_state", {}).get("values", {}))
     for change in changes.read(document):
         by_hand = change.address in outside
         if change.action != "import":
             what = _what(outside.get(change.address, change), by_hand=by_hand)
-            found.append(Difference(change.address, what, by_hand))
-    return sorted(found, key=lambda one: (not one.by_hand, one.address))
+            rows.append(Difference(change.address, what, by_hand))
+    return sorted(rows, key=lambda row: (not row.by_hand, row.address))
 
 
 def foreign_rules(state: Mapping[str, Any]) -> list[Difference]:
