@@ -10,8 +10,8 @@ import httpx
 from tests.acceptance import journeys
 
 
-def main(arguments: Sequence[str]) -> str:
-    """Returns the first problem, with the journey that met it; empty when all journeys went well."""
+def main(arguments: Sequence[str]) -> int:
+    """Prints the journeys that passed, and the problem of the first that did not; then the exit code is 1."""
     parser = argparse.ArgumentParser(prog="python -m tests.acceptance", description=__doc__)
     parser.add_argument("url", help="where the application answers")
     parser.add_argument("--host", default="", help="the host name, where the URL's is another one")
@@ -21,11 +21,13 @@ def main(arguments: Sequence[str]) -> str:
         try:
             journey(lambda: journeys.Browser(options.url, host=options.host, ca=options.ca))
         except journeys.JourneyFailedError as error:
-            return f"journey {journey.__name__} at {options.url}: {error}"
+            print(f"journey {journey.__name__} at {options.url}: {error}")
+            return 1
         except httpx.HTTPError as error:
-            return f"{options.url} does not answer: {error}"
+            print(f"{options.url} does not answer: {error}")
+            return 1
         print(f"journey {journey.__name__}: passed", flush=True)
-    return ""
+    return 0
 
 
 if __name__ == "__main__":

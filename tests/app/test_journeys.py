@@ -13,11 +13,14 @@ def test_journey(journey: object, new_browser: journeys.NewBrowser) -> None:
     journey(new_browser)
 
 
-def test_it_fails_where_nobody_answers() -> None:
-    assert "does not answer" in main(["http://127.0.0.1:9"])
+def test_it_fails_where_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["http://127.0.0.1:9"]) == 1
+    assert "does not answer" in capsys.readouterr().out
 
 
-def test_it_fails_where_something_else_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_fails_where_something_else_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     seen: list[httpx.Request] = []
 
     def works(request: httpx.Request) -> httpx.Response:
@@ -30,5 +33,6 @@ def test_it_fails_where_something_else_answers(monkeypatch: pytest.MonkeyPatch) 
         return original(base_url, host=str(options["host"]), transport=httpx.MockTransport(works))
 
     monkeypatch.setattr(journeys, "Browser", elsewhere)
-    assert "journey potluck" in main(["http://elsewhere.test", "--host", "balancer.test"])
+    assert main(["http://elsewhere.test", "--host", "balancer.test"]) == 1
+    assert "journey potluck" in capsys.readouterr().out
     assert seen[0].headers["Host"] == "balancer.test"

@@ -3,6 +3,8 @@
 import http.client
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -32,6 +34,18 @@ def metric(server: servers.Server, line: str) -> float:
         rf"^{re.escape(line)} ([0-9.e+]+)$", httpx.get(f"{server.url}/metrics").text, re.M
     )
     return float(found[1]) if found else 0
+
+
+def test_the_acceptance_test_passes_and_fails_by_its_exit_code(start: Start, database: str) -> None:
+    server = start(database)
+    command = [sys.executable, "-m", "tests.acceptance"]
+    done = subprocess.run([*command, server.url], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "journey keepsakes: passed"
+    gone = "http://127.0.0.1:9"
+    done = subprocess.run([*command, gone], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"{gone} does not answer" in done.stdout
 
 
 def test_metrics_are_those_of_both_workers(start: Start, database: str) -> None:
