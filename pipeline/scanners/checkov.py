@@ -51,7 +51,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
     """
     due = [name for name, pattern in FRAMEWORKS.items() if git.files(pattern, root=root)]
     outcomes: list[Outcome] = []
-    environment = {**os.environ, "LOG_LEVEL": "ERROR"}
+    environment = {**git.environment(), "LOG_LEVEL": "ERROR"}
     if "helm" in due:
         # Built only in a workflow: a laptop's deploy to ECS has no need of it.
         program = programs.program("helm") if github.running() else programs.find("helm")

@@ -73,11 +73,21 @@ def scan(
     Raises:
         PipelineError: The database is damaged or too old, or grype failed or saw no packages of a kind.
     """
-    document, packages, unknown = _run(image, database, reports)
-    if unknown:
-        return not_checked(
-            NAME, f"the database does not even know the flaws of {' and '.join(unknown)}"
+    with console.progress("grype") as step, _folder(database) as folder:
+        _run(
+            folder, step, "db", *(["import", database] if Path(database).is_file() else ["update"])
         )
+        listed, controls = folder / "packages.json", folder / "controls.txt"
+        document = _report(folder, step, f"docker:{image}", f"--output=cyclonedx-json={listed}")
+        packages = sbom.keep(listed, image, reports)
+        # grype finds nothing at all in a release of Debian that its database does not have.
+        asked = [control.format(**document["distro"]) for control in KNOWN_BAD]
+        controls.write_text("\n".join(asked) + "\n", encoding="utf-8")
+        answers = _report(folder, step, f"purl:{controls}")["matches"]
+    unknown = {*asked} - {match["artifact"]["purl"] for match in answers}
+    if unknown:
+        names = " and ".join(sorted(unknown))
+        return not_checked(NAME, f"the database does not even know the flaws of {names}")
     ignored = accepted() if ignored is None else ignored
     findings = [_finding(match, ignored) for match in document["matches"]]
     return judged(NAME, packages, "packages", findings)
@@ -98,48 +108,40 @@ def _finding(match: dict[str, Any], ignored: frozenset[str]) -> Finding:
     )
 
 
-def _run(image: str, database: str, reports: Path) -> tuple[dict[str, Any], int, list[str]]:
-    """grype's report, the number of packages, and the controls whose flaws the database does not know."""
-    program = tools.tool("grype")
-    log = log_file("scan-grype")
-    log.unlink(missing_ok=True)
-    reports.mkdir(parents=True, exist_ok=True)
-    with console.progress("grype") as step, _folder(database) as folder:
-        names = ("settings.yaml", "packages.json", "report.json", "controls.txt", "answers.json")
-        settings, listed, report, controls, answers = (folder / name for name in names)
-        settings.write_text("", encoding="utf-8")
+def _report(folder: Path, step: console.Step, source: str, *options: str) -> dict[str, Any]:
+    """grype's report (JSON) on what a source holds."""
+    file = folder / "report.json"
+    _run(folder, step, source, f"--output=json={file}", *options)
+    report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return report
 
-        def run(*argv: str, next_step: str = "read the log") -> None:
-            process.run(
-                [program, "--config", settings, *argv],
-                log=log,
-                env=_environment(folder),
-                append=True,
-                on_line=step.update,
-                next_step=next_step,
-            )
 
-        fetch = ("import", database) if Path(database).is_file() else ("update",)
-        for command in (fetch, ("status",)):
-            run("db", *command, next_step="read the log; fetch a newer database")
-        run(f"docker:{image}", f"--output=json={report}", f"--output=cyclonedx-json={listed}")
-        document: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        packages = sbom.keep(listed, image, reports)
-        # grype finds nothing at all in a release of Debian that its database does not have.
-        asked = [control.format(**document["distro"]) for control in KNOWN_BAD]
-        controls.write_text("\n".join(asked) + "\n", encoding="utf-8")
-        run(f"purl:{controls}", f"--output=json={answers}")
-        matches = json.loads(answers.read_text(encoding="utf-8"))["matches"]
-    answered = {match["artifact"]["purl"] for match in matches}
-    return document, packages, [control for control in asked if control not in answered]
+def _run(folder: Path, step: console.Step, *arguments: str) -> None:
+    """Runs grype with its database in the folder, without settings of a user's own, which could hide findings."""
+    settings = folder / "settings.yaml"
+    settings.write_text("", encoding="utf-8")
+    kept = (
+        name for name in os.environ if not name.startswith("GRYPE_") or name == ADDRESS_VARIABLE
+    )
+    process.run(
+        [tools.tool("grype"), "--config", settings, *arguments],
+        log=log_file("scan-grype"),
+        env={
+            **{name: os.environ[name] for name in kept},
+            "GRYPE_DB_CACHE_DIR": str(folder),
+            "GRYPE_DB_AUTO_UPDATE": "false",
+            "GRYPE_CHECK_FOR_APP_UPDATE": "false",
+            "NO_COLOR": "1",
+        },
+        on_line=step.update,
+        next_step="read the log; fetch a newer database if it names the database",
+    )
 
 
 @contextmanager
 def _folder(database: str) -> Iterator[Path]:
-    """Where grype keeps its database and its reports.
-
-    One from a file is there for this scan only: a later update would take it for the published one if it is newer.
-    """
+    """Where grype keeps its database and its reports."""
+    # A database from a file stays for one scan: an update would take a newer one for the published one.
     if Path(database).is_file():
         LOCAL.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="grype-", dir=LOCAL) as own:
@@ -149,17 +151,3 @@ def _folder(database: str) -> Iterator[Path]:
         shared.mkdir(parents=True, exist_ok=True)
         with locks.exclusive("grype-database", CACHE / "locks", wait=True):
             yield shared
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """This process's environment without settings of a user's own grype, which could hide findings."""
-    kept = (
-        name for name in os.environ if not name.startswith("GRYPE_") or name == ADDRESS_VARIABLE
-    )
-    return {
-        **{name: os.environ[name] for name in kept},
-        "GRYPE_DB_CACHE_DIR": str(folder),
-        "GRYPE_DB_AUTO_UPDATE": "false",
-        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-        "NO_COLOR": "1",
-    }
