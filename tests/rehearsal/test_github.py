@@ -12,7 +12,6 @@ import pytest
 from localgithub import api as stand_in
 from localgithub import server
 from pipeline.commands import comment
-from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
@@ -45,31 +44,6 @@ def test_an_annotation_cannot_start_another_command(
     assert capsys.readouterr().out == (
         "::error title=a%2Cb%3Ac,file=app/app.py,line=3::50%25 bad%0A::add-mask::x\n"
     )
-
-
-@pytest.mark.parametrize("text", ["x", "```\n</details><h1>out", "````", "a ``` b ```` c"])
-def test_nothing_ends_a_code_block_but_its_own_fence(text: str) -> None:
-    lines = markdown.code_block(text).rstrip("\n").splitlines()
-    assert lines[0] == lines[-1]
-    assert lines[0] not in lines[1:-1]
-    assert all(lines[0] not in line for line in lines[1:-1])
-
-
-def test_a_name_in_a_cell_stays_text() -> None:
-    shown = markdown.inline("`x` | <img src=x> @all [a](b)\nnext")
-    assert "<" not in shown
-    assert "\n" not in shown
-    assert "@all" not in shown
-    assert "\\|" in shown
-    assert "\\`x\\`" in shown
-
-
-def test_a_text_that_is_too_long_is_cut_at_a_line_and_says_where_the_rest_is() -> None:
-    text = markdown.code_block("\n".join(f"line {number}" for number in range(10_000)))
-    kept = markdown.cut(text, 5_000, where="[the run](https://example.org)")
-    assert len(kept) <= 5_000
-    assert kept.endswith("*Cut here: the whole text is in [the run](https://example.org).*\n")
-    assert kept.count("```") == 2, "the open block is closed"
 
 
 def test_the_comment_is_written_once_and_then_rewritten(store: stand_in.Store) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
 from pipeline.terraform import plan_summary
 
@@ -192,11 +191,6 @@ def test_nothing_leaves_its_block() -> None:
     assert text.count(fence) == 2
     assert not any(line.startswith("#") for line in body.splitlines())
     assert "\u202e" not in text
-
-
-def test_code_in_a_line_cannot_be_left() -> None:
-    assert markdown.code("a `b` c") == "`` a `b` c ``"
-    assert "\n" not in markdown.code("a\nb")
 
 
 def test_a_long_plan_is_cut_and_says_so() -> None:
