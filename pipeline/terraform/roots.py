@@ -1,7 +1,6 @@
 """The root modules: an environment's, and the one that prepares its account (bootstrap)."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +34,7 @@ def state_bucket(account_id: str, region: str) -> str:
     return f"{project.project().name}-state-{account_id}-{region}"
 
 
-def environment_root(environment: Environment, environ: Mapping[str, str] | None = None) -> Root:
+def environment_root(environment: Environment, environ: Mapping[str, str]) -> Root:
     """The root of an environment."""
     account_id, region = _place(environment)
     return Root(
@@ -44,14 +43,14 @@ def environment_root(environment: Environment, environ: Mapping[str, str] | None
         bucket=state_bucket(account_id, region),
         region=region,
         variables={"environment_file": str(environment.file)},
-        environ=dict(os.environ if environ is None else environ),
+        environ=environ,
         protected=bool(environment.raw["aws"].get("deletion_protection", True)),
     )
 
 
 def bootstrap_root(
     environment: Environment,
-    environ: Mapping[str, str] | None = None,
+    environ: Mapping[str, str],
     repository: str | None = None,
     *,
     disposable: bool = False,
@@ -74,7 +73,7 @@ def bootstrap_root(
         bucket=state_bucket(account_id, region),
         region=region,
         variables=variables,
-        environ=dict(os.environ if environ is None else environ),
+        environ=environ,
         protected=not disposable,
     )
 
