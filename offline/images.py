@@ -39,7 +39,7 @@ def build(name: str, tag: str) -> None:
     recipe = recipes()["images"][name]
     base = catalogue.provide(recipe["base"]) if "base" in recipe else None
     key = _key(recipe, base)
-    if catalogue.recipe(tag) == key:
+    if catalogue.recipe(tag) == key or _renamed(key, tag):
         return
     engine.require_space()
     builder = engine.builder()
@@ -71,6 +71,12 @@ def build(name: str, tag: str) -> None:
         )
 
 
+def _renamed(key: str, tag: str) -> bool:
+    """Whether the engine has the image without the name, which another checkout gave to one from another recipe."""
+    images = engine.client().images.list(filters={"label": f"{catalogue.RECIPE_LABEL}={key}"})
+    return bool(images) and images[0].tag(*tag.rsplit(":", 1))
+
+
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
@@ -84,7 +90,7 @@ def _key(recipe: dict[str, Any], base: str | None) -> str:
     if "programs" in recipe:
         parts.append(programs.key())
     if base:
-        parts.append(str(engine.client().images.get(base).id))
+        parts.append(catalogue.recipe(base) or str(engine.client().images.get(base).id))
     digest = hashlib.sha256("\0".join(parts).encode())
     folder = FOLDER / recipe["folder"]
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

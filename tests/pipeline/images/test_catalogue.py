@@ -146,6 +146,23 @@ def test_where_none_answers_the_image_is_made(image: Callable[[str, str], str]) 
 
 
 @pytest.mark.engine
+def test_a_made_image_whose_name_another_checkout_took_gets_it_back(
+    image: Callable[[str, str], str],
+) -> None:
+    name = image("127.0.0.1:9", catalogue.catalogue()["pause"].digest)
+    catalogue.provide("pause")
+    made = engine.client().images.get(name).id
+    empty = io.BytesIO()
+    tarfile.open(fileobj=empty, mode="w").close()
+    engine.client().api.import_image_from_data(
+        empty.getvalue(), repository=name.rpartition(":")[0], tag="1"
+    )
+    assert engine.client().images.get(name).id != made
+    catalogue.provide("pause")
+    assert engine.client().images.get(name).id == made
+
+
+@pytest.mark.engine
 def test_a_registry_that_lacks_the_image_is_passed_over(image: Callable[[str, str], str]) -> None:
     registry = Registry({})
     name = image(registry.host, catalogue.catalogue()["pause"].digest)
