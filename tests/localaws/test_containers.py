@@ -34,7 +34,6 @@ def options(definition: dict[str, Any], task: dict[str, Any] | None = None) -> d
 )
 def test_only_images_of_ecr_come_from_the_local_registry(image: str, expected: str) -> None:
     assert containers.local_image(image, SETTINGS.registry) == expected
-    assert containers.is_ecr(image) == (expected != image)
 
 
 def test_what_others_depend_on_starts_first() -> None:

@@ -1,7 +1,4 @@
-"""A local AWS: ministack and moto, each extended at one exact version so that production Terraform behaves as on AWS.
-
-The modules are loaded into the emulators' processes and wrap single functions of theirs; nothing is copied.
-"""
+"""A local AWS: ministack and moto, each wrapped at one exact version so that production Terraform behaves as on AWS."""
 
 
 class LocalAwsError(Exception):

@@ -12,6 +12,34 @@ from localaws.settings import Settings
 
 #: Set during shutdown, so that container exits do not count as task failures.
 ending = threading.Event()
+#: Modules of ministack's core; other names are those of its services.
+_CORE = (
+    "iam_actions",
+    "iam_evaluator",
+    "persistence",
+    "responses",
+    "x509_utils",
+)
+
+
+class _Module:
+    """A module that is imported at its first use, hence after ``prepare``."""
+
+    def __init__(self, path: str) -> None:
+        vars(self)["path"] = path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(vars(self)["path"]), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(import_module(vars(self)["path"]), name, value)
+
+
+def __getattr__(name: str) -> Any:
+    """A module of ministack by its name, such as ``from localaws.emulator import ecs``."""
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return _Module(f"ministack.{'core' if name in _CORE else 'services'}.{name}")
 
 
 def prepare(settings: Settings) -> None:
@@ -42,22 +70,15 @@ def prepare(settings: Settings) -> None:
     }
 
 
-def service(name: str) -> Any:
-    """A service module of ministack, such as ``ecs``; imported when first asked for."""
-    return import_module(f"ministack.services.{name}")
-
-
-def core(name: str) -> Any:
-    """A module of ministack's core, such as ``responses``."""
-    return import_module(f"ministack.core.{name}")
+def in_background(name: str, work: Callable[..., Any], *arguments: Any) -> None:
+    """Runs work in a thread of its own, in the caller's account and region."""
+    import_module("ministack.core.concurrency").spawn_background(
+        work, *arguments, thread_name=f"localaws-{name}"
+    )
 
 
 def wrap(module: Any, name: str, around: Callable[..., Any]) -> None:
-    """Puts ``around(original, *args)`` in the place of a module's function, also in its table of API actions.
-
-    Raises:
-        AttributeError: The emulator has no such function, so it is not the version that we extend.
-    """
+    """Replaces a module's function by ``around(original, *args)``; raises AttributeError when there is none."""
     original = getattr(module, name)
 
     @functools.wraps(original)
@@ -68,11 +89,7 @@ def wrap(module: Any, name: str, around: Callable[..., Any]) -> None:
 
 
 def replace(module: Any, name: str, substitute: Callable[..., Any]) -> None:
-    """Puts ``substitute`` in the place of a module's function, also in its table of API actions.
-
-    Raises:
-        AttributeError: The emulator has no such function, so it is not the version that we extend.
-    """
+    """Replaces a module's function, also in its table of API actions; raises AttributeError when there is none."""
     original = getattr(module, name)
     setattr(module, name, substitute)
     actions = getattr(module, "_ACTION_MAP", {})

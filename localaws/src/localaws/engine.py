@@ -45,31 +45,23 @@ def remove(settings: Settings, *, purge: bool) -> None:
         LocalAwsError: The engine does not answer.
     """
     client = connect()
-    mine = [f"{name}={value}" for name, value in settings.labels.items()]
-    for container in client.containers.list(
-        all=True, sparse=True, filters={"label": [*mine, "ministack"]}
-    ):
+    mine: dict[str, str | list[str] | bool] = {
+        "label": [f"{name}={value}" for name, value in settings.labels.items()]
+    }
+    for container in client.containers.list(all=True, sparse=True, filters=mine):
         with _tolerant():
             container.remove(force=True, v=True)
     if not purge:
         return
-    for volume in client.volumes.list(filters={"label": mine}):
-        # The label's owner may have volumes of its own.
-        if str(volume.name).startswith(("ministack-rds-", "ecs-")) and not _of_compose(volume):
-            volume.remove(force=True)
-    for network in client.networks.list(names=[settings.network], filters={"label": mine}):
-        if network.name == settings.network:  # the engine also lists names that only contain it
-            network.remove()
+    for volume in client.volumes.list(filters=mine):
+        volume.remove(force=True)
+    for network in client.networks.list(filters=mine):
+        network.remove()
     for image in client.images.list():
         for reference in [*image.tags, *(image.attrs.get("RepoDigests") or [])]:
             if reference.startswith(f"{settings.registry}/"):
                 with _tolerant():
                     client.images.remove(reference, force=True)
-
-
-def _of_compose(volume: object) -> bool:
-    labels = getattr(volume, "attrs", {}).get("Labels") or {}
-    return "com.docker.compose.project" in labels
 
 
 @contextlib.contextmanager

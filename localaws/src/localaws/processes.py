@@ -29,15 +29,16 @@ _POLL = 0.05
 @contextlib.contextmanager
 def exclusive(settings: Settings) -> Iterator[None]:
     """One command at a time works on a state folder; another one waits."""
-    while True:
-        settings.state.mkdir(parents=True, exist_ok=True)
-        path = settings.state / "lock"
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):  # the last holder has removed the folder
-                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    yield
-                    return
+    settings.state.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(
+        settings.state.parent, os.O_RDONLY
+    )  # the state itself may be removed meanwhile
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        settings.state.mkdir(exist_ok=True)
+        yield
+    finally:
+        os.close(folder)
 
 
 def fingerprint(settings: Settings) -> str:
@@ -150,7 +151,7 @@ def _spawn(settings: Settings, name: str) -> None:
 
 
 def _holder(port: int) -> str:
-    """Who listens on the port, such as ``python3 (pid 123)``; a local AWS with its state folder."""
+    """Who listens on the port: the end of its command line and its process id."""
     import psutil  # noqa: PLC0415 - for this message alone
 
     with contextlib.suppress(psutil.Error):
@@ -158,23 +159,21 @@ def _holder(port: int) -> str:
             address = connection.laddr
             listening = connection.status == psutil.CONN_LISTEN and connection.pid
             if listening and address and address.port == port:
-                process = psutil.Process(connection.pid)
-                command = process.cmdline()
-                if set(command) & set(_MODULES.values()):
-                    return f"the local AWS of {command[-1]} (pid {connection.pid})"
-                return f"{process.name()} (pid {connection.pid})"
+                command = psutil.Process(connection.pid).cmdline()
+                return f"{' '.join(command[-3:])} (pid {connection.pid})"
     return "another process"
 
 
 def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
-    try:
+    with (
+        contextlib.suppress(OSError, http.client.HTTPException),
+        contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+        ) as connection,
+    ):
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return False
 
 
 def _pid_file(settings: Settings, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Brings the services back after a restart: once all state is there and the databases answer, not before."""
+"""Starts services again after a restart, once all state is loaded and the databases answer."""
 
 import logging
 import threading
@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from localaws import emulator
+from localaws.emulator import ecs
 from localaws.rds import databases
 
 #: Seconds that the databases get to answer; the services start then in any case, as they would on AWS.
@@ -16,7 +17,6 @@ logger = logging.getLogger("localaws.restart")
 
 def install(app: Any) -> None:
     """Extends ministack, which starts the services as soon as their own state is loaded."""
-    ecs = emulator.service("ecs")
     loaded = threading.Event()
 
     def load(original: Any) -> Any:
@@ -27,14 +27,14 @@ def install(app: Any) -> None:
 
     def start_services(_original: Any) -> None:
         threading.Thread(
-            target=_bring_back, args=(ecs, loaded), daemon=True, name="localaws-restart"
+            target=_bring_back, args=(loaded,), daemon=True, name="localaws-restart"
         ).start()
 
     emulator.wrap(app, "_load_persisted_state", load)
     emulator.wrap(ecs, "_start_restored_service_reconciler", start_services)
 
 
-def _bring_back(ecs: Any, loaded: threading.Event) -> None:
+def _bring_back(loaded: threading.Event) -> None:
     loaded.wait()
     for _scope, svc in ecs._services.all_items():
         if svc.get("status") == "DRAINING":

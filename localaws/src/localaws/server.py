@@ -6,6 +6,7 @@ import resource
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,25 +81,22 @@ async def serve(app: Any, chosen: Settings) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after the version check
     from hypercorn.config import Config  # noqa: PLC0415
 
-    asked = asyncio.Event()
+    ended = asyncio.Event()
 
     def end() -> None:
         emulator.ending.set()
-        asked.set()
+        ended.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
     config = Config()
-    gateway = tasks.gateway(emulator.service("ecs")._get_docker(), chosen.network)
+    gateway = tasks.gateway(emulator.ecs._get_docker(), chosen.network)
     config.insecure_bind = [f"{host}:{chosen.api_port}" for host in ("127.0.0.1", gateway) if host]
     config.bind = [f"127.0.0.1:{chosen.api_tls_port}"]
-    pem = authority.leaf(
-        chosen.state, "localhost", authority.LOCAL_NAMES, authority.LOCAL_ADDRESSES
-    )
-    config.certfile = config.keyfile = str(pem)
+    config.certfile = config.keyfile = str(authority.leaf(chosen.state))
     config.keep_alive_timeout = KEEP_ALIVE
     config.loglevel = "WARNING"
-    await hypercorn_serve(app, config, shutdown_trigger=asked.wait)
+    await hypercorn_serve(app, config, shutdown_trigger=ended.wait)
 
 
 def main() -> None:
@@ -114,8 +112,8 @@ def main() -> None:
     tracker = extend(chosen)
     restart.install(app)
     start_data_plane(tracker, chosen)
-    snapshots.start(app)
-    threading.Thread(target=databases.restart_ended, daemon=True, name="localaws-databases").start()
+    for work in (partial(snapshots.run, app), databases.restart_ended):
+        threading.Thread(target=work, daemon=True).start()
     asyncio.run(serve(app.app, chosen))
 
 

@@ -8,8 +8,11 @@ from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
+from localaws import files
+
 #: An option that is not given on the command line comes from the variable of this prefix, such as LOCALAWS_API_PORT.
 VARIABLES = "LOCALAWS_"
+_FILE = "settings.json"
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,8 @@ class Settings:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Docker labels of everything that is started."""
-        return {self.owner_label: self.owner}
-
-    @property
-    def file(self) -> Path:
-        """Where ``write`` keeps the settings."""
-        return self.state / "settings.json"
+        """Docker labels of all that is started; ``owner_label`` alone may also be on what others have started."""
+        return {self.owner_label: self.owner, "localaws": "true"}
 
     @property
     def authority(self) -> Path:
@@ -56,9 +54,7 @@ class Settings:
     def write(self, fingerprint: str) -> None:
         """Keeps the settings for the servers and for later commands."""
         record = asdict(self) | {"fingerprint": fingerprint}
-        partial = self.file.with_suffix(".partial")
-        partial.write_text(json.dumps(record, default=str, indent=1), encoding="utf-8")
-        partial.replace(self.file)
+        files.write(self.state / _FILE, json.dumps(record, default=str, indent=1).encode())
 
 
 def complete(values: Mapping[str, Any]) -> Settings:
@@ -80,7 +76,7 @@ def from_environment() -> dict[str, str]:
 def recorded(state: Path) -> dict[str, Any]:
     """What the last ``localaws up`` on this folder has kept, with ``fingerprint``; empty when there was none."""
     try:
-        record: dict[str, Any] = json.loads((state / "settings.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = json.loads((state / _FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     return record

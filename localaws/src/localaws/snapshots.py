@@ -1,13 +1,12 @@
-"""Saves ministack's state while it runs: by itself it saves only on an orderly end, and a crash would lose all."""
+"""Saves ministack's state every few seconds; by itself it saves only on an orderly end."""
 
 import hashlib
 import json
 import logging
-import threading
 import time
 from typing import Any
 
-from localaws import emulator
+from localaws.emulator import persistence
 
 #: Seconds between two saves.
 INTERVAL = 10.0
@@ -17,7 +16,8 @@ logger = logging.getLogger("localaws.snapshots")
 
 def run(app: Any) -> None:
     """Saves each service whose state has changed, for as long as the process lives."""
-    persistence = emulator.core("persistence")
+    # One line for each service and save would bury everything else.
+    logging.getLogger("persistence").setLevel(logging.WARNING)
     saved: dict[str, str] = {}
     while True:
         time.sleep(INTERVAL)
@@ -33,10 +33,3 @@ def run(app: Any) -> None:
             if state is not None and saved.get(name) != digest:
                 persistence.save_state(name, state)
                 saved[name] = digest
-
-
-def start(app: Any) -> None:
-    """Saves in a thread of its own."""
-    # One line for each service and save would bury everything else.
-    logging.getLogger("persistence").setLevel(logging.WARNING)
-    threading.Thread(target=run, args=(app,), daemon=True, name="localaws-snapshots").start()

@@ -4,26 +4,6 @@ from collections.abc import Mapping
 
 from localaws.settings import Settings
 
-#: Variables of a user's own AWS that would lead a client past the local one; endpoints of services are added to them.
-_OWN = (
-    "AWS_CA_BUNDLE",
-    "AWS_CONFIG_FILE",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-    "AWS_PROFILE",
-    "AWS_ROLE_ARN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_SESSION_TOKEN",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AWS_USE_DUALSTACK_ENDPOINT",
-    "AWS_USE_FIPS_ENDPOINT",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)
-
 
 def to_set(
     settings: Settings, environ: Mapping[str, str], *, https: bool = False
@@ -52,9 +32,8 @@ def to_set(
 
 
 def to_unset(environ: Mapping[str, str], kept: Mapping[str, str]) -> list[str]:
-    """The variables to unset, apart from those that are ``kept``."""
-    endpoints = [name for name in environ if name.startswith("AWS_ENDPOINT_URL")]
-    return [name for name in (*_OWN, *endpoints) if name not in kept]
+    """The variables of a user's own AWS, which would lead a client past the local one."""
+    return [name for name in environ if name.startswith("AWS_") and name not in kept]
 
 
 def no_proxy(environ: Mapping[str, str]) -> str:

@@ -60,7 +60,7 @@ def main() -> None:
     versions.check("moto")
     chosen = settings.complete(settings.recorded(Path(sys.argv[1])))
     emulator.prepare(chosen)
-    keeper = Keeper(chosen.state / "moto.pickle", chosen.account, chosen.region, extend())
+    keeper = Keeper(chosen, extend())
     keeper.load()
     from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415
     from werkzeug.serving import run_simple  # noqa: PLC0415

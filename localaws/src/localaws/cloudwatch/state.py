@@ -1,16 +1,14 @@
-"""Keeps moto's alarms, scalable targets and scaling policies over restarts; moto itself forgets everything.
-
-What is written is Python's own format of moto's objects: it is read by the same version alone, from our own folder.
-"""
+"""moto's alarms, scalable targets and policies over restarts: pickled after each change, read by one version alone."""
 
 import io
 import logging
 import pickle
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+from localaws import files
+from localaws.settings import Settings
 from localaws.versions import PINNED
 
 logger = logging.getLogger("localaws.moto")
@@ -25,26 +23,33 @@ _KEPT = {
 class Keeper:
     """Loads what was kept, and writes it again after each change."""
 
-    def __init__(
-        self, file: Path, account: str, region: str, tags: dict[str, dict[str, str]]
-    ) -> None:
-        self._file = file
+    def __init__(self, settings: Settings, tags: dict[str, dict[str, str]]) -> None:
+        from moto.applicationautoscaling.models import (  # noqa: PLC0415 - after the version check
+            applicationautoscaling_backends,
+        )
+        from moto.cloudwatch.models import cloudwatch_backends  # noqa: PLC0415
+
+        account, region = settings.account, settings.region
+        self._file = settings.state / f"moto-{PINNED['moto']}.pickle"
         self._tags = tags
-        self._backends = _backends(account, region)
+        self._backends: dict[str, Any] = {
+            "cloudwatch": cloudwatch_backends[account][region],
+            "applicationautoscaling": applicationautoscaling_backends[account][region],
+        }
         self._lock = threading.Lock()
         self._last = b""
 
     def load(self) -> None:
-        """Takes over what an earlier process has kept; does nothing when there is nothing of this version."""
-        if not self._file.is_file():
-            return
-        content = self._file.read_bytes()
+        """Takes over what an earlier process of this version has kept, if any."""
         try:
-            state = _Unpickler(io.BytesIO(content), self._backends).load()
+            content = self._file.read_bytes()
+            unpickler = pickle.Unpickler(io.BytesIO(content))  # noqa: S301 - our own file
+            unpickler.persistent_load = self._backends.__getitem__  # type: ignore[method-assign]
+            state = unpickler.load()
+        except FileNotFoundError:
+            return
         except Exception:
             logger.exception("%s cannot be read: starting without it", self._file)
-            return
-        if state.get("version") != PINNED["moto"]:
             return
         for name, attributes in state["backends"].items():
             for attribute, value in attributes.items():
@@ -54,29 +59,22 @@ class Keeper:
 
     def save(self) -> None:
         """Writes everything, unless nothing has changed since the last time."""
+        names = {id(backend): name for name, backend in self._backends.items()}
         with self._lock:
             target = io.BytesIO()
-            _Pickler(target, self._backends).dump(
-                {
-                    "version": PINNED["moto"],
-                    "tags": self._tags,
-                    "backends": {
-                        name: {
-                            attribute: getattr(self._backends[name], attribute)
-                            for attribute in kept
-                        }
-                        for name, kept in _KEPT.items()
-                    },
+            pickler = pickle.Pickler(target)
+            # Backends are written as names: they hold locks and each other, and exist when they are read.
+            pickler.persistent_id = lambda item: names.get(id(item))  # type: ignore[method-assign]
+            kept = {
+                name: {
+                    attribute: getattr(self._backends[name], attribute) for attribute in attributes
                 }
-            )
-            content = target.getvalue()
-            if content == self._last:
-                return
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            partial = self._file.with_suffix(".partial")
-            partial.write_bytes(content)
-            partial.replace(self._file)
-            self._last = content
+                for name, attributes in _KEPT.items()
+            }
+            pickler.dump({"tags": self._tags, "backends": kept})
+            if target.getvalue() != self._last:
+                self._last = target.getvalue()
+                files.write(self._file, self._last)
 
     def around(self, application: Callable[..., Any]) -> Callable[..., Iterator[bytes]]:
         """A WSGI application that saves after each request that can have changed something."""
@@ -87,37 +85,3 @@ class Keeper:
                 self.save()
 
         return saving
-
-
-class _Pickler(pickle.Pickler):
-    """Writes backends as names: they hold locks and each other, and exist already when they are read."""
-
-    def __init__(self, target: io.BytesIO, backends: dict[str, Any]) -> None:
-        super().__init__(target)
-        self._names = {id(backend): name for name, backend in backends.items()}
-
-    def persistent_id(self, obj: Any) -> str | None:
-        """The name of a backend, None for everything else."""
-        return self._names.get(id(obj))
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, source: io.BytesIO, backends: dict[str, Any]) -> None:
-        super().__init__(source)
-        self._backends = backends
-
-    def persistent_load(self, pid: Any) -> Any:
-        """The backend of a name."""
-        return self._backends[pid]
-
-
-def _backends(account: str, region: str) -> dict[str, Any]:
-    from moto.applicationautoscaling.models import (  # noqa: PLC0415 - after the version check
-        applicationautoscaling_backends,
-    )
-    from moto.cloudwatch.models import cloudwatch_backends  # noqa: PLC0415
-
-    return {
-        "cloudwatch": cloudwatch_backends[account][region],
-        "applicationautoscaling": applicationautoscaling_backends[account][region],
-    }

@@ -1,29 +1,28 @@
-"""What EC2 must remember of VPC endpoints, flow logs, NAT gateways and security groups, so that it shows what was asked
-for."""
+"""VPC endpoints, flow logs, NAT gateways and security groups with the settings that ministack does not keep."""
 
 from typing import Any
 from xml.sax.saxutils import escape
 
 from localaws import emulator
+from localaws.emulator import ec2
 
 OK = 200
 
 
 def install() -> None:
     """Extends ministack's EC2."""
-    ec2 = emulator.service("ec2")
 
     def create_endpoint(original: Any, params: Any) -> Any:
-        known = set(ec2._vpc_endpoints)
+        before = set(ec2._vpc_endpoints)
         response = original(params)
-        for endpoint_id in set(ec2._vpc_endpoints) - known:
+        for endpoint_id in set(ec2._vpc_endpoints) - before:
             endpoint = ec2._vpc_endpoints[endpoint_id]
             interface = endpoint["VpcEndpointType"] == "Interface"
             endpoint["_groups"] = ec2._parse_member_list(params, "SecurityGroupId")
             given = ec2._p(params, "PrivateDnsEnabled")
             endpoint["_private_dns"] = given == "true" if given else interface
             endpoint["PolicyDocument"] = ec2._p(params, "PolicyDocument")
-            # The answer is rendered again, now that all is known.
+            # Rendered again, with all settings.
             body = ec2._vpce_fields_xml(endpoint, tag="vpcEndpoint")
             return ec2._xml(OK, "CreateVpcEndpointResponse", body)
         return response
@@ -34,8 +33,8 @@ def install() -> None:
         if response[0] == OK and endpoint is not None:
             removed = ec2._parse_member_list(params, "RemoveSecurityGroupId")
             added = ec2._parse_member_list(params, "AddSecurityGroupId")
-            kept = [one for one in endpoint.get("_groups", []) if one not in removed]
-            endpoint["_groups"] = [*kept, *(one for one in added if one not in kept)]
+            kept = [group for group in endpoint.get("_groups", []) if group not in removed]
+            endpoint["_groups"] = [*kept, *(group for group in added if group not in kept)]
             if ec2._p(params, "PrivateDnsEnabled"):
                 endpoint["_private_dns"] = ec2._p(params, "PrivateDnsEnabled") == "true"
             if ec2._p(params, "ResetPolicy") == "true":
@@ -45,42 +44,38 @@ def install() -> None:
     def endpoint_xml(original: Any, endpoint: Any, tag: str = "item") -> Any:
         text = str(original(endpoint, tag))
         groups = "".join(
-            f"<item><groupId>{one}</groupId></item>" for one in endpoint.get("_groups", [])
+            f"<item><groupId>{group}</groupId></item>" for group in endpoint.get("_groups", [])
         )
         private = str(bool(endpoint.get("_private_dns"))).lower()
-        extra = (
+        policy = f"<policyDocument>{escape(endpoint.get('PolicyDocument') or '')}</policyDocument>"
+        interface = (
             f"<groupSet>{groups}</groupSet><privateDnsEnabled>{private}</privateDnsEnabled>"
             f"<ipAddressType>ipv4</ipAddressType>"
             f"<dnsOptions><dnsRecordIpType>ipv4</dnsRecordIpType></dnsOptions>"
-            f"<policyDocument>{escape(endpoint.get('PolicyDocument') or '')}</policyDocument>"
         )
-        if endpoint["VpcEndpointType"] != "Interface":
-            extra = (
-                f"<policyDocument>{escape(endpoint.get('PolicyDocument') or '')}</policyDocument>"
-            )
+        extra = interface + policy if endpoint["VpcEndpointType"] == "Interface" else policy
         return text.replace(f"</{tag}>", f"{extra}</{tag}>") if text.endswith(f"</{tag}>") else text
 
     def create_flow_logs(original: Any, params: Any) -> Any:
-        known = set(ec2._flow_logs)
+        before = set(ec2._flow_logs)
         response = original(params)
-        for log_id in set(ec2._flow_logs) - known:
+        for log_id in set(ec2._flow_logs) - before:
             ec2._flow_logs[log_id].update(
                 _role=ec2._p(params, "DeliverLogsPermissionArn"),
                 _interval=ec2._p(params, "MaxAggregationInterval") or "600",
                 _format=ec2._p(params, "LogFormat"),
                 _group=ec2._p(params, "LogGroupName"),
             )
-            # The API's name of the resource type; ministack knows another one.
+            # The API's name of the resource type; ministack uses another.
             ec2._parse_tag_specs(params, "vpc-flow-log", log_id)
         return response
 
     def describe_flow_logs(original: Any, params: Any) -> Any:
-        status, headers, body = original(params)
-        text = body.decode() if isinstance(body, bytes) else body
+        status, headers, text = _decoded(original(params))
         for log in ec2._flow_logs.values():
             mark = f"<flowLogId>{log['FlowLogId']}</flowLogId>"
             text = text.replace(mark, mark + _flow_log_xml(log))
-        return status, headers, text.encode() if isinstance(body, bytes) else text
+        return status, headers, text.encode()
 
     emulator.wrap(ec2, "_parse_ip_permissions", _permissions)
     emulator.wrap(ec2, "_create_vpc_endpoint", create_endpoint)
@@ -103,9 +98,7 @@ def _permissions(original: Any, params: Any, prefix: Any) -> Any:
 
 def _describe_nat_gateways(original: Any, params: Any) -> Any:
     """NAT gateways with their addresses."""
-    ec2 = emulator.service("ec2")
-    status, headers, body = original(params)
-    text = body.decode() if isinstance(body, bytes) else body
+    status, headers, text = _decoded(original(params))
     for gateway in ec2._nat_gateways.values():
         address = ec2._addresses.get(gateway.get("AllocationId"))
         mark = f"<natGatewayId>{gateway['NatGatewayId']}</natGatewayId>"
@@ -113,7 +106,12 @@ def _describe_nat_gateways(original: Any, params: Any) -> Any:
             before, after = text.split(mark)
             shown = after.replace("<natGatewayAddressSet/>", _nat_address_xml(address), 1)
             text = f"{before}{mark}{shown}"
-    return status, headers, text.encode() if isinstance(body, bytes) else text
+    return status, headers, text.encode()
+
+
+def _decoded(response: Any) -> tuple[int, Any, str]:
+    status, headers, body = response
+    return status, headers, body.decode() if isinstance(body, bytes) else body
 
 
 def _nat_address_xml(address: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
-"""The image registry's layers on disk: ministack holds them in memory and would write them into its JSON state."""
+"""Image layers as files; ministack would hold them in memory and write them into its JSON state."""
 
 import hashlib
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from localaws import emulator
+from localaws import emulator, files
+from localaws.emulator import ecr
 
 
 class Blobs(MutableMapping[str, bytes]):
@@ -22,9 +23,7 @@ class Blobs(MutableMapping[str, bytes]):
             raise KeyError(digest) from None
 
     def __setitem__(self, digest: str, content: bytes) -> None:
-        partial = self._file(f"{digest}.partial")
-        partial.write_bytes(content)
-        partial.replace(self._file(digest))
+        files.write(self._file(digest), content)
 
     def __delitem__(self, digest: str) -> None:
         self._file(digest).unlink()
@@ -52,7 +51,6 @@ class Blobs(MutableMapping[str, bytes]):
 
 def install(folder: Path) -> None:
     """Keeps the layers of all repositories under ``folder``."""
-    ecr = emulator.service("ecr")
 
     def attach(account: str, region: str, name: str) -> None:
         key = hashlib.sha256(f"{account}/{region}/{name}".encode()).hexdigest()[:16]

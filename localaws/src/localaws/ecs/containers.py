@@ -1,4 +1,4 @@
-"""A container of an ECS task as Docker runs it: pure translation of task definitions into Docker's terms."""
+"""Translation of ECS container definitions into Docker's terms."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,14 @@ MEBIBYTE = 1024 * 1024
 CPU_UNITS = 1024  # of one vCPU
 NANOSECONDS = 1_000_000_000
 NANO_CPUS = 1_000_000_000  # of one vCPU
-#: Seconds between SIGTERM and SIGKILL when the task definition does not say (Fargate's default).
+#: Seconds between SIGTERM and SIGKILL when the task definition has none (Fargate's default).
 STOP_TIMEOUT = 30
+#: Docker label with the name of a container in its task definition.
+CONTAINER_NAME = "com.amazonaws.ecs.container-name"
 
 _ECR = re.compile(
     r"^(?P<account>\d{12})\.dkr[.-]ecr\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com|on\.aws)/(?P<rest>.+)$"
 )
-
-
-def is_ecr(image: str) -> bool:
-    """Whether an image reference names a registry of Amazon ECR."""
-    return bool(_ECR.match(image))
 
 
 def local_image(image: str, registry: str) -> str:
@@ -36,27 +33,23 @@ def start_order(definitions: Sequence[Mapping[str, Any]]) -> list[int]:
     Raises:
         graphlib.CycleError: The dependencies form a circle.
     """
-    positions = {one["name"]: index for index, one in enumerate(definitions)}
+    positions = {definition["name"]: index for index, definition in enumerate(definitions)}
     order = TopologicalSorter(
         {
-            index: [positions[each["containerName"]] for each in one.get("dependsOn", [])]
-            for index, one in enumerate(definitions)
+            index: [positions[each["containerName"]] for each in definition.get("dependsOn", [])]
+            for index, definition in enumerate(definitions)
         }
     )
     return list(order.static_order())
 
 
-def volume_name(task_id: str, volume: str) -> str:
-    """The Docker volume that stands for a task's bind mount without a host path."""
-    return f"ecs-{task_id}-{volume}"
-
-
 def task_volumes(task_id: str, task_definition: Mapping[str, Any]) -> dict[str, str]:
-    """The task's own volumes: name in the task definition → Docker volume."""
+    """Name in the task definition → Docker volume, for each bind mount without a host path."""
     return {
-        one["name"]: volume_name(task_id, one["name"])
-        for one in task_definition.get("volumes", [])
-        if not (one.get("host") or {}).get("sourcePath") and "efsVolumeConfiguration" not in one
+        volume["name"]: f"ecs-{task_id}-{volume['name']}"
+        for volume in task_definition.get("volumes", [])
+        if not (volume.get("host") or {}).get("sourcePath")
+        and "efsVolumeConfiguration" not in volume
     }
 
 
@@ -105,12 +98,14 @@ def options(
         "hostname": definition.get("hostname"),
         "cap_drop": (linux.get("capabilities") or {}).get("drop"),
         "ulimits": [
-            {"Name": one["name"], "Soft": one["softLimit"], "Hard": one["hardLimit"]}
-            for one in definition.get("ulimits", [])
+            {"Name": limit["name"], "Soft": limit["softLimit"], "Hard": limit["hardLimit"]}
+            for limit in definition.get("ulimits", [])
         ],
         "tmpfs": {
-            one["containerPath"]: ",".join([f"size={one['size']}m", *one.get("mountOptions", [])])
-            for one in linux.get("tmpfs", [])
+            mount["containerPath"]: ",".join(
+                [f"size={mount['size']}m", *mount.get("mountOptions", [])]
+            )
+            for mount in linux.get("tmpfs", [])
         },
         "shm_size": (linux.get("sharedMemorySize") or 0) * MEBIBYTE,
         "volumes": _mounts(definition, task_definition, task_id),
@@ -121,7 +116,7 @@ def options(
 def _resources(
     definition: Mapping[str, Any], task_definition: Mapping[str, Any], settings: Settings
 ) -> dict[str, Any]:
-    """Limits: the container's own memory, else the task's; CPU as a weight, or as a cap when asked for."""
+    """Limits: the container's own memory, else the task's; CPU as a weight, or as a cap by settings."""
     chosen: dict[str, Any] = {}
     memory = int(definition.get("memory") or task_definition.get("memory") or 0)
     if memory:
@@ -143,7 +138,8 @@ def _mounts(
     """Mounts of the task's own volumes; ministack itself mounts those with a host path."""
     own = task_volumes(task_id, task_definition)
     return [
-        f"{own[one['sourceVolume']]}:{one['containerPath']}:{'ro' if one.get('readOnly') else 'rw'}"
-        for one in definition.get("mountPoints", [])
-        if one["sourceVolume"] in own
+        f"{own[mount['sourceVolume']]}:{mount['containerPath']}"
+        f":{'ro' if mount.get('readOnly') else 'rw'}"
+        for mount in definition.get("mountPoints", [])
+        if mount["sourceVolume"] in own
     ]

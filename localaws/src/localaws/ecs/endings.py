@@ -1,20 +1,18 @@
-"""How ECS tasks end: by themselves, or asked to.
-
-A task that is stopped first leaves its target groups, then waits for their deregistration delay, and only then gets
-SIGTERM, its stop timeout and SIGKILL. See
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
+"""Ends of ECS tasks: target groups left, deregistration delay, SIGTERM, stop timeout, SIGKILL; exit codes and logs.
+Follows https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html
 """
 
 import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from localaws import emulator
 from localaws.ecs import containers
 from localaws.elb import balancer
+from localaws.emulator import ecs
 
 logger = logging.getLogger("localaws.endings")
 
@@ -35,27 +33,24 @@ _SCHEDULER_REASONS = frozenset(
 )
 
 _log_ends: dict[str, threading.Event] = {}
-_log_ends_lock = threading.Lock()
 
 
 def install() -> None:
     """Extends ministack's ECS."""
-    ecs = emulator.service("ecs")
     emulator.replace(ecs, "_cleanup_task_resources", clean_up)
     # Ends are watched, so that nothing needs to look for them when somebody asks.
-    emulator.replace(ecs, "_maybe_mark_stopped", _nothing_to_do)
+    emulator.replace(ecs, "_maybe_mark_stopped", lambda _task, _client=None: None)
     emulator.wrap(ecs, "_stop_task", _stop)
 
 
 def watch(task: dict[str, Any], client: Any) -> None:
     """Follows every container of the task, each from a thread of its own, to its end."""
     for container_id in list(task.get("_docker_ids") or []):
-        _in_background(_watch_exit, task, client, container_id)
+        emulator.in_background("task", _watch_exit, task, client, container_id)
 
 
 def begin_stop(task: dict[str, Any], reason: str, code: str) -> bool:
     """Takes a running task out of service now and ends it in the background; False when it is already ending."""
-    ecs = emulator.service("ecs")
     arn = task["taskArn"]
     with ecs.resource_lock("ecs-task", arn):
         if not ecs._task_is_active(arn, task):
@@ -70,13 +65,12 @@ def begin_stop(task: dict[str, Any], reason: str, code: str) -> bool:
         )
     ecs.ecs_metadata.set_task_status(arn, known_status="DEACTIVATING", desired_status="STOPPED")
     _refresh(task)
-    _in_background(_end, task)
+    emulator.in_background("task", _end, task)
     return True
 
 
 def clean_up(task: dict[str, Any], client: Any, extra_container: Any = None) -> None:
     """Ends and removes the task's containers and volumes; fills in the exit codes that are not known yet."""
-    ecs = emulator.service("ecs")
     client = client or ecs._get_docker()
     with ecs.resource_lock("ecs-task", task.get("taskArn", "")):
         ids = list(task.get("_docker_ids") or [])
@@ -97,16 +91,15 @@ def clean_up(task: dict[str, Any], client: Any, extra_container: Any = None) -> 
 
 def service_of(task: dict[str, Any]) -> dict[str, Any] | None:
     """The service that the task belongs to, or None for a task that was run by hand."""
-    ecs = emulator.service("ecs")
     cluster = ecs._cluster_name_from_arn(task.get("clusterArn", ""))
     kind, _, name = task.get("group", "").partition(":")
-    found: dict[str, Any] | None = ecs._services.get(f"{cluster}/{name}")
-    return found if kind == "service" else None
+    service: dict[str, Any] | None = ecs._services.get(f"{cluster}/{name}")
+    return service if kind == "service" else None
 
 
 def note_exit(task: dict[str, Any], container_id: str, code: int) -> None:
     """Writes a container's exit code into the task."""
-    with emulator.service("ecs").resource_lock("ecs-task", task["taskArn"]):
+    with ecs.resource_lock("ecs-task", task["taskArn"]):
         for container in task["containers"]:
             if container.get("runtimeId") == container_id[:12]:
                 container.update(lastStatus="STOPPED", exitCode=code)
@@ -114,15 +107,13 @@ def note_exit(task: dict[str, Any], container_id: str, code: int) -> None:
 
 def expect_logs(container_id: str) -> None:
     """Says that the container's output is going to be forwarded, so that its removal waits for the last line."""
-    with _log_ends_lock:
-        _log_ends[container_id] = threading.Event()
+    _log_ends[container_id] = threading.Event()
 
 
 @contextlib.contextmanager
 def forwarding_logs(container_id: str) -> Iterator[None]:
     """Around the forwarding of a container's output."""
-    with _log_ends_lock:
-        end = _log_ends.setdefault(container_id, threading.Event())
+    end = _log_ends.setdefault(container_id, threading.Event())
     try:
         yield
     finally:
@@ -131,7 +122,6 @@ def forwarding_logs(container_id: str) -> Iterator[None]:
 
 def _stop(original: Any, data: Any) -> Any:
     """StopTask, and what the scheduler stops: answers at once, as AWS does."""
-    ecs = emulator.service("ecs")
     cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
     task = ecs._resolve_task(data.get("task", ""), cluster) if cluster else None
     if task is None or task.get("lastStatus") not in ecs._PRE_STOP_STATUSES:
@@ -141,17 +131,18 @@ def _stop(original: Any, data: Any) -> Any:
     if task["lastStatus"] == "RUNNING":
         begin_stop(task, reason, code)
     elif ecs._mark_task_stopped(task["taskArn"], task, reason, code):
-        _in_background(clean_up, task, None)
+        emulator.in_background("task", clean_up, task, None)
     svc = service_of(task)
     if code == "UserInitiated" and svc is not None:
         # The service wants its tasks back; ministack looks only when one has ended by itself.
-        _in_background(ecs._reconcile_service_tasks, cluster, f"{cluster}/{svc['serviceName']}")
+        emulator.in_background(
+            "task", ecs._reconcile_service_tasks, cluster, f"{cluster}/{svc['serviceName']}"
+        )
     return ecs.json_response({"task": ecs._sanitize(task)})
 
 
 def _watch_exit(task: dict[str, Any], client: Any, container_id: str) -> None:
     """Waits until the container ends, then draws the conclusions."""
-    ecs = emulator.service("ecs")
     while ecs._task_is_active(task["taskArn"], task):
         try:
             code = client.api.wait(container_id)["StatusCode"]
@@ -170,13 +161,12 @@ def _watch_exit(task: dict[str, Any], client: Any, container_id: str) -> None:
 
 def _conclude(task: dict[str, Any], container_id: str, code: int) -> None:
     """Stops the task when an essential container, or the last one, has ended."""
-    ecs = emulator.service("ecs")
     with ecs.resource_lock("ecs-task", task["taskArn"]):
         ids = task.get("_docker_ids") or []
         if container_id not in ids:
             return
         essential = task["_container_essentials"][ids.index(container_id)]
-        running = any(one.get("exitCode") is None for one in task["containers"])
+        running = any(container.get("exitCode") is None for container in task["containers"])
     if essential or not running:
         reason = "Essential container in task exited"
         if ecs._mark_task_stopped(task["taskArn"], task, reason, "EssentialContainerExited", code):
@@ -185,10 +175,10 @@ def _conclude(task: dict[str, Any], container_id: str, code: int) -> None:
 
 def _end(task: dict[str, Any]) -> None:
     """The rest of a task's life after it has left its target groups."""
-    ecs = emulator.service("ecs")
     arn = task["taskArn"]
     groups = [
-        one.get("targetGroupArn") for one in (service_of(task) or {}).get("loadBalancers") or []
+        balanced.get("targetGroupArn")
+        for balanced in (service_of(task) or {}).get("loadBalancers") or []
     ]
     delays = [balancer.deregistration_delay(group) for group in groups if group]
     if delays:
@@ -208,7 +198,7 @@ def _end(task: dict[str, Any]) -> None:
 
 def _wait_while_running(task: dict[str, Any], seconds: float) -> None:
     """Waits for the deregistration delay, or until the task's containers have ended by themselves."""
-    client = emulator.service("ecs")._get_docker()
+    client = ecs._get_docker()
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         ids = task.get("_docker_ids") or []
@@ -221,12 +211,11 @@ def _end_container(client: Any, task: dict[str, Any], container_id: str) -> None
     timeouts: dict[str, int] = task.get("_stop_timeouts") or {}
     with _tolerating("a container of a task"):
         container = client.containers.get(container_id)
-        name = container.labels.get("com.amazonaws.ecs.container-name", "")
+        name = container.labels.get(containers.CONTAINER_NAME, "")
         container.stop(timeout=timeouts.get(name, containers.STOP_TIMEOUT))
         container.reload()
         note_exit(task, container_id, container.attrs["State"]["ExitCode"])
-    with _log_ends_lock:
-        end = _log_ends.pop(container_id, None)
+    end = _log_ends.pop(container_id, None)
     if end:
         end.wait(LOG_SECONDS)
     with _tolerating("a container of a task"):
@@ -234,7 +223,6 @@ def _end_container(client: Any, task: dict[str, Any], container_id: str) -> None
 
 
 def _refresh(task: dict[str, Any]) -> None:
-    ecs = emulator.service("ecs")
     cluster = ecs._cluster_name_from_arn(task.get("clusterArn", ""))
     if cluster:
         ecs._recount_cluster(cluster)
@@ -247,15 +235,6 @@ def _is_running(client: Any, container_id: str) -> bool:
     except Exception:  # noqa: BLE001 - gone or unreachable: either way there is nothing to wait for
         return False
     return status == "running"
-
-
-def _nothing_to_do(_task: Any, _client: Any = None) -> None:
-    return None
-
-
-def _in_background(work: Callable[..., Any], *args: Any) -> None:
-    """Runs work in a thread of its own, in the caller's account and region."""
-    emulator.core("concurrency").spawn_background(work, *args, thread_name="localaws-task")
 
 
 @contextlib.contextmanager

@@ -1,23 +1,36 @@
-"""Service deployments as ListServiceDeployments and DescribeServiceDeployments tell them; ministack returns none."""
+"""Service events and service deployments, as DescribeServices and DescribeServiceDeployments return them."""
 
 from typing import Any
 
 from localaws import emulator
+from localaws.emulator import ecs
 
 _TERMINAL = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
 KEPT = 50
+MAX_EVENTS = 100
+
+
+def event(svc: dict[str, Any], text: str) -> None:
+    """Adds a service event, newest first."""
+    message = f"(service {svc['serviceName']}) {text}"
+    svc["events"].insert(0, {"id": ecs.new_uuid(), "createdAt": ecs._iso(), "message": message})
+    del svc["events"][MAX_EVENTS:]
+
+
+def short_id(task: dict[str, Any]) -> str:
+    """A task's id without the rest of its ARN."""
+    return str(task["taskArn"]).rsplit("/", 1)[-1]
 
 
 def note(svc: dict[str, Any]) -> None:
     """Takes the state of the service's deployments into its history; call it before one leaves the list."""
-    ecs = emulator.service("ecs")
     records: dict[str, dict[str, Any]] = svc.setdefault("_service_deployments", {})
     deployments = svc.get("deployments", [])
-    primary = next((one for one in deployments if one.get("status") == "PRIMARY"), None)
+    primary = next((record for record in deployments if record.get("status") == "PRIMARY"), None)
     for deployment in deployments:
         record = records.get(deployment["id"])
         if record is None:
-            record = records[deployment["id"]] = _new(ecs, svc, deployment)
+            record = records[deployment["id"]] = _new(svc, deployment)
         if record["status"] in _TERMINAL:
             continue
         record["status"], record["statusReason"] = _status(deployment, primary)
@@ -30,7 +43,6 @@ def note(svc: dict[str, Any]) -> None:
 
 def install() -> None:
     """Lets ministack answer from the history."""
-    ecs = emulator.service("ecs")
 
     def listed(data: dict[str, Any]) -> Any:
         cluster = ecs._resolve_cluster_name(data.get("cluster", "default"))
@@ -49,21 +61,21 @@ def install() -> None:
         return ecs.json_response({"serviceDeployments": briefs})
 
     def described(data: dict[str, Any]) -> Any:
-        asked = data.get("serviceDeploymentArns", [])
-        known = {
+        arns = data.get("serviceDeploymentArns", [])
+        records = {
             record["serviceDeploymentArn"]: record
             for svc in ecs._services.values()
             for record in _records(svc)
         }
-        missing = [{"arn": arn, "reason": "MISSING"} for arn in asked if arn not in known]
-        found = [known[arn] for arn in asked if arn in known]
-        return ecs.json_response({"serviceDeployments": found, "failures": missing})
+        missing = [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in records]
+        existing = [records[arn] for arn in arns if arn in records]
+        return ecs.json_response({"serviceDeployments": existing, "failures": missing})
 
     emulator.replace(ecs, "_list_service_deployments", listed)
     emulator.replace(ecs, "_describe_service_deployments", described)
 
 
-def _new(ecs: Any, svc: dict[str, Any], deployment: dict[str, Any]) -> dict[str, Any]:
+def _new(svc: dict[str, Any], deployment: dict[str, Any]) -> dict[str, Any]:
     short = deployment["id"].rsplit("/", 1)[-1]
     prefix, _, path = str(svc["serviceArn"]).partition(":service/")
     return {

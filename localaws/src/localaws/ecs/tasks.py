@@ -1,6 +1,5 @@
-"""ECS tasks as Fargate starts them: images of ECR, start order, volumes, limits, and logs that are complete.
-
-Each hook gets ministack's own function as ``original``. How tasks end: ``endings.py``.
+"""Starts of ECS tasks as on Fargate: images of ECR, start order, volumes, limits, and complete logs.
+Each hook gets ministack's own function as ``original``.
 """
 
 import functools
@@ -11,6 +10,7 @@ from typing import Any
 
 from localaws import emulator
 from localaws.ecs import containers, endings
+from localaws.emulator import ecr, ecs, responses
 from localaws.settings import Settings
 
 logger = logging.getLogger("localaws.tasks")
@@ -20,7 +20,6 @@ DEPENDENCY_TIMEOUT = 180
 _POLL = 0.1
 
 _TASK_ARN = "com.amazonaws.ecs.task-arn"
-_CONTAINER_NAME = "com.amazonaws.ecs.container-name"
 
 
 class DependencyError(Exception):
@@ -29,7 +28,6 @@ class DependencyError(Exception):
 
 def install(settings: Settings, supervise: Callable[[dict[str, Any]], None]) -> None:
     """Extends ministack's ECS. ``supervise`` is called in the task's scope once all its containers run."""
-    ecs = emulator.service("ecs")
     with_settings: dict[str, Callable[..., Any]] = {
         "_start_task_worker": _start,
         "_build_run_kwargs": _run_kwargs,
@@ -49,44 +47,6 @@ def install(settings: Settings, supervise: Callable[[dict[str, Any]], None]) -> 
 
     emulator.replace(ecs, "_watch_task_lifecycle", watch)
     endings.install()
-
-
-def service_of(task: dict[str, Any]) -> dict[str, Any] | None:
-    """The service that the task belongs to, or None for a task that was run by hand."""
-    return endings.service_of(task)
-
-
-def container_health(task: dict[str, Any], definitions: dict[str, Any]) -> str | None:
-    """HEALTHY, UNHEALTHY or UNKNOWN from the containers' own health checks; None when the task defines none.
-
-    Args:
-        definitions: The health checks by container name, as the task definition has them.
-    """
-    if not definitions:
-        return None
-    client = emulator.service("ecs")._get_docker()
-    found = {}
-    for container_id in task.get("_docker_ids") or []:
-        container = client.containers.get(container_id)
-        name = container.labels.get(_CONTAINER_NAME)
-        if name in definitions:
-            found[name] = _own_health(container, definitions[name])
-    for one in task["containers"]:
-        if one["name"] in found:
-            one["healthStatus"] = found[one["name"]]
-    worst = (one for one in ("UNHEALTHY", "UNKNOWN") if one in found.values())
-    task["healthStatus"] = next(worst, "HEALTHY" if found else "UNKNOWN")
-    return str(task["healthStatus"])
-
-
-def _own_health(container: Any, check: dict[str, Any]) -> str:
-    status = container.attrs["State"].get("Health", {}).get("Status", "starting")
-    if status == "starting":
-        # Docker asks for the first time only after a whole interval: ask now, so that a start is as fast as it is.
-        kind, *command = check["command"]
-        argv = ["/bin/sh", "-c", *command] if kind == "CMD-SHELL" else command
-        return "HEALTHY" if container.exec_run(argv).exit_code == 0 else "UNKNOWN"
-    return {"healthy": "HEALTHY", "unhealthy": "UNHEALTHY"}.get(status, "UNKNOWN")
 
 
 def gateway(client: Any, network: str) -> str | None:
@@ -110,10 +70,10 @@ def _run_kwargs(
     extra["volumes"] = [*(chosen.get("volumes") or []), *extra.get("volumes", [])]
     chosen["labels"] |= settings.labels | (cdef.get("dockerLabels") or {})
     chosen.pop("network_mode", None)
-    host = gateway(emulator.service("ecs")._get_docker(), settings.network)
-    own = {"host.docker.internal": host} if host else {}
+    address = gateway(ecs._get_docker(), settings.network)
+    own = {"host.docker.internal": address} if address else {}
     chosen["extra_hosts"] = own | {
-        one["hostname"]: one["ipAddress"] for one in cdef.get("extraHosts", [])
+        host["hostname"]: host["ipAddress"] for host in cdef.get("extraHosts", [])
     }
     return chosen | extra
 
@@ -122,7 +82,7 @@ def _run_container(
     settings: Settings, original: Any, client: Any, cdef: Any, kwargs: Any, **rest: Any
 ) -> Any:
     """Waits for what the container depends on, and pulls only what a pull can change."""
-    task = emulator.service("ecs")._tasks.get(kwargs["labels"][_TASK_ARN])
+    task = ecs._tasks.get(kwargs["labels"][_TASK_ARN])
     if task is not None:
         _await_dependencies(client, task, cdef)
         for volume in task.get("_volumes") or []:
@@ -142,17 +102,17 @@ def _run_container(
 def _in_registry(settings: Settings, image: str) -> bool:
     """Whether the local registry holds the digest that the image is named by; what is named by tag may change."""
     name, _, digest = image.removeprefix(f"{settings.registry}/").partition("@")
-    manifests = emulator.service("ecr")._manifest_blobs.get(name) or {}
+    manifests = ecr._manifest_blobs.get(name) or {}
     return bool(digest) and digest in manifests
 
 
 def _resolve_images(settings: Settings, original: Any, task: Any, td: Any, client: Any) -> Any:
     """Lets ministack ask for digests only where there is a registry that knows them."""
-    images = [one["image"] for one in td["containerDefinitions"]]
+    images = [definition["image"] for definition in td["containerDefinitions"]]
     if any(image.startswith(settings.registry) for image in images):
         return original(task, td, client)
-    svc = service_of(task)
-    deployment = emulator.service("ecs")._deployment_for_task(svc, task) if svc else None
+    svc = endings.service_of(task)
+    deployment = ecs._deployment_for_task(svc, task) if svc else None
     if deployment:
         deployment["_image_resolution_disabled"] = True
     return deployment
@@ -160,7 +120,7 @@ def _resolve_images(settings: Settings, original: Any, task: Any, td: Any, clien
 
 def _record_ip(settings: Settings, original: Any, task: Any, container: Any, network: Any) -> Any:
     """The task's address is that of the container behind the load balancer, not of the first one started."""
-    name = container.labels.get(_CONTAINER_NAME)
+    name = container.labels.get(containers.CONTAINER_NAME)
     if name == task.get("_serving", name):
         return original(task, container, network or settings.network)
     return None
@@ -180,8 +140,7 @@ def _start_log_forwarder(original: Any, container: Any, cdef: Any, task_id: Any)
 def _work(*arguments: Any) -> None:
     """A task's start, in a thread of its own; what stops it becomes the task's stopped reason."""
     task, td, overrides, client, account, region = arguments
-    ecs = emulator.service("ecs")
-    with emulator.core("responses").request_scope(account, region):
+    with responses.request_scope(account, region):
         try:
             ecs._start_task_worker(task, td, overrides, client)
             if task.get("lastStatus") == "RUNNING":
@@ -202,7 +161,6 @@ def _work(*arguments: Any) -> None:
 
 def _prepared(settings: Settings, task: dict[str, Any], td: dict[str, Any]) -> dict[str, Any]:
     """The task definition with local image names, in start order; the task's own lists follow that order."""
-    ecs = emulator.service("ecs")
     definitions = td["containerDefinitions"]
     order = containers.start_order(definitions)
     task_id = task["taskArn"].rsplit("/", 1)[-1]
@@ -210,10 +168,14 @@ def _prepared(settings: Settings, task: dict[str, Any], td: dict[str, Any]) -> d
         for key in ("containers", "_container_essentials"):
             task[key] = [task[key][index] for index in order]
         task["_serving"] = _serving(task, definitions)
-        task["_stop_timeouts"] = {one["name"]: containers.stop_timeout(one) for one in definitions}
+        task["_stop_timeouts"] = {
+            definition["name"]: containers.stop_timeout(definition) for definition in definitions
+        }
         task["_volumes"] = list(containers.task_volumes(task_id, td).values())
         task["_health_checks"] = {
-            one["name"]: one["healthCheck"] for one in definitions if one.get("healthCheck")
+            definition["name"]: definition["healthCheck"]
+            for definition in definitions
+            if definition.get("healthCheck")
         }
     ordered = [
         definitions[index]
@@ -225,10 +187,10 @@ def _prepared(settings: Settings, task: dict[str, Any], td: dict[str, Any]) -> d
 
 def _serving(task: dict[str, Any], definitions: list[dict[str, Any]]) -> str:
     """The container whose address is the task's: the one behind the load balancer, else the first with a port."""
-    for balanced in (service_of(task) or {}).get("loadBalancers") or []:
+    for balanced in (endings.service_of(task) or {}).get("loadBalancers") or []:
         if balanced.get("containerName"):
             return str(balanced["containerName"])
-    with_port = [one["name"] for one in definitions if one.get("portMappings")]
+    with_port = [definition["name"] for definition in definitions if definition.get("portMappings")]
     return str((with_port or [definitions[0]["name"]])[0])
 
 
@@ -238,10 +200,9 @@ def _await_dependencies(client: Any, task: dict[str, Any], cdef: dict[str, Any])
     Raises:
         DependencyError: One of them cannot meet its condition any more, or took too long.
     """
-    ecs = emulator.service("ecs")
     for wanted in cdef.get("dependsOn") or []:
         name, condition = wanted["containerName"], wanted["condition"]
-        index = next(i for i, one in enumerate(task["containers"]) if one["name"] == name)
+        index = [container["name"] for container in task["containers"]].index(name)
         deadline = time.monotonic() + DEPENDENCY_TIMEOUT
         while not _met(client, task, index, condition):
             if not ecs._task_is_active(task["taskArn"], task):

@@ -1,4 +1,4 @@
-"""What the data plane reads from ministack's load balancers, and where ministack reports health truthfully."""
+"""ministack's load balancers as the data plane reads them, and DescribeTargetHealth with the real states."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 from localaws import emulator
 from localaws.elb.health import Check
 from localaws.elb.targets import Target, Tracker
+from localaws.emulator import alb
 
 DEFAULT_DELAY = 300.0
 DEFAULT_IDLE_TIMEOUT = 60.0
@@ -27,7 +28,7 @@ class Listener:
 def check_of(group: str) -> Check | None:
     """The health check of a target group, or None when the group is gone."""
     account, region = _scope(group)
-    record = emulator.service("alb")._tgs.get_scoped(account, region, group)
+    record = alb._tgs.get_scoped(account, region, group)
     if record is None:
         return None
     port = str(record.get("HealthCheckPort", "traffic-port"))
@@ -58,7 +59,6 @@ def algorithm(group: str) -> str:
 
 def registrations() -> Iterator[tuple[str, list[tuple[str, int]]]]:
     """Every target group of HTTP targets, with the address and port of each registered target."""
-    alb = emulator.service("alb")
     for (_account, _region, group), record in alb._tgs.all_items():
         if record.get("TargetType", "instance") != "lambda":
             yield group, _registered(group, record)
@@ -66,9 +66,8 @@ def registrations() -> Iterator[tuple[str, list[tuple[str, int]]]]:
 
 def listener(host: str, port: int) -> Listener | None:
     """The listener on a port of the load balancer that the Host header names, else of the oldest one that has it."""
-    alb = emulator.service("alb")
     name = host.partition(":")[0].lower()
-    found: list[Listener] = []
+    candidates: list[Listener] = []
     for (account, region, _arn), record in alb._listeners.all_items():
         if int(record.get("Port", 80)) != port:
             continue
@@ -81,18 +80,17 @@ def listener(host: str, port: int) -> Listener | None:
             "idle_timeout.timeout_seconds",
             DEFAULT_IDLE_TIMEOUT,
         )
-        one = Listener(record, balancer, account, region, float(timeout))
+        candidate = Listener(record, balancer, account, region, float(timeout))
         if name in (balancer["DNSName"].lower(), f"{balancer['LoadBalancerName']}.alb.localhost"):
-            return one
-        found.append(one)
-    return min(found, key=lambda one: str(one.balancer["CreatedTime"]), default=None)
+            return candidate
+        candidates.append(candidate)
+    return min(candidates, key=lambda other: str(other.balancer["CreatedTime"]), default=None)
 
 
 def actions(
     chosen: Listener, method: str, path: str, headers: dict[str, str], query: dict[str, list[str]]
 ) -> list[dict[str, Any]]:
     """The actions of the first rule that matches, in the order of the rules' priorities."""
-    alb = emulator.service("alb")
     arn = chosen.record["ListenerArn"]
     rules = [rule for rule in list(alb._rules._data.values()) if rule.get("ListenerArn") == arn]
     for rule in sorted(rules, key=alb._rule_sort_key):
@@ -106,7 +104,6 @@ def actions(
 
 def install(tracker: Tracker) -> None:
     """Lets ministack's target registrations and DescribeTargetHealth go through the tracker."""
-    alb = emulator.service("alb")
 
     def sync(group: str) -> None:
         account, region = _scope(group)
@@ -136,11 +133,11 @@ def install(tracker: Tracker) -> None:
         group = alb._p(params, "TargetGroupArn")
         if group not in alb._tgs or alb._tgs[group].get("TargetType") == "lambda":
             return original(params)
-        asked = {target["Id"] for target in alb._parse_targets_param(params)}
+        wanted = {target["Id"] for target in alb._parse_targets_param(params)}
         members = "".join(
             _health_xml(tracker, target)
             for target, _ in tracker.describe(group)
-            if not asked or target.address in asked
+            if not wanted or target.address in wanted
         )
         return alb._xml(
             200,
@@ -171,14 +168,14 @@ def _health_xml(tracker: Tracker, target: Target) -> str:
 
 def _registered(group: str, record: dict[str, Any]) -> list[tuple[str, int]]:
     account, _region = _scope(group)
-    targets = emulator.service("alb")._targets._data.get((account, group), [])
+    targets = alb._targets._data.get((account, group), [])
     return [(target["Id"], int(target.get("Port") or record["Port"])) for target in targets]
 
 
 def _attribute(store: str, arn: str, key: str, default: Any) -> Any:
     account, _region = _scope(arn)
-    attributes = getattr(emulator.service("alb"), store)._data.get((account, arn), [])
-    return next((one["Value"] for one in attributes if one["Key"] == key), default)
+    attributes = getattr(alb, store)._data.get((account, arn), [])
+    return {item["Key"]: item["Value"] for item in attributes}.get(key, default)
 
 
 def _scope(arn: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Sends the health checks: each target on its own rhythm, from the data plane's event loop."""
+"""Sends the health checks, each target on its own rhythm, from the data plane's event loop."""
 
 import asyncio
 import contextlib

@@ -1,9 +1,5 @@
-"""The load balancer's data plane: real listeners on loopback that forward to the healthy targets.
-
-Follows the Application Load Balancer: bodies are streamed both ways, connections are kept alive on both sides, a
-target that refuses the connection is passed over for another one (nothing was sent yet), anything that fails later is
-the client's 502 or 504 as it would be on AWS, and a target that is being deregistered gets no new request while its
-running ones end.
+"""Data plane of the load balancers: listeners on loopback that forward to healthy targets as an ALB does.
+A target that refuses the connection is passed over; what fails later is the client's 502 or 504.
 """
 
 import asyncio
@@ -19,9 +15,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from localaws import emulator
 from localaws.elb import balancer
 from localaws.elb.targets import Target, Tracker
+from localaws.emulator import alb, responses
 
 CONNECT_TIMEOUT = 10.0
 #: Seconds that an idle connection to a target is kept.
@@ -45,9 +41,8 @@ _HOP_BY_HOP = frozenset(
         "expect",
     ]
 )
-_NOT_COPIED = frozenset(
-    ["user-agent", "accept", "accept-encoding", "content-type"]
-)  # aiohttp would add its own
+#: Headers that aiohttp would add.
+_NOT_COPIED = ("user-agent", "accept", "accept-encoding", "content-type")
 _REASONS = {502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
 
 logger = logging.getLogger("localaws.frontdoor")
@@ -80,7 +75,7 @@ class Door:
         low = {name.lower(): value for name, value in request.headers.items()}
         parsed = parse_qs(query, keep_blank_values=True)
         actions = balancer.actions(chosen, request.method, path, low, parsed)
-        forward = next((one for one in actions if one.get("Type") == "forward"), None)
+        forward = next((action for action in actions if action.get("Type") == "forward"), None)
         if forward is not None and len(actions) == 1:
             return await self._forward(request, chosen, _group(forward))
         return await self._other(request, chosen, actions, low, parsed)
@@ -125,7 +120,7 @@ class Door:
         return _own(502 if self.tracker.routable(group) else 503)
 
     def _order(self, group: str) -> list[Target]:
-        """The targets to try: the one whose turn it is first."""
+        """The targets to try, in turn."""
         targets = self.tracker.routable(group)
         if not targets:
             return []
@@ -138,17 +133,16 @@ class Door:
 
     def _headers(self, request: web.BaseRequest, chosen: balancer.Listener) -> CIMultiDict[str]:
         """What the target gets: the client's headers, with those that the load balancer writes."""
-        alb = emulator.service("alb")
         named = request.headers.get("Connection", "").lower().replace(" ", "").split(",")
         drop = _HOP_BY_HOP.union(named)
         headers = CIMultiDict(
             (name, value) for name, value in request.headers.items() if name.lower() not in drop
         )
         own = ("x-forwarded-for", "x-amzn-trace-id")
-        known = {name: ", ".join(headers.getall(name)) for name in own if name in headers}
+        sent = {name: ", ".join(headers.getall(name)) for name in own if name in headers}
         arn = chosen.balancer["LoadBalancerArn"]
-        with emulator.core("responses").request_scope(chosen.account, chosen.region):
-            written = alb._target_headers(arn, chosen.record, known, request.remote or "127.0.0.1")
+        with responses.request_scope(chosen.account, chosen.region):
+            written = alb._target_headers(arn, chosen.record, sent, request.remote or "127.0.0.1")
         # The port that the client used, which is this door's.
         written["x-forwarded-port"] = str(self.ports[self.stands_for])
         for name, value in written.items():
@@ -164,11 +158,10 @@ class Door:
         query: dict[str, list[str]],
     ) -> web.StreamResponse:
         """Redirects, fixed responses and authentication, which ministack carries out."""
-        alb = emulator.service("alb")
         arn = chosen.balancer["LoadBalancerArn"]
         body = await request.read()
         path, _, raw_query = request.raw_path.partition("?")
-        with emulator.core("responses").request_scope(chosen.account, chosen.region):
+        with responses.request_scope(chosen.account, chosen.region):
             sent = alb._target_headers(arn, chosen.record, headers, request.remote or "127.0.0.1")
             status, answer, content = await alb._execute_actions(
                 actions, request.method, path, sent, body, query, self.stands_for,

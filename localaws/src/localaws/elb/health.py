@@ -1,7 +1,5 @@
-"""Target health as an Application Load Balancer decides it. Pure logic: no clock, no network.
-
-A target is ``initial`` until one check passes; then the thresholds of the target group decide. See
-https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
+"""Target health as an Application Load Balancer decides it: pure logic, no clock, no network.
+Follows https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which targets are registered, how healthy they are, and which of them are being drained. Thread-safe, no network."""
+"""Registered targets with their health, and those that drain. Thread-safe, no network."""
 
 import threading
 import time
@@ -44,8 +44,8 @@ class Tracker:
         with self._changed:
             changed = False
             for target in wanted:
-                known = self._registrations.get(target)
-                if known is None or known.drained_at is not None:
+                registration = self._registrations.get(target)
+                if registration is None or registration.drained_at is not None:
                     self._registrations[target] = Registration(Health(), since=now)
                     changed = True
             for target, registration in self._registrations.items():

@@ -1,15 +1,14 @@
-"""Policies of requests whose resource or condition keys the emulator does not know, when identities are checked.
-
-Where it cannot tell the resource, the action and the conditions alone decide; tests/infra/terraform/test_permissions.py
-compares the resources with what IAM knows of each action.
+"""IAM's action names, permissions boundaries and unknown resources in ministack's evaluation of policies.
+Where a resource is unknown, action and conditions decide; the pipeline's test_permissions.py compares resources.
 """
 
 from contextvars import ContextVar
 from typing import Any
 
 from localaws import emulator
+from localaws.emulator import iam, iam_actions, iam_evaluator
 
-#: What the emulator says of a request whose resource it cannot tell.
+#: The emulator's resource of a request that it cannot attribute.
 _UNKNOWN = "*"
 #: IAM's names of actions that are not called as their operations are (Service Authorization Reference, AWS Budgets).
 _NAMES = {
@@ -32,11 +31,10 @@ _parameters: ContextVar[dict[str, Any]] = ContextVar("localaws_parameters")
 
 def install() -> None:
     """Extends ministack's evaluation of policies."""
-    evaluator = emulator.core("iam_evaluator")
-    emulator.wrap(emulator.core("iam_actions"), "extract_iam_action", _named)
-    emulator.wrap(emulator.core("iam_actions"), "extract_resource_arn", _remember)
-    emulator.wrap(evaluator, "_resource_matches", _matches)
-    emulator.wrap(evaluator, "_resolve_condition_key", _key)
+    emulator.wrap(iam_actions, "extract_iam_action", _named)
+    emulator.wrap(iam_actions, "extract_resource_arn", _remember)
+    emulator.wrap(iam_evaluator, "_resource_matches", _matches)
+    emulator.wrap(iam_evaluator, "_resolve_condition_key", _key)
 
 
 def _named(original: Any, *arguments: Any, **named: Any) -> Any:
@@ -55,9 +53,9 @@ def _matches(original: Any, resource: str, resources: list[str], others: list[st
 
 
 def _key(original: Any, key: str, context: Any) -> Any:
-    found = original(key, context)
-    if found is not None:
-        return found
+    value = original(key, context)
+    if value is not None:
+        return value
     match key.lower():
         case "iam:permissionsboundary":
             return _parameter(_BOUNDARY) or _boundary_of(_parameter(_ROLE_NAME))
@@ -72,6 +70,6 @@ def _parameter(name: str) -> str:
 
 
 def _boundary_of(role: str) -> str | None:
-    found = emulator.service("iam")._roles.get(role) or {}
-    boundary = found.get("PermissionsBoundary")
+    record = iam._roles.get(role) or {}
+    boundary = record.get("PermissionsBoundary")
     return boundary.get("PermissionsBoundaryArn") if isinstance(boundary, dict) else boundary

@@ -1,6 +1,5 @@
-"""Who may connect to a PostgreSQL of the local RDS: with ``rds.force_ssl`` only clients that use TLS, as on AWS.
-
-The host-based access file is put into the container next to the server's certificate, before PostgreSQL starts.
+"""Access file of a local PostgreSQL: with ``rds.force_ssl`` only clients that use TLS, as on AWS.
+It is put into the container beside the server's certificate, before PostgreSQL starts.
 """
 
 import io
@@ -9,9 +8,10 @@ from contextvars import ContextVar
 from typing import Any
 
 from localaws import emulator
+from localaws.emulator import rds
 
 _PARAMETER = "rds.force_ssl"
-#: From this major version on AWS forces TLS unless told otherwise.
+#: From this major version on AWS forces TLS by default.
 _FORCED_FROM = 15
 
 _forced: ContextVar[bool] = ContextVar("forced", default=False)
@@ -21,7 +21,7 @@ creating_with: ContextVar[str | None] = ContextVar("creating_with", default=None
 
 def install() -> None:
     """Extends ministack's RDS."""
-    emulator.wrap(emulator.service("rds"), "_pg_tls_archive", _with_access_file)
+    emulator.wrap(rds, "_pg_tls_archive", _with_access_file)
 
 
 def prepare(engine: str, db_id: str, image: str) -> list[str]:
@@ -32,9 +32,8 @@ def prepare(engine: str, db_id: str, image: str) -> list[str]:
     """
     if "postgres" not in engine:
         return []
-    rds = emulator.service("rds")
     instance = rds._instances.get(db_id) or {}
-    groups = [one["DBParameterGroupName"] for one in instance.get("DBParameterGroups", [])]
+    groups = [group["DBParameterGroupName"] for group in instance.get("DBParameterGroups", [])]
     name = creating_with.get() or (groups or [""])[0]
     group = (rds._param_groups.get(name) or {}).get("Parameters") or {}
     value = (group.get(_PARAMETER) or {}).get("ParameterValue")
@@ -51,7 +50,7 @@ def _with_access_file(original: Any, certificate: str, key: str) -> bytes:
     content = "\n".join([*rules, ""]).encode()
     archive = io.BytesIO(original(certificate, key))
     with tarfile.open(fileobj=archive, mode="a") as bundle:
-        entry = tarfile.TarInfo(f"{emulator.service('rds')._PG_TLS_DIR.lstrip('/')}/pg_hba.conf")
+        entry = tarfile.TarInfo(f"{rds._PG_TLS_DIR.lstrip('/')}/pg_hba.conf")
         entry.mode, entry.size = 0o600, len(content)
         bundle.addfile(entry, io.BytesIO(content))
     return archive.getvalue()

@@ -1,6 +1,5 @@
-"""RDS instances with a managed password, a name that tasks resolve, and data that outlives a restart.
-
-ministack ignores ``ManageMasterUserPassword`` for instances and reports a bare container address, which changes.
+"""RDS instances with a managed password, a stable endpoint name, and data that outlives a restart.
+ministack ignores ``ManageMasterUserPassword`` for instances and reports a container address, which changes.
 """
 
 import functools
@@ -10,6 +9,7 @@ import logging
 from typing import Any
 
 from localaws import emulator
+from localaws.emulator import rds, responses, secretsmanager
 from localaws.rds import access as database_access
 from localaws.settings import Settings
 
@@ -24,7 +24,6 @@ _SECRET = "MasterUserSecret"  # noqa: S105 - a field's name
 
 def install(settings: Settings) -> None:
     """Extends ministack's RDS."""
-    rds = emulator.service("rds")
     database_access.install()
     emulator.wrap(rds, "_create_db_instance", _create)
     emulator.wrap(rds, "_delete_db_instance", _delete)
@@ -40,24 +39,17 @@ def host_name(db_id: str, account: str, region: str) -> str:
     return f"{db_id}.{unique}.{region}.rds.amazonaws.com"
 
 
-def address(instance: dict[str, Any]) -> str:
-    """The name under which tasks reach the instance; the tasks' network resolves it."""
-    parts = str(instance["DBInstanceArn"]).split(":")
-    return host_name(instance["DBInstanceIdentifier"], parts[4], parts[3])
-
-
 def restart_ended() -> None:
     """Brings back databases whose container has ended (the engine was restarted), for as long as the process lives."""
-    rds = emulator.service("rds")
     while not emulator.ending.wait(WATCH_SECONDS):
         for (account, region, db_id), instance in rds._instances.all_items():
             if instance.get("DBInstanceStatus") != "available":
                 continue
             container_id = instance.get("_docker_container_id")
-            if not container_id or not _has_ended(rds, container_id) or emulator.ending.is_set():
+            if not container_id or not _has_ended(container_id) or emulator.ending.is_set():
                 continue
             logger.warning("the container of database %s has ended: starting it again", db_id)
-            with emulator.core("responses").request_scope(account, region):
+            with responses.request_scope(account, region):
                 rds._start_rds_container_for_instance(db_id, instance)
 
 
@@ -68,7 +60,6 @@ def _scope(settings: Settings, original: Any, *args: Any) -> str:
 
 def _create(original: Any, params: Any) -> Any:
     """CreateDBInstance, with a secret that holds the real password where RDS is to manage it."""
-    rds = emulator.service("rds")
     managed = rds._p(params, "ManageMasterUserPassword") == "true"
     if managed and rds._p(params, "MasterUserPassword"):
         message = "You can't specify MasterUserPassword when ManageMasterUserPassword is enabled."
@@ -80,16 +71,16 @@ def _create(original: Any, params: Any) -> Any:
     if response[0] != OK or instance is None:
         return response
     if managed:
-        instance[_SECRET] = _secret(rds, params, instance, password)
-    _keep(rds, params, instance)
+        instance[_SECRET] = _secret(params, instance, password)
+    _keep(params, instance)
     return rds._single_instance_response(
         "CreateDBInstanceResponse", "CreateDBInstanceResult", instance
     )
 
 
-def _secret(rds: Any, params: Any, instance: dict[str, Any], password: str) -> dict[str, str]:
-    """Makes the managed secret; returns what the instance tells of it."""
-    arn = emulator.service("secretsmanager").create_secret_in_process(
+def _secret(params: Any, instance: dict[str, Any], password: str) -> dict[str, str]:
+    """Makes the managed secret; returns the instance's MasterUserSecret."""
+    arn = secretsmanager.create_secret_in_process(
         f"rds!{instance['DbiResourceId'].lower()}",
         json.dumps({"username": instance["MasterUsername"], "password": password}),
         description="The secret associated with the primary RDS DB instance: "
@@ -105,7 +96,7 @@ def _secret(rds: Any, params: Any, instance: dict[str, Any], password: str) -> d
     }
 
 
-def _keep(rds: Any, params: Any, instance: dict[str, Any]) -> None:
+def _keep(params: Any, instance: dict[str, Any]) -> None:
     """Settings that ministack takes, but does not return."""
     instance["EnabledCloudwatchLogsExports"] = rds._parse_member_list(
         params, "EnableCloudwatchLogsExports"
@@ -120,30 +111,30 @@ def _keep(rds: Any, params: Any, instance: dict[str, Any]) -> None:
 
 
 def _delete(original: Any, params: Any) -> Any:
-    rds = emulator.service("rds")
     instance = rds._resolve_instance(rds._p(params, "DBInstanceIdentifier"))
     response = original(params)
     if instance is not None and response[0] == OK:
         if instance.get(_SECRET):
             arn = instance[_SECRET]["SecretArn"]
-            emulator.service("secretsmanager").delete_secret_in_process(arn)
-        _drop_volume(rds, instance)
+            secretsmanager.delete_secret_in_process(arn)
+        _drop_volume(instance)
     return response
 
 
 def _filter(original: Any, instances: Any, filters: Any) -> Any:
-    """Filters of DescribeDBInstances; ministack does not know the one by which Terraform finds its instance."""
+    """Filters of DescribeDBInstances; ministack ignores dbi-resource-id, which Terraform uses."""
     wanted = filters.get("dbi-resource-id")
-    found = original(instances, filters)
-    return [one for one in found if one["DbiResourceId"] in wanted] if wanted else found
+    matching = original(instances, filters)
+    return [db for db in matching if db["DbiResourceId"] in wanted] if wanted else matching
 
 
 def _xml(original: Any, instance: Any) -> Any:
     """An instance as the API shows it: under its own name, with its secret."""
     shown = dict(instance)
     if shown.get("Endpoint") and shown.get("_docker_container_id"):
+        _, _, _, region, account, *_ = str(instance["DBInstanceArn"]).split(":")
         shown["Endpoint"] = shown["Endpoint"] | {
-            "Address": address(instance),
+            "Address": host_name(instance["DBInstanceIdentifier"], account, region),
             "Port": shown.get("_internal_port") or shown["Endpoint"]["Port"],
         }
     text = original(shown)
@@ -155,7 +146,7 @@ def _xml(original: Any, instance: Any) -> Any:
     if insights_key:
         text += f"<PerformanceInsightsKMSKeyId>{insights_key}</PerformanceInsightsKMSKeyId>"
     exports = instance.get("EnabledCloudwatchLogsExports") or []
-    members = "".join(f"<member>{one}</member>" for one in exports)
+    members = "".join(f"<member>{export}</member>" for export in exports)
     filled = f"<EnabledCloudwatchLogsExports>{members}</EnabledCloudwatchLogsExports>"
     return text.replace("<EnabledCloudwatchLogsExports/>", filled)
 
@@ -191,7 +182,6 @@ def _run(
 
 def all_ready() -> bool:
     """Whether every database takes connections, apart from those that are stopped or have failed."""
-    rds = emulator.service("rds")
     for _scope, instance in rds._instances.all_items():
         if instance.get("DBInstanceStatus") == "creating":
             return False
@@ -207,7 +197,7 @@ def all_ready() -> bool:
     return True
 
 
-def _has_ended(rds: Any, container_id: str) -> bool:
+def _has_ended(container_id: str) -> bool:
     from docker.errors import NotFound  # noqa: PLC0415 - the emulators' environment alone has it
 
     try:
@@ -218,7 +208,7 @@ def _has_ended(rds: Any, container_id: str) -> bool:
         return False
 
 
-def _drop_volume(rds: Any, instance: dict[str, Any]) -> None:
+def _drop_volume(instance: dict[str, Any]) -> None:
     """Removes the data of a deleted instance: the next one of that name starts empty, with its own password."""
     name = instance.get("_docker_volume_name")
     if not name:

@@ -1,9 +1,10 @@
-"""Where a web ACL logs to, which ministack does not know. Kept in the ACL's own record: so it outlives a restart."""
+"""Logging configurations of web ACLs, which ministack lacks; kept in the ACL's record, so they outlive a restart."""
 
 import json
 from typing import Any
 
 from localaws import emulator
+from localaws.emulator import waf
 
 _KEPT = "_LoggingConfiguration"
 _ACTIONS = ("PutLoggingConfiguration", "GetLoggingConfiguration", "DeleteLoggingConfiguration")
@@ -11,7 +12,7 @@ _ACTIONS = ("PutLoggingConfiguration", "GetLoggingConfiguration", "DeleteLogging
 
 def install() -> None:
     """Extends ministack's WAF v2."""
-    emulator.wrap(emulator.service("waf"), "handle_request", _handle)
+    emulator.wrap(waf, "handle_request", _handle)
 
 
 async def _handle(original: Any, *request: Any) -> Any:
@@ -20,10 +21,9 @@ async def _handle(original: Any, *request: Any) -> Any:
     action = headers.get("x-amz-target", "").rpartition(".")[2]
     if action not in _ACTIONS:
         return await original(*request)
-    waf = emulator.service("waf")
     data = json.loads(body)
     wanted = data.get("LoggingConfiguration", data)
-    acl = next((one for one in waf._web_acls.values() if one["ARN"] == wanted["ResourceArn"]), None)
+    acl = next((acl for acl in waf._web_acls.values() if acl["ARN"] == wanted["ResourceArn"]), None)
     if acl is None or (action != _ACTIONS[0] and _KEPT not in acl):
         message = "AWS WAF couldn't perform the operation because your resource doesn't exist."
         return waf.error_response_json("WAFNonexistentItemException", message, 400)
