@@ -21,13 +21,13 @@ READ_SECONDS = 30
 
 @dataclass(frozen=True)
 class Account:
-    """``environ`` is the process environment for Terraform and others; ``client`` makes clients of the same account."""
+    """An AWS account by the process environment that leads Terraform and others to it."""
 
     environ: Mapping[str, str]
     local: bool
 
     def client(self, service: str) -> Any:
-        """A boto3 client that talks to the same account as a program run with ``environ``."""
+        """A boto3 client of the account."""
         # The variables are named by the service's id, which is not always its boto3 name.
         service_id = get_session().get_service_model(service).service_id.hyphenize()
         endpoint = self.environ.get(
@@ -68,11 +68,7 @@ def account(environment: Environment) -> Account:
 
 
 def existing_account(environment: Environment) -> Account | None:
-    """The account for who only looks: None when the local AWS does not run. Starts nothing.
-
-    Raises:
-        PipelineError: There are no credentials, or they are of another account than the environment file names.
-    """
+    """As ``account``, but starts nothing: None when the local AWS does not run."""
     if is_local(environment) and not localaws.running():
         return None
     return _account(environment)

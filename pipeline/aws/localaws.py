@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,17 +39,13 @@ def url(*, https: bool = False) -> str:
     return f"http://localhost:{ports.BALANCER_HTTP}"
 
 
-def environment(*, https: bool = False) -> dict[str, str]:
-    """The variables that lead a program to the local AWS; ``process_environment`` removes a user's own as well."""
-    return dict(_variables(_options(), tuple(os.environ.items()), https)["set"])
-
-
 def process_environment(
     base: Mapping[str, str] | None = None, *, https: bool = False
 ) -> dict[str, str]:
-    """The whole environment of a program that is to use the local AWS, made from ``base`` (or this process's)."""
+    """The environment of a program that is to use the local AWS, made from ``base`` or this process's own."""
     given = os.environ if base is None else base
-    variables = _variables(_options(), tuple(given.items()), https)
+    options = (*_options(), *(["--https"] if https else []))
+    variables = _variables(options, tuple(given.items()))
     kept = {name: value for name, value in given.items() if name not in variables["unset"]}
     return kept | dict(variables["set"])
 
@@ -57,16 +53,12 @@ def process_environment(
 def start(*, auth: bool = False, cpu_quota: bool = False) -> None:
     """Starts the local AWS, or uses the one of this checkout that runs already with these settings.
 
-    Args:
-        auth: Check identities and IAM policies (tests of roles); without it every request is allowed.
-        cpu_quota: Cap a task's CPU at its definition, as Fargate does, instead of only weighing it.
-
     Raises:
         PipelineError: Docker does not answer, a port is taken, or a server did not become ready.
     """
-    flags = [*(["--auth"] if auth else []), *(["--cpu-quota"] if cpu_quota else [])]
+    flags = {"--auth": auth, "--cpu-quota": cpu_quota}
+    options = [*_options(), *(flag for flag, given in flags.items() if given)]
     python = python_environment("localaws") / "bin" / "python"
-    options = [*_options(), *flags]
     if json.loads(_run(["status", "--json", *options], python=python))["current"]:
         return
     engine.client()
@@ -86,8 +78,7 @@ def running() -> bool:
 
 def status() -> dict[str, Any]:
     """What ``localaws status --json`` prints: whether it runs, its servers' process ids, its addresses."""
-    document: dict[str, Any] = json.loads(_run(["status", "--json", *_options()]))
-    return document
+    return dict(json.loads(_run(["status", "--json", *_options()])))
 
 
 def _options() -> tuple[str, ...]:
@@ -111,15 +102,9 @@ def _options() -> tuple[str, ...]:
 
 
 @cache
-def _variables(
-    options: tuple[str, ...], environ: tuple[tuple[str, str], ...], https: bool
-) -> dict[str, Any]:
-    """The document of ``localaws env --json`` for a program with this environment."""
-    flags = ["--https"] if https else []
-    document: dict[str, Any] = json.loads(
-        _run(["env", "--json", *options, *flags], environ=dict(environ))
-    )
-    return document
+def _variables(options: Sequence[str], environ: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """What ``localaws env --json`` prints in an environment: the variables to set and to unset."""
+    return dict(json.loads(_run(["env", "--json", *options], environ=dict(environ))))
 
 
 def _run(
@@ -128,17 +113,13 @@ def _run(
     python: Path | str = sys.executable,
     environ: Mapping[str, str] = os.environ,
 ) -> str:
-    """The command's output. Only ``up`` needs the emulators' own Python; the others run where the pipeline does.
-
-    Raises:
-        PipelineError: It failed; cause and next step are the command's own.
-    """
+    """The command's output; only ``up`` needs the emulators' own Python. Its errors become PipelineErrors."""
     own = {"PYTHONPATH": str(SOURCES), "PYTHONDONTWRITEBYTECODE": ""}
     try:
         return process.capture([python, "-m", "localaws", *arguments], env={**environ, **own})
     except CommandFailedError as error:
-        message = error.tail[-1] if error.tail else ""
-        cause, separator, next_step = message.removeprefix("localaws: ").rpartition("; ")
+        message = "".join(error.tail[-1:]).removeprefix("localaws: ")
+        cause, separator, next_step = message.rpartition("; ")
         if not separator:
             raise
         raise PipelineError(cause, next_step=next_step) from error

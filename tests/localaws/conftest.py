@@ -45,7 +45,7 @@ class World:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the local AWS, made as any program would be led there."""
-        environ = localaws.environment()
+        environ = localaws.process_environment()
         known_as = botocore.session.get_session().get_service_model(service).service_id
         endpoint = environ.get(
             f"AWS_ENDPOINT_URL_{known_as.upper().replace(' ', '_')}", environ["AWS_ENDPOINT_URL"]

@@ -35,7 +35,7 @@ def test_a_user_s_own_aws_does_not_get_through() -> None:
 
 def test_a_proxy_is_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "intranet,localhost")
-    assert localaws.environment()["NO_PROXY"] == "intranet,localhost,127.0.0.1"
+    assert localaws.process_environment()["NO_PROXY"] == "intranet,localhost,127.0.0.1"
 
 
 def test_another_version_of_an_emulator_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def checked(world: World) -> Iterator[World]:
 def as_user(key: dict[str, str], service: str) -> Any:
     return boto3.client(  # type: ignore[call-overload]
         service,
-        endpoint_url=localaws.environment()["AWS_ENDPOINT_URL"],
+        endpoint_url=localaws.process_environment()["AWS_ENDPOINT_URL"],
         region_name=localaws.REGION,
         aws_access_key_id=key["AccessKeyId"],
         aws_secret_access_key=key["SecretAccessKey"],

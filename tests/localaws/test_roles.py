@@ -59,7 +59,7 @@ def digest(checked: None) -> str:
 
 def credentials(role: str, **claims: str) -> dict[str, str]:
     """What a job with these claims gets for its token, as environment variables."""
-    tls = localaws.environment(https=True)
+    tls = localaws.process_environment(https=True)
     sts = boto3.client(
         "sts",
         endpoint_url=tls["AWS_ENDPOINT_URL"],

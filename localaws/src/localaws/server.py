@@ -18,7 +18,6 @@ from localaws.ecs import services, tasks
 from localaws.elb import balancer
 from localaws.elb.targets import Tracker
 from localaws.iam import policies
-from localaws.logs import filter as logs
 from localaws.rds import databases
 from localaws.secretsmanager import rotation as secrets
 from localaws.settings import Settings
@@ -39,18 +38,13 @@ def extend(chosen: Settings) -> Tracker:
     certificates.install()
     firewall.install()
     policies.install()
-    logs.install()
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")
     return tracker
 
 
 def start_data_plane(tracker: Tracker, chosen: Settings) -> None:
-    """Health checks and the front door, on an event loop and a thread of their own.
-
-    Raises:
-        SystemExit: The front door could not listen.
-    """
+    """Starts health checks and front door in a thread; raises SystemExit when they cannot listen."""
     from localaws.elb import checks, frontdoor  # noqa: PLC0415 - aiohttp takes its time
 
     ready = threading.Event()

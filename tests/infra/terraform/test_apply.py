@@ -48,7 +48,7 @@ def applied(
 
 
 def serving(digest: str) -> Service:
-    return Service("arn", 1, {"task": digest}, [], None)
+    return Service("arn", 1, {"task": digest}, None)
 
 
 @pytest.mark.parametrize("service", [None, serving(OTHER)])

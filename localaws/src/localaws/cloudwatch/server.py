@@ -11,11 +11,7 @@ from localaws.cloudwatch.state import Keeper
 
 
 def extend() -> dict[str, dict[str, str]]:
-    """Adds the tags of scalable targets, and leaves it to the other emulator to know the ECS services.
-
-    Returns:
-        The tags by ARN.
-    """
+    """Adds tags of scalable targets, which it returns by ARN; the other emulator knows the ECS services."""
     from moto.applicationautoscaling.models import (  # noqa: PLC0415 - after the version check
         ApplicationAutoscalingBackend,
     )

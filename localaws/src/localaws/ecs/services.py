@@ -28,11 +28,7 @@ _counting = threading.RLock()
 
 
 def install(tracker: Tracker) -> Callable[[dict[str, Any]], None]:
-    """Extends ministack's ECS services.
-
-    Returns:
-        What supervises a task in the background; call it in the task's scope once all its containers run.
-    """
+    """Extends ministack's ECS services; returns what supervises a task, to call once all its containers run."""
     settle = ecs._schedule_service_deployment_completion
     # How long a task must have stayed up is decided by supervision, before ministack learns of it.
     ecs._ECS_DEPLOYMENT_STEADY_DELAY = 0
@@ -144,9 +140,8 @@ def _failed(original: Any, task: Any, *args: Any, **kwargs: Any) -> Any:
     svc = endings.service_of(task)
     if svc is None or svc.get("status") != "ACTIVE":
         return original(task, *args, **kwargs)
-    history.event(
-        svc, f"(task {history.short_id(task)}) stopped: {task.get('stoppedReason')}{_exits(task)}."
-    )
+    reason = f"{task.get('stoppedReason')}{_exits(task)}"
+    history.event(svc, f"(task {history.short_id(task)}) stopped: {reason}.")
     delay = _throttle(svc, task)
     if not delay:
         return original(task, *args, **kwargs)

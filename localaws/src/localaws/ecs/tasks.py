@@ -55,11 +55,6 @@ def gateway(client: Any, network: str) -> str | None:
     return configs[0].get("Gateway") if configs else None
 
 
-def _start(settings: Settings, original: Any, task: Any, td: Any, *rest: Any) -> Any:
-    """Local image names and start order, before ministack starts the containers one after the other."""
-    return original(task, _prepared(settings, task, td), *rest)
-
-
 def _run_kwargs(
     settings: Settings, original: Any, cdef: Any, td: Any, *args: Any, **kwargs: Any
 ) -> Any:
@@ -159,8 +154,8 @@ def _work(*arguments: Any) -> None:
             ecs._fail_task_start(task, client, f"CannotStartContainerError: {error}")
 
 
-def _prepared(settings: Settings, task: dict[str, Any], td: dict[str, Any]) -> dict[str, Any]:
-    """The task definition with local image names, in start order; the task's own lists follow that order."""
+def _start(settings: Settings, original: Any, task: Any, td: Any, *rest: Any) -> Any:
+    """Local image names and start order, before ministack starts the containers one after the other."""
     definitions = td["containerDefinitions"]
     order = containers.start_order(definitions)
     task_id = task["taskArn"].rsplit("/", 1)[-1]
@@ -182,7 +177,7 @@ def _prepared(settings: Settings, task: dict[str, Any], td: dict[str, Any]) -> d
         | {"image": containers.local_image(definitions[index]["image"], settings.registry)}
         for index in order
     ]
-    return {**td, "containerDefinitions": ordered}
+    return original(task, {**td, "containerDefinitions": ordered}, *rest)
 
 
 def _serving(task: dict[str, Any], definitions: list[dict[str, Any]]) -> str:

@@ -77,7 +77,7 @@ class Door:
         actions = balancer.actions(chosen, request.method, path, low, parsed)
         forward = next((action for action in actions if action.get("Type") == "forward"), None)
         if forward is not None and len(actions) == 1:
-            return await self._forward(request, chosen, _group(forward))
+            return await self._forward(request, chosen, str(forward.get("TargetGroupArn", "")))
         return await self._other(request, chosen, actions, low, parsed)
 
     async def _forward(
@@ -204,10 +204,6 @@ def _as_written(name: str) -> str:
     return "-".join(part.capitalize() for part in name.split("-"))
 
 
-def _group(action: dict[str, object]) -> str:
-    return str(action.get("TargetGroupArn", ""))
-
-
 def _own(status: int) -> web.Response:
     """An answer that the load balancer gives itself."""
     title = f"{status} {_REASONS[status]}"
@@ -223,13 +219,7 @@ def _own(status: int) -> web.Response:
 async def serve(
     tracker: Tracker, ports: dict[int, int], tls: ssl.SSLContext, ready: Callable[[], None]
 ) -> None:
-    """Listens for the load balancer on loopback until cancelled.
-
-    Args:
-        ports: Listener port → the door's port.
-        tls: For the door that stands for port 443.
-        ready: Called once all doors listen.
-    """
+    """Serves listeners on loopback until cancelled, ``ports`` by listener port; calls ``ready`` once all listen."""
     # Kept longer than any load balancer's idle timeout, on which each request's own timeout decides.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=DEFAULT_KEEPALIVE)
     session = aiohttp.ClientSession(

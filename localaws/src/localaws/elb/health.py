@@ -81,14 +81,9 @@ class Health:
             self.state, self.reason, self.description = State.HEALTHY, "", ""
             return True
         self.passes, self.failures = 0, self.failures + 1
-        if self.state is State.UNHEALTHY:
-            self.reason, self.description = outcome.reason, outcome.description
+        if self.state is not State.UNHEALTHY and self.failures < check.unhealthy_threshold:
             return False
-        if self.failures < check.unhealthy_threshold:
-            return False
-        self.state, self.reason, self.description = (
-            State.UNHEALTHY,
-            outcome.reason,
-            outcome.description,
-        )
-        return True
+        changed = self.state is not State.UNHEALTHY
+        self.state = State.UNHEALTHY
+        self.reason, self.description = outcome.reason, outcome.description
+        return changed

@@ -2,6 +2,7 @@
 Where a resource is unknown, action and conditions decide; the pipeline's test_permissions.py compares resources.
 """
 
+import re
 from contextvars import ContextVar
 from typing import Any
 
@@ -10,22 +11,8 @@ from localaws.emulator import iam, iam_actions, iam_evaluator
 
 #: The emulator's resource of a request that it cannot attribute.
 _UNKNOWN = "*"
-#: IAM's names of actions that are not called as their operations are (Service Authorization Reference, AWS Budgets).
-_NAMES = {
-    "budgets:CreateBudget": "budgets:ModifyBudget",
-    "budgets:DeleteBudget": "budgets:ModifyBudget",
-    "budgets:DescribeBudget": "budgets:ViewBudget",
-    "budgets:DescribeNotificationsForBudget": "budgets:ViewBudget",
-    "budgets:DescribeSubscribersForNotification": "budgets:ViewBudget",
-    "budgets:UpdateBudget": "budgets:ModifyBudget",
-    "budgets:CreateNotification": "budgets:ModifyBudget",
-    "budgets:CreateSubscriber": "budgets:ModifyBudget",
-    "budgets:DeleteNotification": "budgets:ModifyBudget",
-    "budgets:UpdateNotification": "budgets:ModifyBudget",
-}
-#: Requests that give a role something; IAM asks for the boundary that the role has.
-_ROLE_NAME, _BOUNDARY, _SERVICE = "RoleName", "PermissionsBoundary", "AWSServiceName"
-
+#: AWS Budgets' operations whose IAM actions have other names (Service Authorization Reference).
+_BUDGETS = re.compile(r"budgets:(Create|Delete|Describe|Update)(?!\w*Action)\w+")
 _parameters: ContextVar[dict[str, Any]] = ContextVar("localaws_parameters")
 
 
@@ -39,7 +26,10 @@ def install() -> None:
 
 def _named(original: Any, *arguments: Any, **named: Any) -> Any:
     action = original(*arguments, **named)
-    return _NAMES.get(action, action)
+    match = _BUDGETS.fullmatch(str(action))
+    if match is None:
+        return action
+    return "budgets:ViewBudget" if match[1] == "Describe" else "budgets:ModifyBudget"
 
 
 def _remember(original: Any, service: str, *arguments: Any, **named: Any) -> Any:
@@ -58,9 +48,9 @@ def _key(original: Any, key: str, context: Any) -> Any:
         return value
     match key.lower():
         case "iam:permissionsboundary":
-            return _parameter(_BOUNDARY) or _boundary_of(_parameter(_ROLE_NAME))
+            return _parameter("PermissionsBoundary") or _boundary_of(_parameter("RoleName"))
         case "iam:awsservicename":
-            return _parameter(_SERVICE) or None
+            return _parameter("AWSServiceName") or None
     return None
 
 

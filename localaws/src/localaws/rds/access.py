@@ -25,11 +25,7 @@ def install() -> None:
 
 
 def prepare(engine: str, db_id: str, image: str) -> list[str]:
-    """PostgreSQL's command for an instance; call it in the context in which the container is then made.
-
-    Args:
-        image: Such as ``postgres:15-alpine``: the major version decides what is forced by default.
-    """
+    """PostgreSQL's command for an instance; call it in the context in which the container is then made."""
     if "postgres" not in engine:
         return []
     instance = rds._instances.get(db_id) or {}
@@ -37,6 +33,7 @@ def prepare(engine: str, db_id: str, image: str) -> list[str]:
     name = creating_with.get() or (groups or [""])[0]
     group = (rds._param_groups.get(name) or {}).get("Parameters") or {}
     value = (group.get(_PARAMETER) or {}).get("ParameterValue")
+    # Such as postgres:15-alpine: the major version decides the default.
     major = image.rpartition(":")[2].partition("-")[0]
     by_default = major.isdigit() and int(major) >= _FORCED_FROM
     _forced.set(by_default if value is None else value == "1")
