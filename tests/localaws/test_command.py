@@ -2,13 +2,19 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from localaws.settings import complete, recorded
+
+from localaws import processes
+from pipeline.core.tools import python_environment
+from tests.localaws.conftest import until
 
 SOURCES = Path(__file__).parents[2] / "localaws" / "src"
 #: Ports that no other test uses.
@@ -121,3 +127,28 @@ def test_the_state_of_another_owner_is_left_alone(tmp_path: Path) -> None:
     refused = localaws(tmp_path, "up", "--owner=second", code=1)
     assert "belongs to the owner first, not second" in refused.stderr
     assert recorded(tmp_path / ".localaws")["owner"] == "first"
+
+
+def test_a_change_of_a_setting_is_one_of_the_fingerprint(tmp_path: Path) -> None:
+    fingerprint = processes.fingerprint(complete({"state": tmp_path}))
+    assert fingerprint == processes.fingerprint(complete({"state": tmp_path}))
+    assert fingerprint != processes.fingerprint(complete({"state": tmp_path, "auth": True}))
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_start_leaves_no_server(tmp_path: Path, number: signal.Signals) -> None:
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), **PORTS}
+    python = python_environment("localaws") / "bin" / "python"
+    child = subprocess.Popen(
+        # A shell's background job ignores SIGINT, and so would all that it starts.
+        ["env", "--default-signal=INT", python, "-m", "localaws", "up"],
+        cwd=tmp_path,
+        env=environ,
+    )
+    settings = complete({"state": tmp_path / ".localaws"})
+    until(lambda: any(processes.pids(settings).values()), "a server")
+    child.send_signal(number)
+    assert child.wait(60) == 130
+    assert set(processes.pids(settings).values()) == {None}
+    localaws(tmp_path, "down", "--purge")

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code is 0 only when its job is done."""
     given = vars(_parser().parse_args(argv))
     chosen = _settings(given)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a start is undone as well
     try:
         given["command"](chosen, given)
     except LocalAwsError as error:
