@@ -137,7 +137,10 @@ def test_a_change_of_a_setting_is_one_of_the_fingerprint(tmp_path: Path) -> None
 
 @pytest.mark.engine
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_start_leaves_no_server(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", [processes.API, processes.MOTO])
+def test_an_interrupted_start_leaves_no_server(
+    tmp_path: Path, number: signal.Signals, name: str
+) -> None:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), **PORTS}
     python = python_environment("localaws") / "bin" / "python"
     child = subprocess.Popen(
@@ -147,8 +150,11 @@ def test_an_interrupted_start_leaves_no_server(tmp_path: Path, number: signal.Si
         env=environ,
     )
     settings = complete({"state": tmp_path / ".localaws"})
-    until(lambda: any(processes.pids(settings).values()), "a server")
+    ports = complete({name[9:].lower(): number for name, number in PORTS.items()})
+    pid_file = settings.state / "run" / f"{name}.pid"
+    until(pid_file.exists, "a server")
     child.send_signal(number)
     assert child.wait(60) == 130
     assert set(processes.pids(settings).values()) == {None}
+    processes.require_ports(ports)
     localaws(tmp_path, "down", "--purge")

@@ -111,15 +111,24 @@ def pids(settings: Settings) -> dict[str, int | None]:
 
 def pid(settings: Settings, name: str) -> int | None:
     """The server's process id, or None when it does not run."""
-    try:
-        with _pid_file(settings, name).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return None
-    except BlockingIOError:
-        text = _pid_file(settings, name).read_text(encoding="utf-8")
-        return int(text) if text else None  # empty for a moment while it is started
+    path = _pid_file(settings, name)
+    with contextlib.suppress(FileNotFoundError), path.open() as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = path.read_text(encoding="utf-8")
+                if text:
+                    return int(text)
+            else:
+                return None
+            time.sleep(_POLL)  # until the server has written its id
     return None
+
+
+def announce(settings: Settings, name: str) -> None:
+    """Writes this server's process id. Not its parent does: that may be killed as soon as the server is started."""
+    _pid_file(settings, name).write_text(str(os.getpid()), encoding="utf-8")
 
 
 def answering(settings: Settings) -> bool:
@@ -138,7 +147,7 @@ def _spawn(settings: Settings, name: str) -> None:
     with file.open("a") as held, _log(settings, name).open("ab") as log:
         fcntl.flock(held, fcntl.LOCK_EX)
         held.truncate(0)
-        child = subprocess.Popen(
+        subprocess.Popen(
             [sys.executable, "-u", "-m", _MODULES[name], str(settings.state)],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -147,7 +156,6 @@ def _spawn(settings: Settings, name: str) -> None:
             start_new_session=True,
             pass_fds=[held.fileno()],  # which keeps the lock
         )
-        held.write(str(child.pid))
 
 
 def _holder(port: int) -> str:

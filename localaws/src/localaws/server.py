@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from localaws import authority, emulator, restart, settings, snapshots, versions
+from localaws import authority, emulator, processes, restart, settings, snapshots, versions
 from localaws.acm import certificates
 from localaws.ec2 import network
 from localaws.ecr import registry
@@ -95,8 +95,9 @@ async def serve(app: Any, chosen: Settings) -> None:
 
 def main() -> None:
     """Serves until it is ended."""
-    versions.check("ministack")
     chosen = settings.complete(settings.recorded(Path(sys.argv[1])))
+    processes.announce(chosen, processes.API)
+    versions.check("ministack")
     emulator.prepare(chosen)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from localaws import emulator, settings, versions
+from localaws import emulator, processes, settings, versions
 from localaws.cloudwatch.state import Keeper
 
 
@@ -53,8 +53,9 @@ def extend() -> dict[str, dict[str, str]]:
 
 def main() -> None:
     """Serves until it is ended."""
-    versions.check("moto")
     chosen = settings.complete(settings.recorded(Path(sys.argv[1])))
+    processes.announce(chosen, processes.MOTO)
+    versions.check("moto")
     emulator.prepare(chosen)
     keeper = Keeper(chosen, extend())
     keeper.load()
