@@ -13,13 +13,7 @@ from localaws.settings import Settings
 #: Set during shutdown, so that container exits do not count as task failures.
 ending = threading.Event()
 #: Modules of ministack's core; other names are those of its services.
-_CORE = (
-    "iam_actions",
-    "iam_evaluator",
-    "persistence",
-    "responses",
-    "x509_utils",
-)
+_CORE = ("iam_actions", "iam_evaluator", "persistence", "responses", "x509_utils")
 
 
 class _Module:

@@ -173,12 +173,9 @@ def _holder(port: int) -> str:
 
 
 def _answers(port: int, path: str) -> bool:
-    with (
-        contextlib.suppress(OSError, http.client.HTTPException),
-        contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
-        ) as connection,
-    ):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    errors = (OSError, http.client.HTTPException)
+    with contextlib.closing(connection), contextlib.suppress(*errors):
         connection.request("GET", path)
         return connection.getresponse().status == http.client.OK
     return False

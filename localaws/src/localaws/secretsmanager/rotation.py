@@ -37,9 +37,7 @@ async def _handle(original: Any, *request: Any) -> Any:
     _, secret = secretsmanager._resolve(json.loads(body).get("SecretId"))
     if secret is None:
         return secretsmanager.error_response_json(
-            "ResourceNotFoundException",
-            "Secrets Manager can't find the specified secret.",
-            400,
+            "ResourceNotFoundException", "Secrets Manager can't find the specified secret.", 400
         )
     secret["RotationEnabled"] = False
     return secretsmanager.json_response({"ARN": secret["ARN"], "Name": secret["Name"]})
