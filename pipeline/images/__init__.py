@@ -1,1 +1,1 @@
-"""Container images: Docker, build, push, registries, bases."""
+"""Container images: Docker, the catalogue of images of others, the application's build and push."""

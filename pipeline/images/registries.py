@@ -1,4 +1,4 @@
-"""Which image registries answer from here. A registry that does not answer is not asked again for some minutes."""
+"""Image registries that answer from here. One that does not is not asked again for some minutes."""
 
 import json
 import time
@@ -23,24 +23,15 @@ def answers(registry: str, memory: Path = MEMORY) -> bool:
         registry: A host with an optional port and path; of ``docker.io`` the host that serves images is asked.
     """
     host = registry.partition("/")[0]
-    remembered = files.read_json(memory) or {}
-    known = remembered.get(host)
-    if known and known["until"] > time.time():
-        return bool(known["answers"])
-    found = _probe(host)
-    remembered[host] = {
-        "answers": found,
-        "until": time.time() + (REMEMBER_YES if found else REMEMBER_NO),
-    }
-    files.write(memory, json.dumps(remembered, indent=1))
-    return found
+    entry = (files.read_json(memory) or {}).get(host)
+    if entry and entry["until"] > time.time():
+        return bool(entry["answers"])
+    return _remember(host, memory, answers=_probe(host))
 
 
 def forget(registry: str, memory: Path = MEMORY) -> None:
     """Counts a registry as not answering for a while: it did answer, but an image could not be pulled from it."""
-    remembered = files.read_json(memory) or {}
-    remembered[registry.partition("/")[0]] = {"answers": False, "until": time.time() + REMEMBER_NO}
-    files.write(memory, json.dumps(remembered, indent=1))
+    _remember(registry.partition("/")[0], memory, answers=False)
 
 
 def is_loopback(host: str) -> bool:
@@ -54,6 +45,14 @@ def base_url(registry: str) -> str:
     if host == "docker.io":
         host = "registry-1.docker.io"
     return f"{'http' if is_loopback(host) else 'https'}://{host}"
+
+
+def _remember(host: str, memory: Path, *, answers: bool) -> bool:
+    until = time.time() + (REMEMBER_YES if answers else REMEMBER_NO)
+    entries = files.read_json(memory) or {}
+    entries[host] = {"answers": answers, "until": until}
+    files.write(memory, json.dumps(entries, indent=1))
+    return answers
 
 
 def _probe(host: str) -> bool:
