@@ -1,4 +1,4 @@
-"""Steps run after what they need; the first failure stops what has not begun, and is what the caller hears."""
+"""Steps run after what they need; the first failure stops what has not begun, and is raised."""
 
 import threading
 from pathlib import Path
@@ -32,12 +32,12 @@ def test_independent_steps_run_side_by_side_and_dependent_ones_after() -> None:
         title="demo",
     )
     assert order[-1] == "last"
-    assert {one.state for one in outcomes} == {"passed"}
+    assert {outcome.state for outcome in outcomes} == {"passed"}
 
 
 def test_a_failure_stops_the_rest_and_is_raised(capsys: pytest.CaptureFixture[str]) -> None:
     def broken() -> str:
-        raise PipelineError("it broke", next_step="mend it")
+        raise PipelineError("it broke", next_step="fix it")
 
     ran: list[str] = []
 
@@ -59,7 +59,7 @@ def test_a_failure_ends_programs_that_other_steps_start_after_it(tmp_path: Path)
 
     def broken() -> str:
         failed.set()
-        raise PipelineError("it broke", next_step="mend it")
+        raise PipelineError("it broke", next_step="fix it")
 
     def slow() -> str:
         failed.wait(10)

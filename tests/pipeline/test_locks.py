@@ -1,4 +1,4 @@
-"""Two writers never run at once; the second one hears who the first is; a dead holder holds nothing."""
+"""Two writers never run at once; the second one names the first; a dead holder holds nothing."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ with locks.exclusive("deploy", Path(sys.argv[2])):
 """
 
 
-def test_the_second_writer_is_refused_and_told_the_holder(tmp_path: Path) -> None:
+def test_the_second_writer_is_refused_and_names_the_holder(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(Path.cwd()), str(tmp_path)],
         stdin=subprocess.PIPE,

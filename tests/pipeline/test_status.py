@@ -56,14 +56,14 @@ def test_the_live_commit_is_shown_once_and_beside_a_newer_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "in Git" not in shown(monkeypatch, capsys, state())
-    said = shown(monkeypatch, capsys, state(wanted_revision=NEWER))
-    assert f"{LIVE[:7]}, in Git {NEWER[:7]}" in said
+    output = shown(monkeypatch, capsys, state(wanted_revision=NEWER))
+    assert f"{LIVE[:7]}, in Git {NEWER[:7]}" in output
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(59, "59 s"), (60, "1 min"), (7199, "1 h"), (172800, "2 d")]
 )
-def test_the_age_is_told_in_its_largest_unit(
+def test_the_age_is_shown_in_its_largest_unit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: int, words: str
 ) -> None:
     assert words in shown(monkeypatch, capsys, state(age=seconds))

@@ -1,4 +1,4 @@
-"""When a sync is given up: what time mends is waited for, what it does not is told."""
+"""When a sync is given up: a passing problem is waited for, a lasting one is reported."""
 
 from typing import Any
 

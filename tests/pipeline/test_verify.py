@@ -102,8 +102,8 @@ def test_the_smoke_test_gets_the_url_and_the_way_there(
 ) -> None:
     reached(monkeypatch, "https://localhost:1", web.Via("balancer.test", Path("/ca.pem")))
     assert verify.run("local", smoke=True).headline == "https://localhost:1"
-    said = smoke.read_text(encoding="utf-8")
-    assert said == "--host balancer.test --ca /ca.pem https://localhost:1\n"
+    arguments = smoke.read_text(encoding="utf-8")
+    assert arguments == "--host balancer.test --ca /ca.pem https://localhost:1\n"
 
 
 def test_a_failed_smoke_test_fails_verify(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
