@@ -21,14 +21,16 @@ FOREIGN = ("TF_CLI_ARGS", "TF_VAR_", "TF_WORKSPACE", "TF_CLI_CONFIG_FILE")
 def environment(environ: Mapping[str, str], data: Path) -> dict[str, str]:
     """The environment variables for Terraform, whose providers and modules are installed in ``data``."""
     variables = {name: value for name, value in environ.items() if not name.startswith(FOREIGN)}
-    file = configuration(environ)
-    return {
-        **variables,
-        **({"TF_CLI_CONFIG_FILE": str(file)} if file else {}),
-        "TF_DATA_DIR": str(data),
-        "TF_IN_AUTOMATION": "1",
-        "CHECKPOINT_DISABLE": "1",
-    }
+    own = environ.get("TF_CLI_CONFIG_FILE", "")
+    file = configuration(environ) or (own if Path(own).is_file() else None)
+    if file:
+        variables["TF_CLI_CONFIG_FILE"] = str(file)
+    elif not (Path.home() / ".terraformrc").is_file():
+        cache = CACHE / "terraform-plugins"
+        cache.mkdir(parents=True, exist_ok=True)
+        variables.setdefault("TF_PLUGIN_CACHE_DIR", str(cache))
+    fixed = {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    return variables | fixed
 
 
 def locked_version() -> str:
@@ -63,27 +65,12 @@ def find_mirror(environ: Mapping[str, str], roots: Iterable[str] = SOFTWARE_ROOT
 
 
 def configuration(environ: Mapping[str, str]) -> Path | None:
-    """The CLI configuration to use: ours under ``.local``, or None to leave Terraform its own.
-
-    The user's own (``TF_CLI_CONFIG_FILE`` or ``~/.terraformrc``) stays in force unless a mirror is named or found.
-    """
+    """The CLI configuration for a mirror; None where there is none, which leaves the user's own in force."""
     mirror = find_mirror(environ)
-    own = environ.get("TF_CLI_CONFIG_FILE")
-    if mirror is None and own and Path(own).is_file():
-        return Path(own)
-    if mirror is None and (Path.home() / ".terraformrc").is_file():
+    if mirror is None:
         return None
     target = LOCAL / "terraform" / "cli.tfrc"
-    text = _from_mirror(mirror) if mirror else _from_registry()
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        files.write(target, text)
-    return target
-
-
-def _from_mirror(mirror: Path) -> str:
-    return f"""\
-disable_checkpoint = true
-
+    text = f"""\
 provider_installation {{
   filesystem_mirror {{
     path    = "{mirror}"
@@ -95,12 +82,9 @@ provider_installation {{
   }}
 }}
 """
-
-
-def _from_registry() -> str:
-    cache = CACHE / "terraform-plugins"
-    cache.mkdir(parents=True, exist_ok=True)
-    return f'disable_checkpoint = true\nplugin_cache_dir   = "{cache}"\n'
+    if not target.is_file() or target.read_text(encoding="utf-8") != text:
+        files.write(target, text)
+    return target
 
 
 def _platform() -> str:

@@ -57,16 +57,28 @@ def test_without_a_mirror_the_registry_and_a_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(cli, "find_mirror", lambda _environ: None)
-    file = cli.configuration({"TF_CLI_CONFIG_FILE": str(tmp_path / "does-not-exist")})
-    assert file is not None
-    assert "plugin_cache_dir" in file.read_text(encoding="utf-8")
+    environ = cli.environment({"TF_CLI_CONFIG_FILE": str(tmp_path / "missing")}, tmp_path)
+    assert "TF_CLI_CONFIG_FILE" not in environ
+    assert Path(environ["TF_PLUGIN_CACHE_DIR"]).is_dir()
 
 
-def test_a_users_own_file_stays_in_force(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_users_own_settings_stay_in_force(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(cli, "find_mirror", lambda _environ: None)
     own = tmp_path / "own.tfrc"
-    own.write_text("", encoding="utf-8")
-    assert cli.configuration({"TF_CLI_CONFIG_FILE": str(own)}) == own
+    own.touch()
+    environ = cli.environment({"TF_CLI_CONFIG_FILE": str(own)}, tmp_path)
+    assert environ["TF_CLI_CONFIG_FILE"] == str(own)
+    assert "TF_PLUGIN_CACHE_DIR" not in environ
     (tmp_path / "home").mkdir()
-    (tmp_path / "home" / ".terraformrc").write_text("", encoding="utf-8")
-    assert cli.configuration({}) is None
+    (tmp_path / "home" / ".terraformrc").touch()
+    environ = cli.environment({}, tmp_path)
+    assert environ.keys() & {"TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR"} == set()
+
+
+def test_arguments_and_variables_from_outside_do_not_reach_terraform(tmp_path: Path) -> None:
+    foreign = dict.fromkeys(("TF_CLI_ARGS_plan", "TF_VAR_region", "TF_WORKSPACE"), "x")
+    environ = cli.environment(foreign, tmp_path / "data")
+    assert environ.keys() & foreign.keys() == set()
+    assert environ["TF_DATA_DIR"] == str(tmp_path / "data")

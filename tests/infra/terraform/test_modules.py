@@ -57,16 +57,9 @@ def _init(folder: Path) -> str:
 
 
 def _environ(folder: Path) -> dict[str, str]:
-    environ = {
-        key: value for key, value in os.environ.items() if not key.startswith(("TF_", "AWS_"))
-    }
-    configuration = cli.configuration(os.environ)
-    if configuration:
-        environ["TF_CLI_CONFIG_FILE"] = str(configuration)
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     # Nothing may ask AWS: this address answers nobody.
-    return environ | {
-        "TF_DATA_DIR": str(folder),
-        "CHECKPOINT_DISABLE": "1",
+    return cli.environment(environ, folder) | {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
