@@ -198,10 +198,8 @@ def _database(world: Inventory, entry: Values) -> Iterator[Line]:
         name, copies = f"RDS {instance['instance_class']}", 2 if instance.get("multi_az") else 1
         zones = " x 2 zones" if copies > 1 else ""
         hour = entry["hour"].get(instance["instance_class"])
-        if hour is None:
-            yield Line(f"{name}: price unknown", f"1{zones}", 0.0, assumed=True)
-        else:
-            yield Line(name, f"1{zones}", _monthly(hour) * copies)
+        label = name if hour else f"{name}: price unknown"
+        yield Line(label, f"1{zones}", _monthly(hour or 0) * copies, assumed=not hour)
         size = float(instance["allocated_storage"])
         yield Line("RDS storage", f"{size:g} GB{zones}", size * entry["storage_gb"] * copies)
 
