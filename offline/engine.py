@@ -12,6 +12,7 @@ from pipeline.core.paths import CACHE, log_file
 from pipeline.core.waiting import wait
 
 START_SECONDS = 60
+SYSTEMD = Path("/run/systemd/system")
 #: The engine belongs to the machine, not to a checkout: it outlives ``./inv down`` and the clone.
 LOG = CACHE / "dockerd.log"
 #: What dockerd cannot do without: mounts (21) and the bridge with its firewall rules (12).
@@ -92,7 +93,7 @@ def _missing_capabilities(status: Path) -> list[str]:
 
 def _start(answers: Callable[[], bool]) -> None:
     daemon: subprocess.Popen[bytes] | None = None
-    if Path("/run/systemd/system").is_dir():
+    if SYSTEMD.is_dir():
         process.run(["systemctl", "start", "docker"], log=log_file("dockerd"))
     else:
         LOG.parent.mkdir(parents=True, exist_ok=True)
