@@ -1,4 +1,5 @@
-"""One module a task, of the task's name: what a user can do. Each returns a ``Result``."""
+"""One module a task, of the task's name. ``run`` takes the arguments that tasks.py describes, and returns a
+``Result`` or raises PipelineError."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

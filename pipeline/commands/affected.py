@@ -8,11 +8,7 @@ from pipeline.releases import environments
 
 
 def run(since: str) -> Result:
-    """Prints the verdict with its reasons; its outputs are JSON lists for the workflow's conditions.
-
-    Raises:
-        PipelineError: ``since`` names no commit.
-    """
+    """Prints the verdict with its reasons; its outputs are JSON lists for the workflow's conditions."""
     paths = repository.changed(repository.resolve(since))
     verdict = affected.judge(paths, environments.deployed())
     console.table(("stage", "decision"), verdict.reasons.items())

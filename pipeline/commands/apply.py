@@ -8,9 +8,5 @@ from pipeline.targets import ecs
 
 
 def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> Result:
-    """Applies the plan of an environment; raises PipelineError as ``ecs.deliver`` does.
-
-    Args:
-        acknowledged: Addresses of resources whose destruction or replacement is meant.
-    """
+    """Applies the plan of an environment."""
     return Result(ecs.deliver(environments.resolved(environment_name), acknowledged))

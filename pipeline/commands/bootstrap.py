@@ -13,15 +13,7 @@ GITHUB = "https://github.com/"
 
 
 def run(environment_name: str, repository: str | None = None) -> Result:
-    """Prepares an environment's account; a prepared one is only looked at.
-
-    Args:
-        repository: The GitHub repository (``owner/name``) whose workflows get roles. When None, a real account takes
-            this checkout's origin and the local one makes no roles.
-
-    Raises:
-        PipelineError: The account cannot be used, the repository is not on GitHub, or Terraform failed.
-    """
+    """Prepares an environment's account; a repository's workflows get roles (default: a real account's origin)."""
     environment = environments.load(environment_name)
     if repository is None and not aws.is_local(environment):
         repository = git.web_address().removeprefix(GITHUB)

@@ -10,11 +10,7 @@ MB = 1_000_000
 
 
 def run(*, no_cache: bool = False) -> Result:
-    """Builds and tags the image, and records it in ``.local/build.json``.
-
-    Raises:
-        PipelineError: No engine, no base image, no space, or a step of the Dockerfile failed.
-    """
+    """Builds and tags the image, and records it in ``.local/build.json``."""
     record = app_image.build(no_cache=no_cache)
     base = "an equivalent from Debian packages" if record.base_equivalent else "the official image"
     size = f"{record.size / MB:.1f} MB{against(figures.before('build'), record.size)}"

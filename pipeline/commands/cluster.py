@@ -22,11 +22,7 @@ def run(action: str, context: str | None = None) -> Result:
 
 
 def up(context: str | None = None) -> str:
-    """Makes or starts the local cluster; with a context, uses that cluster of the user's from now on.
-
-    Raises:
-        PipelineError: It cannot be made here, was not ready in time, or does not answer.
-    """
+    """Makes or starts the local cluster; with a context, uses that cluster of the user's from now on."""
     if context:
         kubernetes.choose(context)
         return f"the cluster of context {context} is used from now on"

@@ -11,11 +11,7 @@ MARKS = {"success": "✅", "skipped": "⏭", "failure": "❌", "cancelled": "⛔
 
 
 def run(number: int) -> Result:
-    """Writes or updates the comment of pull request ``number``.
-
-    Raises:
-        PipelineError: GitHub refused, or NEEDS cannot be read.
-    """
+    """Writes or updates the comment of pull request ``number``."""
     text = body(gate.judge(os.environ.get("NEEDS", "")), reports.collect())
     return Result(api.api().comment(number, MARKER, text))
 

@@ -18,14 +18,7 @@ REGISTRY_SECONDS = 600
 
 
 def run(to: str, *, redo: bool = False) -> Result:
-    """Runs the stages of a target; the headline ends with the URL that answers.
-
-    Args:
-        redo: Run the tests also when nothing has changed since they passed.
-
-    Raises:
-        PipelineError: An unknown target, another deploy is under way, or a stage failed.
-    """
+    """Runs the stages of a target; the headline ends with the URL that answers."""
     target = targets.find(to)
     with exclusive("deploy"):
         if redo:

@@ -11,14 +11,7 @@ from pipeline.terraform import run as terraform
 
 
 def run(environment_name: str, *, confirm: str) -> Result:
-    """Destroys an environment.
-
-    Args:
-        confirm: The environment's name once more.
-
-    Raises:
-        PipelineError: It was not confirmed, it is protected, or AWS refused.
-    """
+    """Destroys an environment."""
     environment = environments.resolved(environment_name)
     if confirm != environment_name:
         raise PipelineError(

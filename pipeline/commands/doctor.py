@@ -23,11 +23,7 @@ PORTS = {
 
 
 def run() -> Result:
-    """Prints the tables; obtains nothing.
-
-    Raises:
-        PipelineError: Something is missing that no task can obtain by itself.
-    """
+    """Prints the tables; obtains nothing."""
     missing = _tools() + _disk()
     rows = [
         (str(port), purpose, "free" if ports.is_free(port) else f"used by {ports.holder(port)}")

@@ -12,11 +12,7 @@ from pipeline.terraform import run as terraform
 
 
 def run(environment_name: str) -> Result:
-    """Compares an environment with its desired state; changes nothing and takes no lock.
-
-    Raises:
-        PipelineError: Something differs (each resource is named above), or a comparison could not be made.
-    """
+    """Compares an environment with its desired state; changes nothing and takes no lock."""
     differences, report = _ecs(environments.resolved(environment_name))
     differences += kubernetes.drift(environment_name)
     if differences:

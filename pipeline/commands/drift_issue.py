@@ -13,11 +13,7 @@ TITLE = "What runs differs from what Git says"
 
 
 def run() -> Result:
-    """Judges the comparing job in NEEDS and keeps the issue.
-
-    Raises:
-        PipelineError: NEEDS cannot be read, or GitHub refused.
-    """
+    """Judges the comparing job in NEEDS and keeps the issue."""
     try:
         result = json.loads(os.environ.get("NEEDS", ""))["drift"]["result"]
     except (ValueError, KeyError, TypeError) as error:

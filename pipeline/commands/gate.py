@@ -9,11 +9,7 @@ from pipeline.github import actions, gate
 
 
 def run() -> Result:
-    """Judges the jobs in NEEDS.
-
-    Raises:
-        PipelineError: A job failed, was cancelled, or was skipped though the change can affect it.
-    """
+    """Judges the jobs in NEEDS."""
     jobs = gate.judge(os.environ.get("NEEDS", ""))
     for job in jobs:
         console.info(f"  {job.name}: {job.result}{f' ({job.reason})' if job.reason else ''}")

@@ -124,11 +124,7 @@ CHECKS = (
 
 
 def run() -> Result:
-    """Runs every check, two at a time, and prints all findings.
-
-    Raises:
-        PipelineError: A check has findings, or has found no file to look at.
-    """
+    """Runs every check, two at a time, and prints all findings."""
     with console.progress("lint"):
         with ThreadPoolExecutor(max_workers=2) as pool:
             results = dict(zip(CHECKS, pool.map(_findings, CHECKS), strict=True))

@@ -26,14 +26,7 @@ PYTHON = "3.11"
 
 
 def run(*, upgrade: bool) -> Result:
-    """Writes each lock from its requirements.
-
-    Args:
-        upgrade: Take the newest versions that fit; otherwise only what the ``.in`` files changed moves.
-
-    Raises:
-        PipelineError: The requirements contradict each other, or the package index cannot be reached.
-    """
+    """Writes each lock from its requirements."""
     uv = shutil.which("uv") or LOCAL / "uv" / "bin" / "uv"
     for source, target, options in LOCKS:
         argv: list[str | Path] = [

@@ -14,11 +14,7 @@ LONGEST = 100
 
 
 def run(environment: str, digest: str) -> Result:
-    """Publishes the notes as a GitHub release of the commit; the same run again rewrites them.
-
-    Raises:
-        PipelineError: Not in a workflow, an unknown environment, or GitHub refused.
-    """
+    """Publishes the notes as a GitHub release of the commit; the same run again rewrites them."""
     image = ImageReference(environments.load(environment).repository, digest)
     commit = repository.revision()
     releases = history.history(history.on_github().tip(), environment)

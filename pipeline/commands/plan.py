@@ -13,17 +13,7 @@ PLACEHOLDER = f"sha256:{'0' * 64}"
 
 
 def run(environment_name: str, *, digest: str | None = None, lock: bool = True) -> Result:
-    """Prints the summary and the monthly cost, and saves the plan.
-
-    Args:
-        digest: The image to run; when None the one pushed last, or the one in the environment's file.
-        lock: False for a plan that nobody applies, such as a pull request's: it is a review, and refuses at once what
-            an apply would refuse.
-
-    Raises:
-        PipelineError: No image is named, the environment file is wrong, Terraform refused, or a review finds a loss
-            that was not acknowledged.
-    """
+    """Prints summary and monthly cost. Without ``lock`` it is a review, which refuses what an apply would."""
     environment = environments.resolved(environment_name)
     if not lock and digest is None and environment.digest is None:
         console.info(f"  nothing is released to {environment_name} yet: planned with a placeholder")

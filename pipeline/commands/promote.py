@@ -13,9 +13,6 @@ def run(source: str, target: str) -> Result:
     """Commits the digest of ``source`` to ``target``'s file; on this machine the cluster is brought to it as well.
 
     In a workflow the commit is proposed as a pull request, and its merge deploys it.
-
-    Raises:
-        PipelineError: Nothing is released to ``source``, the same environment twice, or the target did not get there.
     """
     giving, taking = environments.load(source), environments.load(target)
     if source == target:

@@ -15,16 +15,7 @@ from pipeline.scanners import sbom
 
 
 def run(environment_name: str, *, preview: bool = False) -> Result:
-    """Pushes the image and resolves the environment to its digest, in ``.local/environments``.
-
-    The same version again is no error: its digest is taken from the registry.
-
-    Args:
-        preview: To the repository of previews instead, from which no environment runs; nothing is resolved.
-
-    Raises:
-        PipelineError: No image has been built, the registry refused, or (in a workflow) the image was not scanned.
-    """
+    """Pushes the image and resolves the environment to its digest; a preview's image resolves nothing."""
     environment = environments.load(environment_name)
     record = app_image.current()
     if preview:

@@ -22,15 +22,7 @@ ENVIRONMENT = "staging"
 
 
 def run(event: str, *, since: str | None = None, fork: bool = False) -> Result:
-    """Runs the workflow of an event on the work tree as it is, against the local AWS.
-
-    Args:
-        since: The revision that counts as main before the change; HEAD when something is uncommitted, else its parent.
-        fork: Pretend that the pull request comes from a fork.
-
-    Raises:
-        PipelineError: A job failed, or a job that should have run did not.
-    """
+    """Runs the workflow of an event on the work tree as it is; main is ``since``, else HEAD or what HEAD changed."""
     if event not in WORKFLOWS:
         raise PipelineError(
             f"there is no pipeline for the event {event!r}",

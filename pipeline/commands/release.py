@@ -14,9 +14,6 @@ def run(environment: str, digest: str) -> Result:
     """Commits the digest to the environment's file on main.
 
     The same digest again is no error and makes no commit, so that a workflow can be run again.
-
-    Raises:
-        PipelineError: Not in a workflow, an unknown environment, or a newer commit has been released already.
     """
     image = ImageReference(environments.load(environment).repository, digest)
     source = git.revision()

@@ -12,12 +12,6 @@ def run(environment_name: str, revision: str | None = None) -> Result:
     """Reverts the commit that released or promoted what the environment runs now.
 
     On this machine the cluster is brought to it as well; in a workflow the jobs that follow deploy it.
-
-    Args:
-        revision: Go back to what this commit said instead of to what ran before.
-
-    Raises:
-        PipelineError: There is nothing to go back to, or the environment did not get there.
     """
     environment = environments.load(environment_name)
     desired = kubernetes.desired()

@@ -29,14 +29,7 @@ SHOWN = 40
 
 
 def run(*, require_vulnerabilities: bool = False) -> Result:
-    """Runs all scanners side by side and prints their findings; all of them lie in ``.local/reports``.
-
-    Args:
-        require_vulnerabilities: Fail when known vulnerabilities could not be looked up.
-
-    Raises:
-        PipelineError: There are findings; a scanner failed or looked at nothing; or, when required, no database.
-    """
+    """Runs all scanners side by side and prints their findings; all of them lie in ``.local/reports``."""
     with console.progress("scan"), ThreadPoolExecutor(max_workers=4) as pool:
         running = [pool.submit(body) for body in (_policies, _secrets, _image, _packages)]
         outcomes = [outcome for future in running for outcome in future.result()]

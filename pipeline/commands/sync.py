@@ -6,11 +6,6 @@ from pipeline.targets import kubernetes
 
 
 def run(environment_name: str, digest: str | None = None) -> Result:
-    """Waits until the environment is Synced and Healthy; raises PipelineError as ``kubernetes.deliver`` does.
-
-    Args:
-        digest: The image to run; without one the local environment runs the image pushed last, and the others keep
-            theirs.
-    """
+    """Waits until the environment is Synced and Healthy."""
     headline = kubernetes.deliver(environments.load(environment_name), digest)
     return Result(headline, f"### Synced\n\n`{environment_name}`: {headline}\n")

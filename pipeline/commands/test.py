@@ -33,16 +33,7 @@ SHOWN = 20
 
 
 def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> Result:
-    """Runs the tests; the headline has the figures. A pass of the fast ones is remembered for this content.
-
-    Args:
-        fast: Leave out what needs Docker, the local AWS, Kubernetes or a browser.
-        everything: Also those that take minutes each.
-        select: Paths or further pytest arguments; all of tests/ when empty.
-
-    Raises:
-        PipelineError: A test failed, none ran, or less of the application is covered than pyproject.toml asks for.
-    """
+    """Runs the tests; the headline has the figures. A pass of the fast ones is remembered for this content."""
     if select:
         figures = {"fast": _pytest("fast", FAST, ["-n", "auto", *select])}
     else:

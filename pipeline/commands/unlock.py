@@ -8,15 +8,7 @@ from pipeline.terraform import run as terraform
 
 
 def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> Result:
-    """Removes the lock.
-
-    Args:
-        lock: Its id, as the refusal shows it: only who has read that can remove it.
-        of_bootstrap: The state of the account's bootstrap instead of the environment's own.
-
-    Raises:
-        PipelineError: The state is not locked, or by another lock.
-    """
+    """Removes the lock."""
     environment = environments.load(environment_name)
     account = aws.account(environment)
     of = roots.bootstrap_root if of_bootstrap else roots.environment_root

@@ -15,16 +15,7 @@ from pipeline.releases.project import project
 def run(
     environment_name: str, *, to: str = "ecs", digest: str | None = None, smoke: bool = False
 ) -> Result:
-    """Checks an environment on one target; the headline is its URL.
-
-    Args:
-        digest: The digest that must run; the one that the target wants when None.
-        smoke: Afterwards run the smoke test of ``project.yaml`` against the URL.
-
-    Raises:
-        PipelineError: Nothing is deployed, another digest answers, fewer replicas than wanted do, or the smoke test
-            failed.
-    """
+    """Checks an environment on one target; the headline is its URL."""
     target = targets.find(to)
     if smoke and not project().smoke:
         raise PipelineError(

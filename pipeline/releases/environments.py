@@ -1,6 +1,5 @@
 """The desired state of an environment: ``environments/<name>.yaml``, read by Terraform, Helm and the tasks."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENVIRONMENTS, LOCAL
+from pipeline.releases.history import with_digest
 from pipeline.releases.image_reference import ImageReference
 
 #: The environment of this machine: no workflow plans or deploys it.
@@ -104,14 +104,9 @@ def read(file: Path) -> Environment:
 
 def resolve(environment: Environment, digest: str) -> Environment:
     """A copy of the environment that runs ``digest``, written to ``.local/environments``; Git's file stays as it is."""
-    ImageReference(environment.repository, digest)
-    yaml = YAML()
-    document = yaml.load(environment.file.read_text(encoding="utf-8"))
-    document["image"]["digest"] = digest
-    text = io.StringIO()
-    yaml.dump(document, text)
+    text = environment.file.read_text(encoding="utf-8")
     target = LOCAL / "environments" / f"{environment.name}.yaml"
-    files.write(target, text.getvalue())
+    files.write(target, with_digest(text, digest))
     return read(target)
 
 

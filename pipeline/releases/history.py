@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -13,7 +12,7 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions
-from pipeline.releases.image_reference import DIGEST, ImageReference
+from pipeline.releases.image_reference import ImageReference, require_digest
 
 #: How often a commit is made anew because somebody else pushed in between.
 ATTEMPTS = 5
@@ -82,21 +81,16 @@ def with_digest(text: str, digest: str) -> str:
     Raises:
         PipelineError: The digest is none, or the text has no ``image.digest``.
     """
-    if not DIGEST.fullmatch(digest):
-        raise PipelineError(
-            f"{digest!r} is not an image digest", next_step="use sha256: and 64 hex digits"
-        )
+    require_digest(digest)
     try:
-        number, column = YAML().load(StringIO(text))["image"].lc.value("digest")
+        number, column = YAML().load(text)["image"].lc.value("digest")
     except (KeyError, TypeError, AttributeError) as error:
         raise PipelineError(
             "the environment file has no image.digest", next_step="add `digest: null` under image"
         ) from error
     lines = text.splitlines(keepends=True)
-    line = lines[number]
     # A remark such as “nothing released yet” belonged to the old value.
-    ending = line[len(line.rstrip("\r\n")) :]
-    lines[number] = f"{line[:column]}{digest}{ending}"
+    lines[number] = f"{lines[number][:column]}{digest}\n"
     return "".join(lines)
 
 

@@ -8,23 +8,24 @@ from pipeline.core.errors import PipelineError
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+def require_digest(text: str) -> None:
+    """Raises PipelineError unless the text is ``sha256:`` and 64 hex digits."""
+    if not DIGEST.fullmatch(text):
+        raise PipelineError(
+            f"{text!r} is not an image digest",
+            next_step="use sha256: and 64 hex digits, as ./inv push prints",
+        )
+
+
 @dataclass(frozen=True)
 class ImageReference:
-    """An image by digest; a tag can move, a digest cannot.
-
-    Raises:
-        PipelineError: The digest is not ``sha256:`` and 64 hex digits.
-    """
+    """An image by digest; a tag can move, a digest cannot. Raises PipelineError for another digest."""
 
     repository: str
     digest: str
 
     def __post_init__(self) -> None:
-        if not DIGEST.fullmatch(self.digest):
-            raise PipelineError(
-                f"{self.digest!r} is not an image digest",
-                next_step="use sha256: and 64 hex digits, as ./inv build prints",
-            )
+        require_digest(self.digest)
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}"

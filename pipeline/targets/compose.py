@@ -30,11 +30,7 @@ URL = f"http://localhost:{ports.COMPOSE_WEB}"
 
 
 def prepare(_environment: Environment) -> str:
-    """Sees to Docker's engine and Compose, and checks that the container can read ``app/``.
-
-    Raises:
-        PipelineError: ``app/`` is not readable, or an engine or Compose is missing and cannot be installed.
-    """
+    """Sees to Docker's engine and Compose, and checks that the container can read ``app/``."""
     _require_readable(ROOT / "app")
     docker.client()
     with console.progress("Docker Compose") as step:
@@ -42,11 +38,7 @@ def prepare(_environment: Environment) -> str:
 
 
 def deliver(_environment: Environment) -> str:
-    """Starts the image that was built last, or brings the service up to it; what runs and fits is left alone.
-
-    Raises:
-        PipelineError: The port is taken, or Compose failed.
-    """
+    """Starts the image that was built last, or brings the service up to it; what runs and fits is left alone."""
     # By its version: ``latest`` may be that of another checkout by now.
     image = app_image.current().image
     if _container() is None:

@@ -53,14 +53,7 @@ def names(environment: Environment) -> Names:
 
 
 def prepare(environment: Environment, repository: str | None = None) -> str:
-    """Prepares the account: state bucket, image registry and, for a GitHub repository, the roles of its workflows.
-
-    Args:
-        repository: ``owner/name``; None makes no roles.
-
-    Raises:
-        PipelineError: The account cannot be used, or Terraform failed.
-    """
+    """Prepares the account: state bucket, image registry and, for a GitHub repository, the roles of its workflows."""
     account = aws.account(environment)
     root = roots.bootstrap_root(environment, account.environ, repository, disposable=account.local)
     state_bucket.ensure(root.bucket, root.region, account)

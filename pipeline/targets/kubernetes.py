@@ -51,11 +51,7 @@ def prepare(_environment: Environment) -> str:
 
 
 def prepared() -> Cluster:
-    """The cluster with an Argo CD that reads this machine's repository; made where it is missing.
-
-    Raises:
-        PipelineError: A tool, a port or a privilege is missing, or a part was not ready in time.
-    """
+    """The cluster with an Argo CD that reads this machine's repository; made where it is missing."""
     cluster = kubernetes.find()
     if cluster is None or cluster.local:
         cluster = kubernetes.up(_registries())
@@ -155,11 +151,7 @@ def released(environment: Environment, revision: str) -> str:
 
 
 def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
-    """Has Argo CD bring an environment to a revision and waits until it is there; returns its URL (maybe empty).
-
-    Raises:
-        PipelineError: It did not get there; the cause says which resource kept it.
-    """
+    """Has Argo CD bring an environment to a revision and waits until it is there; returns its URL (maybe empty)."""
     if cluster.local:
         external_database.ensure(cluster, environment, argocd.namespace(environment.name))
     digest = history.at(revision, environment.name, root=desired().root)
