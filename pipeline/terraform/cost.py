@@ -11,12 +11,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.core import markdown
 from pipeline.terraform import changes
 
 PRICES = Path(__file__).with_name("prices.yaml")
-
-#: Marks in Markdown what depends on use.
-_STAR = r" \*"
 
 Values = Mapping[str, Any]
 #: The values of all resources by type.
@@ -35,22 +33,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The bill after a plan, and the total before it."""
+    """The bill after a plan; ``change`` is the difference to the one before, None where there was none."""
 
     lines: tuple[Line, ...]
-    before: float
+    total: float
+    change: float | None
     unpriced: tuple[str, ...]
     region: str
-
-    @property
-    def total(self) -> float:
-        """Dollars a month once the plan is applied."""
-        return sum(line.monthly for line in self.lines)
-
-    @property
-    def change(self) -> float:
-        """Dollars a month more (or, negative, less) than before the plan."""
-        return self.total - self.before
 
 
 @cache
@@ -67,14 +56,13 @@ def covered_types() -> set[str]:
 
 def estimate(document: Mapping[str, Any], region: str = "us-east-1") -> Estimate:
     """The cost after and before a plan, from Terraform's JSON of it; prices are those of one region."""
-    after = _inventory(document.get("planned_values", {}))
-    before = _inventory(document.get("prior_state", {}).get("values", {}))
-    return Estimate(
-        lines=tuple(_bill(after)),
-        before=sum(line.monthly for line in _bill(before)),
-        unpriced=tuple(sorted(after.keys() - covered_types())),
-        region=region,
-    )
+    inventory = _inventory(document.get("planned_values", {}))
+    lines = tuple(_bill(inventory))
+    total = sum(line.monthly for line in lines)
+    prior = _bill(_inventory(document.get("prior_state", {}).get("values", {})))
+    before = sum(line.monthly for line in prior)
+    unpriced = tuple(sorted(inventory.keys() - covered_types()))
+    return Estimate(lines, total, total - before if before else None, unpriced, region)
 
 
 def as_text(bill: Estimate) -> str:
@@ -88,7 +76,8 @@ def as_text(bill: Estimate) -> str:
 def as_markdown(bill: Estimate) -> str:
     """The estimate as a Markdown table, with its notes."""
     lines = [
-        f"| {row[0]} | {row[1]} | {row[2]}{row[3].replace('*', _STAR)} |" for row in _rows(bill)
+        f"| {item} | {quantity} | {markdown.inline(price + star)} |"
+        for item, quantity, price, star in _rows(bill)
     ]
     header = ["| item | quantity | $ a month |", "| --- | --- | ---: |"]
     return "\n".join([*header, *lines, "", *notes(bill)])
@@ -115,7 +104,9 @@ def _rows(bill: Estimate) -> list[tuple[str, str, str, str]]:
         for line in bill.lines
     ]
     rows.append(("total a month, US dollars", "", f"{bill.total:.2f}", ""))
-    return [*rows, ("change", "", f"{bill.change:+.2f}", "")] if bill.before else rows
+    if bill.change is not None:
+        rows.append(("change", "", f"{bill.change:+.2f}", ""))
+    return rows
 
 
 def _inventory(values: Mapping[str, Any]) -> Inventory:

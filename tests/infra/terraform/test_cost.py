@@ -100,6 +100,7 @@ def test_the_rest_of_an_environment_has_its_lines() -> None:
     assert line(estimate, "WAF").monthly == pytest.approx(7.0)
     for item in ("logs", "VPC flow logs", "alarms", "Container Insights", "S3", "image registry"):
         assert line(estimate, item).monthly > 0
+    assert "| S3 | 1 GB | 0.02 \\* |" in cost.as_markdown(estimate)
 
 
 def test_the_change_is_told_apart_from_the_total() -> None:
