@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import docker.errors
 from ruamel.yaml import YAML
 
 from offline import debian, programs
@@ -39,7 +40,7 @@ def build(name: str, tag: str) -> None:
     recipe = recipes()["images"][name]
     base = catalogue.provide(recipe["base"]) if "base" in recipe else None
     key = _key(recipe, base)
-    if catalogue.recipe(tag) == key or _renamed(key, tag):
+    if catalogue.recipe(tag) == key or _renamed(f"{catalogue.RECIPE}:{key}", tag):
         return
     engine.require_space()
     builder = engine.builder()
@@ -59,7 +60,7 @@ def build(name: str, tag: str) -> None:
             group, _, path = file.partition("/")
             _link(programs.files(group) / path, context / Path(path).name)
         argv = [*builder.argv, "--network", "host", "--tag", tag]
-        argv += ["--label", f"{catalogue.RECIPE_LABEL}={key}"]
+        argv += ["--tag", f"{catalogue.RECIPE}:{key}"]
         if base:
             argv += ["--build-arg", f"BASE={base}"]
         process.run(
@@ -71,10 +72,12 @@ def build(name: str, tag: str) -> None:
         )
 
 
-def _renamed(key: str, tag: str) -> bool:
-    """Whether the engine has the image without the name, which another checkout gave to one from another recipe."""
-    images = engine.client().images.list(filters={"label": f"{catalogue.RECIPE_LABEL}={key}"})
-    return bool(images) and images[0].tag(*tag.rsplit(":", 1))
+def _renamed(made: str, tag: str) -> bool:
+    """Whether the engine has the image without the tag, which another checkout gave to one from another recipe."""
+    try:
+        return engine.client().images.get(made).tag(*tag.rsplit(":", 1))
+    except docker.errors.ImageNotFound:
+        return False
 
 
 def _link(source: Path, target: Path) -> None:

@@ -16,8 +16,9 @@ from pipeline.images import registries
 FILE = Path(__file__).with_name("images.yaml")
 #: Names in the engine begin with this, so that an image there under its own name is never overwritten.
 PREFIX = "delivery"
-#: The label of an image that was made here: the hash of its recipe.
-RECIPE_LABEL = "delivery.recipe"
+#: The second name of an image that was made here, with its recipe's hash as the tag. A label would be inherited by images
+#: built on it.
+RECIPE = f"{PREFIX}/recipe"
 #: Docker Hub's official images, and Amazon's copy of the same images with the same digests.
 OFFICIAL = ("docker.io/library", "public.ecr.aws/docker/library")
 
@@ -73,10 +74,10 @@ def obtainable(name: str) -> bool:
 def recipe(local_name: str) -> str | None:
     """The hash of the recipe that an image in the engine was made by; None for a pulled or missing one."""
     try:
-        labels = engine.client().images.get(local_name).labels or {}
+        tags = engine.client().images.get(local_name).tags
     except docker.errors.ImageNotFound:
         return None
-    return labels.get(RECIPE_LABEL)
+    return next((tag.rpartition(":")[2] for tag in tags if tag.startswith(f"{RECIPE}:")), None)
 
 
 def sources(image: Image) -> list[str]:

@@ -152,15 +152,15 @@ def test_a_made_image_whose_name_another_checkout_took_gets_it_back_unbuilt(
     name = image("127.0.0.1:9", catalogue.catalogue()["pause"].digest)
     catalogue.provide("pause")
     made = engine.client().images.get(name).id
-    empty = io.BytesIO()
-    tarfile.open(fileobj=empty, mode="w").close()
-    engine.client().api.import_image_from_data(
-        empty.getvalue(), repository=name.rpartition(":")[0], tag="1"
-    )
+    # An image on top of it, as the application's is: with the labels of its base.
+    container = engine.client().containers.create(name, "none")
+    child = container.commit(*name.rsplit(":", 1))
+    container.remove()
     assert engine.client().images.get(name).id != made
     monkeypatch.setattr("pipeline.core.process.run", lambda *_, **__: pytest.fail("it is built"))
     catalogue.provide("pause")
     assert engine.client().images.get(name).id == made
+    engine.client().images.remove(str(child.id))
 
 
 @pytest.mark.engine
