@@ -16,8 +16,8 @@ from pipeline.images import registries
 FILE = Path(__file__).with_name("images.yaml")
 #: Names in the engine begin with this, so that an image there under its own name is never overwritten.
 PREFIX = "delivery"
-#: The second name of an image that was made here, with its recipe's hash as the tag. A label would be inherited by images
-#: built on it.
+#: The second name of an image that was made here, with its recipe's hash as the tag. Not a label:
+#: images built on it would inherit it.
 RECIPE = f"{PREFIX}/recipe"
 #: Docker Hub's official images, and Amazon's copy of the same images with the same digests.
 OFFICIAL = ("docker.io/library", "public.ecr.aws/docker/library")
