@@ -39,11 +39,7 @@ def run(
     stdin: str | None = None,
     next_step: str = "run the command by hand to see more",
 ) -> str:
-    """The output of a Git command in ``root``; ``env`` is added to ``environment``.
-
-    Raises:
-        CommandFailedError: It failed.
-    """
+    """The output of a Git command, with ``env`` on top of ``environment``; raises CommandFailedError."""
     return process.capture(
         ["git", *arguments],
         cwd=root,
@@ -101,9 +97,7 @@ def web_address(*, root: Path = ROOT) -> str:
 
 def content_key(paths: Sequence[Path], *extra: str, root: Path = ROOT) -> str:
     """A SHA-256 over further words and the names and contents of files."""
-    digest = hashlib.sha256()
-    for word in extra:
-        digest.update(f"{word}\0".encode())
+    digest = hashlib.sha256("".join(f"{word}\0" for word in extra).encode())
     for path in sorted(paths):
         digest.update(f"{path.relative_to(root)}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -161,9 +155,8 @@ def commit_files(
 
 def snapshot(message: str, *, root: Path = ROOT) -> str:
     """A commit of the work tree as it is, new files included, on top of HEAD; HEAD itself when nothing differs."""
-    if not is_dirty(root=root):
-        return revision(root)
-    return _commit_index("HEAD", message, "add", "--all", root=root)
+    dirty = is_dirty(root=root)
+    return _commit_index("HEAD", message, "add", "--all", root=root) if dirty else revision(root)
 
 
 def merge(base: str, change: str, *, root: Path = ROOT) -> str:
