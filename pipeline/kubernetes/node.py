@@ -1,8 +1,10 @@
 """The local cluster's one node, a container of this checkout: kind's where it can be had, else our own."""
 
+import io
 import os
 import secrets
 import shutil
+import tarfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,8 +78,7 @@ def _make_kind() -> None:
 
 def _mounts(without: Collection[str] = ()) -> dict[Path, str]:
     """Files of this machine, and where they appear in the node below ``/opt/cluster``."""
-    archives = images.archives(without=without)
-    return {SCRIPTS: "scripts"} | {file: f"images/{file.name}" for file in archives}
+    return {file: f"images/{file.name}" for file in images.archives(without=without)}
 
 
 OWN = Flavour(
@@ -194,11 +195,25 @@ def start() -> None:
     elif container.status != "running":
         ports.require_free(ports.KUBERNETES_API, "the Kubernetes API")
         container.start()
+    container.put_archive("/", _packed(SCRIPTS, "opt/cluster/scripts"))
     container.exec_run(
         "/opt/cluster/scripts/agents.sh",
         detach=True,
         environment={"KUBECONFIG": flavour.kubeconfig},
     )
+
+
+def _packed(folder: Path, name: str) -> bytes:
+    """A tar archive that unpacks a folder, owned by root, under another name."""
+
+    def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        return entry
+
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        archive.add(folder, name, filter=owned_by_root)
+    return stream.getvalue()
 
 
 def stop() -> None:
