@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from offline import engine, images, programs
+from offline.node import make as node
 
 
 def docker_engine(reason: str, answers: Callable[[], bool]) -> None:
@@ -36,6 +37,15 @@ def program(name: str) -> Path:
     return programs.program(name)
 
 
+def built(name: str) -> Path | None:
+    """The path of a program that was built before."""
+    path = programs.built(name)
+    return path if path.is_file() else None
+
+
 def files(name: str) -> Path:
     """The folder with the files of a Go module that ``programs.yaml`` lists, fetched now if missing."""
     return programs.files(name)
+
+
+__all__ = ["built", "docker_engine", "files", "image", "node", "program"]

@@ -1,46 +1,125 @@
-"""An Application of Argo CD as the API server returns it: what it says of its revision and its operation."""
+"""An environment's Application: its names, its state as the API server returns it, and requests to Argo CD."""
 
-from datetime import datetime
+import json
+from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.core.errors import CommandFailedError
+from pipeline.core.waiting import wait
+from pipeline.kubernetes.cluster import Cluster
+from pipeline.releases.project import project
 
-def revision(found: dict[str, Any]) -> str:
+#: Argo CD's own namespace.
+NAMESPACE = "argocd"
+KIND = "applications.argoproj.io"
+REFRESH = "argocd.argoproj.io/refresh"
+
+
+def name(environment: str) -> str:
+    """The Application of an environment."""
+    return f"{project().name}-{environment}"
+
+
+def namespace(environment: str) -> str:
+    """The namespace that an environment runs in."""
+    return f"{project().name}-{environment}"
+
+
+def get(cluster: Cluster, environment: str) -> dict[str, Any] | None:
+    """The environment's Application; None when there is none."""
+    return cluster.get(KIND, name(environment), NAMESPACE)
+
+
+def refresh(cluster: Cluster, environment: str) -> None:
+    """Makes Argo CD look at Git now instead of at its next poll: for the environment, its generator and the root."""
+    for kind, resource, annotation in (
+        (KIND, "root", f"{REFRESH}=normal"),
+        (
+            "applicationsets.argoproj.io",
+            "environments",
+            "argocd.argoproj.io/application-set-refresh=true",
+        ),
+        (KIND, name(environment), f"{REFRESH}=normal"),
+    ):
+        try:
+            cluster.run("-n", NAMESPACE, "annotate", "--overwrite", kind, resource, annotation)
+        except CommandFailedError as error:
+            if "NotFound" not in " ".join(error.tail):
+                raise
+
+
+def terminate(cluster: Cluster, environment: str) -> None:
+    """Ends the sync that runs."""
+    patch = json.dumps({"status": {"operationState": {"phase": "Terminating"}}})
+    cluster.run(
+        *("-n", NAMESPACE, "patch", KIND, name(environment), "--type=merge", f"--patch={patch}")
+    )
+
+
+def compare(cluster: Cluster, environment: str, *, timeout: float = 60) -> bool:
+    """Whether Argo CD has compared Git and cluster within ``timeout`` seconds from now."""
+    since = now()
+    refresh(cluster, environment)
+    return wait(lambda: reconciled(get(cluster, environment), since), timeout=timeout)
+
+
+def revision(application: dict[str, Any]) -> str:
     """The commit that it was compared with last; empty before the first time."""
-    return str(found.get("status", {}).get("sync", {}).get("revision", ""))
+    return str(application.get("status", {}).get("sync", {}).get("revision", ""))
 
 
-def operation(found: dict[str, Any]) -> dict[str, Any]:
+def health(application: dict[str, Any]) -> str:
+    """``Healthy``, ``Progressing``, ``Degraded``, …; empty where it is not known yet."""
+    return str(application.get("status", {}).get("health", {}).get("status", ""))
+
+
+def operation(application: dict[str, Any]) -> dict[str, Any]:
     """The sync that runs, or ran last; empty before the first one."""
-    state: dict[str, Any] = found.get("status", {}).get("operationState") or {}
+    state: dict[str, Any] = application.get("status", {}).get("operationState") or {}
     return state
 
 
-def operation_revision(found: dict[str, Any]) -> str:
+def operation_revision(application: dict[str, Any]) -> str:
     """The commit of that sync; empty when there was none."""
-    state = operation(found)
+    state = operation(application)
     synced = (state.get("syncResult") or {}).get("revision")
     wanted = ((state.get("operation") or {}).get("sync") or {}).get("revision")
     return str(synced or wanted or "")
 
 
-def is_running(found: dict[str, Any]) -> bool:
+def is_running(application: dict[str, Any]) -> bool:
     """Whether a sync is under way."""
-    return operation(found).get("phase") in ("Running", "Terminating")
+    return operation(application).get("phase") in ("Running", "Terminating")
 
 
-def is_of_another(found: dict[str, Any], wanted: str) -> bool:
-    """Whether an operation for another revision is under way: it would try again for minutes before ours begins."""
-    other = operation_revision(found)
-    return operation(found).get("phase") == "Running" and bool(other) and other != wanted
+def is_live(application: dict[str, Any], wanted: str) -> bool:
+    """Whether it is Synced and Healthy at a commit, and nothing is under way."""
+    return (
+        application.get("status", {}).get("sync", {}).get("status") == "Synced"
+        and revision(application) == wanted
+        and health(application) == "Healthy"
+        and not is_running(application)
+    )
 
 
-def compared(found: dict[str, Any], since: datetime) -> bool:
-    """Whether a comparison that was asked for after ``since`` is over: Argo CD then takes the request away."""
-    asked = "argocd.argoproj.io/refresh" in (found["metadata"].get("annotations") or {})
-    return not asked and reconciled(found, since)
+def syncs_another(application: dict[str, Any], wanted: str) -> bool:
+    """Whether a sync to another commit is under way: it would try again for minutes before ours begins."""
+    other = operation_revision(application)
+    return operation(application).get("phase") == "Running" and other not in ("", wanted)
 
 
-def reconciled(found: dict[str, Any] | None, since: datetime) -> bool:
+def compared(application: dict[str, Any], since: datetime) -> bool:
+    """Whether a comparison that was asked for after ``since`` is over: Argo CD then removes the request."""
+    requested = REFRESH in (application["metadata"].get("annotations") or {})
+    return not requested and reconciled(application, since)
+
+
+def reconciled(application: dict[str, Any] | None, since: datetime) -> bool:
     """Whether it was compared at ``since`` or later; not when there is none."""
-    at = (found or {}).get("status", {}).get("reconciledAt")
+    at = (application or {}).get("status", {}).get("reconciledAt")
     return at is not None and datetime.fromisoformat(at) >= since
+
+
+def now() -> datetime:
+    """This moment in the API server's precision, which is a second."""
+    return datetime.now(UTC).replace(microsecond=0)

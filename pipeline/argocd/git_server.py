@@ -1,44 +1,46 @@
-"""The stand-in for GitHub on this machine: a bare repository that the local cluster's Argo CD reads.
+"""A bare repository that the local cluster's Argo CD reads: the work tree as it is, with digests that live here alone.
 
-A commit in it is made from the work tree as it is, without touching the user's branch, index or files. What is
-released where (``image.digest`` in ``environments/<name>.yaml``) lives in the stand-in alone: it is moved by deploy,
-promote and rollback, and a new commit of the work tree keeps it.
+Deploy, promote and rollback move ``image.digest`` in ``environments/<name>.yaml``; the next commit keeps it.
 """
 
-import os
 import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from offline import programs
-from pipeline.core import daemons, locks, ports, process
+from pipeline.core import daemons, locks, ports
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENGINES, ROOT
-from pipeline.git import repository as git
-from pipeline.releases import history as releases
+from pipeline.git import repository
+from pipeline.images import registries
+from pipeline.releases import history
 
 FOLDER = ENGINES / "gitops"
-BARE = FOLDER / "ecs-saas-app.git"
+BARE = FOLDER / "delivery.git"
 INDEX = FOLDER / "index"
 BRANCH = "main"
 DAEMON = "git"
-AUTHOR = ("ecs-saas-app pipeline", "pipeline@users.noreply.github.com")
-#: Argo CD's manifests come from this address in Git; here they come from the Go module, which is the same release.
-UPSTREAM = "https://raw.githubusercontent.com/argoproj/argo-cd/{version}/manifests/"
-#: Its name beside the kustomization that wants it: kustomize reads nothing outside of its folder.
+#: Argo CD's manifests as its release has them in Git.
+UPSTREAM = re.compile(
+    r"https://raw\.githubusercontent\.com/argoproj/argo-cd/v[^/]+/(manifests/\S+)"
+)
+#: Their name where they are copied beside a kustomization, which reads nothing outside of its folder.
 VENDORED = "upstream.yaml"
+#: Where this registry answers Argo CD's images and manifests come from upstream, else both are made here.
+REGISTRY = "quay.io"
+REPOSITORY = Path("argocd", "apps", "base", "repository.yaml")
 PROBE_SECONDS = 1
+START_SECONDS = 10
 
 
-def desired() -> releases.Desired:
+def desired() -> history.Desired:
     """Where the desired state lives on this machine; raises PipelineError when nothing was synced yet."""
     if not BARE.is_dir():
         raise PipelineError(
             "nothing has been synced on this machine yet",
             next_step="run ./inv deploy --to kubernetes first",
         )
-    return releases.Desired(str(BARE), branch=BRANCH, root=BARE)
+    return history.Desired(str(BARE), branch=BRANCH, root=BARE)
 
 
 def url(host: str) -> str:
@@ -55,21 +57,14 @@ def serve(host: str) -> None:
     _ensure()
     if not daemons.alive(DAEMON):
         ports.require_free(ports.GIT, "the Git stand-in")
-    argv = [
-        "git",
-        "daemon",
-        "--reuseaddr",
-        "--export-all",
-        f"--base-path={FOLDER}",
-        f"--port={ports.GIT}",
-    ]
-    argv += ["--listen=127.0.0.1", f"--listen={host}", str(FOLDER)]
+    argv = ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={FOLDER}"]
+    argv += [f"--port={ports.GIT}", "--listen=127.0.0.1", f"--listen={host}", str(FOLDER)]
     daemons.start(
         DAEMON,
         argv,
-        env=_environment(),
+        env=repository.environment(),
         ready=lambda: _answers("127.0.0.1") and _answers(host),
-        timeout=10,
+        timeout=START_SECONDS,
     )
 
 
@@ -83,7 +78,7 @@ def head() -> str | None:
     if not BARE.is_dir():
         return None
     try:
-        return _git("rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}").strip()
+        return git("rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}").strip()
     except CommandFailedError:
         return None
 
@@ -94,121 +89,95 @@ def digest(environment: str) -> str | None:
     if tip is None:
         return None
     try:
-        return releases.at(tip, environment, root=BARE)
+        return history.at(tip, environment, root=BARE)
     except CommandFailedError:
         return None
 
 
-def commit(message: str, *, digests: Mapping[str, str], root: Path = ROOT) -> str:
-    """Makes a commit from the work tree on top of the stand-in's branch and returns its id.
+def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = ROOT) -> str:
+    """Makes a commit of the work tree on top of the branch and returns its id.
 
     The same content makes no new commit: then the newest one is returned.
 
     Args:
+        host: This machine's address as the cluster's pods see it.
         digests: The image to release, by environment; the other environments keep theirs.
     """
     _ensure()
     with locks.exclusive("gitops", wait=True):
         parent = head()
-        overlay = _overlay(digests, root)
-        _stage(git.files(root=root), root)
+        overlay = _overlay(host, digests, root)
+        _stage(root)
         for path, text in overlay.items():
-            blob = _git("hash-object", "-w", "--stdin", stdin=text).strip()
-            _git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", index=True)
-        tree = _git("write-tree", index=True).strip()
-        if parent and tree == _git("rev-parse", f"{parent}^{{tree}}").strip():
+            blob = git("hash-object", "-w", "--stdin", stdin=text).strip()
+            _index("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+        tree = _index("write-tree").strip()
+        if parent and tree == git("rev-parse", f"{parent}^{{tree}}").strip():
             return parent
         arguments = ["commit-tree", tree, "-F", "-", *(["-p", parent] if parent else [])]
-        made = _git(*arguments, stdin=message).strip()
-        _git("update-ref", f"refs/heads/{BRANCH}", made, *([parent] if parent else []))
+        made = git(*arguments, stdin=message).strip()
+        git("update-ref", f"refs/heads/{BRANCH}", made, *([parent] if parent else []))
     return made
 
 
-def _overlay(digests: Mapping[str, str], root: Path) -> dict[str, str]:
-    """The files that differ from the work tree: digests, and Argo CD's manifests without the internet."""
+def git(*arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+    """The output of a Git command in the repository; raises CommandFailedError."""
+    return repository.run(
+        *arguments,
+        root=BARE,
+        env={**repository.IDENTITY, "GIT_DIR": str(BARE), **(env or {})},
+        stdin=stdin,
+    )
+
+
+def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str]:
+    """The files that differ from the work tree: digests, the repository's address, and vendored manifests."""
     changed: dict[str, str] = {}
     for file in sorted((root / "environments").glob("*.yaml")):
         released = digests.get(file.stem) or digest(file.stem)
         if released:
             text = file.read_text(encoding="utf-8")
-            changed[f"environments/{file.name}"] = releases.with_digest(text, released)
-    manifests = programs.files("argocd") / "manifests"
-    base = UPSTREAM.format(version=argocd_version())
-    for overlay in sorted((root / "argocd" / "install").glob("*/kustomization.yaml")):
-        text = overlay.read_text(encoding="utf-8")
-        for wanted in re.findall(rf"{re.escape(base)}(\S+)", text):
-            text = text.replace(f"{base}{wanted}", VENDORED)
-            vendored = (overlay.parent / VENDORED).relative_to(root)
-            changed[str(vendored)] = (manifests / wanted).read_text(encoding="utf-8")
-        changed[str(overlay.relative_to(root))] = text
+            changed[history.path(file.stem)] = history.with_digest(text, released)
+    text = (root / REPOSITORY).read_text(encoding="utf-8")
+    changed[str(REPOSITORY)] = re.sub(r"(?m)^(  url:) .*$", rf"\1 {url(host)}", text)
+    if registries.answers(REGISTRY):
+        return changed
+    from offline import provide  # noqa: PLC0415 - only where the registry does not answer
+
+    for file in sorted((root / "argocd" / "install").glob("*/kustomization.yaml")):
+        text = file.read_text(encoding="utf-8")
+        match = UPSTREAM.search(text)
+        if match:
+            manifests = provide.files("argocd") / match[1]
+            changed[str((file.parent / VENDORED).relative_to(root))] = manifests.read_text("utf-8")
+            changed[str(file.relative_to(root))] = UPSTREAM.sub(VENDORED, text)
     return changed
 
 
-def argocd_version() -> str:
-    """The pinned release of Argo CD, such as ``v3.2.6``."""
-    return str(programs.recipe()["variables"]["github.com/argoproj/argo-cd/v3/common.version"])
+def _stage(root: Path) -> None:
+    """Makes the index hold exactly the work tree's files. It is kept, so that unchanged files are not read again."""
+    names = {str(path.relative_to(root)) for path in repository.files(root=root)}
+    gone = {name for name in _index("ls-files", "-z").split("\0") if name} - names
+    for option, paths in (("--force-remove", gone), ("--replace", names)):
+        if paths:
+            _index(
+                *("update-index", "-z", "--add", option, "--stdin"),
+                work_tree=root,
+                stdin="\0".join(sorted(paths)),
+            )
 
 
-def _stage(files: list[Path], root: Path) -> None:
-    """Makes the stand-in's index hold exactly these files. It is kept, so that unchanged files are not read again."""
-    names = {str(path.relative_to(root)) for path in files}
-    known = {name for name in _git("ls-files", "-z", index=True, root=root).split("\0") if name}
-    gone = sorted(known - names)
-    if gone:
-        _git(
-            "update-index",
-            "-z",
-            "--force-remove",
-            "--stdin",
-            stdin="\0".join(gone),
-            index=True,
-            root=root,
-        )
-    _git(
-        "update-index",
-        "-z",
-        "--add",
-        "--replace",
-        "--stdin",
-        stdin="\0".join(sorted(names)),
-        index=True,
-        root=root,
-    )
+def _index(*arguments: str, work_tree: Path | None = None, stdin: str | None = None) -> str:
+    env = {"GIT_INDEX_FILE": str(INDEX)}
+    if work_tree:
+        env["GIT_WORK_TREE"] = str(work_tree)
+    return git(*arguments, stdin=stdin, env=env)
 
 
 def _ensure() -> None:
-    if (BARE / "HEAD").is_file():
-        return
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    process.capture(
-        ["git", "init", "--quiet", "--bare", f"--initial-branch={BRANCH}", str(BARE)],
-        env=_environment(),
-    )
-
-
-def _git(
-    *arguments: str, stdin: str | None = None, index: bool = False, root: Path | None = None
-) -> str:
-    environ = _environment()
-    environ["GIT_DIR"] = str(BARE)
-    if root is not None:
-        environ["GIT_WORK_TREE"] = str(root)
-    if index:
-        environ["GIT_INDEX_FILE"] = str(INDEX)
-    return process.capture(["git", *arguments], cwd=root or BARE, env=environ, stdin=stdin)
-
-
-def _environment() -> dict[str, str]:
-    """The user's environment without what would lead Git to another repository or identity."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    name, address = AUTHOR
-    return kept | {
-        "GIT_AUTHOR_NAME": name,
-        "GIT_AUTHOR_EMAIL": address,
-        "GIT_COMMITTER_NAME": name,
-        "GIT_COMMITTER_EMAIL": address,
-        "GIT_CONFIG_NOSYSTEM": "1",
-    }
+    if not (BARE / "HEAD").is_file():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        repository.run("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", BARE, root=FOLDER)
 
 
 def _answers(host: str) -> bool:

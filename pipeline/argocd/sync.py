@@ -1,13 +1,11 @@
 """Has Argo CD bring an environment to a revision, and waits until it is there or cannot get there."""
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.argocd import application as argocd_state
-from pipeline.argocd import failures
-from pipeline.argocd import install as argocd
+from pipeline.argocd import application, failures
+from pipeline.core.waiting import wait
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.image_reference import ImageReference
 
@@ -17,7 +15,7 @@ POLL_SECONDS = 0.4
 DEGRADED_SECONDS = 5
 #: Seconds after which a missing Application with a complaining generator counts as a failure.
 GENERATOR_SECONDS = 20
-#: Seconds between two requests to look at Git.
+#: Seconds between two requests to look at Git: one that Argo CD was too busy for is repeated.
 REFRESH_SECONDS = 5
 
 
@@ -39,85 +37,68 @@ def await_synced(
         PipelineError: It cannot get there, or has not within ``timeout`` seconds; the cause names the resource, and
             the log holds its events and last log lines.
     """
-    started, since = time.monotonic(), argocd.now().replace(microsecond=0)
-    asked = degraded_since = None
-    seen: dict[str, str] = {}
-    while True:
+    started, since = time.monotonic(), application.now()
+    refreshed, not_degraded = float("-inf"), started
+    shown: dict[str, str] = {}
+    state: dict[str, Any] | None = None
+
+    def synced() -> bool:
+        nonlocal refreshed, not_degraded, state
         moment = time.monotonic()
-        found = argocd.application(cluster, environment)
-        behind = found is None or argocd_state.revision(found) != revision
-        # A refresh that Argo CD was too busy for is asked for again.
-        if behind and (asked is None or moment - asked > REFRESH_SECONDS):
-            argocd.refresh(cluster, environment)
-            asked = moment
-        if found is not None:
-            for line in _news(found, revision, seen):
-                on_change(line)
-            if _done(found, revision):
-                return
-            if not behind and argocd_state.is_of_another(found, revision):
-                _terminate(cluster, environment)
-            unhealthy = found.get("status", {}).get("health", {}).get("status") == "Degraded"
-            rolled_out = argocd_state.operation_revision(
-                found
-            ) == revision and not argocd_state.is_running(found)
-            degraded_since = (degraded_since or moment) if unhealthy and rolled_out else None
-            patience_over = (
-                degraded_since is not None and moment - degraded_since > DEGRADED_SECONDS
-            )
-            failure = failures.unrenderable(found, revision, since) or failures.failure(
-                cluster, environment, found, revision, image, degraded=patience_over
-            )
-            if failure:
-                raise failures.as_error(environment, failure)
-        elif moment - started > GENERATOR_SECONDS and (
-            problem := failures.generator_problem(cluster)
+        state = application.get(cluster, environment)
+        behind = state is None or application.revision(state) != revision
+        if behind and moment - refreshed > REFRESH_SECONDS:
+            application.refresh(cluster, environment)
+            refreshed = moment
+        if state is None:
+            if moment - started > GENERATOR_SECONDS:
+                failures.require_generator(cluster, environment)
+            return False
+        for line in _changes(state, revision, shown):
+            on_change(line)
+        if application.is_live(state, revision):
+            return True
+        if not behind and application.syncs_another(state, revision):
+            application.terminate(cluster, environment)
+        rolled_out = application.operation_revision(state) == revision
+        if (
+            application.health(state) != "Degraded"
+            or not rolled_out
+            or application.is_running(state)
         ):
-            raise failures.as_error(
-                environment,
-                failures.Failure(
-                    f"Argo CD makes no Application for it: {failures.short(problem)}", problem
-                ),
-            )
-        if moment - started > timeout:
-            raise failures.as_error(
-                environment, failures.timeout(cluster, environment, found, revision, timeout)
-            )
-        time.sleep(POLL_SECONDS)
+            not_degraded = moment
+        failure = failures.unrenderable(state, revision, since) or failures.failure(
+            cluster,
+            environment,
+            state,
+            revision,
+            image,
+            degraded=moment - not_degraded > DEGRADED_SECONDS,
+        )
+        if failure:
+            raise failures.as_error(environment, failure)
+        return False
+
+    if not wait(synced, timeout=timeout, interval=POLL_SECONDS):
+        raise failures.as_error(
+            environment, failures.timeout(cluster, environment, state, revision, timeout)
+        )
 
 
-def _terminate(cluster: Cluster, environment: str) -> None:
-    patch = json.dumps({"status": {"operationState": {"phase": "Terminating"}}})
-    name = argocd.application_name(environment)
-    cluster.run(
-        "-n", argocd.NAMESPACE, "patch", "applications", name, "--type=merge", f"--patch={patch}"
-    )
-
-
-def _done(found: dict[str, Any], revision: str) -> bool:
-    status = found.get("status", {})
-    synced = (
-        status.get("sync", {}).get("status") == "Synced"
-        and argocd_state.revision(found) == revision
-    )
-    healthy = status.get("health", {}).get("status") == "Healthy"
-    return synced and healthy and not argocd_state.is_running(found)
-
-
-def _news(found: dict[str, Any], revision: str, seen: dict[str, str]) -> list[str]:
-    """What has changed since the last look, one line a resource."""
-    lines = []
+def _changes(state: dict[str, Any], revision: str, shown: dict[str, str]) -> list[str]:
+    """What has changed since the last call, one line a resource; ``shown`` is what was returned before."""
     current: dict[str, str] = {}
-    if argocd_state.operation_revision(found) == revision:
-        for one in (argocd_state.operation(found).get("syncResult") or {}).get("resources", []):
-            if one.get("hookType"):
-                current[f"{one['kind']} {one['name']}"] = one.get("hookPhase", "")
-    if argocd_state.revision(found) == revision:
-        for one in found["status"].get("resources", []):
-            health = (one.get("health") or {}).get("status", "")
-            current[f"{one['kind']} {one['name']}"] = f"{one.get('status', '')} {health}".strip()
-    for name, state in current.items():
-        if seen.get(name) != state:
-            seen[name] = state
-            lines.append(f"{name}: {state}")
-    return lines
+    if application.operation_revision(state) == revision:
+        result = application.operation(state).get("syncResult") or {}
+        for resource in result.get("resources", []):
+            if resource.get("hookType"):
+                name = f"{resource['kind']} {resource['name']}"
+                current[name] = resource.get("hookPhase", "")
+    if application.revision(state) == revision:
+        for resource in state["status"].get("resources", []):
+            health = (resource.get("health") or {}).get("status", "")
+            name = f"{resource['kind']} {resource['name']}"
+            current[name] = f"{resource.get('status', '')} {health}".strip()
+    changed = {name: text for name, text in current.items() if shown.get(name) != text}
+    shown |= changed
+    return [f"{name}: {text}" for name, text in changed.items()]

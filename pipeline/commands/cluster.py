@@ -1,7 +1,6 @@
 """Starts, removes or shows the local Kubernetes, or chooses a cluster of the user's."""
 
-from pipeline.argocd import git_server
-from pipeline.argocd import install as argocd
+from pipeline.argocd import application, git_server
 from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
@@ -52,7 +51,7 @@ def status() -> str:
         ready = "ready" if conditions.get("Ready") == "True" else "not ready"
         version = item["status"]["nodeInfo"]["kubeletVersion"]
         rows.append(("node", item["metadata"]["name"], ready, version))
-    for item in cluster.items("applications.argoproj.io", argocd.NAMESPACE) if cluster else []:
+    for item in cluster.items(application.KIND, application.NAMESPACE) if cluster else []:
         sync, health = (item.get("status", {}).get(part, {}) for part in ("sync", "health"))
         state = f"{sync.get('status', 'unknown')}, {health.get('status', 'unknown')}"
         revision = str(sync.get("revision", ""))[:12]

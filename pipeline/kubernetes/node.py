@@ -59,9 +59,9 @@ class Flavour:
 
 
 def _make_own() -> None:
-    from offline import node as own  # noqa: PLC0415 - only where kind cannot be had
+    from offline import provide  # noqa: PLC0415 - only where kind cannot be had
 
-    own.make(
+    provide.node(
         name=OWN.container,
         network=NETWORK,
         range_=network_range(),

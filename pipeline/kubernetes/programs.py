@@ -19,10 +19,10 @@ def find(name: str) -> Path | None:
     """The program on PATH, or built before; None where it is neither."""
     path = _on_path(name)
     if path is None:
-        from offline import programs  # noqa: PLC0415 - only where it is not on PATH
+        from offline import provide  # noqa: PLC0415 - only where it is not on PATH
 
-        path = programs.built(name)
-    return path if path.is_file() else None
+        path = provide.built(name)
+    return path
 
 
 @cache
@@ -34,9 +34,9 @@ def program(name: str) -> Path:
     """
     path = _on_path(name)
     if path is None:
-        from offline import programs  # noqa: PLC0415 - only where it is not on PATH
+        from offline import provide  # noqa: PLC0415 - only where it is not on PATH
 
-        path = programs.program(name)
+        path = provide.program(name)
     return path
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import docker.errors
 
-from pipeline.argocd import git_server
-from pipeline.argocd import install as argocd
-from pipeline.argocd import sync as argocd_sync
+from pipeline.argocd import application, git_server, install
+from pipeline.argocd.drift import differences
+from pipeline.argocd.sync import await_synced
 from pipeline.aws import localaws
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
@@ -47,7 +47,7 @@ LOG_LINES = 20
 def prepare(_environment: Environment) -> str:
     """Sees to the cluster and its Argo CD; needs no image, so that it can run beside the build."""
     cluster = prepared()
-    return f"Argo CD {git_server.argocd_version()} on {cluster.context}"
+    return f"Argo CD {install.version()} on {cluster.context}"
 
 
 def prepared() -> Cluster:
@@ -57,10 +57,10 @@ def prepared() -> Cluster:
         cluster = kubernetes.up(_registries())
     host = repository_host(cluster)
     git_server.serve(host)
-    if git_server.head() is None or not argocd.installed(cluster):
-        git_server.commit("Take the work tree as it is\n", digests={})
-    argocd.install(cluster, git_server.url(host))
-    argocd.await_ready(cluster)
+    if git_server.head() is None or not install.installed(cluster):
+        git_server.commit("Take the work tree as it is\n", host=host, digests={})
+    install.install(cluster, git_server.url(host))
+    install.await_ready(cluster)
     return cluster
 
 
@@ -117,7 +117,8 @@ def deliver(environment: Environment, digest: str | None = None) -> str:
         cluster = prepared()
         map_registries()
         message = f"Release {digest[7:19]} to {environment.name}\n"
-        revision = git_server.commit(message, digests={environment.name: digest})
+        host = repository_host(cluster)
+        revision = git_server.commit(message, host=host, digests={environment.name: digest})
     return sync(cluster, environment, revision) or f"{environment.name} at {revision[:12]}"
 
 
@@ -136,7 +137,7 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 
 def last_lines(environment: Environment) -> list[str]:
     """The last lines of the log of one of the application's pods."""
-    arguments = ["logs", f"--namespace={argocd.namespace(environment.name)}"]
+    arguments = ["logs", f"--namespace={application.namespace(environment.name)}"]
     arguments += [f"--selector={WEB_PODS}", f"--tail={LOG_LINES}"]
     return connect().run(*arguments).splitlines()[-LOG_LINES:]
 
@@ -153,11 +154,11 @@ def released(environment: Environment, revision: str) -> str:
 def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     """Has Argo CD bring an environment to a revision and waits until it is there; returns its URL (maybe empty)."""
     if cluster.local:
-        external_database.ensure(cluster, environment, argocd.namespace(environment.name))
+        external_database.ensure(cluster, environment, application.namespace(environment.name))
     digest = history.at(revision, environment.name, root=desired().root)
     image = ImageReference(environment.repository, digest) if digest else None
     with console.progress(f"sync {environment.name} to {revision[:12]}") as step:
-        argocd_sync.await_synced(
+        await_synced(
             cluster, environment.name, revision, image=image, on_change=step.update
         )
     return url(cluster, environment.name) or ""
@@ -185,13 +186,13 @@ def _next_digest(environment: Environment) -> str:
 
 def url(cluster: Cluster, environment_name: str) -> str | None:
     """Where the environment answers; None while its load balancer has no address."""
-    return kubernetes.service_url(cluster, argocd.namespace(environment_name), project().name)
+    return kubernetes.service_url(cluster, application.namespace(environment_name), project().name)
 
 
 def observe(environment: Environment) -> State | None:
     """What the Deployment runs, and whether all its pods run that."""
     cluster = kubernetes.find()
-    namespace = argocd.namespace(environment.name)
+    namespace = application.namespace(environment.name)
     deployment = cluster.get("deployment", project().name, namespace) if cluster else None
     if cluster is None or deployment is None:
         return None
@@ -199,8 +200,8 @@ def observe(environment: Environment) -> State | None:
     image = str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
     ready = sum(_runs(pod, image) for pod in cluster.items("pods", namespace, WEB_PODS))
     answer = web.answer(address) if address else {}
-    application = (argocd.application(cluster, environment.name) or {}).get("status", {})
-    deployments = application.get("history") or []
+    synced = (application.get(cluster, environment.name) or {}).get("status", {})
+    deployments = synced.get("history") or []
     return State(
         url=address,
         image=image,
@@ -209,8 +210,8 @@ def observe(environment: Environment) -> State | None:
         and ready >= deployment["spec"].get("replicas", 1)
         and web.is_ready(address),
         replicas=ready,
-        revision=application.get("sync", {}).get("revision"),
-        wanted_revision=git_server.head() if application and cluster.local else None,
+        revision=synced.get("sync", {}).get("revision"),
+        wanted_revision=git_server.head() if synced and cluster.local else None,
         age=seconds_since(deployments[-1]["deployedAt"]) if deployments else None,
     )
 
@@ -222,14 +223,14 @@ def drift(environment_name: str) -> list[str]:
         PipelineError: Argo CD did not compare in time.
     """
     cluster = kubernetes.find()
-    if cluster is None or argocd.application(cluster, environment_name) is None:
+    if cluster is None or application.get(cluster, environment_name) is None:
         return []
-    if not argocd.compared_after(cluster, environment_name, argocd.now()):
+    if not application.compare(cluster, environment_name):
         raise PipelineError(
             f"Argo CD has not compared {environment_name} with Git",
             next_step="kubectl -n argocd get pods shows whether its controller runs",
         )
-    return argocd.differences(cluster, environment_name)
+    return differences(cluster, environment_name)
 
 
 def map_registries() -> None:

@@ -120,7 +120,7 @@ def _top(kubernetes: OnKubernetes) -> str:
 
 
 def test_a_sync_without_a_change_makes_no_commit(kubernetes: OnKubernetes) -> None:
-    bare = kubernetes.checkout.folder / ".local" / "gitops" / "ecs-saas-app.git"
+    bare = kubernetes.checkout.folder / ".local" / "gitops" / "delivery.git"
     kubernetes.checkout.inv("sync")
     before = git(Checkout(bare), "rev-parse", "main")
     kubernetes.checkout.inv("sync")

@@ -169,7 +169,7 @@ def push_image(checkout: Checkout) -> None:
 
 def stand_in(checkout: Checkout) -> str:
     """The repository that Argo CD reads."""
-    return str(checkout.folder / ".local" / "gitops" / "ecs-saas-app.git")
+    return str(checkout.folder / ".local" / "gitops" / "delivery.git")
 
 
 def application_set(checkout: Checkout, folder: Path, **repository: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from offline import programs
-from pipeline.argocd import git_server as gitops
+from pipeline.argocd import install
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.images.catalogue import catalogue
@@ -37,6 +37,10 @@ def test_what_a_program_says_of_itself_is_its_module(variable: str, module: str)
     assert programs.recipe()["variables"][variable] == required(module)
 
 
+def test_the_manifests_of_argocd_are_of_the_release_that_is_built() -> None:
+    assert install.version() == required("github.com/argoproj/argo-cd/v3")
+
+
 def test_all_parts_of_kubernetes_are_of_one_version() -> None:
     versions = set(
         re.findall(r"^\tk8s\.io/[a-z-]+ => k8s\.io/[a-z-]+ (v0\.34\.\d+)$", MODULE, re.M)
@@ -45,7 +49,7 @@ def test_all_parts_of_kubernetes_are_of_one_version() -> None:
 
 
 def test_images_have_the_version_of_their_programs() -> None:
-    assert catalogue()["argocd"].reference.endswith(f":{gitops.argocd_version()}")
+    assert catalogue()["argocd"].reference.endswith(f":{install.version()}")
     assert catalogue()["coredns"].reference.endswith(f":{required('github.com/coredns/coredns')}")
 
 

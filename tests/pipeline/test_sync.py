@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.argocd import failures as argocd_failures
+from pipeline.argocd import failures
 
 
 def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:
@@ -15,7 +15,7 @@ def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[s
 @pytest.mark.parametrize("kind", ["containerStatuses", "initContainerStatuses"])
 def test_a_container_that_cannot_start_ends_the_sync(kind: str) -> None:
     missing = pod("CreateContainerConfigError", 'secret "database" not found', kind=kind)
-    assert argocd_failures.hopeless_container(missing) == (
+    assert failures.terminal_reason(missing) == (
         "CreateContainerConfigError",
         'secret "database" not found',
     )
@@ -26,9 +26,9 @@ def test_a_late_configuration_is_waited_for() -> None:
         "CreateContainerConfigError",
         "failed to sync configmap cache: timed out waiting for the condition",
     )
-    assert argocd_failures.hopeless_container(late) == ("", "")
+    assert failures.terminal_reason(late) == ("", "")
 
 
 def test_a_container_that_is_being_started_is_waited_for() -> None:
-    assert argocd_failures.hopeless_container(pod("ContainerCreating", "")) == ("", "")
-    assert argocd_failures.hopeless_container({"status": {"phase": "Pending"}}) == ("", "")
+    assert failures.terminal_reason(pod("ContainerCreating", "")) == ("", "")
+    assert failures.terminal_reason({"status": {"phase": "Pending"}}) == ("", "")

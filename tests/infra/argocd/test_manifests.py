@@ -9,8 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from offline import programs
-from pipeline.argocd import git_server as gitops
-from pipeline.argocd import install as argocd
+from pipeline.argocd import application, git_server, install
 from pipeline.commands import push
 from pipeline.core import cache, process
 from pipeline.core.paths import CHART, ROOT
@@ -88,7 +87,7 @@ def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> 
     assert project["destinations"] == [
         {"server": "https://kubernetes.default.svc", "namespace": "ecs-saas-app-*"}
     ]
-    assert argocd.namespace("staging").startswith("ecs-saas-app-")
+    assert application.namespace("staging").startswith("ecs-saas-app-")
 
 
 def test_production_is_left_alone_over_the_weekend_except_on_the_one_machine() -> None:
@@ -172,7 +171,7 @@ def test_a_preview_renders_from_the_values_it_gets(render: Render) -> None:
 def test_each_installation_is_the_pinned_release(overlay: str, tmp_path: Path) -> None:
     # A release is a megabyte of YAML: looked at once for the same content, like the modules of Terraform.
     read = [Path(__file__), *sorted((MANIFESTS / "install").rglob("*.yaml"))]
-    content = git.content_key(read, gitops.argocd_version())
+    content = git.content_key(read, install.version())
     cache.once(f"argocd-install-{overlay}", content, lambda: installation(overlay, tmp_path))
 
 
@@ -181,17 +180,15 @@ def installation(overlay: str, scratch: Path) -> str:
     shutil.copytree(MANIFESTS, scratch / "argocd")
     folder = scratch / "argocd" / "install" / overlay
     text = (folder / "kustomization.yaml").read_text(encoding="utf-8")
-    base = gitops.UPSTREAM.format(version=gitops.argocd_version())
-    wanted = re.findall(rf"{re.escape(base)}(\S+)", text)
-    assert len(wanted) == 1
+    [wanted] = git_server.UPSTREAM.findall(text)
     assert text.count("https://") == 1
-    shutil.copyfile(programs.files("argocd") / "manifests" / wanted[0], folder / gitops.VENDORED)
+    shutil.copyfile(programs.files("argocd") / wanted, folder / git_server.VENDORED)
     (folder / "kustomization.yaml").write_text(
-        text.replace(f"{base}{wanted[0]}", gitops.VENDORED), encoding="utf-8"
+        git_server.UPSTREAM.sub(git_server.VENDORED, text), encoding="utf-8"
     )
     resources = build(folder)
     images = set(re.findall(r"'(quay\.io/argoproj/argocd:[^']+)'", str(resources)))
-    assert images == {f"quay.io/argoproj/argocd:{gitops.argocd_version()}"}
+    assert images == {f"quay.io/argoproj/argocd:{install.version()}"}
     settings = one(resources, "ConfigMap", "argocd-cmd-params-cm")["data"]
     assert settings["controller.diff.server.side"] == "true"
     assert ("redis.server" in settings) == (overlay == "ha")
