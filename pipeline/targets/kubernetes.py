@@ -158,9 +158,7 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     digest = history.at(revision, environment.name, root=desired().root)
     image = ImageReference(environment.repository, digest) if digest else None
     with console.progress(f"sync {environment.name} to {revision[:12]}") as step:
-        await_synced(
-            cluster, environment.name, revision, image=image, on_change=step.update
-        )
+        await_synced(cluster, environment.name, revision, image=image, on_change=step.update)
     return url(cluster, environment.name) or ""
 
 
