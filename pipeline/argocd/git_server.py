@@ -110,8 +110,8 @@ def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = 
         _stage(root)
         for path, text in overlay.items():
             blob = git("hash-object", "-w", "--stdin", stdin=text).strip()
-            _index("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
-        tree = _index("write-tree").strip()
+            git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+        tree = git("write-tree").strip()
         if parent and tree == git("rev-parse", f"{parent}^{{tree}}").strip():
             return parent
         arguments = ["commit-tree", tree, "-F", "-", *(["-p", parent] if parent else [])]
@@ -120,14 +120,12 @@ def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = 
     return made
 
 
-def git(*arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> str:
+def git(*arguments: str, stdin: str | None = None, work_tree: Path | None = None) -> str:
     """The output of a Git command in the repository; raises CommandFailedError."""
-    return repository.run(
-        *arguments,
-        root=BARE,
-        env={**repository.IDENTITY, "GIT_DIR": str(BARE), **(env or {})},
-        stdin=stdin,
-    )
+    env = {**repository.IDENTITY, "GIT_DIR": str(BARE), "GIT_INDEX_FILE": str(INDEX)}
+    if work_tree:
+        env["GIT_WORK_TREE"] = str(work_tree)
+    return repository.run(*arguments, root=work_tree or BARE, env=env, stdin=stdin)
 
 
 def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str]:
@@ -157,21 +155,14 @@ def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str
 def _stage(root: Path) -> None:
     """Makes the index hold exactly the work tree's files. It is kept, so that unchanged files are not read again."""
     names = {str(path.relative_to(root)) for path in repository.files(root=root)}
-    gone = {name for name in _index("ls-files", "-z").split("\0") if name} - names
+    gone = {name for name in git("ls-files", "-z").split("\0") if name} - names
     for option, paths in (("--force-remove", gone), ("--replace", names)):
         if paths:
-            _index(
+            git(
                 *("update-index", "-z", "--add", option, "--stdin"),
                 work_tree=root,
                 stdin="\0".join(sorted(paths)),
             )
-
-
-def _index(*arguments: str, work_tree: Path | None = None, stdin: str | None = None) -> str:
-    env = {"GIT_INDEX_FILE": str(INDEX)}
-    if work_tree:
-        env["GIT_WORK_TREE"] = str(work_tree)
-    return git(*arguments, stdin=stdin, env=env)
 
 
 def _ensure() -> None:
