@@ -1,7 +1,6 @@
 """Our own node: a whole Kubernetes, built from source, in one container."""
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ def make(
     *,
     name: str,
     network: str,
-    range_: IPv4Network,
     cgroup: str,
     mounts: Mapping[Path, str],
     capabilities: list[str] | None,
@@ -36,7 +34,7 @@ def make(
     """Makes and starts the node's container and its volumes, which are named after it.
 
     Args:
-        network: The Docker network that it joins, and that has ``range_``.
+        network: The Docker network that it joins.
         cgroup: The name of its pods' cgroup.
         mounts: Files of this machine, and where they appear below ``/opt/cluster``.
         capabilities: Those that the engine can grant; None where it can grant all (``--privileged``).
@@ -46,7 +44,6 @@ def make(
     """
     images.build("node", IMAGE)
     client = engine.client()
-    address = str(range_[2])
     binds: dict[str, Mapping[str, str]] = {
         str(source): {"bind": f"/opt/cluster/{target}", "mode": "ro"}
         for source, target in {**mounts, programs.ensure(): "bin"}.items()
@@ -87,7 +84,6 @@ def make(
         ports=[6443, 80],
         environment={
             "NODE_NAME": HOSTNAME,
-            "NODE_ADDRESS": address,
             "CGROUP_ROOT": f"/{cgroup}",
             "UPSTREAM_DNS": " ".join(_name_servers()),
             # The state may be lost with the machine's power: it is made again by a sync from Git.
@@ -95,7 +91,7 @@ def make(
         },
         host_config=options,
         networking_config=client.api.create_networking_config(
-            {network: client.api.create_endpoint_config(ipv4_address=address)}  # type: ignore[arg-type]
+            {network: client.api.create_endpoint_config()}  # type: ignore[arg-type]
         ),
     )
     try:

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,6 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENGINES
 from pipeline.core.waiting import wait
 from pipeline.kubernetes import node
-from pipeline.kubernetes.node import Registry
 from pipeline.kubernetes.programs import program
 
 FOLDER = ENGINES / "cluster"
@@ -91,11 +90,11 @@ class Cluster:
 LOCAL = Cluster(LOCAL_CONTEXT, KUBECONFIG, local=True)
 
 
-def up(registries: Sequence[Registry] = ()) -> Cluster:
+def up(registries: Mapping[str, str] | None = None) -> Cluster:
     """The local cluster, made or started when it does not run; ready for pods afterwards.
 
     Args:
-        registries: Where images of other registries' names are really pulled from.
+        registries: As for ``node.map_registries``.
 
     Raises:
         PipelineError: A privilege, a port or a tool is missing, or it was not ready in time.
@@ -107,7 +106,7 @@ def up(registries: Sequence[Registry] = ()) -> Cluster:
                 _await(_api_answers, "the Kubernetes API did not answer", step.update)
                 _write_kubeconfig()
                 _await(_ready, "the node was not ready", step.update)
-        node.map_registries(list(registries))
+        node.map_registries(registries or {})
     return LOCAL
 
 

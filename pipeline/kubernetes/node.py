@@ -2,22 +2,19 @@
 
 import io
 import os
-import secrets
 import shutil
 import tarfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import docker.errors
-import docker.types
 
 from pipeline.core import console, locks, ports
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import CACHE, CHECKOUT_ID, CLUSTER, log_file
+from pipeline.core.paths import CHECKOUT_ID, CLUSTER, log_file
 from pipeline.images import catalogue
 from pipeline.images import docker as engine
 from pipeline.kubernetes import images, kind, privileges
@@ -29,14 +26,6 @@ STOP_SECONDS = 20
 SCRIPTS = Path(__file__).with_name("scripts")
 #: The cgroup of our own node's pods, which outlives the container where cgroups are version 1.
 CGROUP = f"delivery-{CHECKOUT_ID}"
-
-
-@dataclass(frozen=True)
-class Registry:
-    """Where the node really pulls the images of ``name`` from: the base URL of another registry."""
-
-    name: str
-    url: str
 
 
 @dataclass(frozen=True)
@@ -63,8 +52,7 @@ def _make_own() -> None:
 
     provide.node(
         name=OWN.container,
-        network=NETWORK,
-        range_=network_range(),
+        network=network().name,
         cgroup=CGROUP,
         mounts=_mounts(),
         capabilities=privileges.granted(),
@@ -72,8 +60,7 @@ def _make_own() -> None:
 
 
 def _make_kind() -> None:
-    network_range()  # makes the network
-    kind.make(NETWORK, _mounts(without=kind.INCLUDED))
+    kind.make(network().name, _mounts(without=kind.INCLUDED))
 
 
 def _mounts(without: Collection[str] = ()) -> dict[Path, str]:
@@ -144,39 +131,26 @@ def started_at() -> datetime:
     return datetime.fromisoformat(container.attrs["State"]["StartedAt"])
 
 
-def address() -> str:
-    """The node's address, which this machine reaches; that of a network's first container while there is no node."""
+def address() -> str | None:
+    """The node's address, which this machine reaches; None while the node does not run."""
     container = find()[1]
     networks = container.attrs["NetworkSettings"]["Networks"] if container is not None else {}
-    return str(networks.get(NETWORK, {}).get("IPAddress") or network_range()[2])
+    return networks.get(NETWORK, {}).get("IPAddress") or None
 
 
 def gateway() -> str:
     """This machine's address as the node and its pods see it."""
-    return str(network_range()[1])
+    return str(network().attrs["IPAM"]["Config"][0]["Gateway"])
 
 
-def network_range() -> IPv4Network:
-    """The range of the node's network, which is made when it is missing.
-
-    A container gets an address of our choice only in a network whose range was named when it was made: so the engine is
-    asked for a free range first.
-    """
+def network() -> Any:
+    """The node's network, made when it is missing: the node alone is in it, so that its address stays the same."""
     client = engine.client()
-    with locks.exclusive("cluster-network", CACHE / "locks", wait=True):
-        networks = client.networks.list(names=[f"^{NETWORK}$"])
-        if not networks:
-            probe = client.networks.create(
-                f"{NETWORK}-{secrets.token_hex(4)}", labels=dict(engine.LABELS)
-            )
-            probe.reload()
-            subnet = probe.attrs["IPAM"]["Config"][0]["Subnet"]
-            probe.remove()
-            pool = docker.types.IPAMPool(subnet=subnet, gateway=str(IPv4Network(subnet)[1]))
-            ipam = docker.types.IPAMConfig(pool_configs=[pool])
-            networks = [client.networks.create(NETWORK, labels=dict(engine.LABELS), ipam=ipam)]
-        networks[0].reload()
-    return IPv4Network(networks[0].attrs["IPAM"]["Config"][0]["Subnet"])
+    with locks.exclusive("cluster-network", wait=True):
+        for present in client.networks.list(names=[f"^{NETWORK}$"]):
+            return present
+        client.networks.create(NETWORK, labels=dict(engine.LABELS))
+    return client.networks.get(NETWORK)
 
 
 def start() -> None:
@@ -267,20 +241,23 @@ def kubeconfig() -> str:
     return text
 
 
-def map_registries(registries: list[Registry]) -> None:
+def map_registries(registries: Mapping[str, str]) -> None:
     """Configures where the container runtime pulls from; it reads this anew at each pull.
+
+    Args:
+        registries: The base URL of the registry that really has the images, by the one in their names.
 
     Raises:
         PipelineError: The node does not take it.
     """
-    for registry in registries:
-        folder = f"/etc/containerd/certs.d/{registry.name}"
-        text = f'server = "{registry.url}"\n[host."{registry.url}"]\n  capabilities = ["pull", "resolve"]\n'
+    for name, url in registries.items():
+        folder = f"/etc/containerd/certs.d/{name}"
+        text = f'server = "{url}"\n[host."{url}"]\n  capabilities = ["pull", "resolve"]\n'
         script = f"mkdir -p '{folder}' && printf %s '{text}' >'{folder}/hosts.toml'"
         code, output = execute(["sh", "-c", script])
         if code != 0:
             raise PipelineError(
-                f"the node does not take the registry {registry.name}: {output.strip()}",
+                f"the node does not take the registry {name}: {output.strip()}",
                 next_step="run ./inv cluster down, then again",
                 log=save_log(),
             )

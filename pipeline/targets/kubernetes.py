@@ -18,7 +18,6 @@ from pipeline.images import docker as engine
 from pipeline.kubernetes import cluster as kubernetes
 from pipeline.kubernetes import external_database, node
 from pipeline.kubernetes.cluster import Cluster
-from pipeline.kubernetes.node import Registry
 from pipeline.releases import environments, history
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
@@ -236,18 +235,18 @@ def map_registries() -> None:
     node.map_registries(_registries())
 
 
-def _registries() -> list[Registry]:
+def _registries() -> dict[str, str]:
     """Each environment's registry, under its real name, is the local AWS's one."""
     try:
         network = engine.client().networks.get(localaws.NETWORK)
     except docker.errors.NotFound:
-        return []
+        return {}
     gateway = network.attrs["IPAM"]["Config"][0].get("Gateway")
     if not gateway:
-        return []
+        return {}
     address = f"http://{gateway}:{localaws.registry().rpartition(':')[2]}"
     hosts = {environments.load(name).repository.partition("/")[0] for name in environments.names()}
-    return [Registry(host, address) for host in sorted(hosts)]
+    return dict.fromkeys(sorted(hosts), address)
 
 
 def _runs(pod: dict[str, Any], image: str) -> bool:

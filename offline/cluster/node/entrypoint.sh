@@ -1,9 +1,11 @@
 #!/bin/sh
 # Runs a whole Kubernetes node in this container. Each component is restarted when it ends; logs are in /var/log/cluster.
-#   NODE_NAME, NODE_ADDRESS   name and address of the node
-#   CGROUP_ROOT               cgroup of the pods
-#   UPSTREAM_DNS              name servers for names outside the cluster
+#   NODE_NAME      name of the node
+#   CGROUP_ROOT    cgroup of the pods
+#   UPSTREAM_DNS   name servers for names outside the cluster
 set -eu
+
+NODE_ADDRESS=$(ip -4 -o address show dev eth0 | awk '{sub("/.*", "", $4); print $4; exit}')
 
 state=/var/lib/cluster
 pki=$state/pki

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes the cluster's certificates and the kubeconfig of each component, once; they live in the state volume.
+# Makes the cluster's certificates and the kubeconfig of each component, once for an address; they live in the state volume.
 # Usage: pki.sh FOLDER NODE_NAME NODE_ADDRESS
 set -eu
 folder=$1 node=$2 address=$3
-[ -e "$folder/complete" ] && exit 0
 mkdir -p "$folder"
 cd "$folder"
+[ "$(cat complete 2>/dev/null)" != "$address" ] || exit 0
 
 authority() { # NAME COMMON_NAME
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
@@ -65,4 +65,4 @@ certificate metrics-server ca /CN=metrics-server clientAuth
 for name in admin controller-manager scheduler kubelet kube-proxy network-policies metrics-server; do
   kubeconfig "$name" https://127.0.0.1:6443
 done
-touch complete
+echo "$address" >complete
