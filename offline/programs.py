@@ -1,13 +1,13 @@
-"""The programs of the local cluster, built from their Go modules (pinned by go.mod, verified by go.sum) into the cache.
+"""The programs of the local cluster, built into the cache from Go modules (pinned by go.mod, verified by go.sum).
 
-All come from one module, so that what they share is compiled once: about eight minutes on two processors, once a
-machine. A change of the recipe or of Go's version is another folder in the cache.
+All come from one module, so that what they share is compiled once: about eight minutes on two processors.
 """
 
 import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -42,14 +42,15 @@ def ensure(names: Sequence[str] | None = None) -> Path:
     Raises:
         PipelineError: Go is missing, or a build failed; its log is named.
     """
-    wanted = list(names or recipe()["packages"])
     folder = BUILT / key() / "bin"
-    if all((folder / name).is_file() for name in wanted):
-        return folder
-    with locks.exclusive("cluster-programs", CACHE / "locks", wait=True):
-        missing = [name for name in wanted if not (folder / name).is_file()]
-        if missing:
-            _build(missing, folder)
+
+    def missing() -> list[str]:
+        return [name for name in names or recipe()["packages"] if not (folder / name).is_file()]
+
+    if missing():
+        with locks.exclusive("cluster-programs", CACHE / "locks", wait=True):
+            if left := missing():
+                _build(left, folder)
     return folder
 
 
@@ -67,23 +68,19 @@ def files(name: str) -> Path:
     """The folder with the module's files that ``programs.yaml`` lists under ``name``; fetched now if missing."""
     entry = recipe()["files"][name]
     target = BUILT / key() / "files" / name
-    if target.is_dir():
-        return target
     with locks.exclusive("cluster-files", CACHE / "locks", wait=True):
         if target.is_dir():
             return target
         _require_go()
         # `go list -m` names no folder for a module that is not on this machine yet.
-        fetched = process.capture(
-            ["go", "mod", "download", "-json", entry["module"]], cwd=MODULE, env=_environment()
-        )
-        source = Path(json.loads(fetched)["Dir"])
+        argv = ["go", "mod", "download", "-json", entry["module"]]
+        module = json.loads(process.capture(argv, cwd=MODULE, env=_environment()))
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as making:
             for path in entry["paths"]:
                 copy = Path(making) / name / path
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source / path, copy)
+                shutil.copyfile(Path(module["Dir"]) / path, copy)
             (Path(making) / name).replace(target)
     return target
 
@@ -125,59 +122,23 @@ def _build(names: Sequence[str], folder: Path) -> None:
     packages = {name: recipe()["packages"][name] for name in names}
     values = " ".join(f"-X {name}={value}" for name, value in recipe()["variables"].items())
     folder.mkdir(parents=True, exist_ok=True)
-    title = f"cluster programs from source ({', '.join(names) if len(names) < 4 else len(names)})"  # noqa: PLR2004
     with (
-        console.progress(title) as step,
+        console.progress(f"cluster programs from source: {', '.join(names)}") as step,
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as making,
     ):
-        step.update("fetching modules")
-        listed = process.capture(
-            ["go", "list", "-deps", *packages.values()], cwd=MODULE, env=_environment()
+        argv = ["nice", "-n", "10", "go", "build", "-v", *FLAGS, "-ldflags", f"-s -w {values}"]
+        process.run(
+            [*argv, "-o", f"{making}/", *packages.values()],
+            log=log_file("cluster-programs"),
+            cwd=MODULE,
+            env=_environment(),
+            on_line=step.update,
+            next_step="read the log; check the network (Go module proxy) and free disk space",
         )
-        total = len(set(listed.split()))
-        compiled = 0
-
-        def show(line: str) -> None:
-            nonlocal compiled
-            if line and not line.startswith(("go: ", "$ ", "#", "\t")):
-                compiled += 1
-                # What an earlier build has compiled is not printed, so this is a lower bound of how far it is.
-                step.update(f"{compiled} of at most {total} packages, {line}")
-
-        log = log_file("cluster-programs")
-        # `go build -o FOLDER/` names a program by the last part of its package, which is ambiguous for two of them.
-        plain = {name: path for name, path in packages.items() if _last_part(path) == name}
-        rest = {name: path for name, path in packages.items() if name not in plain}
-        groups = [(Path(making), tuple(plain.values()))] if plain else []
-        groups += [(Path(making) / name, (path,)) for name, path in rest.items()]
-        for index, (target, paths) in enumerate(groups):
-            output = f"{target}/" if target.is_dir() else str(target)
-            process.run(
-                [
-                    "nice",
-                    "-n",
-                    "10",
-                    "go",
-                    "build",
-                    "-v",
-                    *FLAGS,
-                    "-ldflags",
-                    f"-s -w {values}",
-                    "-o",
-                    output,
-                    *paths,
-                ],
-                log=log,
-                cwd=MODULE,
-                env=_environment(),
-                append=index > 0,
-                on_line=show,
-                next_step="read the log; check the network (Go module proxy) and free disk space",
-            )
-        for name in names:
-            (Path(making) / name).replace(folder / name)
+        for name, package in packages.items():
+            (Path(making) / _program(package)).replace(folder / name)
 
 
-def _last_part(package: str) -> str:
-    parts = package.split("/")
-    return parts[-2] if parts[-1][1:].isdigit() and parts[-1].startswith("v") else parts[-1]
+def _program(package: str) -> str:
+    """Go's name for the program of a package: the last part of its path that is no version."""
+    return re.sub(r"/v\d+$", "", package).rpartition("/")[2]

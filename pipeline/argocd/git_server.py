@@ -8,6 +8,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from pipeline.core import daemons, locks, ports
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENGINES, ROOT
@@ -41,6 +43,12 @@ def desired() -> history.Desired:
             next_step="run ./inv deploy --to kubernetes first",
         )
     return history.Desired(str(BARE), branch=BRANCH, root=BARE)
+
+
+def upstream(root: Path = ROOT) -> str:
+    """This repository's address outside of this machine, as the manifests in ``argocd/`` name it."""
+    text = (root / REPOSITORY).read_text(encoding="utf-8")
+    return str(YAML(typ="safe").load(text)["data"]["url"])
 
 
 def url(host: str) -> str:
@@ -137,7 +145,7 @@ def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str
             text = file.read_text(encoding="utf-8")
             changed[history.path(file.stem)] = history.with_digest(text, released)
     text = (root / REPOSITORY).read_text(encoding="utf-8")
-    changed[str(REPOSITORY)] = re.sub(r"(?m)^(  url:) .*$", rf"\1 {url(host)}", text)
+    changed[str(REPOSITORY)] = text.replace(upstream(root), url(host))
     if registries.answers(REGISTRY):
         return changed
     from offline import provide  # noqa: PLC0415 - only where the registry does not answer

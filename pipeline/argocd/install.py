@@ -4,10 +4,7 @@ import json
 import re
 import secrets
 import shutil
-from io import StringIO
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from pipeline.argocd import git_server
 from pipeline.argocd.application import KIND, NAMESPACE
@@ -119,24 +116,16 @@ def _ensure_secret(cluster: Cluster) -> None:
 
 def _apply_root(cluster: Cluster, repository: str) -> None:
     """The bootstrap of argocd/bootstrap with this machine's repository and the overlay for one machine."""
-    yaml = YAML(typ="safe")
-    platform, root = (
-        yaml.load((MANIFESTS / "bootstrap" / name).read_text(encoding="utf-8"))
-        for name in ("platform.yaml", "root.yaml")
-    )
-    platform["spec"]["sourceRepos"] = [repository]
-    source = root["spec"]["source"]
-    source |= {"repoURL": repository, "path": "argocd/apps/local"}
-    source["targetRevision"] = git_server.BRANCH
+    text = (MANIFESTS / "bootstrap" / "platform.yaml").read_text(encoding="utf-8") + "---\n"
+    text += (MANIFESTS / "bootstrap" / "root.yaml").read_text(encoding="utf-8")
+    text = text.replace(git_server.upstream(), repository).replace("apps/full", "apps/local")
     present = cluster.get(KIND, "root", NAMESPACE)
-    if present is not None and present["spec"]["source"] == source:
+    if present is not None and present["spec"]["source"]["repoURL"] == repository:
         return
-    manifests = StringIO()
-    YAML().dump_all([platform, root], manifests)
 
     def applied() -> bool:
         try:
-            cluster.apply(manifests.getvalue())
+            cluster.apply(text)
         except CommandFailedError as error:
             # The definitions of its kinds were applied a moment ago.
             if "no matches for kind" in " ".join(error.tail):

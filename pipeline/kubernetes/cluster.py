@@ -80,12 +80,6 @@ class Cluster:
         argv += ["--namespace", namespace] if namespace else []
         self.run(*argv, "--filename", "-", stdin=manifest)
 
-    def ensure_namespace(self, name: str) -> None:
-        """Makes a namespace unless it is there."""
-        self.apply(
-            json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        )
-
 
 LOCAL = Cluster(LOCAL_CONTEXT, KUBECONFIG, local=True)
 

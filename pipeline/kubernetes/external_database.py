@@ -1,9 +1,9 @@
 """A PostgreSQL outside the environments, on the local cluster: what RDS is to a real one."""
 
-import base64
 import json
 import secrets
 from pathlib import Path
+from typing import Any
 
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
@@ -29,33 +29,27 @@ def ensure(cluster: Cluster, environment: Environment, namespace: str) -> bool:
         _ensure_server(cluster)
         role = f"app_{environment.name}".replace("-", "_")
         password = secrets.token_urlsafe(24)
-        cluster.ensure_namespace(namespace)
         _make_database(cluster, role, password)
-        values = {
-            "host": f"{NAME}.{NAMESPACE}.svc.cluster.local",
-            "port": "5432",
-            "dbname": role,
-            "username": role,
-            "password": password,
-        }
-        cluster.apply(_secret(name, values), namespace=namespace)
+        host = f"{NAME}.{NAMESPACE}.svc.cluster.local"
+        values = {"host": host, "port": "5432", "dbname": role}
+        values |= {"username": role, "password": password}
+        cluster.apply(_secret(namespace, name, values))
     return True
 
 
 def _ensure_server(cluster: Cluster) -> None:
-    cluster.ensure_namespace(NAMESPACE)
     if cluster.get("secret", NAME, NAMESPACE) is None:
-        cluster.apply(_secret(NAME, {"password": secrets.token_urlsafe(24)}), namespace=NAMESPACE)
+        cluster.apply(_secret(NAMESPACE, NAME, {"password": secrets.token_urlsafe(24)}))
     cluster.apply(Path(__file__).with_name("external-database.yaml").read_text(encoding="utf-8"))
 
     def ready() -> bool:
-        found = cluster.get("statefulset", NAME, NAMESPACE)
-        return bool(found and found["status"].get("readyReplicas"))
+        server = cluster.get("statefulset", NAME, NAMESPACE) or {}
+        return bool(server.get("status", {}).get("readyReplicas"))
 
     if not wait(ready, timeout=READY_SECONDS):
         raise PipelineError(
             f"the external database was not ready within {READY_SECONDS} s",
-            next_step=f"kubectl -n {NAMESPACE} describe pods says why",
+            next_step=f"kubectl -n {NAMESPACE} describe pods shows why",
         )
 
 
@@ -71,14 +65,11 @@ def _make_database(cluster: Cluster, role: str, password: str) -> None:
     cluster.run("-n", NAMESPACE, "exec", "-i", f"statefulset/{NAME}", "--", *psql, stdin=script)
 
 
-def _secret(name: str, values: dict[str, str]) -> str:
-    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": name},
-            "type": "Opaque",
-            "data": data,
-        }
-    )
+def _secret(namespace: str, name: str, values: dict[str, str]) -> str:
+    """The manifests of a namespace and a Secret in it."""
+    metadata = {"name": name, "namespace": namespace}
+    manifests: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values},
+    ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
