@@ -143,6 +143,49 @@ def test_half_a_cluster_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> N
     assert removed == [{"force": True, "v": True}]
 
 
+WITH_KIND = """
+import sys
+from pipeline.argocd import git_server, install, sync
+from pipeline.images import catalogue, registries
+from pipeline.kubernetes import cluster, external_database, helm, node, privileges, programs
+
+registries.answers = lambda _: True
+catalogue.obtainable = lambda _: True
+catalogue.pull = lambda _: "name@digest"
+privileges.rootless = lambda: False
+privileges.missing = list
+assert node.choose() is node.KIND
+print(programs.program("kubectl"), programs.program("helm"))
+commit = git_server.commit("A commit", host="gateway", digests={})
+print(git_server.git("show", f"{commit}:argocd/install/core/kustomization.yaml"))
+print([name for name in sys.modules if name.partition(".")[0] == "offline"])
+"""
+
+
+def test_with_kind_its_tools_and_a_registry_nothing_offline_is_imported(tmp_path: Path) -> None:
+    for name, version in (("kind", "0.31.0"), ("kubectl", "v1.34.3"), ("helm", "v3.19.5")):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
+        program.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_KIND],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+            "PIPELINE_HOST": str(tmp_path / "host"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, *manifest, modules = done.stdout.splitlines()
+    assert first == f"{tmp_path / 'kubectl'} {tmp_path / 'helm'}"
+    assert any("https://raw.githubusercontent.com/argoproj/argo-cd/" in line for line in manifest)
+    assert modules == "[]"
+
+
 @dataclass(frozen=True)
 class Scratch:
     """A checkout of its own for the cluster: its state is in ``folder``, its ports are ``PORT_STEP`` above ours."""
