@@ -197,9 +197,15 @@ def test_the_dockerfile_by_itself_has_the_bases_of_the_catalogue() -> None:
 
 
 WITH_REGISTRY = """
+import importlib
+import pkgutil
 import sys
 import docker.errors
-from pipeline.images import app, build, catalogue, docker as engine, push, registries
+import pipeline.commands
+from pipeline.images import catalogue, docker as engine, registries
+
+for module in pkgutil.walk_packages(pipeline.__path__, "pipeline."):
+    importlib.import_module(module.name)
 
 class Image:
     def tag(self, repository, tag): pass
