@@ -1,6 +1,6 @@
 """Renders, lints and documents the Helm chart."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -52,17 +52,6 @@ def template(
             tail=error.tail,
         ) from error
     return [resource for resource in YAML(typ="safe").load_all(rendered) if resource]
-
-
-def lint(value_files: Sequence[Path] = ()) -> None:
-    """Lints the chart with its own values and with each file's.
-
-    Raises:
-        CommandFailedError: helm has findings.
-    """
-    for file in (None, *value_files):
-        argv: list[str | Path] = [program("helm"), "lint", "--strict", "--quiet", CHART]
-        process.capture([*argv, "--values", file] if file else argv)
 
 
 def write_readme_command() -> list[str | Path]:

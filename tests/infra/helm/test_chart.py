@@ -2,14 +2,17 @@
 
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.core import process
 from pipeline.core.errors import CommandFailedError
 from pipeline.core.paths import CHART, ENVIRONMENTS, ROOT
 from pipeline.kubernetes import helm
+from pipeline.kubernetes.programs import program
 from pipeline.releases import environments
 from tests.infra.helm.conftest import DIGEST, Render, containers, find, need, pod_templates
 
@@ -48,8 +51,10 @@ def test_each_environment_file_is_a_value_file(render: Render, environment: str)
     assert need(resources, "ConfigMap")["data"]["ENVIRONMENT"] == environment
 
 
-def test_helm_lint_has_nothing_to_say() -> None:
-    helm.lint(sorted(ENVIRONMENTS.glob("*.yaml")))
+@pytest.mark.parametrize("values", [None, *sorted(ENVIRONMENTS.glob("*.yaml"))])
+def test_helm_lint_has_no_findings(values: Path | None) -> None:
+    more = ["--values", str(values)] if values else []
+    process.capture([program("helm"), "lint", "--strict", "--quiet", str(CHART), *more])
 
 
 def test_every_value_is_described_and_every_described_value_is_in_the_schema() -> None:
