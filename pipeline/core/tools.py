@@ -18,7 +18,7 @@ from packaging.specifiers import SpecifierSet
 from ruamel.yaml import YAML
 
 from pipeline.core import console, files, locks, process
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import CACHE, LOCAL, ROOT, VENV_BIN, log_file
 
 CATALOGUE = ROOT / "tools" / "tools.yaml"
@@ -89,40 +89,21 @@ def find(entry: Tool) -> Found | None:
 
 
 def python_environment(name: str) -> Path:
-    """The folder of a Python environment of its own, made from ``requirements/<name>.txt`` (hashes checked).
+    """The folder of a Python environment of its own, made from ``requirements/<name>.txt`` when that has changed.
 
-    Tools whose pins would bind ours (checkov, the local AWS) live in one. It lies under ``.local`` and is
-    remade when its lock changes.
-
-    Raises:
-        PipelineError: The packages could not be installed.
+    Tools whose pins would bind ours (checkov, the local AWS) live in one. Raises PipelineError when it cannot be made.
     """
-    lock = ROOT / "requirements" / f"{name}.txt"
-    venv = _own_environment(name)
-    stamp = venv / "locked.txt"
-    with locks.exclusive(f"environment-{name}", wait=True):
-        if stamp.is_file() and stamp.read_bytes() == lock.read_bytes():
-            return venv
-        stamp.unlink(missing_ok=True)
-        uv = shutil.which("uv") or LOCAL / "uv" / "bin" / "uv"
-        environ = {**os.environ, "UV_HTTP_TIMEOUT": "180", "UV_NO_PROGRESS": "1"}
-        log = log_file(f"environment-{name}")
-        python = VENV_BIN / "python"
-        with console.progress(f"Python environment for {name}") as step:
-            for argv in (
-                [uv, "venv", "--allow-existing", "--no-python-downloads", "--python", python, venv],
-                [uv, "pip", "sync", "--require-hashes", "--python", venv / "bin" / "python", lock],
-            ):
-                process.run(
-                    argv,
-                    log=log,
-                    env=environ,
-                    append=True,
-                    on_line=step.update,
-                    next_step="read the log; check the network and free disk space",
-                )
-        stamp.write_bytes(lock.read_bytes())
-    return venv
+    argv: list[str | Path] = ["sh", ROOT / "tools" / "environment.sh", ROOT, name]
+    try:
+        with locks.exclusive(f"environment-{name}", wait=True):
+            process.run(argv, log=log_file(f"environment-{name}-made"), on_line=console.info)
+    except CommandFailedError as error:
+        raise PipelineError(
+            f"the Python environment of {name} could not be made",
+            next_step="read the log; check the network and free disk space",
+            log=log_file(f"environment-{name}"),
+        ) from error
+    return _own_environment(name)
 
 
 def _own_environment(name: str) -> Path:
