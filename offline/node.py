@@ -1,6 +1,6 @@
 """Our own node: a whole Kubernetes, built from source, in one container."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def make(
     name: str,
     network: str,
     cgroup: str,
-    mounts: Mapping[Path, str],
+    archives: Sequence[Path],
     capabilities: list[str] | None,
 ) -> None:
     """Makes and starts the node's container and its volumes, which are named after it.
@@ -36,7 +36,7 @@ def make(
     Args:
         network: The Docker network that it joins.
         cgroup: The name of its pods' cgroup.
-        mounts: Files of this machine, and where they appear below ``/opt/cluster``.
+        archives: Files with images for the container runtime.
         capabilities: Those that the engine can grant; None where it can grant all (``--privileged``).
 
     Raises:
@@ -45,9 +45,10 @@ def make(
     images.build("node", IMAGE)
     client = engine.client()
     binds: dict[str, Mapping[str, str]] = {
-        str(source): {"bind": f"/opt/cluster/{target}", "mode": "ro"}
-        for source, target in {**mounts, programs.ensure(): "bin"}.items()
+        str(archive): {"bind": f"/opt/cluster/images/{archive.name}", "mode": "ro"}
+        for archive in archives
     }
+    binds[str(programs.ensure())] = {"bind": "/opt/cluster/bin", "mode": "ro"}
     for volume, path in VOLUMES.items():
         client.volumes.create(f"{name}-{volume}", labels=dict(engine.LABELS))
         binds[f"{name}-{volume}"] = {"bind": path, "mode": "rw"}

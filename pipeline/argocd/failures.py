@@ -16,17 +16,8 @@ EVENTS_SHOWN = 5
 LOG_LINES = 15
 DETAIL_LINES_SHOWN = 25
 MESSAGE_LENGTH = 300
-#: Waiting reasons of a container that time alone does not fix.
-TERMINAL_REASONS = (
-    "CrashLoopBackOff",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "ErrImagePull",
-    "ImageInspectError",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "RunContainerError",
-)
+#: Waiting reasons of a container that is being started; all others are errors that time alone does not fix.
+STARTING = ("ContainerCreating", "PodInitializing")
 #: In an error that is over as soon as a part of Argo CD, or Git, can be reached again.
 PASSING = ("code = Unavailable", "code = DeadlineExceeded", "connection refused", "i/o timeout")
 #: kubelet's message when a busy machine kept it from a container's ConfigMaps or Secrets; it tries again by itself.
@@ -160,8 +151,8 @@ def terminal_reason(pod: dict[str, Any]) -> tuple[str, str]:
     for container in _containers(pod):
         waiting = (container.get("state") or {}).get("waiting") or {}
         message = waiting.get("message", "")
-        if waiting.get("reason") in TERMINAL_REASONS and LATE not in message:
-            return waiting["reason"], message
+        if waiting and waiting.get("reason") not in STARTING and LATE not in message:
+            return waiting.get("reason", "unknown"), message
     return "", ""
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,8 @@ def obstacle() -> str | None:
     return None
 
 
-def make(network: str, mounts: Mapping[Path, str]) -> None:
-    """Makes a cluster whose node is a container in a network of Docker's.
-
-    Args:
-        mounts: As for ``configuration``.
+def make(network: str, archives: Sequence[Path]) -> None:
+    """Makes a cluster whose node is a container in a network of Docker's, with archives of images.
 
     Raises:
         PipelineError: kind failed; its log is named.
@@ -75,7 +72,7 @@ def make(network: str, mounts: Mapping[Path, str]) -> None:
                 log=log,
                 env=environment,
                 on_line=step.update,
-                stdin=json.dumps(configuration(mounts)),
+                stdin=json.dumps(configuration(archives)),
             )
         except CommandFailedError as error:
             raise PipelineError(
@@ -90,12 +87,8 @@ def make(network: str, mounts: Mapping[Path, str]) -> None:
             raise
 
 
-def configuration(mounts: Mapping[Path, str]) -> dict[str, Any]:
-    """The configuration of a cluster of one node, reached on this machine's loopback only.
-
-    Args:
-        mounts: Files of this machine, and where they appear in the node below ``/opt/cluster``.
-    """
+def configuration(archives: Sequence[Path]) -> dict[str, Any]:
+    """The configuration of a cluster of one node, reached on this machine's loopback only."""
     loopback = "127.0.0.1"
     web = {"containerPort": 80, "hostPort": ports.KUBERNETES_WEB, "listenAddress": loopback}
     return {
@@ -109,11 +102,11 @@ def configuration(mounts: Mapping[Path, str]) -> dict[str, Any]:
                 "extraPortMappings": [web],
                 "extraMounts": [
                     {
-                        "hostPath": str(source),
-                        "containerPath": f"/opt/cluster/{target}",
+                        "hostPath": str(archive),
+                        "containerPath": f"/opt/cluster/images/{archive.name}",
                         "readOnly": True,
                     }
-                    for source, target in mounts.items()
+                    for archive in archives
                 ],
             }
         ],

@@ -1,10 +1,8 @@
 """The local cluster's one node, a container of this checkout: kind's where it can be had, else our own."""
 
-import io
 import os
 import shutil
-import tarfile
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import docker.errors
 
-from pipeline.core import console, locks, ports
+from pipeline.core import console, locks, ports, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHECKOUT_ID, CLUSTER, log_file
 from pipeline.images import catalogue
@@ -54,18 +52,13 @@ def _make_own() -> None:
         name=OWN.container,
         network=network().name,
         cgroup=CGROUP,
-        mounts=_mounts(),
+        archives=images.archives(),
         capabilities=privileges.granted(),
     )
 
 
 def _make_kind() -> None:
-    kind.make(network().name, _mounts(without=kind.INCLUDED))
-
-
-def _mounts(without: Collection[str] = ()) -> dict[Path, str]:
-    """Files of this machine, and where they appear in the node below ``/opt/cluster``."""
-    return {file: f"images/{file.name}" for file in images.archives(without=without)}
+    kind.make(network().name, images.archives(without=kind.INCLUDED))
 
 
 OWN = Flavour(
@@ -169,25 +162,14 @@ def start() -> None:
     elif container.status != "running":
         ports.require_free(ports.KUBERNETES_API, "the Kubernetes API")
         container.start()
-    container.put_archive("/", _packed(SCRIPTS, "opt/cluster/scripts"))
+    docker_cli = engine.builder()
+    copy = [docker_cli.argv[0], "cp", str(SCRIPTS), f"{flavour.container}:/opt/cluster/"]
+    process.capture(copy, env=docker_cli.env)
     container.exec_run(
         "/opt/cluster/scripts/agents.sh",
         detach=True,
         environment={"KUBECONFIG": flavour.kubeconfig},
     )
-
-
-def _packed(folder: Path, name: str) -> bytes:
-    """A tar archive that unpacks a folder, owned by root, under another name."""
-
-    def owned_by_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.uid = entry.gid = 0
-        return entry
-
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.add(folder, name, filter=owned_by_root)
-    return stream.getvalue()
 
 
 def stop() -> None:

@@ -32,7 +32,7 @@ def program(name: str) -> Path:
     Raises:
         PipelineError: It is not on PATH and cannot be built.
     """
-    path = _on_path(name)
+    path = find(name)
     if path is None:
         from offline import provide  # noqa: PLC0415 - only where it is not on PATH
 

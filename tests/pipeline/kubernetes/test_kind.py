@@ -90,7 +90,7 @@ def test_kind_is_asked_for_the_kubernetes_that_is_built_otherwise() -> None:
 
 
 def test_kinds_node_is_reached_on_loopback_only() -> None:
-    configured = kind.configuration({Path("/cache/images.tar"): "images/images.tar"})
+    configured = kind.configuration([Path("/cache/images.tar")])
     [only] = configured["nodes"]
     assert configured["networking"]["apiServerAddress"] == "127.0.0.1"
     assert {one["listenAddress"] for one in only["extraPortMappings"]} == {"127.0.0.1"}
@@ -118,7 +118,7 @@ def test_what_kind_says_of_a_failure_is_kept(fake_kind: Path) -> None:
     with pytest.raises(
         PipelineError, match=r"kind made no cluster: .* no room for a cluster"
     ) as said:
-        kind.make("network", {})
+        kind.make("network", [])
     assert "own, built from source" in said.value.next_step
     assert said.value.log is not None
     assert f"--name {CLUSTER} --image name@digest" in said.value.log.read_text(encoding="utf-8")
@@ -139,7 +139,7 @@ def test_half_a_cluster_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("pipeline.images.docker.client", lambda: client)
     monkeypatch.setattr("pipeline.core.process.run", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        kind.make("network", {})
+        kind.make("network", [])
     assert removed == [{"force": True, "v": True}]
 
 
