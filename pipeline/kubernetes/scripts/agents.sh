@@ -6,6 +6,6 @@ flock --nonblock 9 || exit 0
 exec >>/var/log/agents.log 2>&1
 until "$scripts/import-images.sh" /opt/cluster/images /var/lib/containerd/imported; do sleep 1; done &
 while true; do
-  "$scripts/load-balancers.sh"
+  if kubectl get --raw /readyz >/dev/null 2>&1; then "$scripts/load-balancers.sh"; fi
   sleep 1
 done
