@@ -40,7 +40,6 @@ def run(
     cwd: Path = ROOT,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
-    stdin: str | None = None,
     append: bool = False,
     next_step: str = "read the log",
     silence_seconds: float | None = None,
@@ -51,8 +50,6 @@ def run(
 
     Args:
         env: The whole environment of the program; this process's own when None.
-        stdin: Text for its standard input, which is otherwise empty.
-        next_step: What a user does when it fails.
         silence_seconds: How long it may print nothing; without a limit when None.
 
     Raises:
@@ -69,8 +66,7 @@ def run(
     with log.open("ab", buffering=0) as sink, log.open("rb") as written:
         sink.write(f"$ {shlex.join(command)}\n".encode())
         written.seek(0, os.SEEK_END)
-        with _child(command, cwd=cwd, env=env, stdout=sink, stderr=subprocess.STDOUT) as child:
-            _feed(child, stdin)
+        with _child(command, cwd, env, stdout=sink, stderr=subprocess.STDOUT) as child:
             for line in _followed(child, written, silence_seconds):
                 tail.append(line)
                 if on_line:
@@ -101,7 +97,7 @@ def capture(
         PipelineError: The program does not exist.
     """
     command = [str(part) for part in argv]
-    with _child(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+    with _child(command, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         out, err = child.communicate(stdin)
     if child.returncode != 0:
         tail = (err or out).strip().splitlines()[-TAIL_LINES:]
@@ -129,9 +125,9 @@ def interrupt_all() -> None:
 @contextlib.contextmanager
 def _child(
     command: list[str],
-    *,
     cwd: Path,
     env: Mapping[str, str] | None,
+    *,
     stdout: int | IO[bytes],
     stderr: int,
 ) -> Iterator[subprocess.Popen[str]]:
@@ -141,7 +137,7 @@ def _child(
             command,
             cwd=cwd,
             env=None if env is None else dict(env),
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE if stdout == subprocess.PIPE else subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             text=True,
@@ -197,14 +193,6 @@ def _followed(
             )
     if unfinished:
         yield unfinished.decode(errors="replace").rstrip()
-
-
-def _feed(child: subprocess.Popen[str], text: str | None) -> None:
-    assert child.stdin is not None  # noqa: S101 - a pipe was asked for
-    with contextlib.suppress(BrokenPipeError):
-        if text:
-            child.stdin.write(text)
-        child.stdin.close()
 
 
 def _await_end(child: subprocess.Popen[str]) -> None:

@@ -63,17 +63,14 @@ def make(network: str, archives: Sequence[Path]) -> None:
         console.progress(f"kind cluster {CLUSTER}") as step,
         tempfile.TemporaryDirectory(prefix="delivery-kind-") as folder,
     ):
-        argv = [program, "create", "cluster", "--name", CLUSTER, "--image", image, "--config", "-"]
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps(configuration(archives)), encoding="utf-8")
+        argv = [program, "create", "cluster", "--name", CLUSTER, "--image", image]
+        argv += ["--config", str(config)]
         # The user's own kubeconfig is left alone; what is used is read from the node.
         argv += ["--kubeconfig", str(Path(folder) / "kubeconfig"), "--verbosity", "3"]
         try:
-            process.run(
-                argv,
-                log=log,
-                env=environment,
-                on_line=step.update,
-                stdin=json.dumps(configuration(archives)),
-            )
+            process.run(argv, log=log, env=environment, on_line=step.update)
         except CommandFailedError as error:
             raise PipelineError(
                 f"kind made no cluster: {error.cause}",
