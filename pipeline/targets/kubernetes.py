@@ -94,19 +94,10 @@ def desired() -> history.Desired:
 
 
 def deliver(environment: Environment, digest: str | None = None) -> str:
-    """Commits the work tree to the local stand-in and waits until the environment is Synced and Healthy at that commit.
+    """Commits the work tree to the local stand-in, and waits until the environment is Synced and Healthy at that commit.
 
-    In a workflow nothing is committed: the environment is brought to the newest commit of main.
-
-    Args:
-        digest: The image to run; without one the local environment runs the image pushed last, and the others keep
-            theirs.
-
-    Returns:
-        The URL that answers, or what was synced where there is none.
-
-    Raises:
-        PipelineError: There is no image to run, or the environment did not get there.
+    In a workflow nothing is committed: the environment is brought to the newest commit of main. Without ``digest`` the
+    local environment runs the image pushed last, and the others keep theirs. Returns the URL where there is one.
     """
     if actions.running():
         cluster = connect()
@@ -135,10 +126,12 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 
 
 def last_lines(environment: Environment) -> list[str]:
-    """The last lines of the log of one of the application's pods."""
+    """The last lines of the application's pods' logs; empty where none has started."""
     arguments = ["logs", f"--namespace={application.namespace(environment.name)}"]
     arguments += [f"--selector={WEB_PODS}", f"--tail={LOG_LINES}"]
-    return connect().run(*arguments).splitlines()[-LOG_LINES:]
+    with contextlib.suppress(PipelineError):
+        return connect().run(*arguments).splitlines()[-LOG_LINES:]
+    return []
 
 
 def released(environment: Environment, revision: str) -> str:
