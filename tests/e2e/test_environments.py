@@ -137,7 +137,9 @@ def orphaned(checkout: Checkout) -> None:
         apply.kill()
     assert terraform
     assert "is locked by" in inv(checkout, "plan", "--environment", "staging", check=False)
-    psutil.wait_procs(terraform, timeout=600)
+    _, alive = psutil.wait_procs(terraform, timeout=600)
+    assert alive == []
+    assert [event for event in events(checkout) if event["@level"] == "error"] == []
     assert created(checkout) - saved(checkout) == set()
 
 
@@ -146,15 +148,19 @@ def journal(checkout: Checkout) -> Path:
     return checkout.folder / ".local" / "terraform" / "staging" / "apply.jsonl"
 
 
-def created(checkout: Checkout) -> set[str]:
-    """What Terraform says that it has created."""
+def events(checkout: Checkout) -> list[dict[str, Any]]:
+    """What Terraform has written there; the last line may be cut off."""
     file = journal(checkout)
     lines = file.read_text("utf-8").splitlines() if file.is_file() else []
-    messages = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+def created(checkout: Checkout) -> set[str]:
+    """The addresses that Terraform reports as created."""
     return {
-        message["hook"]["resource"]["addr"]
-        for message in messages
-        if message["type"] == "apply_complete" and message["hook"]["action"] == "create"
+        event["hook"]["resource"]["addr"]
+        for event in events(checkout)
+        if event["type"] == "apply_complete" and event["hook"]["action"] == "create"
     }
 
 
