@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import testinfra
 from docker.models.containers import Container
 from docker.models.images import Image
+from testinfra.host import Host
 
+from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL
 from pipeline.images import app as appimage
+from pipeline.images import catalogue
 from pipeline.images import docker as engine
 from tests.pipeline.images import running
 
@@ -36,3 +40,21 @@ def python(container: Container) -> Callable[[str], str]:
         return result.output.decode()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def host(container: Container) -> Iterator[Host]:
+    """A shell beside the container, which has none, as ``kubectl debug`` gives it; its files are in /proc/1/root."""
+    debug = engine.client().containers.run(
+        catalogue.provide("python"),
+        ["sleep", "infinity"],
+        detach=True,
+        init=True,
+        pid_mode=f"container:{container.id}",
+        cap_add=["SYS_PTRACE"],
+        labels={CHECKOUT_LABEL: CHECKOUT_ID},
+    )
+    try:
+        yield testinfra.get_host(f"docker://{debug.name}")
+    finally:
+        debug.remove(force=True)

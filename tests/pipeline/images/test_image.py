@@ -10,6 +10,7 @@ import httpx
 import pytest
 from docker.models.containers import Container
 from docker.models.images import Image
+from testinfra.host import Host
 
 from tests.pipeline.images.running import UID
 
@@ -154,3 +155,15 @@ def test_libraries_are_found_at_run_time(python: Callable[[str], str]) -> None:
 def test_certificates_of_the_public_authorities_are_there(python: Callable[[str], str]) -> None:
     count = python("import ssl; print(len(ssl.create_default_context().get_ca_certs()))")
     assert int(count) > 50
+
+
+def test_the_code_belongs_to_root_and_the_user_cannot_change_it(host: Host) -> None:
+    code = host.file("/proc/1/root/app/app.py")
+    assert (code.user, code.group, code.mode) == ("root", "root", 0o644)
+    assert host.file("/proc/1/root/app").mode == 0o755
+
+
+@pytest.mark.parametrize("program", ["bin/sh", "bin/bash", "usr/bin/apt", "usr/bin/dpkg"])
+def test_an_operator_finds_no_shell_and_no_package_manager(host: Host, program: str) -> None:
+    assert host.file("/proc/1/root/app/app.py").exists
+    assert not host.file(f"/proc/1/root/{program}").exists
