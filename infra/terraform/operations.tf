@@ -1,14 +1,5 @@
 # What keeps the environment running, watched and paid for.
 
-locals {
-  # As RDS computes it: memory in bytes / 9531392, for the smallest classes; larger ones have room to spare.
-  database_connections = {
-    "db.t4g.micro"  = 112
-    "db.t4g.small"  = 225
-    "db.t4g.medium" = 450
-  }
-}
-
 module "autoscaling" {
   source = "./modules/autoscaling"
   count  = local.autoscaling ? 1 : 0
@@ -48,7 +39,7 @@ module "alarms" {
   database = module.settings.postgresql ? {
     identifier      = module.database[0].identifier
     storage_gb      = local.aws.database.storage_gb
-    max_connections = lookup(local.database_connections, local.aws.database.instance_class, 800)
+    max_connections = module.settings.max_connections
   } : null
 }
 

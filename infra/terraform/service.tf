@@ -16,6 +16,7 @@ locals {
       DATABASE_PORT    = tostring(local.database.port)
       DATABASE_NAME    = local.database.database_name
       DATABASE_SSLMODE = "require"
+      DATABASE_POOL    = tostring(module.settings.database_pool)
     },
   )
 

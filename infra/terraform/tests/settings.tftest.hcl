@@ -302,6 +302,38 @@ run "refuses_a_maximum_below_the_minimum" {
   expect_failures = [var.aws]
 }
 
+# 4 replicas are staging's, 10 production's: environments/*.yaml.
+run "pools_fit_the_database" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    aws = { account_id = "123456789012", service = { max_replicas = 10 }, database = { instance_class = "db.t4g.small" } }
+  }
+
+  assert {
+    condition     = 10 * 2 * 2 * output.database_pool < output.max_connections && output.max_connections == 225
+    error_message = "Production's pools must fit in a rollout."
+  }
+}
+
+run "refuses_more_connections_than_the_database_offers" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    aws = { account_id = "123456789012", service = { max_replicas = 7 }, database = { instance_class = "db.t4g.micro" } }
+  }
+
+  expect_failures = [output.database_pool]
+}
+
 run "refuses_auto_scaling_on_sqlite" {
   command = plan
 

@@ -220,6 +220,11 @@ def test_the_original_design_still_holds(render: Render) -> None:
             "nothing to scale by",
         ),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
+        ({"replicaCount": 7}, "7 replicas need 112 database connections"),
+        (
+            {"replicaCount": 14, "database": {"maxConnections": 225}},
+            "14 replicas need 224 database connections",
+        ),
     ],
 )
 def test_contradictions_are_refused_with_the_reason(
@@ -250,6 +255,32 @@ def test_typos_and_wrong_types_are_refused_by_the_schema(
 ) -> None:
     said = refusal(render, values)
     assert "don't meet the specifications of the schema" in said or "at '" in said
+
+
+def test_pools_of_staging_and_production_fit(render: Render) -> None:
+    for replicas, offered in ((4, 112), (10, 225)):
+        values = {"replicaCount": replicas, "database": {"maxConnections": offered}}
+        pod = need(render(values), "Deployment")["spec"]["template"]["spec"]
+        env = {entry["name"]: entry.get("value") for entry in pod["containers"][0]["env"]}
+        assert replicas * 2 * 2 * int(env["DATABASE_POOL"]) < offered
+
+
+def test_the_application_listens_where_it_is_probed(render: Render) -> None:
+    deployment = need(render({"service": {"targetPort": 8000}}), "Deployment")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "PORT", "value": "8000"} in container["env"]
+    assert container["ports"][0]["containerPort"] == 8000
+
+
+def test_prometheus_sends_the_token_that_the_application_asks_for(render: Render) -> None:
+    values = {"serviceMonitor": {"enabled": True, "tokenSecret": {"name": "metrics"}}}
+    resources = render(values)
+    credentials = {"name": "metrics", "key": "token"}
+    endpoint = need(resources, "ServiceMonitor")["spec"]["endpoints"][0]
+    assert endpoint["authorization"]["credentials"] == credentials
+    pod = need(resources, "Deployment")["spec"]["template"]["spec"]
+    token = next(e for e in pod["containers"][0]["env"] if e["name"] == "METRICS_TOKEN")
+    assert token["valueFrom"]["secretKeyRef"] == credentials
 
 
 def test_autoscaling_takes_the_replicas_out_of_the_deployment(render: Render) -> None:

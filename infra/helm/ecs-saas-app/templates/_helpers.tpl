@@ -100,6 +100,8 @@ capabilities:
     secretKeyRef:
       name: {{ .Values.secretKey.existingSecret | default $generated }}
       key: {{ ternary .Values.secretKey.key "SECRET_KEY" (not (empty .Values.secretKey.existingSecret)) }}
+- name: PORT
+  value: {{ .Values.service.targetPort | quote }}
 - name: REPLICAS
   value: {{ include "ecs-saas-app.maxReplicas" . | quote }}
 {{- with .Values.image.digest }}
@@ -148,6 +150,19 @@ capabilities:
   {{- end }}
 {{- end }}
 {{- end }}
+{{- if eq $database.engine "postgresql" }}
+- name: DATABASE_POOL
+  value: {{ $database.pool | quote }}
+{{- end }}
+{{- with .Values.serviceMonitor }}
+{{- if and .enabled .tokenSecret.name }}
+- name: METRICS_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ .tokenSecret.name }}
+      key: {{ .tokenSecret.key }}
+{{- end }}
+{{- end }}
 {{- if and (eq $database.engine "postgresql") $database.sslmode }}
 - name: DATABASE_SSLMODE
   value: {{ $database.sslmode | quote }}
@@ -167,6 +182,11 @@ capabilities:
 {{- end -}}
 {{- if not (or $database.bundled.enabled $database.existingSecret) -}}
 {{- fail "PostgreSQL has no connection: set database.existingSecret to the Secret that holds it, or database.bundled.enabled=true." -}}
+{{- end -}}
+{{- /* Two workers a pod, twice the pods in a rollout; PostgreSQL keeps three connections for administrators. */ -}}
+{{- $connections := mul 2 $replicas 2 (int $database.pool) | int -}}
+{{- if gt (add $connections 3) (int $database.maxConnections) -}}
+{{- fail (printf "%d replicas need %d database connections in a rollout, of database.maxConnections=%d. Use a larger database, fewer replicas, or a smaller database.pool." $replicas $connections (int $database.maxConnections)) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.podDisruptionBudget -}}

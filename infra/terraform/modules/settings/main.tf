@@ -19,4 +19,18 @@ locals {
     2048 = range(4096, 16385, 1024)
     4096 = range(8192, 30721, 1024)
   }
+
+  # As RDS computes it: memory in bytes / 9531392, for the smallest classes; larger ones have room to spare.
+  max_connections = lookup({
+    "db.t4g.micro"  = 112
+    "db.t4g.small"  = 225
+    "db.t4g.medium" = 450
+  }, var.aws.database.instance_class, 800)
+
+  # Each of a replica's two workers (Dockerfile) has a pool (DATABASE_POOL), and a rollout runs the replicas twice.
+  # RDS keeps some connections for itself and its administrators.
+  database_pool           = 4
+  replicas                = coalesce(var.aws.service.max_replicas, var.replica_count)
+  connections_per_replica = 2 * 2 * local.database_pool
+  most_replicas           = floor((local.max_connections - 10) / local.connections_per_replica)
 }

@@ -28,6 +28,21 @@ output "replica_count" {
   value       = var.replica_count
 }
 
+output "database_pool" {
+  description = "Most connections of one worker to the database."
+  value       = local.database_pool
+
+  precondition {
+    condition     = var.database.engine == "sqlite" || local.replicas <= local.most_replicas
+    error_message = "${local.replicas} replicas in a rollout need more connections than ${var.aws.database.instance_class} offers (enough for ${local.most_replicas}): choose a larger aws.database.instance_class, or fewer replicas."
+  }
+}
+
+output "max_connections" {
+  description = "Connections that the database's class offers."
+  value       = local.max_connections
+}
+
 output "postgresql" {
   description = "Whether the application's data lives in RDS."
   value       = var.database.engine == "postgresql"
