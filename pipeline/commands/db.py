@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import sys
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -10,11 +12,17 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import log_file, shown
+from pipeline.core.paths import ROOT, log_file, shown
+from pipeline.releases.project import project
 
 #: How a PostgreSQL archive (pg_dump's custom format) and an SQLite file begin.
 POSTGRES_MAGIC = b"PGDMP"
 SQLITE_MAGIC = b"SQLite format 3\0"
+DROP_TABLES = """DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('DROP TABLE public.%I CASCADE', name);
+  END LOOP;
+END $$"""
 
 
 def run(what: str, file: str, *, url: str | None, replace: bool) -> Result:
@@ -58,7 +66,7 @@ def backup(url: str | None, file: Path) -> str:
 
 
 def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
-    """Puts a backup back, all of it or nothing.
+    """Puts a backup back, all of it or nothing, and migrates it where its schema is older.
 
     Args:
         url: As in ``backup``; of the same engine as the backup.
@@ -88,9 +96,36 @@ def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
             _check_sqlite(file)
             _copy_sqlite(file, _sqlite_file(url, may_be_new=True))
         else:
-            options = ["--clean", "--if-exists", "--no-owner", "--single-transaction"]
-            _postgres("pg_restore", url, [*options, "--exit-on-error", str(file)])
+            _restore_postgres(url, file)
+    _migrate(url)
     return f"restored {shown(file)}"
+
+
+def _restore_postgres(url: str, file: Path) -> None:
+    """Empties the database and restores in one transaction: a newer schema has tables that the backup does not name."""
+    with tempfile.TemporaryDirectory(prefix="delivery-restore-") as folder:
+        script = f"{folder}/backup.sql"
+        argv = [_program("pg_restore"), "--no-owner", f"--file={script}", str(file)]
+        process.run(argv, log=log_file("pg_restore"))
+        options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+        _postgres("psql", url, [*options, f"--command={DROP_TABLES}", f"--file={script}"])
+
+
+def _migrate(url: str) -> None:
+    """Brings the schema of an older backup to what the work tree's application needs."""
+    if not (argv := project().migrate):
+        return
+    program = sys.executable if argv[0] == "python" else argv[0]
+    # A development environment needs no secret of its own.
+    env = {**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "development"}
+    with console.progress("migrate the database"):
+        process.run(
+            [program, *argv[1:]],
+            log=log_file("migrate"),
+            cwd=ROOT / "app",
+            env=env,
+            next_step="the backup is restored: fix the cause, then migrate it",
+        )
 
 
 def _address(url: str | None) -> str:
