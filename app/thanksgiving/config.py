@@ -8,9 +8,8 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-#: Signs cookies while developing. RefusedError everywhere else.
+#: Signs cookies while developing; refused everywhere else.
 DEVELOPMENT_SECRET = "development-only-secret-key-0123456789"  # noqa: S105 - public on purpose
-WEAK_SECRETS = {DEVELOPMENT_SECRET, "secret", "changeme", "change-me", "dev", "development"}
 MINIMUM_SECRET_LENGTH = 32
 MAXIMUM_PROXIES = 10
 
@@ -21,16 +20,18 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the application reads from its environment. Times are in seconds."""
+    """Everything that the application reads from its environment."""
 
     environment: str
     secret_key: str
+    previous_keys: tuple[str, ...]
     database_url: URL
+    database_pool: int
     auto_migrate: bool
     trusted_proxies: int
     cookies_always_secure: bool
     write_burst: int
-    threads: int
+    metrics_token: str
     version: str
     commit: str
     image: str | None
@@ -60,15 +61,18 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
             f"REPLICAS={env['REPLICAS']} with SQLite: every replica would keep a database of its own"
             " and lose the others' data; set DATABASE_URL to PostgreSQL or run one replica"
         )
+    fallbacks = env.get("SECRET_KEY_FALLBACKS", "").split(",")
     return Settings(
         environment=environment,
         secret_key=_secret_key(env, environment),
+        previous_keys=tuple(key.strip() for key in fallbacks if key.strip()),
         database_url=database_url,
+        database_pool=_number(env, "DATABASE_POOL", default=4, low=1, high=64),
         auto_migrate=_flag(env, "AUTO_MIGRATE", default=sqlite or environment == "development"),
         trusted_proxies=_number(env, "TRUSTED_PROXIES", default=0, low=0, high=MAXIMUM_PROXIES),
         cookies_always_secure=_flag(env, "COOKIES_ALWAYS_SECURE", default=False),
         write_burst=_number(env, "WRITE_BURST", default=60, low=0, high=1_000_000),
-        threads=_number(env, "THREADS", default=8, low=1, high=64),
+        metrics_token=env.get("METRICS_TOKEN", ""),
         version=env.get("APP_VERSION") or "0.0.0",
         commit=env.get("GIT_COMMIT") or "unknown",
         image=env.get("IMAGE_DIGEST") or None,
@@ -83,7 +87,7 @@ def _secret_key(env: Mapping[str, str], environment: str) -> str:
         raise ConfigurationError(
             f"SECRET_KEY is not set; ENVIRONMENT={environment} needs a secret of its own"
         )
-    if secret.lower() in WEAK_SECRETS or len(secret) < MINIMUM_SECRET_LENGTH:
+    if secret == DEVELOPMENT_SECRET or len(secret) < MINIMUM_SECRET_LENGTH:
         raise ConfigurationError(
             f"SECRET_KEY is a default or shorter than {MINIMUM_SECRET_LENGTH} characters;"
             " make one with: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
@@ -108,25 +112,23 @@ def _database_url(env: Mapping[str, str]) -> URL:
                 "DATABASE_URL: SQLite needs a file, one in memory is lost with its connection"
             )
         return url
-    if host := env.get("DATABASE_HOST"):
-        missing = [
-            name
-            for name in ("DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD")
-            if not env.get(name)
-        ]
-        if missing:
-            raise ConfigurationError(f"DATABASE_HOST is set, but {', '.join(missing)} is not")
+    host = env.get("DATABASE_HOST")
+    if not host:
         return URL.create(
-            "postgresql+psycopg",
-            username=env["DATABASE_USER"],
-            password=env["DATABASE_PASSWORD"],
-            host=host,
-            port=_number(env, "DATABASE_PORT", default=5432, low=1, high=65535),
-            database=env["DATABASE_NAME"],
-            query={"sslmode": env.get("DATABASE_SSLMODE") or "prefer"},
+            "sqlite", database=f"{Path(env.get('DATA_DIR') or '/data')}/thanksgiving.db"
         )
-    folder = Path(env.get("DATA_DIR") or "/data")
-    return URL.create("sqlite", database=str(folder / "thanksgiving.db"))
+    needed = ("DATABASE_NAME", "DATABASE_USER", "DATABASE_PASSWORD")
+    if missing := [name for name in needed if not env.get(name)]:
+        raise ConfigurationError(f"DATABASE_HOST is set, but {', '.join(missing)} is not")
+    return URL.create(
+        "postgresql+psycopg",
+        username=env["DATABASE_USER"],
+        password=env["DATABASE_PASSWORD"],
+        host=host,
+        port=_number(env, "DATABASE_PORT", default=5432, low=1, high=65535),
+        database=env["DATABASE_NAME"],
+        query={"sslmode": env.get("DATABASE_SSLMODE") or "prefer"},
+    )
 
 
 def _number(env: Mapping[str, str], name: str, *, default: int, low: int, high: int) -> int:

@@ -1,7 +1,6 @@
-"""The orderly stop.
+"""The orderly stop: SIGTERM turns readiness false, requests are served while the balancer notices, then gunicorn stops.
 
-SIGTERM turns readiness false at once, requests are still served while the load balancer notices,
-then gunicorn stops gracefully. The times are one chain, see docs/application.md.
+The times are one chain, see docs/application.md.
 """
 
 import mmap
@@ -18,14 +17,9 @@ def draining() -> bool:
     return _draining[0] != 0
 
 
-def start_draining() -> None:
-    """Turns readiness false in every worker."""
-    _draining[0] = 1
-
-
-def stop_draining() -> None:
-    """Undoes ``start_draining``."""
-    _draining[0] = 0
+def set_draining(value: bool) -> None:
+    """Turns readiness false, or back, in every worker."""
+    _draining[0] = value
 
 
 def delay_stop(arbiter: Any, drain_seconds: float) -> None:
@@ -34,12 +28,13 @@ def delay_stop(arbiter: Any, drain_seconds: float) -> None:
     def on_alarm(_signal: int, frame: FrameType | None) -> None:
         arbiter.signal(signal.SIGTERM, frame)
 
-    def on_term(_signal: int, frame: FrameType | None) -> None:
-        start_draining()
+    def on_term(number: int, frame: FrameType | None) -> None:
+        set_draining(True)
         if drain_seconds > 0:
             signal.setitimer(signal.ITIMER_REAL, drain_seconds)
         else:
-            on_alarm(_signal, frame)
+            on_alarm(number, frame)
 
+    set_draining(False)
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, on_term)

@@ -1,25 +1,22 @@
 """Brings the schema up to date: ``python -m thanksgiving.migrate``. Safe to run twice, at once, or with older code."""
 
-import fcntl
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from thanksgiving.config import ConfigurationError, Settings, from_environment
-from thanksgiving.db import MIGRATIONS, head, schema_version
+from thanksgiving.db import MIGRATIONS, head, make_engine, schema_version
 
 #: Any fixed number: every copy of this application asks PostgreSQL for the same lock.
 ADVISORY_LOCK = 2_611_1863
-#: Seconds to wait for a database that is just starting, and for another replica's migration.
+#: Seconds to wait for a database that is just starting.
 DATABASE_WAIT = 60
-LOCK_WAIT = 120
 
 
 def upgrade(
@@ -32,48 +29,32 @@ def upgrade(
     Raises:
         SQLAlchemyError: The database cannot be reached within ``wait`` seconds, or a migration fails (and is undone).
     """
-    with _exclusive(settings, wait) as connection:
+    with _exclusive(settings, wait) as (connection, alembic):
         before = schema_version(connection)
         if before < (head() if target == "head" else target):
-            command.upgrade(_alembic(connection), target)
+            command.upgrade(alembic, target)
         return before, schema_version(connection)
 
 
 def downgrade(settings: Settings, target: str) -> None:
     """Migrates down to ``target``, ``base`` for an empty database; raises as ``upgrade`` does."""
-    with _exclusive(settings, DATABASE_WAIT) as connection:
-        command.downgrade(_alembic(connection), target)
-
-
-def _alembic(connection: Connection) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
+    with _exclusive(settings, DATABASE_WAIT) as (_, alembic):
+        command.downgrade(alembic, target)
 
 
 @contextmanager
-def _exclusive(settings: Settings, wait: float) -> Iterator[Connection]:
+def _exclusive(settings: Settings, wait: float) -> Iterator[tuple[Connection, Config]]:
     """One transaction for all migrations, with a lock that ends with it."""
-    engine = create_engine(settings.database_url, hide_parameters=True)
+    engine = make_engine(settings, "-c lock_timeout=120s")
+    alembic = Config()
+    alembic.set_main_option("script_location", str(MIGRATIONS))
     try:
-        if settings.sqlite:
-            with Path(f"{settings.database_url.database}.migrating").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                with engine.connect() as connection:
-                    # Python's driver would otherwise commit before each DDL statement.
-                    driver = connection.connection.driver_connection
-                    assert driver is not None  # noqa: S101 - for the type checker
-                    driver.isolation_level = None
-                    connection.exec_driver_sql("BEGIN IMMEDIATE")
-                    yield connection
-                    connection.commit()
-            return
-        with _reachable(engine, wait) as connection:
-            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}s'"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-            yield connection
-            connection.commit()
+        with _reachable(engine, wait) as connection, connection.begin():
+            if not settings.sqlite:
+                lock = text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+                connection.execute(lock)
+            alembic.attributes["connection"] = connection
+            yield connection, alembic
     finally:
         engine.dispose()
 
@@ -82,15 +63,15 @@ def _reachable(engine: Engine, wait: float) -> Connection:
     deadline = time.monotonic() + wait
     while True:
         try:
-            return engine.connect()
+            return engine.connect().execution_options(writes=True)
         except OperationalError:
-            if time.monotonic() >= deadline:
+            if engine.dialect.name == "sqlite" or time.monotonic() >= deadline:
                 raise
             time.sleep(0.5)
 
 
 def main() -> int:
-    """Migrates the configured database and says in one line what happened."""
+    """Migrates the configured database and prints in one line what happened; returns the exit code."""
     try:
         before, after = upgrade(from_environment())
     except ConfigurationError as error:
@@ -100,10 +81,8 @@ def main() -> int:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
         print(f"migrate: failed: {' '.join(str(cause).split())}", file=sys.stderr)
         return 1
-    if before == after:
-        print(f"migrate: nothing to do, the schema is at {after}")
-    else:
-        print(f"migrate: schema {before or 'empty'} -> {after}")
+    is_same = f"nothing to do, the schema is at {after}"
+    print("migrate:", is_same if before == after else f"schema {before or 'empty'} -> {after}")
     return 0
 
 

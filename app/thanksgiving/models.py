@@ -1,47 +1,67 @@
-"""The tables. Statements are written with SQLAlchemy Core on these typed columns: one statement, one round trip."""
+"""The tables. Relationships load nothing by themselves: the queries of a page are counted."""
 
+import hashlib
+import secrets
 from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    CheckConstraint,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column, relationship
 
+CATEGORIES = {"mains": "Mains", "sides": "Sides", "desserts": "Desserts", "drinks": "Drinks"}
+CATEGORIES["other"] = "Everything else"
+#: Columns of ``Guest``.
+DIETS = {"vegetarian": "vegetarian", "vegan": "vegan", "gluten_free": "gluten-free"}
+DIETS["nuts"] = "no nuts"
 #: Largest value of an INTEGER column; a URL with a larger number names nothing.
 MAX_ID = 2**31 - 1
 
 
-class UtcDateTime(TypeDecorator[datetime]):
+def new_id() -> int:
+    """A random number for a new row: no row gets the number of a deleted one.
+
+    A database would give it again (SQLite after a deletion, PostgreSQL after a restore), and a form
+    opened before would change what belongs to somebody else.
+    """
+    return secrets.randbelow(MAX_ID - 2**20) + 2**20
+
+
+def new_token() -> str:
+    """A token of 24 URL-safe characters that nobody can guess (144 bits)."""
+    return secrets.token_urlsafe(18)
+
+
+def digest(token: str) -> str:
+    """What the database keeps of a token, and looks up in the same time for a wrong and a right one: 64 hex digits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+now = partial(datetime.now, UTC)
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
     """An aware UTC time on every database; SQLite would forget the zone."""
 
-    impl = DateTime(timezone=True)
+    impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuses naive times: they would be read back as another instant."""
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError("a time without a zone cannot be stored")
         return value.astimezone(UTC) if value else None
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Gives the time back in UTC."""
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return value and (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 class Base(DeclarativeBase):
     """Names every constraint, so that a migration can find it again on either database."""
 
-    metadata = MetaData(
+    type_annotation_map = {datetime: UtcDateTime}  # noqa: RUF012 - read by SQLAlchemy
+    metadata = sa.MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -52,29 +72,64 @@ class Base(DeclarativeBase):
     )
 
 
-class Gathering(Base):
-    """One Thanksgiving. ``revision`` counts every change to it or to what hangs on it,
-    ``edit_version`` the organiser's edits.
+Id = Annotated[int, mapped_column(primary_key=True, default=new_id)]
+Created = Annotated[datetime, mapped_column(default=now)]
 
-    Links are looked up by the SHA-256 of their token. The guest token itself is kept too, because
-    the organiser sends it on; NULL means that the guest link is switched off.
+
+def part_of(table: str, *, index: bool = True, primary_key: bool = False) -> MappedColumn[int]:
+    """A reference to a row with which this one is deleted."""
+    key = ForeignKey(f"{table}.id", ondelete="CASCADE")
+    return mapped_column(key, index=index or None, primary_key=primary_key)
+
+
+class Gathering(Base):
+    """One Thanksgiving.
+
+    Links are looked up by digest. The guest token itself is kept too, because the organiser sends it on;
+    NULL means that the guest link is switched off. ``edit_version`` counts the organiser's edits,
+    ``revision`` every change: the previous release caches pages by it.
     """
 
     __tablename__ = "gathering"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Id]
     organiser_digest: Mapped[str] = mapped_column(String(64), unique=True)
     guest_digest: Mapped[str | None] = mapped_column(String(64), unique=True)
     guest_token: Mapped[str | None] = mapped_column(String(64))
+    #: Fingerprint of the form that made the present guest link.
+    guest_link_form: Mapped[str | None] = mapped_column(String(64))
     title: Mapped[str] = mapped_column(String(120))
-    starts_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    starts_at: Mapped[datetime]
     timezone: Mapped[str] = mapped_column(String(64))
     place: Mapped[str] = mapped_column(String(200))
-    note: Mapped[str] = mapped_column(Text)
-    rsvps_open: Mapped[bool]
-    revision: Mapped[int]
-    edit_version: Mapped[int]
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    note: Mapped[str] = mapped_column(sa.Text)
+    rsvps_open: Mapped[bool] = mapped_column(default=True)
+    revision: Mapped[int] = mapped_column(default=1)
+    edit_version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[Created]
+
+    guests: Mapped[list["Guest"]] = relationship(
+        lazy="raise", order_by="(Guest.created_at, Guest.id)"
+    )
+    dishes: Mapped[list["Dish"]] = relationship(
+        lazy="raise", order_by="(Dish.created_at.nulls_first(), Dish.id)"
+    )
+    posts: Mapped[list["Gratitude"]] = relationship(
+        lazy="raise", order_by="(Gratitude.created_at.desc(), Gratitude.id)"
+    )
+
+    @property
+    def local_start(self) -> datetime:
+        """The start in the gathering's own zone; in UTC where this machine does not know that zone."""
+        try:
+            return self.starts_at.astimezone(ZoneInfo(self.timezone))
+        except (OSError, ValueError, LookupError):
+            return self.starts_at
+
+    @property
+    def uid(self) -> str:
+        """Names the event in calendars; random, and the same after an edit or a restore."""
+        return digest(f"{self.id} {self.created_at.isoformat()}")[:32] + "@harvest-table"
 
 
 class Guest(Base):
@@ -82,22 +137,22 @@ class Guest(Base):
 
     __tablename__ = "guest"
     __table_args__ = (
-        UniqueConstraint("gathering_id", "visitor"),
+        sa.UniqueConstraint("gathering_id", "visitor"),
         CheckConstraint("party_size BETWEEN 1 AND 50", name="party_size"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    gathering_id: Mapped[int] = mapped_column(ForeignKey("gathering.id", ondelete="CASCADE"))
+    id: Mapped[Id]
+    gathering_id: Mapped[int] = part_of("gathering", index=False)
     visitor: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(String(80))
-    attending: Mapped[bool]
-    party_size: Mapped[int]
-    vegetarian: Mapped[bool]
-    vegan: Mapped[bool]
-    gluten_free: Mapped[bool]
-    nuts: Mapped[bool]
-    dietary_note: Mapped[str] = mapped_column(String(300))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attending: Mapped[bool] = mapped_column(default=True)
+    party_size: Mapped[int] = mapped_column(default=1)
+    vegetarian: Mapped[bool] = mapped_column(default=False)
+    vegan: Mapped[bool] = mapped_column(default=False)
+    gluten_free: Mapped[bool] = mapped_column(default=False)
+    nuts: Mapped[bool] = mapped_column(default=False)
+    dietary_note: Mapped[str] = mapped_column(String(300), default="")
+    created_at: Mapped[Created]
 
 
 class Dish(Base):
@@ -112,17 +167,22 @@ class Dish(Base):
         CheckConstraint("taken BETWEEN 0 AND wanted", name="taken"),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    gathering_id: Mapped[int] = mapped_column(
-        ForeignKey("gathering.id", ondelete="CASCADE"), index=True
-    )
-    own_guest_id: Mapped[int | None] = mapped_column(
-        ForeignKey("guest.id", ondelete="CASCADE"), index=True
-    )
+    id: Mapped[Id]
+    gathering_id: Mapped[int] = part_of("gathering")
+    own_guest_id: Mapped[int | None] = part_of("guest")
     category: Mapped[str] = mapped_column(String(20))
     name: Mapped[str] = mapped_column(String(80))
     wanted: Mapped[int]
-    taken: Mapped[int]
+    taken: Mapped[int] = mapped_column(default=0)
+    #: NULL for what the release before this column added.
+    created_at: Mapped[datetime | None] = mapped_column(default=now)
+
+    claims: Mapped[list["Claim"]] = relationship(lazy="raise", order_by="Claim.guest_id")
+
+    @property
+    def edit_version(self) -> str:
+        """Differs when anything does that an organiser can edit."""
+        return digest(f"{self.category}\n{self.name}\n{self.wanted}")[:16]
 
 
 class Claim(Base):
@@ -131,13 +191,11 @@ class Claim(Base):
     __tablename__ = "claim"
     __table_args__ = (CheckConstraint("portions BETWEEN 1 AND 99", name="portions"),)
 
-    dish_id: Mapped[int] = mapped_column(
-        ForeignKey("dish.id", ondelete="CASCADE"), primary_key=True
-    )
-    guest_id: Mapped[int] = mapped_column(
-        ForeignKey("guest.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
+    dish_id: Mapped[int] = part_of("dish", index=False, primary_key=True)
+    guest_id: Mapped[int] = part_of("guest", primary_key=True)
     portions: Mapped[int]
+
+    guest: Mapped[Guest] = relationship(lazy="raise")
 
 
 class Gratitude(Base):
@@ -145,31 +203,19 @@ class Gratitude(Base):
 
     __tablename__ = "gratitude"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    gathering_id: Mapped[int] = mapped_column(
-        ForeignKey("gathering.id", ondelete="CASCADE"), index=True
-    )
-    guest_id: Mapped[int] = mapped_column(ForeignKey("guest.id", ondelete="CASCADE"), index=True)
+    id: Mapped[Id]
+    gathering_id: Mapped[int] = part_of("gathering")
+    guest_id: Mapped[int] = part_of("guest")
     text: Mapped[str] = mapped_column(String(500))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[Created]
+
+    author: Mapped[Guest] = relationship(lazy="raise")
 
 
-#: A statement of SQLite changes one table, but a view's trigger belongs to the statement. So a claim is: set the
-#: portions of a place, which is a guest who comes beside a dish. Made by each connection, as no part of the schema.
-SQLITE_PLACES = """
-    CREATE TEMP VIEW place AS
-    SELECT guest_digest, visitor, gathering.id AS gathering_id, guest.id AS guest_id,
-        dish.id AS dish_id, wanted - taken AS missing, coalesce(portions, 0) AS portions
-    FROM gathering JOIN guest ON guest.gathering_id = gathering.id
-    JOIN dish ON dish.gathering_id = gathering.id
-    LEFT JOIN claim ON claim.dish_id = dish.id AND claim.guest_id = guest.id
-    WHERE rsvps_open AND attending AND own_guest_id IS NULL;
+class RemovedGathering(Base):
+    """The organiser link of a deleted gathering: whoever deletes it twice learns that it is done."""
 
-    CREATE TEMP TRIGGER place_portions INSTEAD OF UPDATE OF portions ON place BEGIN
-        UPDATE dish SET taken = taken + NEW.portions - OLD.portions WHERE id = OLD.dish_id;
-        DELETE FROM claim WHERE dish_id = OLD.dish_id AND guest_id = OLD.guest_id;
-        INSERT INTO claim (dish_id, guest_id, portions)
-        SELECT OLD.dish_id, OLD.guest_id, NEW.portions WHERE NEW.portions > 0;
-        UPDATE gathering SET revision = revision + 1 WHERE id = OLD.gathering_id;
-    END;
-"""
+    __tablename__ = "removed_gathering"
+
+    organiser_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    removed_at: Mapped[Created]

@@ -1,16 +1,27 @@
-"""One log line and one measurement for each request, with an id that follows it through proxies."""
+"""JSON logs and Prometheus metrics of requests. No names, addresses of people, links or query strings in either."""
 
+import logging
+import os
 import random
 import re
-from collections.abc import Iterable
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from thanksgiving import metrics
-from thanksgiving.logs import ACCESS
+from flask import Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from pythonjsonlogger.json import JsonFormatter
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+# Routes are labelled by their pattern, never by their path: paths hold secret links.
+REQUESTS = Counter("http_requests_total", "Requests answered", ["route", "method", "status"])
+LATENCY = Histogram("http_request_duration_seconds", "Time to answer", ["route"], buckets=BUCKETS)
+DATABASE = Histogram("database_duration_seconds", "Time of a session", ["kind"], buckets=BUCKETS)
+GATHERINGS = Counter("thanksgiving_gatherings_created_total", "Gatherings created")
+RSVPS = Counter("thanksgiving_rsvps_total", "Answers given or changed", ["attending"])
+CLAIMS = Counter("thanksgiving_claims_total", "Attempts to claim a dish", ["outcome"])
+THANKS = Counter("thanksgiving_gratitude_posts_total", "Posts on gratitude walls")
+LIMITED = Counter("thanksgiving_rate_limited_total", "Writes refused by the rate limit")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._=:;-]{1,128}")
 #: Probes come every few seconds; they are measured, but not logged.
@@ -18,43 +29,75 @@ QUIET = {"/healthz", "/readyz", "/metrics"}
 #: Anything else a client may send as its method is counted as one.
 METHODS = {"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"}
 
-
-#: Where the request's id lies in its WSGI environment.
-REQUEST_ID = "thanksgiving.request_id"
+access = logging.getLogger("access")
 
 
-def request_id(environ: "WSGIEnvironment") -> str:
+class Formatter(JsonFormatter):
+    """One JSON object a line: time (UTC), level, logger, message, and the fields given as ``extra``."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {**log_data, "level": log_data["level"].lower()}
+
+
+#: For logging.config: the application's and gunicorn's own messages in the same form.
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": Formatter,
+            "fmt": ["levelname", "name", "message"],
+            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
+            "timestamp": "time",
+        }
+    },
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "formatter": "json",
+            "stream": "ext://sys.stdout",
+        }
+    },
+    "root": {"level": "INFO", "handlers": ["stdout"]},
+    "loggers": {"gunicorn.error": {"propagate": True}, "alembic": {"level": "WARNING"}},
+}
+
+
+def request_id() -> str:
     """The id given by the caller (X-Request-ID, or the root of X-Amzn-Trace-Id), or a new one."""
-    given = environ.get("HTTP_X_REQUEST_ID", "")
-    if _REQUEST_ID.fullmatch(given):
-        return str(given)
-    for part in environ.get("HTTP_X_AMZN_TRACE_ID", "").split(";"):
-        name, _, value = part.partition("=")
-        if name.strip() == "Root" and _REQUEST_ID.fullmatch(value):
-            return str(value)
+    roots = re.findall(r"(?:^|;)\s*Root=([^;]*)", request.headers.get("X-Amzn-Trace-Id", ""))
+    for given in (request.headers.get("X-Request-ID", ""), *roots):
+        if _REQUEST_ID.fullmatch(given):
+            return str(given)
     return f"{random.getrandbits(128):032x}"  # a name, not a secret
 
 
-def measured(inner: "WSGIApplication") -> "WSGIApplication":
-    """Measures and logs whatever is answered, also what was refused; as plain WSGI, since this is done each time."""
+def exposition() -> bytes:
+    """All metrics of all workers in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
-    def wrapped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        started = perf_counter()
-        this = environ[REQUEST_ID] = request_id(environ)
 
-        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            seconds = perf_counter() - started
-            rule = environ["werkzeug.request"].url_rule
-            route = rule.rule if rule else "unmatched"
-            method = environ["REQUEST_METHOD"]
-            method = method if method in METHODS else "other"
-            code = int(status[:3])
-            metrics.requests(route, method, code).inc()
-            metrics.request_seconds(route).observe(seconds)
-            if route not in QUIET:
-                ACCESS.write(this, method, route, code, seconds * 1000)
-            return start_response(status, [*headers, ("X-Request-ID", this)], *rest)
+def init_app(app: Flask) -> None:
+    """Measures and logs every request, also what was refused."""
 
-        return inner(environ, start)
+    @app.before_request
+    def begin() -> None:
+        g.started, g.request_id = perf_counter(), request_id()
 
-    return wrapped
+    @app.after_request
+    def end(response: Response) -> Response:
+        seconds = perf_counter() - g.started
+        route = request.url_rule.rule if request.url_rule else "unmatched"
+        method = request.method if request.method in METHODS else "other"
+        REQUESTS.labels(route, method, response.status_code).inc()
+        LATENCY.labels(route).observe(seconds)
+        if route not in QUIET:
+            fields = {"request_id": g.request_id, "method": method, "route": route}
+            fields |= {"status": response.status_code, "ms": round(seconds * 1000, 2)}
+            access.info("request", extra=fields)
+        response.headers["X-Request-ID"] = g.request_id
+        return response

@@ -4,13 +4,14 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from flask import Flask
 from thanksgiving import create_app, migrate
 from thanksgiving.config import Settings, from_environment
-from thanksgiving.logs import ACCESS
+from werkzeug.test import TestResponse
 
 from tests.acceptance import journeys
 from tests.app import postgres, servers
@@ -91,6 +92,12 @@ def lite(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Flask]:
     made.extensions["database"].engine.dispose()
 
 
+def notice(answer: httpx.Response | TestResponse) -> str:
+    """The key of the notice that a form was answered with."""
+    assert answer.status_code == 303, answer.text
+    return parse_qs(urlsplit(answer.headers["Location"]).query)["notice"][0]
+
+
 def browsers(app: Flask) -> journeys.NewBrowser:
     """People with a browser each, talking to the application in this process."""
 
@@ -118,10 +125,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., servers.Server]]:
     """Starts gunicorn as in production; ends what is left afterwards."""
     started: list[servers.Server] = []
 
-    def begin(database: str, **env: str) -> servers.Server:
+    def begin(
+        database: str, *, ready: bool = True, by_setting: bool = False, **env: str
+    ) -> servers.Server:
         one = servers.start(
             tmp_path,
             {"SECRET_KEY": SECRET, "DATABASE_URL": database, "WRITE_BURST": "0", **env},
+            ready=ready,
+            by_setting=by_setting,
         )
         started.append(one)
         return one
@@ -129,10 +140,3 @@ def start(tmp_path: Path) -> Iterator[Callable[..., servers.Server]]:
     yield begin
     for one in started:
         one.kill()
-
-
-@pytest.fixture(autouse=True)
-def access_log_belongs_to_its_test() -> Iterator[None]:
-    """Writes out what a test logged while its output is still captured."""
-    yield
-    ACCESS.flush()

@@ -54,12 +54,17 @@ def start(
     app: str = "app:app",
     chdir: Path = APP,
     ready: bool = True,
+    by_setting: bool = False,
 ) -> Server:
-    """Starts two workers and waits until they answer (``ready``: until /readyz says so)."""
+    """Starts two workers and waits until they answer (``ready``: until /readyz says so).
+
+    With ``by_setting`` the port is that of ``PORT`` alone; the command names another.
+    """
     port = free_port()
     log = folder / f"gunicorn-{port}.log"
-    argv = [sys.executable, "-m", "gunicorn", "-c", str(APP / "gunicorn.conf.py")]
-    argv += ["--bind", f"127.0.0.1:{port}", "--workers", "2", app]
+    argv = [sys.executable, "-m", "gunicorn", "-c", str(chdir / "gunicorn.conf.py")]
+    argv += ["--bind", f"127.0.0.1:{1 if by_setting else port}"]
+    argv += ["--workers", "2", app]
     keep = {
         key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")
     }
@@ -71,6 +76,7 @@ def start(
                 **keep,
                 "ENVIRONMENT": "test",
                 "DRAIN_SECONDS": "0",
+                "PORT": str(port),
                 "PYTHONPATH": str(APP),
                 **env,
             },

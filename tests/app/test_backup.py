@@ -1,14 +1,17 @@
 """`./inv db backup` and `restore`: a round trip on either database, and what is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
-from thanksgiving import create_app
+from thanksgiving import create_app, migrate
 
 from pipeline.commands import db
 from pipeline.core.errors import PipelineError
 from tests.acceptance import journeys
-from tests.app.conftest import browsers, settings_for
+from tests.app.conftest import browsers, notice, settings_for
+from tests.app.servers import Server
 
 
 def test_round_trip(database_url: str, empty_database: str, tmp_path: Path) -> None:
@@ -39,6 +42,51 @@ def test_round_trip(database_url: str, empty_database: str, tmp_path: Path) -> N
     assert "Ann" in browsers(again)().open(event.guest_path).text
     for one in (app, again):
         one.extensions["database"].engine.dispose()
+
+
+def test_a_backup_of_an_older_schema_is_migrated(database_url: str, tmp_path: Path) -> None:
+    newest, file = settings_for(database_url), tmp_path / "old"
+    migrate.downgrade(newest, "0001")
+    db.backup(database_url, file)
+    migrate.upgrade(newest)
+    db.restore(database_url, file, replace=True)
+    app = create_app(newest)
+    assert app.test_client().get("/readyz").status_code == 200
+    journeys.create_with(browsers(app)())
+    app.extensions["database"].engine.dispose()
+
+
+def test_after_a_restore_nothing_older_is_shown(
+    start: Callable[..., Server], database_url: str, tmp_path: Path
+) -> None:
+    server, file = start(database_url), tmp_path / "backup"
+    event = journeys.create_gathering(server.url)
+    person = journeys.Browser(server.url)
+    journeys.rsvp(person, event.guest_path, "Ann")
+    calendar = person.raw(f"{event.guest_path}/event.ics").text
+    db.backup(database_url, file)
+    page = journeys.claim(person, event.guest_path, "Turkey")
+    stale = {"csrf_token": page.token}
+    own = {"name": "Rice", "category": "sides", "portions": "1"}
+    number = person.send(page, f"{event.guest_path}/dishes", own).dish("Rice")
+    tag = person.raw(event.guest_path).headers["ETag"]
+    db.restore(database_url, file, replace=True)
+    journeys.claim(person, event.guest_path, "Pumpkin pie")
+    person.send(page, f"{event.guest_path}/dishes", {**own, "name": "Beans"})
+    for _ in range(20):  # a new connection each: both workers answer
+        with httpx.Client(cookies=person.client.cookies) as client:
+            answer = client.get(event.guest_url, headers={"If-None-Match": tag})
+            assert answer.status_code == 200
+            shown = journeys.Page(answer)
+            assert (shown.count("Turkey"), shown.count("Pumpkin pie")) == ("0 of 1", "1 of 1")
+    # The number of what was added after the backup is not given to what is added after the restore.
+    answer = person.post(f"{event.guest_path}/dishes/{number}/release", stale)
+    assert notice(answer) == "gone"
+    assert uid(person.raw(f"{event.guest_path}/event.ics").text) == uid(calendar)
+
+
+def uid(calendar: str) -> str:
+    return next(line for line in calendar.splitlines() if line.startswith("UID:"))
 
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:

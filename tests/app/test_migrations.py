@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, inspect, select, text
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
-from thanksgiving import claims, create_app, guests, migrate
-from thanksgiving.db import MIGRATIONS, Database, head, schema_version, unready_because
-from thanksgiving.models import Base, Dish
+from thanksgiving import create_app, migrate
+from thanksgiving.db import MIGRATIONS, head, make_engine, schema_version, unready_because
+from thanksgiving.models import Base
 
 from tests.acceptance import journeys
 from tests.app import servers
@@ -108,47 +108,24 @@ def test_a_failed_migration_leaves_nothing_behind(
 
 def test_readiness_follows_the_schema(empty_database: str) -> None:
     settings = settings_for(empty_database)
-    database = Database(settings)
-    assert (
-        unready_because(database) == f"the database is at schema none, this version needs {head()}"
-    )
+    engine = make_engine(settings)
+    assert unready_because(engine) == f"the database is at schema none, this version needs {head()}"
     migrate.upgrade(settings, VERSIONS[0])
-    assert f"at schema {VERSIONS[0]}" in (unready_because(database) or "")
+    assert f"at schema {VERSIONS[0]}" in (unready_because(engine))
     migrate.upgrade(settings)
-    assert unready_because(database) is None
-    database.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '9999'")))
-    assert unready_because(database) is None, (
-        "an old replica must stay ready while a new one rolls out"
-    )
+    assert unready_because(engine) == ""
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert unready_because(engine) == "", "an old replica must stay ready while a new one rolls out"
     assert migrate.upgrade(settings) == ("9999", "9999"), "a rolled back image must not fail on it"
-    database.engine.dispose()
-
-
-def test_an_open_connection_claims_after_migrations(tmp_path: Path) -> None:
-    settings = settings_for(f"sqlite:///{tmp_path / 'empty.db'}", THREADS="1")
-    database = Database(settings)  # its view is made before the tables, and outlives others
-    assert unready_because(database)
-    for target in ("head", "base", "head"):
-        (migrate.downgrade if target == "base" else migrate.upgrade)(settings, target)
-        assert (unready_because(database) is None) is (target == "head")
-    app = create_app(settings)
-    event = journeys.create_with(browsers(app)())
-    token = event.guest_path.removeprefix("/g/")
-    come = guests.Answer("Ann", True, 1, False, False, False, False, "")
-    database.write(lambda c: guests.answer(c, token, "ann", come))
-    dish = database.read(lambda c: c.execute(select(Dish.id)).scalars().first())
-    assert dish
-    database.write = None  # type: ignore[method-assign,assignment] # one statement is enough
-    assert claims.claim(database, token, "ann", dish, 1) is claims.Outcome.CLAIMED
-    for one in (database, app.extensions["database"]):
-        one.engine.dispose()
+    engine.dispose()
 
 
 def test_a_database_that_is_away(tmp_path: Path) -> None:
     url = "postgresql://nobody@127.0.0.1:9/none"
     with pytest.raises(OperationalError):
         migrate.upgrade(settings_for(url), wait=0.1)
-    assert unready_because(Database(settings_for(url))) == "the database cannot be reached"
+    assert unready_because(make_engine(settings_for(url))) == "the database cannot be reached"
 
 
 @pytest.mark.parametrize(
@@ -224,6 +201,7 @@ def test_the_previous_version_works_on_the_new_schema(database_url: str, tmp_pat
 
 
 def test_schema_version_of_nothing(empty_database: str) -> None:
-    database = Database(settings_for(empty_database))
-    assert database.read(schema_version) == ""
-    database.engine.dispose()
+    engine = make_engine(settings_for(empty_database))
+    with engine.connect() as connection:
+        assert schema_version(connection) == ""
+    engine.dispose()

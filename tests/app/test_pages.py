@@ -5,6 +5,8 @@ import re
 import pytest
 from flask import Flask
 from sqlalchemy import event as engine_events
+from thanksgiving import gatherings
+from thanksgiving.models import Dish, Gratitude, Guest
 
 from tests.acceptance import journeys
 from tests.acceptance.journeys import Browser, Gathering, NewBrowser, claim, rsvp
@@ -244,15 +246,14 @@ def test_the_wall(people: NewBrowser, dinner: Gathering) -> None:
     assert found
     path = f"{dinner.organiser_path}/thanks/{found[1]}/remove"
     assert "Rude words" not in organiser.send(dashboard, path, {}).text
-    organiser.send(dashboard, path, {}, expect=404)
+    assert "no longer on the wall" in organiser.send(dashboard, path, {}).text
 
 
 def test_lists_have_an_end(
     people: NewBrowser, dinner: Gathering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("thanksgiving.guests.MAX_GUESTS", 1)
-    monkeypatch.setattr("thanksgiving.wall.MAX_POSTS", 1)
-    monkeypatch.setattr("thanksgiving.gatherings.MAX_DISHES", 3)
+    for model, limit in ((Guest, 1), (Gratitude, 1), (Dish, 3)):
+        monkeypatch.setitem(gatherings.LIMITS, model, limit)
     person = people()
     page = rsvp(person, dinner.guest_path, "Ann")
     assert "The list is full" in rsvp(people(), dinner.guest_path, "Bob").text
@@ -336,7 +337,7 @@ def test_the_wish_list_is_edited(people: NewBrowser, dinner: Gathering) -> None:
     organiser.send(page, dishes, {**wish, "category": "x"}, expect=422)
     page = organiser.send(page, f"{one}/remove", {})
     assert "Gravy" not in page.dishes.values()
-    organiser.send(page, f"{one}/remove", {}, expect=404)
+    assert "no longer on the list" in organiser.send(page, f"{one}/remove", {}).text
     organiser.send(page, one, wish, expect=404)
 
 
@@ -366,7 +367,7 @@ def test_a_removed_guest_leaves_the_dishes(people: NewBrowser, dinner: Gathering
     page = organiser.send(dashboard, path, {})
     assert page.count("Turkey") == "0 of 1"
     assert "0 at the table" in page.words
-    organiser.send(dashboard, path, {}, expect=404)
+    assert "no longer on the list" in organiser.send(dashboard, path, {}).text
 
 
 def test_links_are_revoked_and_replaced(new_browser: NewBrowser, event: Gathering) -> None:
@@ -426,7 +427,8 @@ def test_deleting_takes_everything(new_browser: NewBrowser, event: Gathering) ->
     assert "is deleted" in organiser.send(dashboard, path, {"confirm": "1"}).text
     organiser.open(event.organiser_path, expect=404)
     guest.open(event.guest_path, expect=404)
-    organiser.send(dashboard, path, {"confirm": "1"}, expect=404)
+    assert "is deleted" in organiser.send(dashboard, path, {"confirm": "1"}).text
+    organiser.send(dashboard, f"{event.organiser_path}/rsvps", {"rsvps": "close"}, expect=404)
 
 
 def test_unknown_notices_are_not_shown(people: NewBrowser, dinner: Gathering) -> None:
@@ -459,7 +461,7 @@ def test_nobody_sees_another_ones_form(people: NewBrowser, dinner: Gathering) ->
     assert ann.open(dinner.guest_path).token not in page
 
 
-@pytest.mark.parametrize("guests", [0, 3, 30])
+@pytest.mark.parametrize("guests", [0, 1, 12])
 def test_pages_ask_as_often_for_many_guests_as_for_none(
     lite: Flask, people: NewBrowser, dinner: Gathering, guests: int
 ) -> None:
@@ -476,14 +478,11 @@ def test_pages_ask_as_often_for_many_guests_as_for_none(
         queries += 1
 
     engine = lite.extensions["database"].engine
-    kept = lite.extensions["snapshots"]
-    type(kept).__init__(kept, lite.extensions["database"])  # as after a restart
     engine_events.listen(engine, "after_cursor_execute", count)
-    reader.open(dinner.guest_path)
-    assert queries == 5
-    reader.open(dinner.guest_path)
-    reader.open(dinner.organiser_path)
-    assert queries == 5
+    for path in (dinner.guest_path, dinner.organiser_path):
+        queries = 0
+        reader.open(path)
+        assert queries == 6  # with BEGIN
 
 
 def test_static_files_are_kept(people: NewBrowser) -> None:

@@ -1,14 +1,14 @@
 """Forms from elsewhere, cookies, headers, sizes, rates, proxies, secrets."""
 
 import json
+import logging.config
 import re
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from thanksgiving import create_app
-from thanksgiving.logs import ACCESS
-from thanksgiving.ratelimit import CAPACITY, RateLimit
+from thanksgiving.observability import LOGGING
 from thanksgiving.security import COOKIE, HEADERS
 from werkzeug.test import Client, TestResponse
 
@@ -53,7 +53,7 @@ def test_a_forged_cookie_is_nobody(lite: Flask, change: str) -> None:
     cookie = client.get_cookie(COOKIE)
     assert cookie
     identity, _, signature = cookie.value.rpartition(".")
-    signer = lite.extensions["visitors"].signer
+    signer = lite.extensions["visitors"]
     forged = {
         "cut": cookie.value[:-1],
         "swap": f"{identity[::-1]}.{signature}",
@@ -65,8 +65,7 @@ def test_a_forged_cookie_is_nobody(lite: Flask, change: str) -> None:
     client.set_cookie(COOKIE, forged)
     answer = client.post("/new", data={**NEW, "csrf_token": token})
     assert answer.status_code == 400
-    fresh = client.get("/new")
-    assert COOKIE in fresh.headers["Set-Cookie"]
+    assert COOKIE in answer.headers["Set-Cookie"]
 
 
 def test_cookies_of_others_do_not_matter(lite: Flask) -> None:
@@ -74,10 +73,11 @@ def test_cookies_of_others_do_not_matter(lite: Flask) -> None:
     token = token_in(client.get("/new"))
     for size in (10, 1000):
         client.set_cookie("another", "x" * size)
-        assert token_in(client.get("/new")) == token
+        assert "Set-Cookie" not in client.get("/new").headers
+        assert client.post("/new", data={**NEW, "csrf_token": token}).status_code == 303
     client.delete_cookie(COOKIE)
     client.set_cookie("another", "\u00e4")
-    assert token_in(client.get("/new")) != token
+    assert COOKIE in client.get("/new").headers["Set-Cookie"]
 
 
 def test_another_secret_does_not_know_the_visitor(lite: Flask) -> None:
@@ -122,7 +122,7 @@ def test_cookies_can_be_always_secure(lite: Flask) -> None:
 @pytest.mark.parametrize("path", ["/", "/new", "/nowhere", "/static/app.css", "/healthz"])
 def test_headers_are_on_everything(lite: Flask, path: str) -> None:
     answer = lite.test_client().get(path)
-    for name, value in HEADERS:
+    for name, value in HEADERS.items():
         assert answer.headers.getlist(name) == [value]
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
     assert "Cache-Control" in answer.headers
@@ -144,7 +144,7 @@ def test_no_page_has_inline_script_or_style(people: NewBrowser) -> None:
 def test_big_requests_are_refused(lite: Flask) -> None:
     client = lite.test_client()
     token = token_in(client.get("/new"))
-    big = client.post("/new", data={**NEW, "csrf_token": token, "note": "x" * 70_000})
+    big = client.post("/new", data={**NEW, "csrf_token": token, "note": "x" * 140_000})
     assert big.status_code == 413
     many = {f"f{number}": ["x"] for number in range(500)}
     parts = client.post(
@@ -167,30 +167,6 @@ def test_writes_are_limited_per_address(lite: Flask) -> None:
     assert int(refused.headers["Retry-After"]) >= 1
     assert write("192.0.2.2").status_code == 303
     assert client.get("/new").status_code == 200
-
-
-def test_the_bucket_fills_again() -> None:
-    limit = RateLimit(2, 0.5)
-    assert [limit.wait_for("a", now=100.0) for _ in range(3)] == [0, 0, 3]
-    assert limit.wait_for("a", now=101.0) == 2
-    assert limit.wait_for("a", now=103.5) == 0
-    assert limit.wait_for("a", now=1000.0) == 0
-    assert limit.wait_for("a", now=1000.0) == 0
-    assert limit.wait_for("a", now=1000.0) > 0
-
-
-def test_the_limit_forgets_the_longest_unseen() -> None:
-    limit = RateLimit(1, 0.001)
-    limit.wait_for("first", now=0.0)
-    for number in range(CAPACITY):
-        limit.wait_for(str(number), now=0.0)
-    assert limit.wait_for("first", now=0.0) == 0
-    assert limit.wait_for(str(CAPACITY - 1), now=0.0) > 0
-
-
-def test_a_burst_of_zero_is_no_limit() -> None:
-    limit = RateLimit(0, 1)
-    assert {limit.wait_for("a") for _ in range(100)} == {0}
 
 
 def seen_by(app: Flask, headers: dict[str, str]) -> dict[str, str | None]:
@@ -223,8 +199,8 @@ FORWARDED = {
     ("hops", "expected"),
     [
         ("0", {"scheme": "http", "host": "inner.test", "address": "127.0.0.1"}),
-        ("1", {"scheme": "https", "host": "potluck.test", "address": "10.0.0.5"}),
-        ("2", {"scheme": "http", "host": "evil.test", "address": "198.51.100.7"}),
+        ("1", {"scheme": "https", "host": "inner.test", "address": "10.0.0.5"}),
+        ("2", {"scheme": "http", "host": "inner.test", "address": "198.51.100.7"}),
     ],
 )
 def test_exactly_the_trusted_proxies_are_believed(
@@ -236,16 +212,16 @@ def test_exactly_the_trusted_proxies_are_believed(
 
 
 def test_the_log_has_no_personal_data(
-    people: NewBrowser, capfd: pytest.CaptureFixture[str]
+    people: NewBrowser, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    logging.config.dictConfig(LOGGING)  # to the output that is captured now
     event = journeys.create_with(people(), "Secret party")
     person = people()
     journeys.rsvp(person, event.guest_path, "Annabella", dietary_note="Peanuts!")
     person.raw(f"{event.guest_path}?notice=x&name=Annabella")
     person.raw("/nowhere/Annabella")
-    ACCESS.flush()
     # The visitor's own HTTP client logs as well in this process; it is not the application.
-    lines = capfd.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     out = "\n".join(line for line in lines if json.loads(line)["logger"] != "httpx")
     for private in ("Annabella", "Peanuts", "Secret party", event.guest_path[3:], "127.0.0.1"):
         assert private not in out
@@ -270,12 +246,12 @@ def test_the_log_has_no_personal_data(
 )  # fmt: skip
 def test_request_ids(
     lite: Flask,
-    capfd: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str],
     headers: dict[str, str],
     expected: str | None,
 ) -> None:
+    logging.config.dictConfig(LOGGING)  # to the output that is captured now
     answer = lite.test_client().get("/", headers=headers)
     given = answer.headers["X-Request-ID"]
     assert given == expected if expected else re.fullmatch("[0-9a-f]{32}", given)
-    ACCESS.flush()
-    assert json.loads(capfd.readouterr().out)["request_id"] == given
+    assert json.loads(capsys.readouterr().out)["request_id"] == given

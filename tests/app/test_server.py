@@ -71,6 +71,22 @@ def test_metrics_are_not_public(start: Start, database: str) -> None:
         )
 
 
+def test_a_server_leaves_no_folder_behind(start: Start, database: str, tmp_path: Path) -> None:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    for env in ({}, {"SECRET_KEY": ""}):  # it ends, or never begins
+        server = start(database, ready=not env, TMPDIR=str(folder), **env)
+        assert not env or server.process.wait(20)
+        server.terminate()
+        server.process.wait(20)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_port_is_a_setting(start: Start, database: str) -> None:
+    server = start(database, by_setting=True)
+    assert server.answers("/healthz") == 200
+
+
 def test_version(start: Start, database: str) -> None:
     server = start(database, IMAGE_DIGEST="sha256:abc", APP_VERSION="1.2.3", GIT_COMMIT="f00")
     answer = httpx.get(f"{server.url}/version").json()
@@ -183,25 +199,23 @@ def test_a_thousand_at_once_over_http(start: Start, database_url: str) -> None:
     wish = {"category": "desserts", "name": "Pumpkin pie", "wanted": "10"}
     organiser.send(page, f"{event.organiser_path}/dishes/{dish}", wish)
 
-    def arrive(_: int) -> tuple[str, str]:
+    def arrive(_: int) -> tuple[dict[str, str], str]:
         with httpx.Client(base_url=running.url, timeout=60) as client:
             token = re.search(r'csrf_token" value="(\w+)"', client.get(event.guest_path).text)
             assert token
             fields = {"csrf_token": token[1], "name": "Guest", "attending": "yes"}
             assert client.post(f"{event.guest_path}/rsvp", data=fields).status_code == 303
-            return client.cookies["visitor"], token[1]
+            return dict(client.cookies), token[1]
 
     with ThreadPoolExecutor(8) as pool:
         people = list(pool.map(arrive, range(500)))
     assert "500 at the table" in organiser.open(event.organiser_path).words
     barrier = threading.Barrier(50)
 
-    def claim(person: tuple[str, str]) -> tuple[int, str]:
-        cookie, token = person
+    def claim(person: tuple[dict[str, str], str]) -> tuple[int, str]:
+        cookies, token = person
         path = f"{running.url}{event.guest_path}/dishes/{dish}/claim"
-        answer = httpx.post(
-            path, data={"csrf_token": token}, cookies={"visitor": cookie}, timeout=60
-        )
+        answer = httpx.post(path, data={"csrf_token": token}, cookies=cookies, timeout=60)
         return answer.status_code, answer.headers.get("Location", "")
 
     def crowd(number: int) -> list[tuple[int, str]]:

@@ -131,7 +131,7 @@ def test_a_new_version_loses_no_request_and_no_gathering(disturbed: Deployed) ->
     checkout = disturbed.checkout
     gathering = create_gathering(disturbed.url)
     before = built_digest(checkout)
-    checkout.edit("app/thanksgiving/views_system.py", r'_plain\("ready"\)', '_plain("ready now")')
+    checkout.edit("app/thanksgiving/views/system.py", r'_plain\("ready"\)', '_plain("ready now")')
     with Watcher(disturbed.url) as watcher:
         checkout.inv("deploy")
     assert watcher.count > 20

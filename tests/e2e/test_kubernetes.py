@@ -19,7 +19,7 @@ from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
 RATE = 50
-VIEW = "app/thanksgiving/views_system.py"
+VIEW = "app/thanksgiving/views/system.py"
 
 
 @pytest.fixture
@@ -238,7 +238,7 @@ def test_an_image_that_never_becomes_ready_leaves_the_old_pods_serving(
 def test_a_failing_migration_rolls_nothing_out(disturbed: OnKubernetes) -> None:
     running = disturbed.image(), set(disturbed.pods())
     disturbed.checkout.edit(
-        "app/thanksgiving/migrate.py", r"^import fcntl$", 'import sys; sys.exit("no such table")'
+        "app/thanksgiving/migrate.py", r"^import time$", 'sys.exit("no such table")'
     )
     disturbed.checkout.inv("build")
     disturbed.checkout.inv("push")

@@ -286,7 +286,7 @@ def test_a_new_commit_moves_the_preview_as_soon_as_its_image_is_there(preview: P
     checkout, before = preview.previews.kubernetes.checkout, preview.commit
     gathering = create_gathering(preview.url())
     checkout.edit(
-        "app/thanksgiving/views_system.py", r'_plain\("ready"\)', '_plain("ready to be looked at")'
+        "app/thanksgiving/views/system.py", r'_plain\("ready"\)', '_plain("ready to be looked at")'
     )
     git(checkout, "commit", "--quiet", "--all", "--message", "Say it otherwise")
     preview.pull["head"]["sha"] = push_commit(checkout)

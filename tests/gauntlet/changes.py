@@ -160,8 +160,8 @@ LINT = (
     Change(
         "formatting",
         "lint",
-        ("ruff format", "app/thanksgiving/wall.py"),
-        append("app/thanksgiving/wall.py", "\n\nNAMES = [ 'a','b' ]\n"),
+        ("ruff format", "app/thanksgiving/export.py"),
+        append("app/thanksgiving/export.py", "\n\nNAMES = [ 'a','b' ]\n"),
     ),
     Change(
         "type error",
@@ -177,7 +177,7 @@ LINT = (
         "lint",
         ("ruff check", "F821"),
         append(
-            "app/thanksgiving/links.py",
+            "app/thanksgiving/gatherings.py",
             '\n\ndef shorter() -> str:\n    """Shorter."""\n    return undefined_name\n',
         ),
     ),
@@ -186,7 +186,7 @@ LINT = (
         "lint",
         ("ruff check", "S608"),
         append(
-            "app/thanksgiving/links.py",
+            "app/thanksgiving/gatherings.py",
             '\n\ndef query(name: str) -> str:\n    """A query."""\n'
             "    return f\"SELECT id FROM guest WHERE name = '{name}'\"\n",
         ),
@@ -295,9 +295,9 @@ TEST = (
         "test",
         ("tests/app", "ready"),
         replace(
-            "app/thanksgiving/views_system.py",
-            "    if reason := unready_because(database):\n        return _plain(reason), 503\n",
-            "    unready_because(database)\n",
+            "app/thanksgiving/views/system.py",
+            "unready_because(database().engine)\n",
+            'unready_because(database().engine) and ""\n',
         ),
     ),
     Change(
@@ -543,7 +543,7 @@ GOOD = (
         "",
         (),
         replace(
-            "app/thanksgiving/views_system.py",
+            "app/thanksgiving/views/system.py",
             '    return _plain("ok")',
             '    # Nothing to look at.\n    return _plain("ok")',
         ),

@@ -75,9 +75,9 @@ def test_an_edit_to_a_template_shows(clone: Checkout, url: str) -> None:
 
 def test_an_edit_to_a_view_shows(clone: Checkout, url: str) -> None:
     clone.edit(
-        "app/thanksgiving/views_public.py",
-        r'return render_template\("home.html"\)',
-        'return "<!-- viewed -->" + render_template("home.html")',
+        "app/thanksgiving/views/public.py",
+        r'return page\("home.html"\)',
+        'return Response("<!-- viewed -->")',
     )
     _await(url, "<!-- viewed -->")
 

@@ -1,12 +1,14 @@
 """What load balancers, orchestrators and Prometheus ask."""
 
+import hmac
 import socket
+from ipaddress import ip_address
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 
-from thanksgiving import lifecycle, metrics
+from thanksgiving import lifecycle, observability
 from thanksgiving.config import Settings
-from thanksgiving.db import Database, unready_because
+from thanksgiving.db import database, unready_because
 
 blueprint = Blueprint("system", __name__)
 
@@ -22,12 +24,8 @@ def alive() -> Response:
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
     """Whether traffic may come: not about to stop, database reachable and migrated."""
-    if lifecycle.draining():
-        return _plain("stopping"), 503
-    database: Database = current_app.extensions["database"]
-    if reason := unready_because(database):
-        return _plain(reason), 503
-    return _plain("ready"), 200
+    reason = "stopping" if lifecycle.draining() else unready_because(database().engine)
+    return (_plain(reason), 503) if reason else (_plain("ready"), 200)
 
 
 @blueprint.get("/version")
@@ -45,10 +43,15 @@ def version() -> Response:
 
 @blueprint.get("/metrics")
 def exposition() -> Response:
-    """Metrics for a scraper inside the network; what came through a proxy gets a 404."""
-    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+    """Metrics for this machine or container itself, and for a scraper with METRICS_TOKEN; a 404 for anybody else."""
+    token = current_app.extensions["settings"].metrics_token
+    sent = request.headers.get("Authorization", "").encode()
+    has_token = bool(token) and hmac.compare_digest(sent, f"Bearer {token}".encode())
+    is_forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    if not has_token and (is_forwarded or not ip_address(request.remote_addr or "::").is_loopback):
         abort(404)
-    return Response(metrics.exposition(), content_type="text/plain; version=0.0.4; charset=utf-8")
+    content_type = "text/plain; version=0.0.4; charset=utf-8"
+    return Response(observability.exposition(), content_type=content_type)
 
 
 def _plain(text: str) -> Response:
