@@ -1,43 +1,66 @@
-"""Gives an environment the image back that it had, by a commit: Argo CD and Terraform bring back what Git says."""
+"""Gives an environment the state back that it had, image and settings, by a commit that its targets then follow."""
 
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.releases import environments, history
+from pipeline.releases.history import Desired, Release
 from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import kubernetes
 
 
 def run(environment_name: str, revision: str | None = None) -> Result:
-    """Reverts the commit that released or promoted what the environment runs now.
+    """Reverts what made the environment's file what it is now; what was gone back from before is not gone back to.
 
-    On this machine the cluster is brought to it as well; in a workflow the jobs that follow deploy it.
+    On this machine the cluster is brought to it as well; in a workflow the steps that follow deploy it.
     """
     environment = environments.load(environment_name)
     desired = kubernetes.desired()
-    releases = history.history(desired.tip(), environment_name, root=desired.root)
-    if revision:
-        commit = git.resolve(revision, root=desired.root)
-        digest = history.at(commit, environment_name, root=desired.root)
-    else:
-        digest = next((earlier.digest for earlier in releases[1:] if earlier.digest), None)
-    if digest is None:
+    tip = desired.tip()
+    releases = history.commits(tip, environment_name, root=desired.root)
+    if not any(release.digest for release in releases):
+        return Result(environments.unreleased(environment_name), outputs={"commit": tip})
+    earlier = _at(desired, environment_name, revision) if revision else history.earlier(releases)
+    if earlier is None or earlier.digest is None:
         raise PipelineError(
-            f"{environment_name} has no earlier image to go back to",
+            f"{environment_name} has no earlier release to go back to",
             next_step="name a commit with --revision (git log environments/ shows them)",
         )
-    image = ImageReference(environment.repository, digest)
-    reverted = releases[0] if releases and not revision else None
-    message = history.message(
-        f"Roll {environment_name} back to {image.short}", image, reverted=reverted
+    left, image = history.present(releases), ImageReference(environment.repository, earlier.digest)
+
+    def refuse_changed(now: str) -> None:
+        if git.show(now, history.path(environment_name), root=desired.root) != left[0].text:
+            raise PipelineError(
+                f"somebody else has just changed {environment_name}",
+                next_step=f"look at it, then run ./inv rollback {environment_name} again",
+            )
+
+    commit = history.set_text(
+        desired,
+        environment_name,
+        lambda _text: earlier.text,
+        message=history.message(
+            f"Roll {environment_name} back to {image.short}",
+            image,
+            source=earlier.source,
+            reverted=left,
+        ),
+        check=refuse_changed,
     )
-    commit_made = history.set_digest(desired, environment_name, digest, message=message)
-    outputs = {"digest": digest, "commit": commit_made or ""}
-    if commit_made is None:
+    outputs = {"digest": image.digest, "commit": commit or tip}
+    if commit is None:
         return Result(f"{environment_name} runs {image.short} already", outputs=outputs)
-    where = kubernetes.released(environment, commit_made)
+    where = kubernetes.released(environment, commit)
+    settings = "settings" if image.digest == left[0].digest else "release"
     return Result(
-        f"{environment_name} gets {image.short} back{where}",
-        f"### Rolled back\n\n`{environment_name}` gets `{image}` back (commit `{commit_made[:12]}`).\n",
+        f"{environment_name} gets its earlier {settings} back: {image.short}{where}",
+        f"### Rolled back\n\n`{environment_name}` gets its earlier {settings} back: `{image}`"
+        f" (commit `{commit[:12]}`).\n",
         outputs,
     )
+
+
+def _at(desired: Desired, environment_name: str, revision: str) -> Release | None:
+    """The state at a revision; None where the environment's file has none."""
+    commit = git.resolve(revision, root=desired.root)
+    return next(iter(history.commits(commit, environment_name, root=desired.root, limit=1)), None)

@@ -54,6 +54,16 @@ def deployed() -> list[str]:
     return [name for name in names() if name != LOCAL_ENVIRONMENT]
 
 
+def unreleased(name: str) -> str:
+    """What a task prints that has nothing to do, because nothing was ever released to a deployed environment."""
+    return f"nothing is released to {name} yet"
+
+
+def waits_for_release(environment: Environment, digest: str | None = None) -> bool:
+    """Whether there is nothing to deploy or compare: neither Git nor the caller names an image."""
+    return not (digest or environment.digest) and environment.name != LOCAL_ENVIRONMENT
+
+
 def load(name: str) -> Environment:
     """Reads and checks an environment file.
 

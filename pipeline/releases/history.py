@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -18,7 +20,10 @@ from pipeline.releases.image_reference import ImageReference, require_digest
 ATTEMPTS = 5
 #: Names the commit that an image was built from, in the message of the commit that releases it.
 SOURCE = "Source-Commit"
-#: GitHub starts no workflow for a push whose newest commit says this: a digest's commit builds nothing.
+#: Names each commit that a rollback left, in its message.
+REVERTS = "Reverts"
+#: GitHub starts no workflow for a push whose newest commit has this anywhere in its message: a digest's commit builds
+#: nothing. It stands in the body: a revert quotes the subject, and must build.
 NO_BUILD = "[skip ci]"
 
 
@@ -42,16 +47,26 @@ class Desired:
 
 @dataclass(frozen=True)
 class Release:
-    """One state of an environment's digest in the history: the commit that set it, and what that commit says."""
+    """A commit of an environment's file. ``content`` is the file's, parsed: a comment makes no other state.
+
+    ``source`` is the commit that the image was built from; ``reverts`` are the commits that a rollback left.
+    """
 
     commit: str
-    digest: str | None
+    text: str
+    content: dict[str, Any]
     subject: str
     source: str
+    reverts: Sequence[str]
+
+    @property
+    def digest(self) -> str | None:
+        """The image's digest, None where nothing is released."""
+        return _digest(self.content)
 
 
 def on_github() -> Desired:
-    """The repository that the workflow runs in; RELEASE_TOKEN may push to its branch.
+    """The repository that the workflow runs in; RELEASE_TOKEN may push to its branch, GITHUB_TOKEN fetches it.
 
     Raises:
         PipelineError: This is not a workflow: a laptop does not push to everybody's main.
@@ -61,7 +76,8 @@ def on_github() -> Desired:
             "the desired state of a deployed environment is changed by the workflows alone",
             next_step="merge a pull request, or start promote.yml or rollback.yml on GitHub",
         )
-    return Desired("origin", token=os.environ.get("RELEASE_TOKEN") or None)
+    tokens = (os.environ.get(name) for name in ("RELEASE_TOKEN", "GITHUB_TOKEN"))
+    return Desired("origin", token=next(filter(None, tokens), None))
 
 
 def path(environment: str) -> str:
@@ -71,8 +87,7 @@ def path(environment: str) -> str:
 
 def digest_in(text: str) -> str | None:
     """The image digest in the text of an environment file, or None when nothing has been released."""
-    digest = YAML(typ="safe").load(text)["image"]["digest"]
-    return None if digest is None else str(digest)
+    return _digest(YAML(typ="safe").load(text))
 
 
 def with_digest(text: str, digest: str) -> str:
@@ -99,7 +114,7 @@ def message(
     image: ImageReference,
     *,
     source: str = "",
-    reverted: Release | None = None,
+    reverted: Iterable[Release] = (),
     starts_workflows: bool = False,
 ) -> str:
     """The message of a commit that changes a digest; its trailers name what led to it.
@@ -107,11 +122,10 @@ def message(
     Args:
         source: The commit that the image was built from.
     """
-    lines = [subject if starts_workflows else f"{subject} {NO_BUILD}", "", f"Image: {image}"]
+    lines = [subject, "", *(() if starts_workflows else (NO_BUILD, "")), f"Image: {image}"]
     if source:
         lines.append(f"{SOURCE}: {source}")
-    if reverted:
-        lines.append(f"Reverts: {reverted.commit} ({reverted.subject})")
+    lines += [f"{REVERTS}: {release.commit} ({release.subject})" for release in reverted]
     if actions.run_url():
         attempt = os.environ.get("GITHUB_RUN_ATTEMPT", "1")
         lines.append(f"Run: {actions.run_url()} (attempt {attempt})")
@@ -123,23 +137,49 @@ def at(revision: str, environment: str, *, root: Path = ROOT) -> str | None:
     return digest_in(git.show(revision, path(environment), root=root))
 
 
-def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
-    """The states of the environment's digest, newest first; commits that left it as it was are not among them."""
+def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
+    """The commits of the environment's file, newest first."""
+    fields = ("%H", "%s", *(_trailer(key) for key in (SOURCE, REVERTS)))
     listed = git.run(
-        *("log", f"-{limit}", "--first-parent"),
-        f"--format=%H%x1f%s%x1f%(trailers:key={SOURCE},valueonly,separator=%x2C)",
+        *("log", f"-{limit}", "--first-parent", f"--format={'%x1f'.join(fields)}"),
         *(tip, "--", path(environment)),
         root=root,
     )
     releases: list[Release] = []
     for line in listed.splitlines():
-        commit, subject, source = line.split("\x1f")
-        release = Release(commit, at(commit, environment, root=root), subject, source.strip())
+        commit, subject, source, reverts = line.split("\x1f")
+        text = git.show(commit, path(environment), root=root)
+        content = YAML(typ="safe").load(text)
+        left = re.findall(r"\b[0-9a-f]{40}\b", reverts)
+        releases.append(Release(commit, text, content, subject, source.strip(), left))
+    return releases
+
+
+def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
+    """The commits that set the environment's digest, newest first; those that left it as it was are not among them."""
+    releases: list[Release] = []
+    for release in commits(tip, environment, root=root, limit=limit):
         if releases and releases[-1].digest == release.digest:
             releases[-1] = release  # the older commit is the one that set it
         else:
             releases.append(release)
     return releases
+
+
+def present(releases: Sequence[Release]) -> list[Release]:
+    """The newest commits that name the present state: all that a rollback leaves."""
+    return list(takewhile(lambda release: release.content == releases[0].content, releases))
+
+
+def earlier(releases: Sequence[Release]) -> Release | None:
+    """The newest state before the present one that has an image; one that a later rollback left does not count."""
+    contents = {release.commit: release.content for release in releases}
+    left = [releases[0].content]
+    for release in releases:
+        if release.digest and release.content not in left:
+            return release
+        left += [contents[commit] for commit in release.reverts if commit in contents]
+    return None
 
 
 def set_digest(
@@ -150,13 +190,30 @@ def set_digest(
     message: str,
     check: Callable[[str], None] = lambda _tip: None,
 ) -> str | None:
-    """Commits a digest on top of the branch and pushes it; made anew when somebody else pushes in between.
+    """Commits a digest, as ``set_text`` does a text."""
+
+    def changed(text: str) -> str:
+        return text if digest_in(text) == digest else with_digest(text, digest)
+
+    return set_text(desired, environment, changed, message=message, check=check)
+
+
+def set_text(
+    desired: Desired,
+    environment: str,
+    changed: Callable[[str], str],
+    *,
+    message: str,
+    check: Callable[[str], None] = lambda _tip: None,
+) -> str | None:
+    """Commits the environment's file on top of the branch and pushes it; anew when somebody else pushes in between.
 
     Args:
+        changed: The new text for the branch's.
         check: Called with the tip before each attempt; raises PipelineError to refuse.
 
     Returns:
-        The commit, or None when the branch names that digest already.
+        The commit, or None when the branch has that text already.
 
     Raises:
         PipelineError: Refused by ``check`` or by the remote.
@@ -164,9 +221,11 @@ def set_digest(
     for attempt in range(1, ATTEMPTS + 1):
         tip = desired.tip()
         check(tip)
-        if at(tip, environment, root=desired.root) == digest:
+        before = git.show(tip, path(environment), root=desired.root)
+        after = changed(before)
+        if after == before:
             return None
-        commit = _commit(desired, environment, digest, tip, message)
+        commit = _commit(desired, environment, after, tip, message)
         try:
             desired.push(commit, desired.branch)
         except CommandFailedError as error:
@@ -189,16 +248,25 @@ def propose(
         CommandFailedError: The remote refused the branch for another reason.
     """
     try:
-        desired.push(_commit(desired, environment, digest, tip, message), branch)
+        text = with_digest(git.show(tip, path(environment), root=desired.root), digest)
+        desired.push(_commit(desired, environment, text, tip, message), branch)
     except CommandFailedError as error:
         if not _moved(error):
             raise
 
 
-def _commit(desired: Desired, environment: str, digest: str, tip: str, message: str) -> str:
-    file = path(environment)
-    text = with_digest(git.show(tip, file, root=desired.root), digest)
-    return git.commit_files({file: text}, parent=tip, message=message, root=desired.root)
+def _commit(desired: Desired, environment: str, text: str, tip: str, message: str) -> str:
+    files = {path(environment): text}
+    return git.commit_files(files, parent=tip, message=message, root=desired.root)
+
+
+def _digest(content: dict[str, Any]) -> str | None:
+    digest = content["image"]["digest"]
+    return None if digest is None else str(digest)
+
+
+def _trailer(key: str) -> str:
+    return f"%(trailers:key={key},valueonly,separator=%x20)"
 
 
 def _moved(error: CommandFailedError) -> bool:
