@@ -100,6 +100,23 @@ def affected(_context: Context, since: str = "HEAD^1") -> Result:
 
 @task(
     help={
+        "since": "only those whose file has changed since this revision",
+        "without": "an environment to leave out; can be given several times",
+    },
+    iterable=["without"],
+)
+@command
+def environments(
+    _context: Context, since: str | None = None, without: list[str] | None = None
+) -> Result:
+    """List the environments that are deployed (for the jobs of workflows)."""
+    from pipeline.commands import environments as body
+
+    return body.run(since, without or [])
+
+
+@task(
+    help={
         "environment": "the environment whose file names the image",
         "digest": "the image, sha256:…",
     }
@@ -181,13 +198,20 @@ def build(_context: Context, no_cache: bool = False) -> Result:
     return body.run(no_cache=no_cache)
 
 
-@task(help={"require_vulnerabilities": "fail when known vulnerabilities could not be looked up"})
+@task(
+    help={
+        "only": "policies, secrets, image or packages; default: all",
+        "require_vulnerabilities": "fail when known vulnerabilities could not be looked up",
+    }
+)
 @command
-def scan(_context: Context, require_vulnerabilities: bool = False) -> Result:
+def scan(
+    _context: Context, only: str | None = None, require_vulnerabilities: bool = False
+) -> Result:
     """Look for policy violations, secrets and known vulnerabilities."""
     from pipeline.commands import scan as body
 
-    return body.run(require_vulnerabilities=require_vulnerabilities)
+    return body.run(only=only, require_vulnerabilities=require_vulnerabilities)
 
 
 @task(
@@ -412,7 +436,7 @@ GROUPS = {
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
     "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],
     "Look and clean up": [status, down, cluster, doctor, lock_dependencies, bootstrap],
-    "In workflows": [pipeline, affected, gate, comment, release, notes, drift_issue],
+    "In workflows": [pipeline, affected, environments, gate, comment, release, notes, drift_issue],
 }
 
 ns = Collection(overview, *(each for group in GROUPS.values() for each in group))

@@ -28,11 +28,12 @@ def run(environment_name: str, *, preview: bool = False) -> Result:
     app_image.save(replace(record, repository=image.repository, digest=image.digest))
     environments.resolve(environment, image.digest)
     outputs = {"repository": image.repository, "digest": image.digest}
+    off = actions.switched_off("ATTESTATIONS", "The attestation of the image")
     if actions.running():
         outputs["sbom"] = str(sbom.of(record.image_id))
     return Result(
         f"{record.version} is {image.short}",
-        f"### Pushed\n\n`{record.version}` is `{image}`.\n",
+        "\n".join([f"### Pushed\n\n`{record.version}` is `{image}`.\n", *off]),
         outputs,
     )
 

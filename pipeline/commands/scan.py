@@ -28,10 +28,15 @@ VULNERABILITIES = (grype.NAME, osv.NAME)
 SHOWN = 40
 
 
-def run(*, require_vulnerabilities: bool = False) -> Result:
-    """Runs all scanners side by side and prints their findings; all of them lie in ``.local/reports``."""
+def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Result:
+    """Runs all scanners (or one kind) side by side; all of their findings lie in ``.local/reports``."""
+    kinds = {"policies": _policies, "secrets": _secrets, "image": _image, "packages": _packages}
+    if only and only not in kinds:
+        raise PipelineError(
+            f"there is no scan {only!r}", next_step=f"choose one of: {', '.join(kinds)}"
+        )
     with console.progress("scan"), ThreadPoolExecutor(max_workers=4) as pool:
-        running = [pool.submit(body) for body in (_policies, _secrets, _image, _packages)]
+        running = [pool.submit(body) for kind, body in kinds.items() if only in (None, kind)]
         outcomes = [outcome for future in running for outcome in future.result()]
     vulnerable = vulnerabilities(outcomes)
     news = since(figures.before("scan"), vulnerable)
@@ -156,7 +161,8 @@ def _report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
         note = f": {outcome.note}" if outcome.state == findings.NOT_CHECKED else ""
         count = len(outcome.findings)
         lines.append(f"| {outcome.name} | {state}{note} | {outcome.looked_at} | {count} |")
-    lines += ["", *(f"{line}." for line in news), ""]
+    off = actions.switched_off("CODE_SCANNING", "Code scanning")
+    lines += ["", *(f"{line}." for line in news), *off, ""]
     for outcome in outcomes:
         for finding in outcome.findings[:SHOWN]:
             place = f"{finding.where}:{finding.line}" if finding.line else finding.where

@@ -49,6 +49,13 @@ def annotate(level: str, message: str, *, title: str = "", file: str = "", line:
     print(f"::{level} {options}::{_data(message)}", flush=True)
 
 
+def switched_off(variable: str, feature: str) -> list[str]:
+    """A sentence for the report where a workflow's variable switches a feature of GitHub off; nothing elsewhere."""
+    if os.environ.get(variable, "true") == "true":
+        return []
+    return [f"{feature} is off in this repository (the variable `{variable}`, docs/github.md)."]
+
+
 def run_url() -> str:
     """The address of this workflow run; empty outside GitHub Actions."""
     if not running():

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 #: The stages that a pull request can leave out, in the order of the path.
-STAGES = ("lint", "test", "build", "scan", "plan")
+STAGES = ("secrets", "lint", "test", "build", "scan", "plan")
+#: Any path can hold a secret.
+ALWAYS = ("secrets",)
 IMAGE = ("lint", "test", "build", "scan")
 
 #: Paths (``*`` also matches slashes) and the stages that look at them. The first rule that matches a path decides; one
@@ -85,7 +87,7 @@ def judge(paths: Sequence[str], environments: Sequence[str]) -> Affected:
 
 def _stages(path: str) -> tuple[str, ...]:
     matches = (stages for pattern, stages in RULES if fnmatchcase(path, pattern))
-    return next(matches, STAGES)
+    return tuple({*ALWAYS, *next(matches, STAGES)})
 
 
 def _environments(causes: Sequence[str], environments: Sequence[str]) -> tuple[str, ...]:

@@ -11,15 +11,18 @@ from pipeline.core import console, process, tools
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
-from pipeline.scanners.findings import Finding, Outcome, judged
+from pipeline.scanners.findings import Finding, Outcome, judged, not_checked
 
 #: A file with made-up secrets that is laid among the others: a scanner that misses it saw nothing.
 BAIT = "bait/credentials.txt"
 BAIT_RULES = {"aws-access-token", "private-key"}
 
+HISTORY = "secrets in the history"
+HISTORY_CUT = not_checked(HISTORY, "this clone is shallow: git fetch --unshallow gets all commits")
+
 
 def scan(root: Path = ROOT) -> list[Outcome]:
-    """Looks at every file that Git tracks or would track, and at every commit.
+    """Looks at every file that Git tracks or would track, and at every commit; a shallow history is NOT CHECKED.
 
     An accepted finding is marked on its line with ``gitleaks:allow``, or by its fingerprint in ``.gitleaksignore``.
 
@@ -27,7 +30,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
         PipelineError: gitleaks failed, or missed the made-up secrets.
     """
     files = git.files(root=root)
-    commits = int(git.run("rev-list", "--count", "HEAD", root=root))
+    shallow = git.run("rev-parse", "--is-shallow-repository", root=root).strip() == "true"
     with console.progress("gitleaks"), tempfile.TemporaryDirectory() as name:
         tree = Path(name)
         for path in files:
@@ -36,7 +39,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
             shutil.copyfile(path, copy, follow_symlinks=False)
         _lay_bait(tree / BAIT)
         in_tree = _run("dir", tree, "scan-gitleaks-tree")
-        in_history = _run("git", root, "scan-gitleaks-history")
+        history = HISTORY_CUT if shallow else _history(root)
     seen = {leak["RuleID"] for leak in in_tree if leak["File"] == BAIT}
     if not seen >= BAIT_RULES:
         raise PipelineError(
@@ -46,8 +49,14 @@ def scan(root: Path = ROOT) -> list[Outcome]:
         )
     return [
         judged("secrets in the tree", len(files), "files", _findings(in_tree)),
-        judged("secrets in the history", commits, "commits", _findings(in_history)),
+        history,
     ]
+
+
+def _history(root: Path) -> Outcome:
+    commits = int(git.run("rev-list", "--count", "HEAD", root=root))
+    leaks = _run("git", root, "scan-gitleaks-history")
+    return judged(HISTORY, commits, "commits", _findings(leaks))
 
 
 def _run(mode: str, folder: Path, log: str) -> list[dict[str, Any]]:

@@ -11,10 +11,15 @@ from pipeline.scanners.osv import KNOWN_BAD
 
 
 @contextmanager
-def knowing(advisories: Mapping[str, str]) -> Iterator[str]:
+def knowing(
+    advisories: Mapping[str, str], records: Mapping[str, Mapping[str, Any]] | None = None
+) -> Iterator[str]:
     """The address for ``OSV_API`` of a source that knows one advisory for each of these package URLs.
 
     It knows as well the package by which the scan judges its source.
+
+    Args:
+        records: What it knows of an advisory; by default it is severe and fixed.
     """
     known = {**advisories, KNOWN_BAD: "GAUNTLET-0"}
 
@@ -24,7 +29,15 @@ def knowing(advisories: Mapping[str, str]) -> Iterator[str]:
             queries = json.loads(self.rfile.read(size))["queries"]
             names = [known.get(query["package"]["purl"]) for query in queries]
             results = [{"vulns": [{"id": name}]} if name else {} for name in names]
-            content = json.dumps({"results": results}).encode()
+            self._answer(json.dumps({"results": results}).encode())
+
+        def do_GET(self) -> None:
+            name = self.path.rpartition("/")[2]
+            fixed = {"affected": [{"ranges": [{"events": [{"fixed": "999"}]}]}]}
+            content = json.dumps({"id": name, **fixed, **(records or {}).get(name, {})}).encode()
+            self._answer(content)
+
+        def _answer(self, content: bytes) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -1,0 +1,44 @@
+"""Secrets are looked for in every commit; a history that is cut off is not called clean."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.scanners import findings, gitleaks
+
+#: Put together here, so that this file is no finding itself.
+KEY = "AKIA" + "QYLPMN5HFIQR7XYA"
+
+
+def git(folder: Path, *arguments: str | Path) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository whose first commit has a key that its second one removes."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    for text in (f"aws_access_key_id = {KEY}\n", "nothing here\n"):
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        git(folder, "add", ".")
+        git(folder, "commit", "-q", "-m", "Change the README")
+    return folder
+
+
+def test_a_removed_secret_is_found_in_the_history(repository: Path) -> None:
+    tree, history = gitleaks.scan(repository)
+    assert tree.state == findings.PASSED
+    assert history.state == findings.FOUND
+    assert history.looked_at == "2 commits"
+
+
+def test_a_shallow_history_is_not_called_clean(repository: Path, tmp_path: Path) -> None:
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "-q", "--depth=1", f"file://{repository}", shallow)
+    _, history = gitleaks.scan(shallow)
+    assert history.state == findings.NOT_CHECKED
+    assert "shallow" in history.note
