@@ -17,13 +17,19 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 Inputs = dict[str, str]
+
+JOB = os.environ.get("GITHUB_JOB", "")
 
 WORKSPACE = Path(os.environ["GITHUB_WORKSPACE"])
 #: What all jobs of the run share: the record, the artifacts, the repository.
 SHARED = Path(os.environ["STAND_IN_FOLDER"])
 #: The checkout that runs act; its installed packages are the cache.
 HOST = Path(os.environ["STAND_IN_HOST"])
+#: What a private repository's owner pays for; empty for a public one.
+PLAN = os.environ.get("STAND_IN_PLAN", "")
 
 
 class RefusedError(Exception):
@@ -37,10 +43,13 @@ def checkout(inputs: Inputs) -> None:
     source = f"file://{SHARED / 'github.git'}"
     ref = inputs["ref"] or os.environ["GITHUB_SHA"]
     depth = [] if inputs["fetch-depth"] == "0" else ["--depth", inputs["fetch-depth"]]
-    _git("init", "--quiet", "--initial-branch=main")
-    _git("remote", "add", "origin", source)
+    if not (WORKSPACE / ".git").is_dir():
+        _git("init", "--quiet", "--initial-branch=main")
+        _git("remote", "add", "origin", source)
+    elif inputs["clean"] == "true":
+        _git("clean", "-ffdxq")
     _git("fetch", "--quiet", "--no-tags", *depth, "origin", ref)
-    _git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    _git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
 
 
 def setup_uv(_inputs: Inputs) -> None:
@@ -164,6 +173,8 @@ def create_github_app_token(inputs: Inputs) -> None:
 
 def attest(inputs: Inputs) -> None:
     """Keeps the statement; refuses a subject that is not named by digest and an SBOM that is none."""
+    if PLAN == "team":
+        raise RefusedError("attestations of a private repository need GitHub Enterprise Cloud")
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", inputs["subject-digest"]):
         raise RefusedError(f"subject-digest is {inputs['subject-digest']!r}")
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)+", inputs["subject-name"]):
@@ -180,7 +191,11 @@ def attest(inputs: Inputs) -> None:
 
 
 def upload_sarif(inputs: Inputs) -> None:
-    """Refuses what code scanning would refuse: no file, or a file that is not SARIF 2.1.0."""
+    """Refuses what code scanning would refuse: a missing right or plan, no file, one that is not SARIF 2.1.0."""
+    if PLAN and _permissions().get("actions") != "read":
+        raise RefusedError("Resource not accessible by integration (get-a-workflow-run)")
+    if PLAN == "team":
+        raise RefusedError("GitHub Code Security must be enabled for this repository")
     where = WORKSPACE / inputs["sarif_file"]
     files = sorted(where.rglob("*.sarif")) if where.is_dir() else [where]
     if not files:
@@ -189,6 +204,15 @@ def upload_sarif(inputs: Inputs) -> None:
         document = json.loads(file.read_text(encoding="utf-8"))
         if document.get("version") != "2.1.0" or not document.get("runs"):
             raise RefusedError(f"{file.name} is not SARIF 2.1.0 with a run")
+
+
+def _permissions() -> dict[str, str]:
+    """The rights of the job's token."""
+    for file in sorted((WORKSPACE / ".github" / "workflows").glob("*.yml")):
+        job = YAML(typ="safe").load(file.read_text(encoding="utf-8"))["jobs"].get(JOB, {})
+        if "steps" in job:
+            return dict(job["permissions"])
+    return {}
 
 
 def _git(*arguments: str) -> None:

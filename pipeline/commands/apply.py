@@ -9,4 +9,7 @@ from pipeline.targets import ecs
 
 def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> Result:
     """Applies the plan of an environment."""
-    return Result(ecs.deliver(environments.resolved(environment_name), acknowledged))
+    environment = environments.resolved(environment_name)
+    if environments.waits_for_release(environment):
+        return Result(environments.unreleased(environment_name))
+    return Result(ecs.deliver(environment, acknowledged))

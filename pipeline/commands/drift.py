@@ -4,6 +4,7 @@ from pipeline.aws import account as aws
 from pipeline.commands import Result
 from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
+from pipeline.github import actions
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
 from pipeline.targets import kubernetes
@@ -13,14 +14,19 @@ from pipeline.terraform import run as terraform
 
 def run(environment_name: str) -> Result:
     """Compares an environment with its desired state; changes nothing and takes no lock."""
-    differences, report = _ecs(environments.resolved(environment_name))
-    differences += kubernetes.drift(environment_name)
+    environment = environments.resolved(environment_name)
+    waits = environments.waits_for_release(environment)
+    differences, report = ([], "") if waits else _ecs(environment)
+    if not (waits and actions.running()):
+        differences += kubernetes.drift(environment_name)
     if differences:
         raise PipelineError(
             f"{len(differences)} differences from Git in {environment_name}: {', '.join(differences[:5])}",
             next_step="apply what Git says (./inv plan, ./inv apply, ./inv sync), or change Git",
             report=report,
         )
+    if waits:
+        return Result(environments.unreleased(environment_name))
     return Result(f"{environment_name} is what Git says", report)
 
 

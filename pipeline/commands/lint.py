@@ -55,6 +55,7 @@ SETTINGS = (
     ".yamllint.yaml",
     ".hadolint.yaml",
     ".shellcheckrc",
+    ".github/actionlint.yaml",
     ".github/zizmor.yml",
     ".github/actions/*",
     "requirements/pipeline.txt",

@@ -18,6 +18,8 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
     if not lock and digest is None and environment.digest is None:
         console.info(f"  nothing is released to {environment_name} yet: planned with a placeholder")
         digest = PLACEHOLDER
+    if environments.waits_for_release(environment, digest):
+        return Result(environments.unreleased(environment_name))
     environment = environments.resolve(environment, digest or environment.image.digest)
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)

@@ -23,15 +23,13 @@ def run(source: str, target: str) -> Result:
     tip = desired.tip()
     digest = history.at(tip, source, root=desired.root)
     if digest is None:
-        raise PipelineError(
-            f"nothing has been released to {source} yet", next_step=f"deploy to {source} first"
-        )
+        return Result(environments.unreleased(source))
     image = ImageReference(giving.repository, digest)
     subject = f"Promote {image.short} from {source} to {target}"
     if actions.running() and history.at(tip, target, root=desired.root) == digest:
         return Result(f"{target} runs {image.short} already")
     # The commit that the image was built from is handed on.
-    releases = history.history(tip, source, root=desired.root, limit=20)
+    releases = history.history(tip, source, root=desired.root)
     built_from = releases[0].source if releases else ""
     if actions.running():
         # The checks must run on the proposal, and its merge must deploy it.

@@ -8,6 +8,7 @@ from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import VENV_BIN, log_file
+from pipeline.github import actions
 from pipeline.releases import environments
 from pipeline.releases.project import project
 
@@ -21,7 +22,10 @@ def run(
         raise PipelineError(
             "project.yaml names no smoke test", next_step="add it (docs/reference/project.md)"
         )
-    url, via = target.verify(environments.load(environment_name), digest)
+    environment = environments.load(environment_name)
+    if actions.running() and environments.waits_for_release(environment, digest):
+        return Result(environments.unreleased(environment_name))
+    url, via = target.verify(environment, digest)
     if smoke:
         way: list[str | Path] = ["--host", via.host, "--ca", via.authority] if via else []
         with console.progress("smoke test") as step:

@@ -6,6 +6,7 @@ Everything lies in one folder: ``github.git``, the repository; ``tree``, where a
 import contextlib
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -54,12 +55,16 @@ class Rehearsal:
 
 @dataclass(frozen=True)
 class Settings:
-    """What differs between runs: variables, inputs and environment besides the usual ones, a fork or not."""
+    """What differs between runs: variables, inputs and environment besides the usual ones, a fork or not.
+
+    ``plan`` makes the repository private: ``team`` has neither code scanning nor attestations, ``enterprise`` both.
+    """
 
     variables: Mapping[str, str] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     fork: bool = False
+    plan: str = ""
     silence_seconds: float = act.SILENCE_SECONDS
 
 
@@ -90,6 +95,10 @@ def prepare(
     tree = folder / "tree"
     git.run("clone", "--quiet", "--shared", "--no-checkout", bare, tree, root=folder)
     git.run("checkout", "--quiet", "--detach", runs, root=tree)
+    for file in (tree / WORKFLOWS).glob("*.yml"):
+        # act 0.2.89 refuses the key, and enforces no concurrency anyway.
+        text = file.read_text(encoding="utf-8")
+        files.write(file, re.sub(r"^ *queue: max\n", "", text, flags=re.MULTILINE))
     (shared / "github.git").symlink_to(bare, target_is_directory=True)
     with _served(event, tree / WORKFLOWS, shared) as url:
         yield Rehearsal(folder, base, runs, url)
@@ -111,9 +120,9 @@ def run(
         tree,
         str(WORKFLOWS / workflow),
         event,
-        payload=payload(rehearsal, event, fork=settings.fork, inputs=settings.inputs),
+        payload=payload(rehearsal, event, settings),
         settings={
-            "env": {**_env(rehearsal), **settings.env},
+            "env": {**_env(rehearsal), "STAND_IN_PLAN": settings.plan, **settings.env},
             "var": {**_variables(), **settings.variables},
             "secret": SECRETS,
             "input": settings.inputs,
@@ -126,16 +135,18 @@ def run(
     )
 
 
-def payload(
-    rehearsal: Rehearsal, event: str, *, fork: bool, inputs: Mapping[str, str]
-) -> dict[str, Any]:
+def payload(rehearsal: Rehearsal, event: str, settings: Settings) -> dict[str, Any]:
     """The event as GitHub would describe it, in the parts that the workflows read."""
     described: dict[str, Any] = {
-        "repository": {"full_name": _repository(), "default_branch": "main"},
+        "repository": {
+            "full_name": _repository(),
+            "default_branch": "main",
+            "private": bool(settings.plan),
+        },
         "ref": "refs/heads/main",
     }
     if event == "pull_request":
-        owner = f"stranger/{project().name}" if fork else _repository()
+        owner = f"stranger/{project().name}" if settings.fork else _repository()
         described |= {
             "action": "synchronize",
             "number": PULL_REQUEST,
@@ -149,8 +160,8 @@ def payload(
         }
     elif event == "push":
         described |= {"before": rehearsal.base, "after": rehearsal.commit}
-    elif inputs:
-        described |= {"inputs": dict(inputs)}
+    elif settings.inputs:
+        described |= {"inputs": dict(settings.inputs)}
     return described
 
 

@@ -35,7 +35,7 @@ DEPLOYED = ("production", "staging")
     ],
 )
 def test_a_path_runs_the_stages_that_look_at_it(path: str, stages: set[str]) -> None:
-    assert set(affected.judge([path], DEPLOYED).stages) == stages
+    assert set(affected.judge([path], DEPLOYED).stages) == {"secrets", *stages}
 
 
 def test_every_file_of_the_repository_has_a_rule() -> None:
@@ -50,13 +50,18 @@ def test_every_file_of_the_repository_has_a_rule() -> None:
     assert not without
 
 
+def test_every_path_is_scanned_for_secrets() -> None:
+    for path in git.files():
+        assert "secrets" in affected.judge([str(path.relative_to(ROOT))], DEPLOYED).stages
+
+
 def test_every_rule_names_stages() -> None:
     assert all(stages and set(stages) <= set(affected.STAGES) for _, stages in affected.RULES)
 
 
 def test_several_paths_run_what_any_of_them_needs_in_the_order_of_the_path() -> None:
     verdict = affected.judge(["docs/a.md", "Dockerfile", "environments/staging.yaml"], DEPLOYED)
-    assert verdict.stages == ("lint", "test", "build", "scan", "plan")
+    assert verdict.stages == ("secrets", "lint", "test", "build", "scan", "plan")
 
 
 def test_a_change_that_cannot_be_determined_runs_everything() -> None:

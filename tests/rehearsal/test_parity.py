@@ -16,6 +16,7 @@ import tasks
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import rehearsal
+from pipeline.releases import environments, history
 from pipeline.targets import ecs
 
 WORKFLOWS = {
@@ -26,7 +27,7 @@ SETUP = "./.github/actions/setup"
 #: What a step that uses an action, or a task that is called, needs of its job.
 NEEDED_BY_ACTION = {
     "aws-actions/configure-aws-credentials": {"id-token": "write"},
-    "github/codeql-action/upload-sarif": {"security-events": "write"},
+    "github/codeql-action/upload-sarif": {"security-events": "write", "actions": "read"},
     "actions/attest": {"id-token": "write", "attestations": "write"},
     "actions/checkout": {"contents": "read"},
 }
@@ -35,6 +36,8 @@ NEEDED_BY_TASK = {
     "drift-issue": {"issues": "write"},
     "notes": {"contents": "write"},
 }
+#: Tasks that read GitHub with the job's token: the branch, or the API without the limit for unknown callers.
+READERS = {"lint", "sync"}
 #: Tasks that read or write the cloud: the job assumes a role first (or is a rehearsal).
 CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift"}
 #: Tasks that change the desired state in Git, with the app's token and from main alone.
@@ -178,10 +181,15 @@ def test_a_task_has_what_it_works_with(step: Step) -> None:
     if task in GIT_TASKS:
         assert "actions/create-github-app-token" in used
         assert "environment" in job, "the app's key is a secret of the GitHub environment"
-        assert step.environment["RELEASE_TOKEN"] == "${{ steps.app.outputs.token }}"
+        token = re.fullmatch(
+            r"\$\{\{ steps\.([\w-]+)\.outputs\.token \}\}", step.environment["RELEASE_TOKEN"]
+        )
+        apps = {each.get("id") for each in before if "create-github-app" in each.get("uses", "")}
+        assert token
+        assert token[1] in apps
     else:
         assert "RELEASE_TOKEN" not in step.environment
-    if task in NEEDED_BY_TASK:
+    if task in NEEDED_BY_TASK or task in READERS:
         assert step.environment["GITHUB_TOKEN"] == "${{ github.token }}"
     else:
         assert "GITHUB_TOKEN" not in step.environment
@@ -200,7 +208,9 @@ def test_every_job_ends_by_itself_on_a_pinned_runner() -> None:
     for workflow, name, job in jobs():
         if "steps" in job:
             assert job["runs-on"] == "ubuntu-24.04", f"{workflow} {name}"
-            assert 0 < job["timeout-minutes"] <= 60, f"{workflow} {name}"
+            # What deploys is one job: its steps have limits of their own, so that one that hangs is rolled back.
+            limits = [step.get("timeout-minutes", 0) for step in job["steps"]]
+            assert 0 < job["timeout-minutes"] <= max(60, 20 + sum(limits)), f"{workflow} {name}"
 
 
 def test_every_night_runs_what_takes_minutes() -> None:
@@ -239,9 +249,68 @@ def test_what_is_written_is_never_cancelled() -> None:
         if content.get("concurrency", {}).get("cancel-in-progress")
     }
     assert cancelled == {"pull-request.yml", "drift.yml", "preview.yml", "nightly.yml"}
-    groups = [WORKFLOWS[name]["concurrency"]["group"] for name in ("main.yml", "rollback.yml")]
-    assert "staging" in groups[0]
-    assert "'staging'" in groups[1], "a rollback waits for a running deployment"
+
+
+def queues() -> dict[str, dict[str, Any]]:
+    """Every concurrency group, by workflow or by workflow and job."""
+    parts = dict(WORKFLOWS)
+    parts |= {f"{workflow} {name}": job for workflow, name, job in jobs()}
+    return {name: part["concurrency"] for name, part in parts.items() if "concurrency" in part}
+
+
+def dropped(queue: str, arrivals: list[str]) -> list[str]:
+    """What GitHub drops of runs that arrive while the first one runs: without ``max`` one alone may wait."""
+    return [] if queue == "max" else arrivals[1:-1]
+
+
+def test_no_deployment_that_waits_is_dropped() -> None:
+    for name, queue in queues().items():
+        assert queue.get("queue", "single") in ("single", "max"), name
+        # GitHub refuses a workflow with both.
+        assert not (queue.get("queue") == "max" and queue["cancel-in-progress"]), name
+    deploying = [(workflow, name) for workflow, name, job in jobs() if "uses" in job]
+    assert len(deploying) == 3
+    for workflow, name in deploying:
+        queue = queues()[f"{workflow} {name}"]
+        assert queue["group"].startswith("deploy-")
+        assert not dropped(queue["queue"], ["merge", "merge", "rollback", "merge"])
+    assert queues()["main.yml"]["queue"] == "max"
+
+
+@pytest.mark.parametrize("workflow", ["promote.yml", "rollback.yml"])
+def test_a_deployment_asks_for_one_approval(workflow: str) -> None:
+    """GitHub asks for each job that names a protected environment."""
+    own = WORKFLOWS[workflow]["jobs"].values()
+    called = [Path(job["uses"]).name for job in own if "uses" in job]
+    asking = [
+        name
+        for content in (workflow, *called)
+        for name, job in WORKFLOWS[content]["jobs"].items()
+        if job.get("environment") == "${{ inputs.environment }}"
+    ]
+    assert asking == ["deploy"]
+
+
+def matches(patterns: list[str], path: str) -> bool:
+    """Whether a path starts a workflow: the last pattern that matches decides, as on GitHub."""
+    verdict = False
+    for pattern in patterns:
+        expression = re.escape(pattern.lstrip("!")).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
+        if re.fullmatch(expression, path):
+            verdict = not pattern.startswith("!")
+    return verdict
+
+
+def test_each_environment_of_today_and_tomorrow_is_deployed_by_one_workflow() -> None:
+    paths = {name: WORKFLOWS[name]["on"]["push"]["paths"] for name in ("main.yml", "promote.yml")}
+    for environment in (*environments.names(), "qa"):
+        file = history.path(environment)
+        starting = [name for name, patterns in paths.items() if matches(patterns, file)]
+        assert starting == ["main.yml" if environment in ("staging", "local") else "promote.yml"], (
+            environment
+        )
+    assert matches(paths["main.yml"], "app/thanksgiving/views.py")
+    assert not matches(paths["promote.yml"], "app/thanksgiving/views.py")
 
 
 def test_every_variable_and_secret_is_documented() -> None:

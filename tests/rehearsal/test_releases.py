@@ -1,18 +1,24 @@
 """The digest in Git: one line changes, nobody's work tree does, and an old run cannot overtake a new one."""
 
+import json
+import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands import release
+from pipeline.commands import apply, drift, plan, promote, release, rollback, verify
+from pipeline.commands import environments as environments_command
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENVIRONMENTS
 from pipeline.git import repository as git
+from pipeline.releases import environments
 from pipeline.releases import history as releases
 from pipeline.releases.image_reference import ImageReference
+from pipeline.targets import kubernetes
 
-OLD, NEW = f"sha256:{'a' * 64}", f"sha256:{'b' * 64}"
+OLD, NEW, OLDEST = (f"sha256:{letter * 64}" for letter in "abc")
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app"
 TEXT = f"name: staging\nimage:\n  repository: {REPOSITORY}\n  digest: null # nothing yet\nreplicaCount: 2\n"
 
@@ -97,8 +103,17 @@ def test_the_commit_is_pushed_and_the_work_tree_stays(clone: Path) -> None:
     assert desired(clone).tip() == commit
     assert run(clone, "diff", "--name-only", source, commit) == "environments/staging.yaml"
     message = run(clone, "log", "-1", "--format=%B", commit)
-    assert "[skip ci]" in message
+    assert "[skip ci]" in message.splitlines()
     assert f"Source-Commit: {source}" in message
+
+
+def test_the_revert_of_a_digest_starts_the_workflows(clone: Path) -> None:
+    commit = publish(clone, NEW, merge(clone, "one"))
+    assert commit
+    run(clone, "fetch", "-q")
+    run(clone, "checkout", "-q", "--detach", commit)
+    run(clone, "revert", "--no-edit", commit)
+    assert "[skip ci]" not in run(clone, "log", "-1", "--format=%B")
 
 
 def test_the_same_digest_again_makes_no_commit(clone: Path) -> None:
@@ -163,6 +178,114 @@ def test_the_history_names_the_commits_that_set_a_digest(clone: Path) -> None:
     run(clone, "push", "-q", "origin", "HEAD:main")
     states = releases.history(desired(clone).tip(), "staging", root=clone)
     assert [(state.commit, state.digest) for state in states[:2]] == [(second, NEW), (first, OLD)]
+
+
+def settle(clone: Path, replicas: int) -> str:
+    """Somebody merges a change of staging's settings; returns the commit."""
+    run(clone, "fetch", "-q")
+    run(clone, "checkout", "-q", "--detach", "origin/main")
+    file = clone / "environments" / "staging.yaml"
+    text = re.sub(r"Count: \d+", f"Count: {replicas}", file.read_text(encoding="utf-8"))
+    file.write_text(text, encoding="utf-8")
+    run(clone, "commit", "-q", "-am", f"Run {replicas}")
+    run(clone, "push", "-q", "origin", "HEAD:main")
+    return run(clone, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def back(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str | None, int]]:
+    """Rolls staging back as a workflow does; returns the digest and the replicas that Git then names."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+
+    def roll(revision: str | None = None) -> tuple[str | None, int]:
+        rollback.run("staging", revision)
+        content = releases.commits(desired(clone).tip(), "staging", root=clone)[0].content
+        return content["image"]["digest"], content["replicaCount"]
+
+    return roll
+
+
+def test_a_rollback_after_a_change_of_settings_alone_keeps_the_image(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    settle(clone, 9)
+    assert back() == (NEW, 2)
+
+
+def test_a_second_rollback_goes_further_and_never_to_what_was_left(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLDEST, merge(clone, "zero"))
+    publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    assert back() == (OLD, 2)
+    assert back() == (OLDEST, 2)
+    with pytest.raises(PipelineError, match="no earlier release"):
+        back()
+
+
+def test_a_rollback_keeps_the_settings_that_the_earlier_image_ran_with(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLD, merge(clone, "one"))
+    settle(clone, 4)
+    publish(clone, NEW, merge(clone, "two"))
+    assert back() == (OLD, 4)
+
+
+def test_what_was_released_again_can_be_gone_back_to(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    back()
+    publish(clone, NEW, merge(clone, "three"))
+    publish(clone, OLDEST, merge(clone, "four"))
+    assert back() == (NEW, 2)
+
+
+def test_a_rollback_to_a_commit_brings_its_whole_state(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    first = publish(clone, OLD, merge(clone, "one"))
+    settle(clone, 4)
+    publish(clone, NEW, merge(clone, "two"))
+    assert back(first) == (OLD, 2)
+
+
+def test_an_environment_that_was_never_released_is_left_alone(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    assert back() == (None, 2)
+    for task in (plan.run, drift.run, verify.run):
+        assert task("production").headline == "nothing is released to production yet"
+    assert apply.run("production").headline == "nothing is released to production yet"
+    assert promote.run("staging", "production").headline == "nothing is released to staging yet"
+
+
+def test_the_token_of_the_job_fetches_where_no_app_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_TOKEN", "of-the-job")
+    assert releases.on_github().token == "of-the-job"
+    monkeypatch.setenv("RELEASE_TOKEN", "of-the-app")
+    assert releases.on_github().token == "of-the-app"
+
+
+def test_the_jobs_of_the_workflows_come_from_the_files(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("local", "staging", "production", "qa"):
+        (tmp_path / f"{name}.yaml").touch()
+    monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
+    listed = environments_command.run().outputs["environments"]
+    assert json.loads(listed) == ["production", "qa", "staging"]
+    unknown = environments_command.run("0" * 40, ["staging"]).outputs["environments"]
+    assert json.loads(unknown) == ["production", "qa"]
 
 
 def test_a_laptop_does_not_change_main(monkeypatch: pytest.MonkeyPatch) -> None:
