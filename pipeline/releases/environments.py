@@ -54,6 +54,11 @@ def deployed() -> list[str]:
     return [name for name in names() if name != LOCAL_ENVIRONMENT]
 
 
+def deployed_to(account_id: str) -> list[str]:
+    """The deployed environments of an AWS account."""
+    return [name for name in deployed() if str(load(name).raw["aws"]["account_id"]) == account_id]
+
+
 def unreleased(name: str) -> str:
     """What a task prints that has nothing to do, because nothing was ever released to a deployed environment."""
     return f"nothing is released to {name} yet"

@@ -1,12 +1,13 @@
 """The root modules: an environment's, and the one that prepares its account (bootstrap)."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.paths import LOCAL, TERRAFORM
-from pipeline.releases import project
+from pipeline.releases import environments, project
 from pipeline.releases.environments import Environment
 from pipeline.terraform import cli
 
@@ -63,6 +64,9 @@ def bootstrap_root(
     """
     account_id, region = _place(environment)
     variables = {"account_id": account_id, "region": region}
+    applying = environments.deployed_to(account_id)
+    if applying:
+        variables["github_environments"] = json.dumps(applying)
     if disposable:
         variables["disposable"] = "true"
     if repository:

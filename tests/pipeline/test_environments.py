@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
+from pipeline.terraform import roots
 
 DIGEST = "sha256:" + "a" * 64
 GOOD = f"""\
@@ -29,6 +30,17 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     environment = environments.read(write(tmp_path, GOOD))
     assert str(environment.image) == f"registry.example/app@{DIGEST}"
     assert environment.replicas == 2
+
+
+def test_bootstrap_makes_a_role_for_each_environment_of_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, account in (("local", 1), ("staging", 1), ("qa", 1), ("elsewhere", 2)):
+        text = GOOD.replace("demo", name) + f"aws: {{account_id: '{account:012}'}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
+    root = roots.bootstrap_root(environments.load("staging"), {})
+    assert root.variables["github_environments"] == '["qa", "staging"]'
 
 
 @pytest.mark.parametrize(
