@@ -5,7 +5,7 @@ from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.releases import acknowledgements, environments
-from pipeline.terraform import cost, plan_summary, roots
+from pipeline.terraform import cost, plan_summary, roots, state_bucket
 from pipeline.terraform import run as terraform
 
 #: Stands for the image in a review of an environment to which nothing has been released yet.
@@ -23,6 +23,9 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
     environment = environments.resolve(environment, digest or environment.image.digest)
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
+    if account.local and not lock:
+        # Nobody bootstraps the local AWS on the runner of a fork's pull request: it plans against an empty state.
+        state_bucket.ensure(root.bucket, root.region, account)
     with console.progress(f"terraform plan {environment_name}") as step:
         plan = terraform.plan(root, lock=lock, show=step.update)
     summary = plan_summary.summarise(plan.document, environment_name)
