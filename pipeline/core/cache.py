@@ -32,15 +32,14 @@ def once(
     earlier = _record(stage, key, folder)
     if earlier and (made is None or made.exists()):
         return f"unchanged since it passed at {earlier['at']}: {earlier['result']}"
-    result = body()
-    record(stage, key, result, folder)
-    return result
+    return record(stage, key, body(), folder)
 
 
-def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> None:
-    """Remembers that the stage has passed for this content."""
+def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> str:
+    """Remembers that the stage has passed for this content; returns ``result``."""
     now = datetime.now().astimezone().strftime("%H:%M")
     files.write(folder / f"{stage}.json", json.dumps({"key": key, "at": now, "result": result}))
+    return result
 
 
 def passed(stage: str, key: str, folder: Path = FOLDER) -> str | None:

@@ -61,7 +61,7 @@ class Step:
     """A piece of work that is shown."""
 
     title: str
-    row: TaskID | None
+    row: TaskID | None = None
     started: float = field(default_factory=time.monotonic)
     _last_plain: float = field(default_factory=time.monotonic)
 
@@ -72,33 +72,27 @@ class Step:
             _rows.update(self.row, detail=text[:80])
         elif time.monotonic() - self._last_plain >= PLAIN_INTERVAL:
             self._last_plain = time.monotonic()
-            info(f"  {self.title}: {text[:160]} ({self.elapsed:.0f} s)")
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the step began."""
-        return time.monotonic() - self.started
+            info(f"  {self.title}: {text[:160]} ({time.monotonic() - self.started:.0f} s)")
 
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Step]:
     """Shows a step while its body runs, then how long it took; steps in several threads stand side by side."""
-    row: TaskID | None = None
+    step = Step(title)
     with _lock:
         if LIVE:
             _rows.start()
-            row = _rows.add_task(title, total=None, detail="")
+            step.row = _rows.add_task(title, total=None, detail="")
         else:
             info(f"  {title} …")
-    step = Step(title, row)
     mark = "[red]✘[/]"
     try:
         yield step
         mark = "[green]✔[/]"
     finally:
         with _lock:
-            if row is not None:
-                _rows.remove_task(row)
+            if step.row is not None:
+                _rows.remove_task(step.row)
                 if not _rows.tasks:
                     _rows.stop()
-            out.print(f"  {mark} {title} [dim]{step.elapsed:.1f} s[/]")
+            out.print(f"  {mark} {title} [dim]{time.monotonic() - step.started:.1f} s[/]")

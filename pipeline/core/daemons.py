@@ -9,7 +9,7 @@ import psutil
 
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import ENGINES, LOGS, log_file
+from pipeline.core.paths import ENGINES, log_file
 from pipeline.core.waiting import wait
 
 PID_FILES = ENGINES / "run"
@@ -18,54 +18,40 @@ STOP_SECONDS = 20
 
 def start(
     name: str,
-    argv: Sequence[str | Path],
+    argv: Sequence[str],
     *,
     env: Mapping[str, str],
     ready: Callable[[], bool],
-    timeout: float = 60,
-    cwd: Path | None = None,
+    timeout: float,
 ) -> None:
-    """Starts a detached server unless it already runs, and waits until ``ready`` says that it serves.
-
-    Args:
-        timeout: Seconds until it must be ready.
+    """Starts a detached server unless it already runs, and waits at most ``timeout`` seconds until it is ready.
 
     Raises:
         PipelineError: It ended early or was not ready in time; its log is named.
     """
-    if alive(name):
-        _wait_ready(name, ready, timeout)
-        return
     log = log_file(name)
-    with log.open("ab") as sink:
-        child = subprocess.Popen(
-            [str(part) for part in argv],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-            close_fds=True,
-        )
-    record = {"pid": child.pid, "created": psutil.Process(child.pid).create_time()}
-    files.write(_pid_file(name), json.dumps(record))
-    try:
-        _wait_ready(name, ready, timeout)
-    except BaseException:
+    if not alive(name):
+        with log.open("ab") as sink:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=env,
+                start_new_session=True,
+            )
+        record = {"pid": child.pid, "created": psutil.Process(child.pid).create_time()}
+        files.write(_pid_file(name), json.dumps(record))
+    settled = wait(lambda: ready() or not alive(name), timeout=timeout, interval=0.1)
+    if not settled or not alive(name):
         stop(name)
-        raise
+        problem = "ended at once" if settled else f"was not ready within {timeout:.0f} s"
+        raise PipelineError(f"{name} {problem}", next_step="read its log", log=log)
 
 
 def alive(name: str) -> bool:
     """Whether the server that the pid file names still runs (and is not another process with its number)."""
     return _process(name) is not None
-
-
-def pid(name: str) -> int | None:
-    """The server's process id, or None when it does not run."""
-    process = _process(name)
-    return process.pid if process else None
 
 
 def stop(name: str) -> bool:
@@ -93,15 +79,6 @@ def _process(name: str) -> psutil.Process | None:
     try:
         process = psutil.Process(record["pid"])
         same = abs(process.create_time() - record["created"]) < 1
-        running = same and process.status() != psutil.STATUS_ZOMBIE
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
-    return process if running else None
-
-
-def _wait_ready(name: str, ready: Callable[[], bool], timeout: float) -> None:
-    settled = wait(lambda: ready() or not alive(name), timeout=timeout, interval=0.1)
-    if settled and alive(name):
-        return
-    problem = "ended at once" if settled else f"was not ready within {timeout:.0f} s"
-    raise PipelineError(f"{name} {problem}", next_step="read its log", log=LOGS / f"{name}.log")

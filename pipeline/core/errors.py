@@ -6,11 +6,8 @@ from pathlib import Path
 class PipelineError(Exception):
     """A stage cannot do its job.
 
-    Args:
-        cause: What is wrong, in one line, without a full stop.
-        next_step: What the user does now, in one line.
-        log: The file with the details, when there is one.
-        report: Markdown for the job's summary, of a stage that looked and has findings.
+    ``cause`` and ``next_step`` are one line each, without a full stop; ``log`` is the file with the details. ``report``
+    is Markdown for the job's summary, of a stage that looked and has findings.
     """
 
     def __init__(

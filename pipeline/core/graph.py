@@ -76,7 +76,7 @@ def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
 
 
 def _end(running: Collection[Future[Outcome]]) -> None:
-    """Ends the programs of steps that are under way, also one that a step starts only now."""
+    # Again and again: a step may start its program only now.
     while not all(future.done() for future in running):
         process.interrupt_all()
         wait(running, timeout=AGAIN_SECONDS)
@@ -94,14 +94,9 @@ def _run(step: Step) -> Outcome:
 
 
 def _show(outcomes: Sequence[Outcome], title: str, seconds: float) -> None:
-    rows = [
-        (
-            outcome.name,
-            MARKS[outcome.state],
-            f"{outcome.seconds:.1f} s" if outcome.state != "not run" else "",
-            escape(outcome.result),
-        )
-        for outcome in outcomes
-    ]
-    total = ("[bold]total[/]", "", f"[bold]{seconds:.1f} s[/]", "")
-    console.table(("stage", "", "time", "result"), [*rows, total], title=title)
+    rows = []
+    for outcome in outcomes:
+        time_taken = f"{outcome.seconds:.1f} s" if outcome.state != "not run" else ""
+        rows.append((outcome.name, MARKS[outcome.state], time_taken, escape(outcome.result)))
+    rows.append(("[bold]total[/]", "", f"[bold]{seconds:.1f} s[/]", ""))
+    console.table(("stage", "", "time", "result"), rows, title=title)

@@ -35,22 +35,15 @@ def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False
                 f"another run holds the {name} lock: {_holder(path)}",
                 next_step="wait until it has ended, then run this again",
             ) from None
-        file.seek(0)
-        file.truncate()
-        json.dump(
-            {
-                "pid": os.getpid(),
-                "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-                "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            },
-            file,
-        )
+        file.truncate(0)
+        command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        json.dump({"pid": os.getpid(), "command": command, "since": since}, file)
         file.flush()
         yield
 
 
 def _holder(path: Path) -> str:
-    record = files.read_json(path)
-    if not record:
+    if not (record := files.read_json(path)):
         return "a process that is just starting"
     return f"pid {record['pid']}, “{record['command']}”, since {record['since']}"

@@ -47,13 +47,10 @@ def cut(text: str, limit: int, *, where: str) -> str:
 
 def _open_fence(text: str) -> str:
     fence = ""
-    for line in text.splitlines():
-        match = re.match(r"`{3,}", line)
-        if not match:
-            continue
+    for match in re.finditer(r"^(`{3,}).*$", text, re.MULTILINE):
         if not fence:
-            fence = match.group()
-        elif line.strip() == fence:
+            fence = match[1]
+        elif match[0].strip() == fence:
             fence = ""
     return fence
 

@@ -46,15 +46,12 @@ def run(
 ) -> None:
     """Runs a program to its end, its output going to ``log`` and line by line to ``on_line``.
 
-    Should this process be killed, the program goes on, and the log tells what it did.
-
     Args:
         env: The whole environment of the program; this process's own when None.
-        silence_seconds: How long it may print nothing; without a limit when None.
 
     Raises:
         CommandFailedError: It ended with a non-zero code.
-        SilentError: It printed nothing for longer, and was ended.
+        SilentError: It printed nothing for ``silence_seconds``, and was ended.
         PipelineError: The program does not exist.
     """
     command = [str(part) for part in argv]
@@ -114,7 +111,7 @@ def capture(
 def interrupt_all() -> None:
     """Asks every running program to stop (SIGINT, once), and ends those that have not after the grace time."""
     with _running_lock:
-        children = list(_running - _asked)
+        children = _running - _asked
         _asked.update(children)
     for child in children:
         _signal(child, signal.SIGINT)
@@ -136,7 +133,7 @@ def _child(
         child = subprocess.Popen(
             command,
             cwd=cwd,
-            env=None if env is None else dict(env),
+            env=env,
             stdin=subprocess.PIPE if stdout == subprocess.PIPE else subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -208,5 +205,5 @@ def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
 
 
 def _last_words(lines: Sequence[str]) -> str:
-    spoken = [line.strip() for line in lines if line.strip(" │╷╵")]
-    return spoken[-1] if spoken else "it printed nothing"
+    words = (line.strip() for line in reversed(lines) if line.strip(" │╷╵"))
+    return next(words, "it printed nothing")

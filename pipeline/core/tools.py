@@ -89,9 +89,10 @@ def find(entry: Tool) -> Found | None:
 
 
 def python_environment(name: str) -> Path:
-    """The folder of a Python environment of its own, made from ``requirements/<name>.txt`` when that has changed.
+    """The folder of an environment for tools whose pins would bind ours, made anew with ``requirements/<name>.txt``.
 
-    Tools whose pins would bind ours (checkov, the local AWS) live in one. Raises PipelineError when it cannot be made.
+    Raises:
+        PipelineError: It could not be made; the log is named.
     """
     argv: list[str | Path] = ["sh", ROOT / "tools" / "environment.sh", ROOT, name]
     try:
@@ -152,7 +153,7 @@ def _fetch(entry: Tool) -> None:
                 raise
             console.info(f"  {error.cause}: building it from source")
         else:
-            _place_checked(entry, *release)
+            files.write(_cached(entry), _program(entry, *release), mode=0o755)
             return
     _build(entry)
 
@@ -180,28 +181,21 @@ def _release(entry: Tool) -> tuple[str, bytes]:
     return url, response.content
 
 
-def _place_checked(entry: Tool, url: str, content: bytes) -> None:
+def _program(entry: Tool, url: str, content: bytes) -> bytes:
+    """The program in a release (zip or tar.gz), whose checksum must be the pinned one."""
     checksum = hashlib.sha256(content).hexdigest()
     if checksum != entry.settings["sha256"][_platform()]:
         raise PipelineError(
             f"the {entry.name} release has the checksum {checksum}, which is not the pinned one",
             next_step="do not use it; check the network and tools/tools.yaml",
         )
-    files.write(_cached(entry), _member(content, url, entry.name), mode=0o755)
-
-
-def _member(content: bytes, url: str, name: str) -> bytes:
-    """The program in a release archive (zip or tar.gz)."""
+    file = io.BytesIO(content)
     if url.endswith(".zip"):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.read(name)
-    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        file = archive.extractfile(name)
-        if file is None:
-            raise PipelineError(
-                f"the release {url} holds no program {name}", next_step="check tools/tools.yaml"
-            )
-        return file.read()
+        with zipfile.ZipFile(file) as archive:
+            return archive.read(entry.name)
+    with tarfile.open(fileobj=file) as tar, tempfile.TemporaryDirectory() as folder:
+        tar.extract(entry.name, folder, filter="data")
+        return Path(folder, entry.name).read_bytes()
 
 
 def _build(entry: Tool) -> None:

@@ -119,9 +119,9 @@ def test_a_daemon_is_found_again_and_ended(tmp_path: Path, monkeypatch: pytest.M
     marker = tmp_path / "up"
     argv = ["sh", "-c", f"touch {marker}; exec sleep 60"]
     daemons.start("demo", argv, env=dict(os.environ), ready=marker.exists, timeout=10)
-    first = daemons.pid("demo")
+    first = (tmp_path / "demo.json").read_text(encoding="utf-8")
     daemons.start("demo", argv, env=dict(os.environ), ready=marker.exists, timeout=10)
-    assert daemons.pid("demo") == first
+    assert (tmp_path / "demo.json").read_text(encoding="utf-8") == first
     assert daemons.stop("demo")
     assert not daemons.alive("demo")
     assert not daemons.stop("demo")
