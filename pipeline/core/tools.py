@@ -160,14 +160,14 @@ def _fetch(entry: Tool) -> None:
 
 def _release(entry: Tool) -> tuple[str, bytes]:
     """The address and the content of the release for this platform."""
-    platform = _platform()
-    if platform not in entry.settings["sha256"]:
+    here = platform()
+    if here not in entry.settings["sha256"]:
         raise PipelineError(
-            f"no {entry.name} release is named for {platform}",
+            f"no {entry.name} release is named for {here}",
             next_step=f"install {entry.name} {entry.wanted} yourself, on PATH",
         )
     # A few projects name a platform in their own way.
-    spelled = entry.settings.get("platforms", {}).get(platform, platform)
+    spelled = entry.settings.get("platforms", {}).get(here, here)
     url = entry.settings["url"].format(pinned=entry.settings["pinned"], platform=spelled)
     with console.progress(f"{entry.name} {entry.settings['pinned']} from its release"):
         try:
@@ -184,7 +184,7 @@ def _release(entry: Tool) -> tuple[str, bytes]:
 def _program(entry: Tool, url: str, content: bytes) -> bytes:
     """The program in a release (zip or tar.gz), whose checksum must be the pinned one."""
     checksum = hashlib.sha256(content).hexdigest()
-    if checksum != entry.settings["sha256"][_platform()]:
+    if checksum != entry.settings["sha256"][platform()]:
         raise PipelineError(
             f"the {entry.name} release has the checksum {checksum}, which is not the pinned one",
             next_step="do not use it; check the network and tools/tools.yaml",
@@ -234,7 +234,8 @@ def _version(entry: Tool, path: Path) -> str | None:
     return match.group() if match else None
 
 
-def _platform() -> str:
+def platform() -> str:
+    """This machine as the makers of tools name it, such as ``linux_amd64``."""
     system, machine = os.uname().sysname.lower(), os.uname().machine
     names = {"x86_64": "amd64", "aarch64": "arm64"}
     return f"{system}_{names.get(machine, machine)}"

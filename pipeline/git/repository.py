@@ -99,7 +99,8 @@ def content_key(paths: Sequence[Path], *extra: str, root: Path = ROOT) -> str:
     """A SHA-256 over further words and the names and contents of files."""
     digest = hashlib.sha256("".join(f"{word}\0" for word in extra).encode())
     for path in sorted(paths):
-        digest.update(f"{path.relative_to(root)}\0".encode())
+        name = path.relative_to(root) if path.is_relative_to(root) else path
+        digest.update(f"{name}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

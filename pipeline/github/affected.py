@@ -1,56 +1,18 @@
-"""Which stages a change can affect, by the paths that it touches."""
+"""Which stages a change can affect, by the paths that it touches and the rules in ``affected.yaml``."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ruamel.yaml import YAML
 
 #: The stages that a pull request can leave out, in the order of the path.
 STAGES = ("secrets", "lint", "test", "build", "scan", "plan")
 #: Any path can hold a secret.
 ALWAYS = ("secrets",)
-IMAGE = ("lint", "test", "build", "scan")
-
-#: Paths (``*`` also matches slashes) and the stages that look at them. The first rule that matches a path decides; one
-#: that none matches affects every stage.
-RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("app/*.md", ("lint",)),
-    ("infra/*.md", ("lint",)),
-    ("app/*", IMAGE),
-    ("containers/*", IMAGE),
-    ("Dockerfile", IMAGE),
-    (".dockerignore", ("test", "build", "scan")),
-    ("docker-compose.yml", ("lint", "test")),
-    ("infra/terraform/*", ("lint", "test", "scan", "plan")),
-    ("infra/helm/*", ("lint", "test", "scan")),
-    ("argocd/*", ("lint", "test", "scan")),
-    ("environments/*.yaml", ("lint", "test", "plan")),
-    ("localaws/*", ("lint", "test", "plan")),  # a fork's plan is made against it
-    ("localgithub/*", ("lint", "test")),
-    ("offline/*", IMAGE),
-    ("tests/*", ("lint", "test")),
-    (".ci/*", ("lint", "test")),
-    (".github/workflows/*", ("lint", "test", "scan")),
-    (".github/actions/*", ("lint", "test", "scan")),
-    (".github/*", ("lint",)),
-    ("accepted-advisories.yaml", ("lint", "scan")),
-    (".gitleaksignore", ("scan",)),
-    ("docs/*", ("lint",)),
-    ("*.md", ("lint",)),
-    ("LICENSE", ("lint",)),
-    (".devcontainer/*", ("lint",)),
-    (".gitignore", ("lint",)),
-    (".editorconfig", ("lint",)),
-    (".yamllint.yaml", ("lint",)),
-    # The pipeline, its settings and its locks.
-    ("pipeline/*", STAGES),
-    ("requirements/*", STAGES),
-    ("tools/*", STAGES),
-    ("tasks.py", STAGES),
-    ("inv", STAGES),
-    ("project.yaml", STAGES),
-    ("pyproject.toml", STAGES),
-)
+RULES: dict[str, list[str]] = YAML(typ="safe").load(Path(__file__).with_suffix(".yaml"))
 
 
 @dataclass(frozen=True)
@@ -85,8 +47,8 @@ def judge(paths: Sequence[str], environments: Sequence[str]) -> Affected:
     return Affected(stages, _environments(causes["plan"], environments), reasons)
 
 
-def _stages(path: str) -> tuple[str, ...]:
-    matches = (stages for pattern, stages in RULES if fnmatchcase(path, pattern))
+def _stages(path: str) -> Sequence[str]:
+    matches = (stages for pattern, stages in RULES.items() if fnmatchcase(path, pattern))
     return tuple({*ALWAYS, *next(matches, STAGES)})
 
 

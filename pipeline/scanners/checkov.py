@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from pipeline.core import console, process, tools
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
@@ -27,18 +29,10 @@ FRAMEWORKS = {
 POLICIES = "infra/terraform/policies"
 #: Wrong on purpose, or parts of what stands in for a cloud on one machine, which are never deployed to a real one.
 SKIPPED = ("offline/cluster", "pipeline/kubernetes", "tests")
-
-#: Rules that do not apply to what checkov renders of the chart (its defaults, without a namespace), with the reason.
-ACCEPTED_IN_CHART = {
-    "CKV_K8S_14": "the defaults have a tag; environments/*.yaml name a digest, and the tasks refuse a tag there",
-    "CKV_K8S_15": "a digest never changes, so pulling it again gains nothing",
-    "CKV_K8S_21": "resources go to the release's namespace",
-    "CKV_K8S_35": "the application reads its settings from the environment, as on ECS",
-    "CKV_K8S_38": "only the job that makes the Secret has a token; it needs one",
-    "CKV_K8S_40": "70 is the user of the official PostgreSQL image",
-    "CKV2_K8S_6": "networkPolicy.enabled, which environments/*.yaml set; off by default for clusters with other DNS",
-    "CKV_K8S_43": "as CKV_K8S_14",
-}
+#: Rules that do not apply to the rendered chart, with the reasons.
+ACCEPTED_IN_CHART: dict[str, str] = YAML(typ="safe").load(
+    Path(__file__).with_name("accepted-in-chart.yaml")
+)
 
 
 def scan(root: Path = ROOT) -> list[Outcome]:

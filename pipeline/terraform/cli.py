@@ -1,6 +1,5 @@
 """Terraform's CLI configuration and environment: the provider from a local mirror where there is one."""
 
-import platform
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CACHE, LOCAL, TERRAFORM
+from pipeline.core.tools import platform
 
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 #: Names a folder that holds ``registry.terraform.io/hashicorp/aws/…``.
@@ -46,7 +46,7 @@ def find_mirror(environ: Mapping[str, str], roots: Iterable[str] = SOFTWARE_ROOT
     Raises:
         PipelineError: ``TF_PLUGIN_MIRROR`` names a folder without it.
     """
-    below = Path(PROVIDER) / locked_version() / _platform()
+    below = Path(PROVIDER) / locked_version() / platform()
     named = environ.get(MIRROR_VARIABLE)
     if named and not (Path(named) / below).is_dir():
         raise PipelineError(
@@ -82,11 +82,5 @@ provider_installation {{
   }}
 }}
 """
-    if not target.is_file() or target.read_text(encoding="utf-8") != text:
-        files.write(target, text)
+    files.write(target, text)
     return target
-
-
-def _platform() -> str:
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return f"{platform.system().lower()}_{machine}"

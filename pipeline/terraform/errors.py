@@ -24,22 +24,19 @@ class Diagnostic:
     where: str = ""
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """A cause and a next step; ``service`` means that the service on ECS knows more."""
-
-    cause: str
-    next_step: str
-    service: bool = False
-
-
 class TerraformError(PipelineError):
-    """Terraform failed; ``about_service`` when the service on ECS did not become steady."""
+    """Terraform failed; explains the first error that has an explanation, else repeats the first one.
+
+    ``name`` is the environment, or ``bootstrap``; ``about_service`` means that the service on ECS knows more.
+    """
 
     def __init__(self, errors: Sequence[Diagnostic], *, name: str, log: Path | None) -> None:
-        explanation = explain(errors, name=name)
-        super().__init__(explanation.cause, next_step=explanation.next_step, log=log)
-        self.about_service = explanation.service
+        entry, values = _explanation(errors)
+        # Bootstrap is reached by way of an environment of its account.
+        values |= {"name": name, "reached": "NAME --bootstrap" if name == "bootstrap" else name}
+        cause, next_step = (entry[key].format_map(values) for key in ("cause", "next"))
+        super().__init__(cause, next_step=next_step, log=log)
+        self.about_service = bool(entry.get("service"))
 
 
 def diagnostic(message: Mapping[str, Any]) -> Diagnostic | None:
@@ -57,42 +54,30 @@ def diagnostic(message: Mapping[str, Any]) -> Diagnostic | None:
     )
 
 
-def explain(errors: Sequence[Diagnostic], *, name: str) -> Explanation:
-    """Explains the first error that has an explanation, else repeats the first one.
-
-    Args:
-        name: The environment, or ``bootstrap``.
-    """
+def _explanation(errors: Sequence[Diagnostic]) -> tuple[Mapping[str, Any], dict[str, str]]:
+    """An entry of ``explanations.yaml`` with the values to fill in."""
     for error in errors:
-        text = f"{error.summary}\n{error.detail}"
         for entry in _explanations():
-            match = re.search(entry["pattern"], text, re.IGNORECASE)
-            if match:
+            text = f"{error.summary}\n{error.detail}"
+            if match := re.search(entry["pattern"], text, re.IGNORECASE):
                 values = {
-                    "name": name,
-                    # Bootstrap is reached by way of an environment of its account.
-                    "reached": "NAME --bootstrap" if name == "bootstrap" else name,
                     "address": error.where or "ADDRESS",
-                    "where": error.where or _one_line(error.summary),
-                    "detail": _one_line(error.detail),
-                    **{key: _one_line(value or "") for key, value in match.groupdict().items()},
+                    "where": error.where or error.summary,
+                    "detail": error.detail,
+                    **match.groupdict(default=""),
                 }
-                return Explanation(
-                    entry["cause"].format_map(values),
-                    entry["next"].format_map(values),
-                    entry.get("service", False),
-                )
-    if not errors:
-        return Explanation("Terraform ended without an error message", "read the log")
-    first = errors[0]
-    where = f" ({first.where})" if first.where else ""
-    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
-    return Explanation(f"{_one_line(first.summary)}{where}{more}", "read the log")
+                return entry, {key: _one_line(value) for key, value in values.items()}
+    cause = "Terraform ended without an error message"
+    if errors:
+        where = f" ({errors[0].where})" if errors[0].where else ""
+        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        cause = f"{_one_line(errors[0].summary)}{where}{more}"
+    return {"cause": "{cause}", "next": "read the log"}, {"cause": cause}
 
 
 @cache
 def _explanations() -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = YAML(typ="safe").load(EXPLANATIONS.read_text(encoding="utf-8"))
+    entries: list[dict[str, Any]] = YAML(typ="safe").load(EXPLANATIONS)
     return entries
 
 

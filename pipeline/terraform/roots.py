@@ -1,12 +1,12 @@
 """The root modules: an environment's, and the one that prepares its account (bootstrap)."""
 
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.paths import LOCAL, TERRAFORM
+from pipeline.git import repository as git
 from pipeline.releases import environments, project
 from pipeline.releases.environments import Environment
 from pipeline.terraform import cli
@@ -104,28 +104,18 @@ def backend(root: Root) -> list[str]:
 def init_key(root: Root) -> str:
     """A hash of what init depends on: lock file, module calls, where the state lies and how it is reached."""
     endpoints = [root.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")]
-    modules = sorted(folder.name for folder in (TERRAFORM / "modules").iterdir())
-    return _hash(
-        [*backend(root), *endpoints, str(cli.configuration(root.environ)), *modules],
-        [*sorted(root.folder.glob("*.tf")), root.folder / ".terraform.lock.hcl"],
-    )
+    modules = [folder.name for folder in sorted((TERRAFORM / "modules").iterdir())]
+    words = [*backend(root), *endpoints, str(cli.configuration(root.environ)), *modules]
+    return git.content_key([*root.folder.glob("*.tf"), root.folder / ".terraform.lock.hcl"], *words)
 
 
 def source_key(root: Root) -> str:
     """A hash of what a plan depends on apart from the state: HCL, variables, and the files that it reads."""
-    sources = sorted(TERRAFORM.rglob("*.tf"))
     named = [Path(value) for name, value in root.variables.items() if name.endswith("_file")]
     settings = [f"{name}={value}" for name, value in sorted(root.variables.items())]
-    return _hash([*map(str, sources), *settings], [*sources, *named, project.FILE])
+    return git.content_key([*TERRAFORM.rglob("*.tf"), *named, project.FILE], *settings)
 
 
 def _place(environment: Environment) -> tuple[str, str]:
     aws = environment.raw["aws"]
     return str(aws["account_id"]), str(aws.get("region", "us-east-1"))
-
-
-def _hash(parts: Iterable[str], files: Iterable[Path]) -> str:
-    digest = hashlib.sha256("\0".join(parts).encode())
-    for file in files:
-        digest.update(file.read_bytes())
-    return digest.hexdigest()

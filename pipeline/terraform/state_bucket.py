@@ -1,7 +1,6 @@
 """Creates the bucket for Terraform's state, empty: bootstrap imports it and sets versioning, encryption and policy."""
 
 from dataclasses import replace
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,7 +20,7 @@ def ensure(name: str, region: str, account: Account) -> None:
     client = replace(account, environ={**account.environ, "AWS_REGION": region}).client("s3")
     location = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
-        if not _exists(client, name):
+        if name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=name, **(location if region != _NO_CONSTRAINT else {}))
             client.get_waiter("bucket_exists").wait(Bucket=name)
     except (ClientError, BotoCoreError) as error:
@@ -29,13 +28,3 @@ def ensure(name: str, region: str, account: Account) -> None:
             f"the bucket {name} cannot be used: {error}",
             next_step="check the credentials, their account and rights, and the network",
         ) from error
-
-
-def _exists(client: Any, name: str) -> bool:
-    try:
-        client.head_bucket(Bucket=name)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchBucket", "NotFound"):
-            return False
-        raise
-    return True

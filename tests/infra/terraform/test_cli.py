@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.tools import platform
 from pipeline.terraform import cli
 
 
@@ -12,7 +13,7 @@ from pipeline.terraform import cli
 def mirror(tmp_path: Path) -> Path:
     version = cli.locked_version()
     folder = tmp_path / "software" / "plugins"
-    (folder / cli.PROVIDER / version / cli._platform()).mkdir(parents=True)
+    (folder / cli.PROVIDER / version / platform()).mkdir(parents=True)
     return folder
 
 
@@ -34,7 +35,7 @@ def test_a_mirror_is_found_below_a_software_root(mirror: Path) -> None:
 
 
 def test_a_mirror_of_another_version_is_none(tmp_path: Path) -> None:
-    (tmp_path / cli.PROVIDER / "4.0.0" / cli._platform()).mkdir(parents=True)
+    (tmp_path / cli.PROVIDER / "4.0.0" / platform()).mkdir(parents=True)
     assert cli.find_mirror({}, [str(tmp_path)]) is None
 
 

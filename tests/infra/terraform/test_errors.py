@@ -6,7 +6,7 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.terraform.errors import EXPLANATIONS, Diagnostic, diagnostic, explain
+from pipeline.terraform.errors import EXPLANATIONS, Diagnostic, TerraformError, diagnostic
 
 LOCKED = """\
 operation error S3: PutObject, https response error StatusCode: 412, PreconditionFailed
@@ -21,6 +21,10 @@ Lock Info:
 
 Terraform acquires a state lock to protect the state from being written by multiple users at the same time.
 """
+
+
+def explain(errors: list[Diagnostic], *, name: str) -> TerraformError:
+    return TerraformError(errors, name=name, log=None)
 
 
 def explained(summary: str, detail: str = "") -> tuple[str, str]:
@@ -137,7 +141,7 @@ def test_what_exists_without_the_state_knowing_names_the_way_out(said: str) -> N
 
 def test_only_a_failure_of_the_service_is_told_as_one() -> None:
     def about_service(summary: str) -> bool:
-        return explain([Diagnostic("error", summary, "")], name="staging").service
+        return explain([Diagnostic("error", summary, "")], name="staging").about_service
 
     assert about_service("Resource postcondition failed: ECS rolled the deployment back")
     assert about_service("timeout while waiting for state to become 'tfSTABLE'")
