@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ruamel.yaml import YAML
 
-from localgithub import identity
+from localgithub import git_http, identity
 from localgithub.api import NOT_FOUND, Answer, Store
 
 JOB_TOKEN = "job-token"
@@ -46,6 +46,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     store: Store | None = None,
+    bare: Path | None = None,
 ) -> Iterator[tuple[str, Store]]:
     """Serves the API; yields its address and what it keeps.
 
@@ -53,10 +54,11 @@ def serve(
         tokens: Those that it takes; the job's when there is none.
         port: A free one when 0.
         store: What an earlier server kept.
+        bare: The repository itself, below ``<repository>.git``: the job's token fetches it, the app's pushes.
     """
     kept = store or Store()
     with _listening(
-        lambda call: _rest(kept, repository, tokens or (JOB_TOKEN,), call), host, port
+        lambda call: _rest(kept, repository, tokens or (JOB_TOKEN,), call), host, port, bare
     ) as url:
         yield url, kept
 
@@ -109,25 +111,44 @@ def _job(workflows: Path, name: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _listening(
-    answer: Callable[[Call], Answer], host: str = "127.0.0.1", port: int = 0
+    answer: Callable[[Call], Answer],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    bare: Path | None = None,
 ) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def _handle(self) -> None:
             url = urlsplit(self.path)
-            size = int(self.headers.get("Content-Length") or 0)
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if bare and ".git/" in url.path:
+                self._write(
+                    *git_http.answer(
+                        bare,
+                        self.command,
+                        self.path,
+                        dict(self.headers),
+                        content,
+                        readers=(JOB_TOKEN,),
+                        writers=(APP_TOKEN,),
+                    )
+                )
+                return
             call = Call(
                 method=self.command,
                 # Clients put this before the path of every server that is not GitHub's own.
                 path=url.path.removeprefix("/api/v3"),
                 query={key: values[0] for key, values in parse_qs(url.query).items()},
-                body=json.loads(self.rfile.read(size) or b"{}"),
+                body=json.loads(content or b"{}"),
                 token=(self.headers.get("Authorization") or "").removeprefix("Bearer "),
             )
             status, document = answer(call)
-            content = json.dumps(document).encode()
+            json_type = {"Content-Type": "application/json"}
+            self._write(status, json_type, json.dumps(document).encode())
+
+        def _write(self, status: int, fields: Mapping[str, str], content: bytes) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
+            for name, value in {**fields, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
 

@@ -1,5 +1,6 @@
 """The digest in Git: one line changes, nobody's work tree does, and an old run cannot overtake a new one."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from localgithub import server
 from pipeline.commands import apply, drift, plan, promote, release, rollback, verify
 from pipeline.commands import environments as environments_command
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENVIRONMENTS
 from pipeline.git import repository as git
 from pipeline.releases import environments
@@ -274,6 +276,31 @@ def test_the_token_of_the_job_fetches_where_no_app_is_asked_for(
     assert releases.on_github().token == "of-the-job"
     monkeypatch.setenv("RELEASE_TOKEN", "of-the-app")
     assert releases.on_github().token == "of-the-app"
+
+
+def test_a_private_repository_is_fetched_with_the_jobs_token_and_pushed_with_the_apps(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    tip = merge(clone, "one")
+    with server.serve("owner/name", bare=clone.parent / "github.git") as (url, _):
+        monkeypatch.setenv("GITHUB_SERVER_URL", url)
+        run(clone, "remote", "set-url", "origin", f"{url}/owner/name.git")
+
+        def on_github() -> releases.Desired:
+            return dataclasses.replace(releases.on_github(), root=clone)
+
+        monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+        with pytest.raises(CommandFailedError, match="could not read Username"):
+            on_github().tip()
+        monkeypatch.setenv("GITHUB_TOKEN", server.JOB_TOKEN)
+        assert on_github().tip() == tip
+        with pytest.raises(PipelineError, match="403"):
+            releases.set_digest(on_github(), "staging", NEW, message="By the job\n")
+        monkeypatch.setenv("RELEASE_TOKEN", server.APP_TOKEN)
+        commit = releases.set_digest(on_github(), "staging", NEW, message="By the app\n")
+        assert on_github().tip() == commit
 
 
 def test_the_jobs_of_the_workflows_come_from_the_files(
