@@ -4,32 +4,22 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-#: What is lost when one of these is destroyed or replaced. Such a change needs an acknowledgement.
-GUARDED = {
-    "aws_db_instance": "the database and all data in it",
-    "aws_lb": "the load balancer and its address: the site is down until DNS follows",
-    "aws_lb_target_group": "the target group: no task receives requests until the new one is filled",
-    "aws_ecr_repository": "the image registry: nothing can be started or rolled back",
-    "aws_s3_bucket": "the bucket and what lies in it (state or logs)",
-    "aws_kms_key": "the key: everything encrypted with it becomes unreadable",
-    "aws_ecs_cluster": "the cluster: all its tasks stop",
-    "aws_ecs_service": "the service: all its tasks stop",
-    "aws_secretsmanager_secret": "the secret: tasks cannot start, users are signed out",
-    "aws_vpc": "the network and everything in it",
-}
-#: Replacements that lose nothing.
-_HARMLESS = {"aws_ecs_task_definition": "a new revision, the old one stays for a rollback"}
+from ruamel.yaml import YAML
+
+#: What is lost when a resource of these types is destroyed or replaced.
+GUARDED: dict[str, str] = YAML(typ="safe").load(Path(__file__).with_name("guarded.yaml"))
 #: What AWS decides anew for each new resource: no reader needs it.
-_COMPUTED = {
+_COMPUTED = (
     "arn",
     "arn_without_revision",
     "id",
     "revision",
     "enable_fault_injection",
     "version_id",
-}
+)
 
 HIDDEN = "(hidden)"
 _UNKNOWN = "(known after apply)"
@@ -39,15 +29,8 @@ _SECRET_NAME = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@\"]+):[^@/\s\"]+@")
 _VALUE_LENGTH = 160
-#: Actions in the order to read them.
-PARTICIPLES = {
-    "destroy": "destroyed",
-    "replace": "replaced",
-    "update": "updated",
-    "create": "created",
-    "import": "imported",
-    "forget": "forgotten",
-}
+#: Actions in the order to read them, with their marks.
+MARKS = {"destroy": "-", "replace": "±", "update": "~", "create": "+", "import": "=", "forget": "."}
 
 
 @dataclass(frozen=True)
@@ -58,11 +41,6 @@ class Attribute:
     before: str
     after: str
     forces_replacement: bool = False
-
-    @property
-    def root(self) -> str:
-        """The attribute of the resource that this one is part of."""
-        return re.split(r"[.\[]", self.name, maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
@@ -90,7 +68,7 @@ def read(document: Mapping[str, Any] | None, key: str = "resource_changes") -> t
         for resource in resources
         if resource.get("mode") != "data" and (action := _action(resource["change"]))
     ]
-    order = list(PARTICIPLES)
+    order = list(MARKS)
     changes.sort(
         key=lambda change: (change.loss is None, order.index(change.action), change.address)
     )
@@ -126,8 +104,8 @@ def _change(resource: Mapping[str, Any], action: str) -> Change:
         note = "its creation had failed"
     elif imported and action != "import":
         note = "it exists, and is imported first"
-    elif action == "replace":
-        note = _HARMLESS.get(kind, "")
+    elif action == "replace" and kind == "aws_ecs_task_definition":
+        note = "a new revision, the old one stays for a rollback"
     attributes: list[Attribute] = []
     if action in ("update", "replace") and not tainted:
         attributes = [

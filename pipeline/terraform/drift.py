@@ -1,5 +1,6 @@
 """Differences between the real world and the desired state, read from a plan: changed by hand, or not applied yet."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,11 +68,11 @@ def foreign_rules(state: Mapping[str, Any]) -> list[Difference]:
 
 def _what(change: changes.Change, *, by_hand: bool) -> str:
     if change.action == "update":
-        names = {attribute.root for attribute in change.attributes}
+        names = {re.split(r"[.\[]", attribute.name)[0] for attribute in change.attributes}
         return f"in {', '.join(sorted(names)) or 'its tags'}"
     if change.action == "destroy" and by_hand:
         return "it is gone"
-    return f"to be {changes.PARTICIPLES[change.action]}"
+    return f"an apply would {change.action} it"
 
 
 def _rule(direction: str, values: Mapping[str, Any]) -> Rule:

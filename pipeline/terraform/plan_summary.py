@@ -6,26 +6,12 @@ from typing import Any
 
 from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
+from pipeline.github import actions
 from pipeline.terraform import changes
 from pipeline.terraform.changes import Change
 
 #: GitHub refuses a comment of more than 65,536 characters; the rest is for what stands around the summary.
 LIMIT = 60_000
-_MARKS = {
-    "create": "+",
-    "update": "~",
-    "replace": "±",
-    "destroy": "-",
-    "import": "=",
-    "forget": ".",
-}
-_VERBS = {
-    "import": "import",
-    "create": "create",
-    "update": "change",
-    "replace": "replace",
-    "destroy": "destroy",
-}
 
 
 @dataclass(frozen=True)
@@ -45,12 +31,15 @@ class Summary:
         """One line with the number of resources by action; an imported one may be changed as well."""
         if not self.changes:
             return f"{self.name}: no changes"
-        counts = dict.fromkeys(_VERBS, 0)
+        counts = dict.fromkeys(reversed(changes.MARKS), 0)
         for change in self.changes:
-            for action in {change.action, *(["import"] if change.imported else [])} & counts.keys():
+            for action in {change.action, *(["import"] if change.imported else [])}:
                 counts[action] += 1
-        parts = [f"{count} to {_VERBS[action]}" for action, count in counts.items() if count]
-        return f"{self.name}: {', '.join(parts) or 'only bookkeeping'}"
+        verbs = {"update": "change"}
+        parts = [
+            f"{count} to {verbs.get(action, action)}" for action, count in counts.items() if count
+        ]
+        return f"{self.name}: {', '.join(parts)}"
 
 
 def summarise(document: Mapping[str, Any] | None, name: str) -> Summary:
@@ -81,15 +70,10 @@ def as_text(summary: Summary) -> str:
     return "\n".join([summary.headline, *(f"  {line}" for line in _lines(summary))])
 
 
-def as_markdown(
-    summary: Summary, *, extra: str = "", limit: int = LIMIT, link: str | None = None
-) -> str:
-    """The summary for a comment: headline, warning, and the changes in a code block.
+def as_markdown(summary: Summary, extra: str = "") -> str:
+    """The summary for a comment: headline, warning, and the changes in a code block, which is cut to fit.
 
-    Args:
-        extra: Markdown that follows the block, such as the cost; it is kept whole.
-        limit: Characters allowed in all; the block is cut to fit.
-        link: Where the whole plan can be read, for the note about a cut.
+    ``extra`` is Markdown that follows the block, such as the cost; it is kept whole.
     """
     head = f"### Plan for {summary.headline}\n\n"
     if summary.dangerous:
@@ -99,8 +83,8 @@ def as_markdown(
             "cannot be brought back by applying again. It needs an acknowledgement.\n\n"
         )
     block = markdown.code_block("\n".join(_lines(summary)), "diff") if summary.changes else ""
-    room = limit - len(head) - len(extra) - 2
-    block = markdown.cut(block, room, where=link or "the log of this run")
+    room = LIMIT - len(head) - len(extra) - 2
+    block = markdown.cut(block, room, where=actions.linked_run())
     return f"{head}{block}\n{extra}".rstrip() + "\n"
 
 
@@ -108,7 +92,7 @@ def _lines(summary: Summary) -> list[str]:
     lines: list[str] = []
     for change in summary.changes:
         note = f" ({change.note})" if change.note else ""
-        lines.append(f"{_MARKS[change.action]} {change.action} {change.address}{note}")
+        lines.append(f"{changes.MARKS[change.action]} {change.action} {change.address}{note}")
         if change.loss:
             lines.append(f"!   DANGEROUS: lost would be {change.loss}")
         for attribute in change.attributes:

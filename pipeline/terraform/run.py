@@ -4,7 +4,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipeline.core import console, files, process
@@ -18,6 +17,8 @@ from pipeline.terraform.roots import Root, backend, environ, init_key, source_ke
 CHANGES = 2
 #: Seconds to wait for a held lock before it is reported.
 LOCK_SECONDS = 5
+#: Files in a root's home: the saved plan, what is known of it, and the mark of an apply that has begun.
+PLAN, RECORD, BEGUN = "plan.tfplan", "saved.json", "applying"
 
 Show = Callable[[str], None]
 
@@ -69,10 +70,10 @@ def plan(
     """
     init(root)
     # A plan that nobody applies does not take the place of one that somebody has read.
-    file = _plan_file(root) if lock else root.home / "review.tfplan"
+    file = root.home / PLAN if lock else root.home / "review.tfplan"
     file.unlink(missing_ok=True)
     if lock:
-        _record(root).unlink(missing_ok=True)
+        (root.home / RECORD).unlink(missing_ok=True)
     key = source_key(root)
     arguments = ["plan", "-json", "-input=false", "-detailed-exitcode", f"-out={file}"]
     arguments += ["-destroy"] if destroy else []
@@ -83,7 +84,7 @@ def plan(
     document = _json(root, ["show", "-json", str(file)]) if changed or read else None
     if lock:
         record = {"key": key, "changed": changed, "document": document if changed else None}
-        files.write(_record(root), json.dumps(record), mode=files.PRIVATE)
+        files.write(root.home / RECORD, json.dumps(record), mode=files.PRIVATE)
     else:
         file.unlink()
     return Plan(root, changed, document, key)
@@ -95,8 +96,8 @@ def saved_plan(root: Root) -> Plan:
     Raises:
         PipelineError: There is none, or the configuration has changed since.
     """
-    record = files.read_json(_record(root))
-    if not record or not _plan_file(root).is_file():
+    record = files.read_json(root.home / RECORD)
+    if not record or not (root.home / PLAN).is_file():
         raise PipelineError(
             f"there is no plan for {root.name}", next_step="run ./inv plan and read it"
         )
@@ -116,16 +117,16 @@ def apply(saved: Plan, *, show: Show | None = None) -> int:
     """
     root = saved.root
     _require_fresh(saved)
-    file = _plan_file(root)
+    file = root.home / PLAN
     arguments = ["apply", "-json", "-input=false", f"-lock-timeout={LOCK_SECONDS}s", str(file)]
-    _record(root).unlink(missing_ok=True)
+    (root.home / RECORD).unlink(missing_ok=True)
     # Stays when this process is killed: Terraform goes on alone, and may leave a state that it could not save.
-    _begun(root).touch()
+    (root.home / BEGUN).touch()
     try:
         _, completed = _stream(root, arguments, show)
     finally:
         file.unlink(missing_ok=True)
-        _begun(root).unlink()
+        (root.home / BEGUN).unlink()
     return completed
 
 
@@ -161,18 +162,6 @@ def unlock(root: Root, lock_id: str) -> None:
     _text(root, ["force-unlock", "-no-color", "-force", lock_id])
 
 
-def _plan_file(root: Root) -> Path:
-    return root.home / "plan.tfplan"
-
-
-def _record(root: Root) -> Path:
-    return root.home / "saved.json"
-
-
-def _begun(root: Root) -> Path:
-    return root.home / "applying"
-
-
 def _require_fresh(saved: Plan) -> None:
     if saved.key != source_key(saved.root):
         raise PipelineError(
@@ -183,7 +172,7 @@ def _require_fresh(saved: Plan) -> None:
 
 def _save_unsaved(root: Root) -> None:
     """Pushes a state that Terraform could not save. It refuses another lineage or an older serial itself."""
-    if _begun(root).is_file():
+    if (root.home / BEGUN).is_file():
         _keep_unsaved(root)
     kept = root.home / "errored.tfstate"
     if kept.is_file():

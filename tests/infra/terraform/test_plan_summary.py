@@ -193,17 +193,22 @@ def test_nothing_leaves_its_block() -> None:
     assert "\u202e" not in text
 
 
-def test_a_long_plan_is_cut_and_says_so() -> None:
+def test_a_long_plan_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_SERVER_URL", "https://example.com")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
     many = [change(f"aws_subnet.number_{number:05}", ["create"]) for number in range(5000)]
     summary = plan_summary.summarise(plan(*many), "local")
-    text = plan_summary.as_markdown(summary, extra="the cost", link="https://example.com/run")
+    text = plan_summary.as_markdown(summary, extra="the cost")
     assert len(text) <= plan_summary.LIMIT
-    assert "Cut here: the whole text is in https://example.com/run" in text
+    assert "in [the run](https://example.com/owner/name/actions/runs/7)" in text
     assert text.rstrip().endswith("the cost")
 
 
 @pytest.mark.parametrize("limit", [1000, 5000, 20_000])
-def test_any_limit_is_kept(limit: int) -> None:
+def test_any_limit_is_kept(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_summary, "LIMIT", limit)
     many = [change(f"aws_subnet.number_{number:05}", ["create"]) for number in range(2000)]
     summary = plan_summary.summarise(plan(*many), "local")
-    assert len(plan_summary.as_markdown(summary, limit=limit)) <= limit
+    assert len(plan_summary.as_markdown(summary)) <= limit
