@@ -34,6 +34,8 @@ FROM ${RUNTIME_IMAGE}
 # Whole trees with their own times, each copied to the root: the same input gives the same layers.
 COPY --from=build /packages/ /
 COPY --from=build /code/ /
+# Fargate copies owner and mode of a declared path alone into a task's volume; any other volume is root's, with mode 0755.
+VOLUME ["/tmp", "/data"]
 WORKDIR /app
 ENV PATH=/opt/venv/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \

@@ -92,6 +92,15 @@ def test_writable_paths_are_volumes_of_the_task() -> None:
     assert set(containers.task_volumes("t1", task)) == {"tmp", "data"}
 
 
+def test_a_volume_at_a_path_that_the_image_does_not_declare_is_root_s_alone() -> None:
+    mounts = ["ecs-t1-tmp:/tmp:rw", "ecs-t1-data:/data:ro", "/srv:/srv:rw"]
+    assert containers.fargate_mounts(mounts, {"/tmp": {}}) == [  # noqa: S108 - in the container
+        "ecs-t1-tmp:/tmp:rw",
+        "ecs-t1-data:/data:ro,nocopy",
+        "/srv:/srv:rw",
+    ]
+
+
 def test_memory_is_limited_without_swap_and_cpu_is_weighed() -> None:
     chosen = options({}, {"cpu": "256", "memory": "512"})
     assert chosen["mem_limit"] == chosen["memswap_limit"] == 512 * 1024 * 1024

@@ -16,7 +16,9 @@ from tests.localaws.conftest import World, until
 pytestmark = pytest.mark.engine
 
 SECRET = "s3cret, never printed"
-TMP = "/tmp"  # noqa: S108 - a path in the container
+TMP = "/tmp"  # noqa: S108 - a path in the container, declared as a VOLUME
+#: Writable for all in the image, but no VOLUME: on Fargate a mount here is root's with mode 0755.
+UNDECLARED = "/var/tmp"  # noqa: S108 - a path in the container
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,13 @@ def service(world: World, secret: str) -> Iterator[Service]:
         user="10001",
         readonlyRootFilesystem=True,
         secrets=[{"name": "SECRET", "valueFrom": f"{secret}:password::"}],
-        mountPoints=[{"sourceVolume": "tmp", "containerPath": TMP}],
+        mountPoints=[
+            {"sourceVolume": "tmp", "containerPath": TMP},
+            {"sourceVolume": "undeclared", "containerPath": UNDECLARED},
+        ],
         linuxParameters={"capabilities": {"drop": ["ALL"]}, "initProcessEnabled": True},
         healthCheck={"command": ["CMD", "python", "-c", "pass"], "interval": 60},
-        task={"volumes": [{"name": "tmp"}]},
+        task={"volumes": [{"name": "tmp"}, {"name": "undeclared"}]},
     )
     yield made
     made.delete()
@@ -56,6 +61,12 @@ def test_the_task_runs_as_it_is_defined(service: Service) -> None:
     assert answer["user"] == 10001
     assert answer["writable"] == [TMP]
     assert answer["secret"] == SECRET
+
+
+def test_a_volume_at_an_undeclared_path_is_root_s_as_on_fargate(service: Service) -> None:
+    app = container_of(service)
+    stated = app.exec_run(["stat", "-c", "%U %a", TMP, UNDECLARED])
+    assert stated.output.decode().split("\n")[:2] == ["root 1777", "root 755"]
 
 
 def test_docker_enforces_the_limits(service: Service, label: str) -> None:
@@ -124,6 +135,10 @@ def test_a_version_that_cannot_start_is_rolled_back_with_its_reason(
 
 def test_the_volumes_of_ended_tasks_are_gone(service: Service, label: str) -> None:
     mine = {"label": f"{CHECKOUT_LABEL}={label}", "name": "ecs-"}
-    wanted = {f"ecs-{arn.rsplit('/', 1)[-1]}-tmp" for arn in service.task_arns()}
+    tasks = [arn.rsplit("/", 1)[-1] for arn in service.task_arns()]
+    wanted = {f"ecs-{task}-{name}" for task in tasks for name in ("tmp", "undeclared")}
     client = docker.from_env()
-    until(lambda: {one.name for one in client.volumes.list(filters=mine)} == wanted, "two volumes")
+    until(
+        lambda: {one.name for one in client.volumes.list(filters=mine)} == wanted,
+        "two volumes a task",
+    )

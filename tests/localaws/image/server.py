@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODE = os.environ.get("MODE", "ok")
 SLOW_SECONDS = 3
-PATHS = ("/", "/tmp", "/data")  # noqa: S108 - which of them can be written is what is asked
+PATHS = ("/", "/tmp", "/var/tmp")  # noqa: S108 - which of them can be written is what is asked
 STATUS = {"ok": 200, "never": 503, "broken": 500}
 
 

@@ -30,7 +30,7 @@ def container(image: str, environment: Mapping[str, str]) -> Iterator[Container]
     try:
         yield running
     finally:
-        running.remove(force=True)
+        running.remove(force=True, v=True)
 
 
 def url(running: Container) -> str:

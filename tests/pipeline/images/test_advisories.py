@@ -46,7 +46,7 @@ def records(image: Image) -> dict[str, str]:
         stream: Iterator[bytes] = container.export()  # type: ignore[assignment] # the stubs say str
         content = io.BytesIO(b"".join(stream))
     finally:
-        container.remove()
+        container.remove(v=True)
     wanted = ("usr/lib/os-release", ".dist-info/METADATA")
     texts = {}
     with tarfile.open(fileobj=content) as archive:

@@ -58,6 +58,7 @@ def test_both_workers_and_the_master_run_as_the_fixed_user(
 def test_the_configuration_is_the_contract(image: Image) -> None:
     config = image.attrs["Config"]
     assert config["User"] == f"{UID}:{UID}"
+    assert set(config["Volumes"]) == {"/tmp", "/data"}  # noqa: S108 - in the container
     assert list(config["ExposedPorts"]) == ["5000/tcp"]
     assert config["Cmd"] == ["gunicorn", "--bind", "0.0.0.0:5000", "--workers", "2", "app:app"]
     assert config["Healthcheck"]["Test"][0] == "CMD"
@@ -144,7 +145,7 @@ def test_it_ends_in_order_on_sigterm(image: Image) -> None:
         running.kill("SIGTERM")
         assert running.wait(timeout=30)["StatusCode"] == 0
     finally:
-        running.remove(force=True)
+        running.remove(force=True, v=True)
 
 
 def test_libraries_are_found_at_run_time(python: Callable[[str], str]) -> None:
@@ -167,3 +168,21 @@ def test_the_code_belongs_to_root_and_the_user_cannot_change_it(host: Host) -> N
 def test_an_operator_finds_no_shell_and_no_package_manager(host: Host, program: str) -> None:
     assert host.file("/proc/1/root/app/app.py").exists
     assert not host.file(f"/proc/1/root/{program}").exists
+
+
+def test_the_user_can_write_to_a_fresh_volume_at_each_declared_path(image: Image) -> None:
+    # No tmpfs: Docker fills the volumes as Fargate fills a task's, with owner and mode of the image.
+    container = docker.from_env().containers.create(
+        str(image.id),
+        [
+            "python",
+            "-c",
+            "import tempfile as t; [t.TemporaryFile(dir=d) for d in ('/tmp', '/data')]",
+        ],
+        read_only=True,
+    )
+    try:
+        container.start()
+        assert container.wait(timeout=60)["StatusCode"] == 0, container.logs().decode()
+    finally:
+        container.remove(force=True, v=True)

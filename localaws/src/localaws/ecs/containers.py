@@ -1,7 +1,7 @@
 """Translation of ECS container definitions into Docker's terms."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -51,6 +51,17 @@ def task_volumes(task_id: str, task_definition: Mapping[str, Any]) -> dict[str, 
         if not (volume.get("host") or {}).get("sourcePath")
         and "efsVolumeConfiguration" not in volume
     }
+
+
+def fargate_mounts(mounts: Sequence[str], declared: Collection[str]) -> list[str]:
+    """Docker's mounts as Fargate makes them: root's with mode 0755, unless the image declares the path as a VOLUME.
+
+    Docker itself copies owner and mode of any path of the image (ECS developer guide, bind mounts).
+    """
+    return [
+        mount if mount.startswith("/") or mount.split(":")[1] in declared else f"{mount},nocopy"
+        for mount in mounts
+    ]
 
 
 def stop_timeout(definition: Mapping[str, Any]) -> int:

@@ -6,6 +6,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from localaws import emulator
@@ -91,7 +92,17 @@ def _run_container(
     elif _is_local(client, image):
         # No registry here could refresh it.
         rest["refresh_image"] = False
-    return original(client, cdef, kwargs, **rest)
+    runner = SimpleNamespace(run=functools.partial(_run_image, client))
+    return original(SimpleNamespace(images=client.images, containers=runner), cdef, kwargs, **rest)
+
+
+def _run_image(client: Any, image: str, **options: Any) -> Any:
+    """Runs an image that is pulled by now: what it declares as VOLUME decides over the mounts."""
+    if not _is_local(client, image):
+        client.images.pull(image)
+    declared = client.images.get(image).attrs["Config"].get("Volumes") or {}
+    options["volumes"] = containers.fargate_mounts(options.get("volumes") or [], declared)
+    return client.containers.run(image, **options)
 
 
 def _in_registry(settings: Settings, image: str) -> bool:
