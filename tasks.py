@@ -181,12 +181,16 @@ ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
 )
 @command
 def bootstrap(
-    _context: Context, environment: str = "local", repository: str | None = None
+    _context: Context,
+    environment: str = "local",
+    repository: str | None = None,
+    owner_id: str | None = None,
+    repository_id: str | None = None,
 ) -> Result:
     """Prepare the environment's AWS account, once: state bucket, image registry, roles."""
     from pipeline.commands import bootstrap as body
 
-    return body.run(environment, repository)
+    return body.run(environment, repository, owner_id, repository_id)
 
 
 @task(help={"no_cache": "build every step anew"})

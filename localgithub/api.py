@@ -19,6 +19,7 @@ class Store:
     pulls: list[dict[str, Any]] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    customised_subject: bool = False
     _comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _last: int = 0
@@ -60,6 +61,7 @@ class Store:
             ("GET", r"issues/(\d+)/comments", self._list_comments),
             ("POST", r"issues/(\d+)/comments", self._add_comment),
             ("PATCH", r"issues/comments/(\d+)", self._change_comment),
+            ("GET", "actions/oidc/customization/sub", self._subject_template),
             ("GET", "issues", self._list_issues),
             ("POST", "issues", self._add_issue),
             ("PATCH", r"issues/(\d+)", self._change_issue),
@@ -69,6 +71,9 @@ class Store:
             ("POST", "releases", self._add_release),
             ("PATCH", r"releases/(\d+)", self._change_release),
         ]
+
+    def _subject_template(self, _query: dict[str, str], _body: dict[str, Any]) -> Answer:
+        return 200, {"use_default": not self.customised_subject}
 
     def _new(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
         self._last += 1

@@ -7,20 +7,34 @@ from typing import Any
 
 ISSUER = "https://token.actions.githubusercontent.com"
 LIFETIME_SECONDS = 300
+#: GitHub's ids of the owner and of the repository.
+OWNER_ID = "1100"
+REPOSITORY_ID = "2200"
 
 
 def subject(
-    repository: str, *, environment: str = "", event: str = "push", ref: str = "refs/heads/main"
+    repository: str,
+    *,
+    environment: str = "",
+    event: str = "push",
+    ref: str = "refs/heads/main",
+    immutable: bool = True,
 ) -> str:
-    """The subject for the trust of a role: the environment, else pull request, else the branch."""
+    """The subject for the trust of a role: the environment, else pull request, else the branch.
+
+    Args:
+        immutable: With ids, as of repositories since 15 July 2026; without, as of older ones.
+    """
+    owner, _, name = repository.partition("/")
+    prefix = f"{owner}@{OWNER_ID}/{name}@{REPOSITORY_ID}" if immutable else repository
     if environment:
-        return f"repo:{repository}:environment:{environment}"
+        return f"repo:{prefix}:environment:{environment}"
     if event == "pull_request":
-        return f"repo:{repository}:pull_request"
-    return f"repo:{repository}:ref:{ref}"
+        return f"repo:{prefix}:pull_request"
+    return f"repo:{prefix}:ref:{ref}"
 
 
-def token(repository: str, audience: str, sub: str) -> str:
+def token(repository: str, audience: str, sub: str, repository_id: str = REPOSITORY_ID) -> str:
     """A JSON Web Token with GitHub's claims."""
     now = int(time.time())
     claims: dict[str, Any] = {
@@ -28,7 +42,9 @@ def token(repository: str, audience: str, sub: str) -> str:
         "aud": audience,
         "sub": sub,
         "repository": repository,
+        "repository_id": repository_id,
         "repository_owner": repository.partition("/")[0],
+        "repository_owner_id": OWNER_ID,
         "iat": now,
         "nbf": now - 60,
         "exp": now + LIFETIME_SECONDS,

@@ -5,6 +5,7 @@ It prints its address, and writes after each call to ``FOLDER/github.json`` what
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -82,11 +83,20 @@ def main() -> None:
 
 def _rest(store: Store, repository: str, tokens: tuple[str, ...], call: Call) -> Answer:
     prefix = f"/repos/{repository}/"
+    if call.path == prefix.rstrip("/") and not call.token:
+        return 200, _described(repository)
     if call.token not in tokens:
         return 401, {"message": "Bad credentials"}
+    if call.path == prefix.rstrip("/"):
+        return 200, _described(repository)
     if not call.path.startswith(prefix):
         return NOT_FOUND
     return store.answer(call.method, call.path.removeprefix(prefix), call.query, call.body)
+
+
+def _described(repository: str) -> dict[str, Any]:
+    ids = {"id": int(identity.REPOSITORY_ID), "owner": {"id": int(identity.OWNER_ID)}}
+    return {"full_name": repository, **ids}
 
 
 def _identity(repository: str, event: str, workflows: Path, call: Call) -> Answer:
@@ -95,7 +105,12 @@ def _identity(repository: str, event: str, workflows: Path, call: Call) -> Answe
     if call.token != REQUEST_TOKEN or not job:
         return 403, {"message": f"{name} has no permission id-token: write"}
     environment = call.query.get("target", "") if "environment" in job else ""
-    subject = identity.subject(repository, environment=environment, event=event)
+    subject = identity.subject(
+        repository,
+        environment=environment,
+        event=event,
+        immutable=os.environ.get("OIDC_SUBJECT") != "legacy",
+    )
     return 200, {"value": identity.token(repository, call.query["audience"], subject)}
 
 

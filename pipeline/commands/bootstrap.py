@@ -6,13 +6,20 @@ from pipeline.aws import account as aws
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
+from pipeline.github import api
 from pipeline.releases import environments
 from pipeline.targets import ecs
+from pipeline.terraform.roots import GitHubRepository
 
 GITHUB = "https://github.com/"
 
 
-def run(environment_name: str, repository: str | None = None) -> Result:
+def run(
+    environment_name: str,
+    repository: str | None = None,
+    owner_id: str | None = None,
+    repository_id: str | None = None,
+) -> Result:
     """Prepares an environment's account; a repository's workflows get roles (default: a real account's origin)."""
     environment = environments.load(environment_name)
     if repository is None and not aws.is_local(environment):
@@ -22,4 +29,8 @@ def run(environment_name: str, repository: str | None = None) -> Result:
                 "this checkout's origin is not on GitHub, so the roles of its workflows cannot be made",
                 next_step="name the repository: --repository owner/name",
             )
-    return Result(ecs.prepare(environment, repository))
+    if repository is None:
+        return Result(ecs.prepare(environment))
+    if not owner_id or not repository_id:
+        owner_id, repository_id = api.ids(repository)
+    return Result(ecs.prepare(environment, GitHubRepository(repository, owner_id, repository_id)))

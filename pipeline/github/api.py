@@ -116,17 +116,48 @@ def api(variable: str = "GITHUB_TOKEN") -> Api:
             f"{variable} or GITHUB_REPOSITORY is not set",
             next_step="run this task from its workflow, which passes the token",
         )
+    return Api(_client(repository, token), repository)
+
+
+def ids(repository: str) -> tuple[str, str]:
+    """The ids of a repository's owner and of the repository, which its workflows' identity tokens bear.
+
+    Raises:
+        PipelineError: GitHub does not show the repository, or its tokens' subjects have a form of the owner's own.
+    """
+    token = os.environ.get("GITHUB_TOKEN", "")
+    by_hand = "name the ids: --owner-id ID --repository-id ID (gh api repos/OWNER/NAME)"
+    with _client(repository, token) as client:
+        try:
+            response = client.get(str(client.base_url).rstrip("/"))
+            template = client.get("actions/oidc/customization/sub") if token else None
+        except httpx.HTTPError as error:
+            raise PipelineError(f"GitHub did not answer ({error})", next_step=by_hand) from error
+    if not response.is_success:
+        raise PipelineError(
+            f"GitHub does not show {repository} ({response.status_code})",
+            next_step=f"set GITHUB_TOKEN for a private repository, or {by_hand}",
+        )
+    if template and template.is_success and template.json().get("use_default") is False:
+        raise PipelineError(
+            f"the identity tokens of {repository} have a customised subject, which no role trusts",
+            next_step="gh api --method PUT"
+            f" repos/{repository}/actions/oidc/customization/sub -F use_default=true",
+        )
+    return str(response.json()["owner"]["id"]), str(response.json()["id"])
+
+
+def _client(repository: str, token: str) -> httpx.Client:
     base = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    client = httpx.Client(
-        base_url=f"{base}/repos/{repository}/",
-        headers={
-            "Authorization": f"Bearer {token}",
-            "Accept": "application/vnd.github+json",
-            "X-GitHub-Api-Version": "2022-11-28",
-        },
-        timeout=API_SECONDS,
+    headers = {
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return httpx.Client(
+        base_url=f"{base}/repos/{repository}/", headers=headers, timeout=API_SECONDS
     )
-    return Api(client, repository)
 
 
 def _marked(marker: str, body: str) -> str:

@@ -52,7 +52,7 @@ def names(environment: Environment) -> Names:
     return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}", base)
 
 
-def prepare(environment: Environment, repository: str | None = None) -> str:
+def prepare(environment: Environment, repository: roots.GitHubRepository | None = None) -> str:
     """Prepares the account: state bucket, image registry and, for a GitHub repository, the roles of its workflows."""
     account = aws.account(environment)
     root = roots.bootstrap_root(environment, account.environ, repository, disposable=account.local)

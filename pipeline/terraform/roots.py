@@ -30,6 +30,15 @@ class Root:
         return LOCAL / "terraform" / self.name
 
 
+@dataclass(frozen=True)
+class GitHubRepository:
+    """A repository whose workflows get roles: ``owner/name``, and the ids that its identity tokens bear."""
+
+    name: str
+    owner_id: str
+    repository_id: str
+
+
 def state_bucket(account_id: str, region: str) -> str:
     """The name of the bucket that bootstrap manages."""
     return f"{project.project().name}-state-{account_id}-{region}"
@@ -52,14 +61,14 @@ def environment_root(environment: Environment, environ: Mapping[str, str]) -> Ro
 def bootstrap_root(
     environment: Environment,
     environ: Mapping[str, str],
-    repository: str | None = None,
+    repository: GitHubRepository | None = None,
     *,
     disposable: bool = False,
 ) -> Root:
     """The root that prepares the account of an environment.
 
     Args:
-        repository: The GitHub repository (``owner/name``) whose workflows get roles.
+        repository: The GitHub repository whose workflows get roles.
         disposable: Everything in it may be destroyed, as in a local account.
     """
     account_id, region = _place(environment)
@@ -70,7 +79,9 @@ def bootstrap_root(
     if disposable:
         variables["disposable"] = "true"
     if repository:
-        variables["github_repository"] = repository
+        variables["github_repository"] = repository.name
+        variables["github_owner_id"] = repository.owner_id
+        variables["github_repository_id"] = repository.repository_id
     return Root(
         name="bootstrap",
         folder=TERRAFORM / "bootstrap",

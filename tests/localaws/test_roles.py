@@ -39,7 +39,7 @@ def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         root = roots.bootstrap_root(
             environments.load("staging"),
             localaws.process_environment(https=True),
-            REPOSITORY,
+            roots.GitHubRepository(REPOSITORY, identity.OWNER_ID, identity.REPOSITORY_ID),
             disposable=True,
         )
         account = Account(localaws.process_environment(), local=True)
@@ -57,7 +57,13 @@ def digest(checked: None) -> str:
     return imagepush.push(built.image, registry, built.version).digest
 
 
-def credentials(role: str, **claims: str) -> dict[str, str]:
+def credentials(
+    role: str,
+    *,
+    repository_id: str = identity.REPOSITORY_ID,
+    form: str = "immutable",
+    **claims: str,
+) -> dict[str, str]:
     """What a job with these claims gets for its token, as environment variables."""
     tls = localaws.process_environment(https=True)
     sts = boto3.client(
@@ -71,7 +77,10 @@ def credentials(role: str, **claims: str) -> dict[str, str]:
         RoleArn=f"arn:aws:iam::{localaws.ACCOUNT}:role/github/ecs-saas-app-{role}",
         RoleSessionName="job",
         WebIdentityToken=identity.token(
-            REPOSITORY, AUDIENCE, identity.subject(REPOSITORY, **claims)
+            REPOSITORY,
+            AUDIENCE,
+            identity.subject(REPOSITORY, immutable=form == "immutable", **claims),
+            repository_id,
         ),
     )["Credentials"]
     return {
@@ -95,16 +104,23 @@ def staging(digest: str, role: str, **claims: str) -> Root:
     return roots.environment_root(environment, environ)
 
 
-def test_each_role_is_for_its_jobs_alone(checked: None) -> None:
-    credentials("plan", event="pull_request")
-    credentials("apply-staging", environment="staging")
+@pytest.mark.parametrize("form", ["immutable", "legacy"])
+def test_each_role_is_for_its_jobs_alone(checked: None, form: str) -> None:
+    credentials("plan", form=form, event="pull_request")
+    credentials("apply-staging", form=form, environment="staging")
     for role, claims in (
         ("apply-staging", {"event": "pull_request"}),
         ("apply-staging", {"environment": "production"}),
         ("plan", {"ref": "refs/heads/other"}),
     ):
         with pytest.raises(ClientError, match="AccessDenied"):
-            credentials(role, **claims)
+            credentials(role, form=form, **claims)
+
+
+@pytest.mark.parametrize("form", ["immutable", "legacy"])
+def test_a_repository_that_got_the_name_later_is_refused(checked: None, form: str) -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        credentials("plan", repository_id="2201", form=form, event="pull_request")
 
 
 def test_staging_is_made_changed_and_destroyed_with_the_apply_role_and_planned_with_the_plan_role(

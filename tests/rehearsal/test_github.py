@@ -46,6 +46,24 @@ def test_an_annotation_cannot_start_another_command(
     )
 
 
+def test_the_ids_of_a_repository_are_asked_for_with_and_without_a_token(
+    store: stand_in.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert github_api.ids("owner/name") == ("1100", "2200")
+    monkeypatch.delenv("GITHUB_TOKEN")
+    assert github_api.ids("owner/name") == ("1100", "2200")
+    with pytest.raises(PipelineError, match="GitHub does not show owner/other"):
+        github_api.ids("owner/other")
+
+
+def test_a_customised_subject_is_refused(
+    store: stand_in.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "customised_subject", True)
+    with pytest.raises(PipelineError, match="customised subject"):
+        github_api.ids("owner/name")
+
+
 def test_the_comment_is_written_once_and_then_rewritten(store: stand_in.Store) -> None:
     api = github_api.api()
     first = api.comment(7, comment.MARKER, "one")

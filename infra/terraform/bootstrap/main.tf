@@ -105,6 +105,8 @@ module "github_oidc" {
   name                = local.name
   account_id          = var.account_id
   repository          = var.github_repository
+  owner_id            = var.github_owner_id
+  repository_id       = var.github_repository_id
   environments        = var.github_environments
   read_policy_arns    = module.permissions[0].read_policy_arns
   write_policy_arns   = module.permissions[0].write_policy_arns

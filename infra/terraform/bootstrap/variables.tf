@@ -48,6 +48,28 @@ variable "github_repository" {
   }
 }
 
+variable "github_owner_id" {
+  description = "GitHub's id of the repository's owner; goes with github_repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.github_owner_id == null) == (var.github_repository == null)
+    error_message = "github_owner_id goes with github_repository: gh api repos/OWNER/NAME --jq .owner.id"
+  }
+}
+
+variable "github_repository_id" {
+  description = "GitHub's id of the repository; goes with github_repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.github_repository_id == null) == (var.github_repository == null)
+    error_message = "github_repository_id goes with github_repository: gh api repos/OWNER/NAME --jq .id"
+  }
+}
+
 variable "github_environments" {
   description = "GitHub environments that apply into this account."
   type        = set(string)

@@ -13,6 +13,8 @@ variables {
   name              = "ecs-saas-app"
   account_id        = "123456789012"
   repository        = "octo/potluck"
+  owner_id          = "11"
+  repository_id     = "22"
   read_policy_arns  = { read = "arn:aws:iam::123456789012:policy/r" }
   write_policy_arns = { write = "arn:aws:iam::123456789012:policy/w" }
 }
@@ -30,13 +32,18 @@ run "subjects_are_named" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role.github["apply-production"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:octo/potluck:environment:production"
+    condition     = jsondecode(aws_iam_role.github["apply-production"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/potluck@22:environment:production", "repo:octo/potluck:environment:production"]
     error_message = "Only the environment itself is applied."
   }
 
   assert {
-    condition     = toset(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset(["repo:octo/potluck:pull_request", "repo:octo/potluck:ref:refs/heads/main", "repo:octo/potluck:environment:production", "repo:octo/potluck:environment:staging"])
+    condition     = toset(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([for pair in setproduct(["repo:octo@11/potluck@22", "repo:octo/potluck"], ["pull_request", "ref:refs/heads/main", "environment:production", "environment:staging"]) : join(":", pair)])
     error_message = "Plans come from these places only."
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.github : jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:repository_id"] == "22"])
+    error_message = "A repository that was given this name later is another one."
   }
 
   assert {
@@ -62,7 +69,7 @@ run "previews_push_images_and_nothing_else" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role.github["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:octo/potluck:environment:preview"
+    condition     = jsondecode(aws_iam_role.github["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/potluck@22:environment:preview", "repo:octo/potluck:environment:preview"]
     error_message = "Only the environment of previews gets it."
   }
 
@@ -90,7 +97,7 @@ run "another_branch_and_one_environment" {
   }
 }
 
-# Refused here: a name with capitals, an account that is none, a repository with a wildcard, a branch with a wildcard, no environment, no right to read, a policy that is none.
+# Refused here: a name with capitals, an account that is none, a repository with a wildcard, ids that are none, a branch with a wildcard, no environment, no right to read, a policy that is none.
 run "refuses_nonsense" {
   command = plan
 
@@ -102,6 +109,8 @@ run "refuses_nonsense" {
     name             = "Potluck"
     account_id       = "1"
     repository       = "octo/*"
+    owner_id         = "octo"
+    repository_id    = "*"
     branch           = "*"
     environments     = []
     read_policy_arns = {}
@@ -109,7 +118,7 @@ run "refuses_nonsense" {
     preview_policy_arns = { images = "policy/i" }
   }
 
-  expect_failures = [var.name, var.account_id, var.repository, var.branch, var.environments, var.read_policy_arns, var.preview_policy_arns]
+  expect_failures = [var.name, var.account_id, var.repository, var.owner_id, var.repository_id, var.branch, var.environments, var.read_policy_arns, var.preview_policy_arns]
 }
 
 run "refuses_an_environment_named_preview" {

@@ -1,6 +1,8 @@
 # GitHub's workflows get short-lived credentials for one kind of role: plan reads, apply changes one environment, preview
 # pushes images.
-# A subject names this repository and a branch, a pull request or an environment; never all of a repository.
+# A subject names this repository and a branch, a pull request or an environment; never all of a repository. GitHub puts the
+# ids into the subjects of repositories created, renamed or transferred since 15 July 2026; both forms are trusted, each for
+# this repository's id alone.
 
 data "aws_partition" "current" {}
 
@@ -8,18 +10,22 @@ locals {
   issuer       = "token.actions.githubusercontent.com"
   provider_arn = "arn:${data.aws_partition.current.partition}:iam::${var.account_id}:oidc-provider/${local.issuer}"
 
+  owner        = split("/", var.repository)[0]
+  name         = split("/", var.repository)[1]
+  repositories = ["${local.owner}@${var.owner_id}/${local.name}@${var.repository_id}", var.repository]
+
   # Pull requests of this repository (a fork's get no token), the main branch, and the environments' own jobs.
-  plan_subjects = concat(
-    ["repo:${var.repository}:pull_request", "repo:${var.repository}:ref:refs/heads/${var.branch}"],
-    [for environment in var.environments : "repo:${var.repository}:environment:${environment}"],
-  )
+  plan_contexts = concat(["pull_request", "ref:refs/heads/${var.branch}"], [for environment in var.environments : "environment:${environment}"])
 
   # The environment's protection rules on GitHub decide who gets this far.
-  apply_subjects = { for environment in var.environments : environment => ["repo:${var.repository}:environment:${environment}"] }
+  apply_contexts = { for environment in var.environments : "apply-${environment}" => ["environment:${environment}"] }
 
-  preview_subjects = { for name in ["preview"] : name => ["repo:${var.repository}:environment:preview"] if length(var.preview_policy_arns) > 0 }
+  preview_contexts = { for name in ["preview"] : name => ["environment:preview"] if length(var.preview_policy_arns) > 0 }
 
-  trusted = merge({ plan = local.plan_subjects }, local.preview_subjects, { for environment, subjects in local.apply_subjects : "apply-${environment}" => subjects })
+  trusted = {
+    for role, contexts in merge({ plan = local.plan_contexts }, local.preview_contexts, local.apply_contexts) :
+    role => [for pair in setproduct(local.repositories, contexts) : "repo:${pair[0]}:${pair[1]}"]
+  }
 
   policies = merge(
     { for name, arn in var.read_policy_arns : "plan ${name}" => { role = "plan", arn = arn } },
@@ -60,6 +66,13 @@ data "aws_iam_policy_document" "trust" {
       test     = "StringEquals"
       variable = "${local.issuer}:sub"
       values   = each.value
+    }
+
+    # A name can be given to another repository, its id cannot.
+    condition {
+      test     = "StringEquals"
+      variable = "${local.issuer}:repository_id"
+      values   = [var.repository_id]
     }
   }
 }

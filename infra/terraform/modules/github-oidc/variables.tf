@@ -28,6 +28,26 @@ variable "repository" {
   }
 }
 
+variable "owner_id" {
+  description = "GitHub's id of the repository's owner, digits."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]+$", var.owner_id))
+    error_message = "owner_id must be digits: gh api repos/OWNER/NAME --jq .owner.id"
+  }
+}
+
+variable "repository_id" {
+  description = "GitHub's id of the repository, digits."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]+$", var.repository_id))
+    error_message = "repository_id must be digits: gh api repos/OWNER/NAME --jq .id"
+  }
+}
+
 variable "branch" {
   description = "Branch whose jobs may plan."
   type        = string

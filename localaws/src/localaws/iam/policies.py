@@ -7,12 +7,25 @@ from contextvars import ContextVar
 from typing import Any
 
 from localaws import emulator
-from localaws.emulator import iam, iam_actions, iam_evaluator
+from localaws.emulator import cognito, iam, iam_actions, iam_evaluator, sts
 
 #: The emulator's resource of a request that it cannot attribute.
 _UNKNOWN = "*"
 #: AWS Budgets' operations whose IAM actions have other names (Service Authorization Reference).
 _BUDGETS = re.compile(r"budgets:(Create|Delete|Describe|Update)(?!\w*Action)\w+")
+_GITHUB = "token.actions.githubusercontent.com"
+#: IAM user guide, condition keys of AWS STS: GitHub's.
+_GITHUB_CLAIMS = (
+    "actor",
+    "actor_id",
+    "enterprise_id",
+    "environment",
+    "job_workflow_ref",
+    "ref",
+    "repository",
+    "repository_id",
+    "workflow",
+)
 _parameters: ContextVar[dict[str, Any]] = ContextVar("localaws_parameters")
 
 
@@ -21,6 +34,7 @@ def install() -> None:
     emulator.wrap(iam_actions, "extract_iam_action", _named)
     emulator.wrap(iam_actions, "extract_resource_arn", _remember)
     emulator.wrap(iam_evaluator, "_resource_matches", _matches)
+    emulator.wrap(sts, "_web_identity_principal", _web_identity)
     emulator.wrap(iam_evaluator, "_resolve_condition_key", _key)
 
 
@@ -52,6 +66,15 @@ def _key(original: Any, key: str, context: Any) -> Any:
         case "iam:awsservicename":
             return _parameter("AWSServiceName") or None
     return None
+
+
+def _web_identity(original: Any, token: str, *arguments: Any) -> tuple[str, dict[str, Any]]:
+    """The claims of GitHub's tokens that STS passes to a role's trust; a condition on another one never holds."""
+    principal, keys = original(token, *arguments)
+    claims = cognito._decode_id_token_unverified(token)
+    if str(claims.get("iss", "")).endswith(_GITHUB):
+        keys |= {f"{_GITHUB}:{name}": claims[name] for name in _GITHUB_CLAIMS if name in claims}
+    return principal, keys
 
 
 def _parameter(name: str) -> str:
