@@ -94,7 +94,7 @@ def desired() -> history.Desired:
 
 
 def deliver(environment: Environment, digest: str | None = None) -> str:
-    """Commits the work tree to the local stand-in, and waits until the environment is Synced and Healthy at that commit.
+    """Commits the work tree to the local stand-in, and waits until the environment is Synced and Healthy at it.
 
     In a workflow nothing is committed: the environment is brought to the newest commit of main. Without ``digest`` the
     local environment runs the image pushed last, and the others keep theirs. Returns the URL where there is one.

@@ -27,6 +27,11 @@ run "no_wildcard_and_no_iam" {
   }
 
   assert {
+    condition     = [for statement in jsondecode(aws_iam_policy.main.policy).Statement : statement.Resource if contains(flatten([statement.Action]), "logs:DescribeLogGroups")] == ["*"]
+    error_message = "IAM limits logs:DescribeLogGroups to no resource: limited, it is never allowed."
+  }
+
+  assert {
     condition     = aws_iam_policy.main.name == "ecs-saas-app-boundary"
     error_message = "Environments find it by this name."
   }

