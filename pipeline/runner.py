@@ -64,7 +64,7 @@ def fail(name: str, error: PipelineError) -> NoReturn:
     if error.log:
         line += f" [bold]Log:[/] {escape(shown(error.log))}"
     console.err.print(line)
-    actions.annotate("error", f"{error.cause}. Next: {error.next_step}.", title=f"{name} failed")
+    actions.annotate(f"{error.cause}. Next: {error.next_step}.", title=f"{name} failed")
     sys.exit(1)
 
 

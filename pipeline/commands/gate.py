@@ -15,7 +15,7 @@ def run() -> Result:
         console.info(f"  {job.name}: {job.result}{f' ({job.reason})' if job.reason else ''}")
     refused = [job for job in jobs if not job.accepted]
     for job in refused:
-        actions.annotate("error", f"{job.name}: {job.result}, {job.reason}", title="Required")
+        actions.annotate(f"{job.name}: {job.result}, {job.reason}", title="Required")
     if refused:
         raise PipelineError(
             f"not mergeable: {', '.join(f'{job.name} {job.result}' for job in refused)}",

@@ -52,7 +52,6 @@ def run(event: str, *, since: str | None = None, fork: bool = False) -> Result:
             jobs = rehearsal.run(
                 ready,
                 WORKFLOWS[event],
-                event,
                 rehearsal.Settings(env={"LOCAL_AWS": "1"}, fork=fork),
                 log=log,
                 show=show,

@@ -56,9 +56,7 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
     for finding in failing[:SHOWN]:
         line = f":{finding.line}" if finding.line else ""
         console.info(f"  {finding.where}{line}  {finding.rule}  {finding.message}")
-        actions.annotate(
-            "error", finding.message, title=finding.rule, file=finding.where, line=finding.line
-        )
+        actions.annotate(finding.message, title=finding.rule, file=finding.where, line=finding.line)
     if failing:
         raise PipelineError(
             f"{len(failing)} findings in {_names(outcomes, findings.FOUND)}",

@@ -5,9 +5,8 @@ compares with what should have run. ``docs/github.md`` has the other differences
 """
 
 import json
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,8 +54,8 @@ def run(
     actions: Mapping[str, Path],
     scratch: Path,
     log: Path,
-    silence_seconds: float = SILENCE_SECONDS,
-    show: Callable[[Job, str], None] = lambda _job, _line: None,
+    silence_seconds: float,
+    show: Callable[[Job, str], None],
 ) -> list[Job]:
     """The jobs of a workflow file of a work tree, run to its end, in the order in which they began.
 
@@ -108,16 +107,11 @@ def run(
         ) from error
     except CommandFailedError as error:
         problem = error.tail[-1] if error.tail else error.cause
-    if problem and not any(job.result == "failure" for job in jobs.values()):
+    failed = any(job.result == "failure" for job in jobs.values())
+    if not jobs or (problem and not failed):
         raise PipelineError(
-            f"act did not run {workflow}: {problem}",
-            next_step="check the workflow with ./inv lint",
-            log=log,
-        )
-    if not jobs:
-        raise PipelineError(
-            f"no job of {workflow} ran for the event {event}",
-            next_step="check the workflow's `on:` and `runs-on:`",
+            f"act did not run {workflow} for the event {event}: {problem or 'it has no job for it'}",
+            next_step="check the workflow's `on:` and `runs-on:`, and run ./inv lint",
             log=log,
         )
     return list(jobs.values())
@@ -153,9 +147,3 @@ def _read(line: str, jobs: dict[str, Job]) -> Iterator[tuple[Job, str]]:
         job.result = str(event["jobResult"])
         job.seconds = time.monotonic() - job.started
         yield job, job.result
-
-
-def pinned_actions(texts: Sequence[str]) -> set[str]:
-    """The third-party actions that workflow texts use, as ``owner/name@ref`` without a path inside the repository."""
-    uses = re.compile(r"^[ -]*uses: *([\w.-]+/[\w.-]+)[^@\s]*@([\w.-]+)", re.MULTILINE)
-    return {f"{action}@{ref}" for text in texts for action, ref in uses.findall(text)}

@@ -35,18 +35,13 @@ def summary(text: str) -> None:
     _append("GITHUB_STEP_SUMMARY", text)
 
 
-def annotate(level: str, message: str, *, title: str = "", file: str = "", line: int = 0) -> None:
-    """Shows a message on a line of the change (or on the job when no file is given).
-
-    Args:
-        level: ``error``, ``warning`` or ``notice``.
-        line: Counted from 1.
-    """
+def annotate(message: str, *, title: str, file: str = "", line: int = 0) -> None:
+    """Shows an error on a line of the change, counted from 1, or on the job when no file is given."""
     if not running():
         return
     properties = {"title": title, "file": file, "line": str(line) if line else ""}
     options = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
-    print(f"::{level} {options}::{_data(message)}", flush=True)
+    print(f"::error {options}::{_data(message)}", flush=True)
 
 
 def switched_off(variable: str, feature: str) -> list[str]:

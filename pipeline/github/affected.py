@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class Affected:
 
     stages: tuple[str, ...]
     environments: tuple[str, ...]
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str]
 
     def outputs(self) -> dict[str, str]:
         """The verdict as step outputs: JSON lists, which workflow expressions can read."""
@@ -30,10 +30,7 @@ class Affected:
 
 def judge(paths: Sequence[str], environments: Sequence[str]) -> Affected:
     """The verdict on a change of these paths, which are relative to the root; none at all counts as everything."""
-    causes: dict[str, list[str]] = {stage: [] for stage in STAGES}
-    for path in paths:
-        for stage in _stages(path):
-            causes[stage].append(path)
+    causes = {stage: [path for path in paths if stage in _stages(path)] for stage in STAGES}
     if not paths:
         reasons = dict.fromkeys(STAGES, "runs: the change could not be determined")
         return Affected(STAGES, tuple(environments), reasons)

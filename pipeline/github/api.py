@@ -1,7 +1,6 @@
 """The calls of GitHub's REST API that the workflows need: one comment, one issue, a pull request, a release."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,20 +72,17 @@ class Api:
         return self._write("PATCH", f"releases/{_checked(response)['id']}", content)
 
     def _find(self, path: str, marker: str) -> dict[str, Any] | None:
-        for item in self._pages(path):
-            # Anyone can write the marker; only a bot's text is ours to rewrite.
-            ours = (item.get("user") or {}).get("type") == "Bot"
-            if ours and (item.get("body") or "").startswith(marker):
-                return item
-        return None
-
-    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
         separator = "&" if "?" in path else "?"
         for page in range(1, MAX_PAGES + 1):
             items = self._call("GET", f"{path}{separator}per_page={PAGE}&page={page}")
-            yield from items
+            for item in items:
+                # Anyone can write the marker; only a bot's text is ours to rewrite.
+                ours = (item.get("user") or {}).get("type") == "Bot"
+                if ours and (item.get("body") or "").startswith(marker):
+                    return dict(item)
             if len(items) < PAGE:
-                return
+                break
+        return None
 
     def _write(self, method: str, path: str, content: dict[str, Any]) -> str:
         return str(self._call(method, path, content)["html_url"])

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import re
-import select
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,6 @@ from pipeline.releases.project import project
 PULL_REQUEST = 1
 ACTIONS = Path("localgithub") / "actions"
 WORKFLOWS = Path(".github") / "workflows"
-SERVER_SECONDS = 20
 ACCOUNT = "123456789012"
 #: The secrets that docs/github.md asks for; nothing behind them is secret here.
 SECRETS = {"GITHUB_TOKEN": "job-token", "RELEASE_APP_KEY": "stand-in"}
@@ -40,6 +38,7 @@ class Rehearsal:
     base: str
     commit: str
     url: str
+    event: str
 
     @property
     def shared(self) -> Path:
@@ -101,33 +100,39 @@ def prepare(
         files.write(file, re.sub(r"^ *queue: max\n", "", text, flags=re.MULTILINE))
     (shared / "github.git").symlink_to(bare, target_is_directory=True)
     with _served(event, tree / WORKFLOWS, shared) as url:
-        yield Rehearsal(folder, base, runs, url)
+        yield Rehearsal(folder, base, runs, url, event)
 
 
 def run(
     rehearsal: Rehearsal,
     workflow: str,
-    event: str,
     settings: Settings,
     *,
     log: Path,
     show: Callable[[act.Job, str], None] = lambda _job, _line: None,
 ) -> list[act.Job]:
-    """The jobs of a workflow, named by its file, for an event; raises PipelineError as ``act.run`` does."""
+    """The jobs of a workflow, named by its file, for the event; raises PipelineError as ``act.run`` does."""
     tree = rehearsal.folder / "tree"
-    texts = [file.read_text(encoding="utf-8") for file in sorted((tree / ".github").rglob("*.yml"))]
+    role = f"arn:aws:iam::{ACCOUNT}:role/github/{project().name}"
     return act.run(
         tree,
         str(WORKFLOWS / workflow),
-        event,
-        payload=payload(rehearsal, event, settings),
+        rehearsal.event,
+        payload=_payload(rehearsal, settings),
         settings={
             "env": {**_env(rehearsal), "STAND_IN_PLAN": settings.plan, **settings.env},
-            "var": {**_variables(), **settings.variables},
+            "var": {
+                # What docs/github.md asks for, with the values of the local AWS.
+                "AWS_REGION": "us-east-1",
+                "AWS_PLAN_ROLE_ARN": f"{role}-plan",
+                "AWS_APPLY_ROLE_ARN": f"{role}-apply-staging",
+                "RELEASE_APP_CLIENT_ID": "stand-in",
+                **settings.variables,
+            },
             "secret": SECRETS,
             "input": settings.inputs,
         },
-        actions=_stand_ins(texts),
+        actions=_stand_ins(tree),
         scratch=rehearsal.folder / "act",
         log=log,
         silence_seconds=settings.silence_seconds,
@@ -135,7 +140,7 @@ def run(
     )
 
 
-def payload(rehearsal: Rehearsal, event: str, settings: Settings) -> dict[str, Any]:
+def _payload(rehearsal: Rehearsal, settings: Settings) -> dict[str, Any]:
     """The event as GitHub would describe it, in the parts that the workflows read."""
     described: dict[str, Any] = {
         "repository": {
@@ -145,7 +150,7 @@ def payload(rehearsal: Rehearsal, event: str, settings: Settings) -> dict[str, A
         },
         "ref": "refs/heads/main",
     }
-    if event == "pull_request":
+    if rehearsal.event == "pull_request":
         owner = f"stranger/{project().name}" if settings.fork else _repository()
         described |= {
             "action": "synchronize",
@@ -158,7 +163,7 @@ def payload(rehearsal: Rehearsal, event: str, settings: Settings) -> dict[str, A
                 "head": {"ref": "change", "sha": rehearsal.commit, "repo": {"full_name": owner}},
             },
         }
-    elif event == "push":
+    elif rehearsal.event == "push":
         described |= {"before": rehearsal.base, "after": rehearsal.commit}
     elif settings.inputs:
         described |= {"inputs": dict(settings.inputs)}
@@ -182,15 +187,18 @@ def _env(rehearsal: Rehearsal) -> dict[str, str]:
     }
 
 
-def _stand_ins(texts: list[str]) -> dict[str, Path]:
+def _stand_ins(tree: Path) -> dict[str, Path]:
+    """The local folder of each third-party action that a workflow uses, by ``owner/name@ref``."""
+    uses = re.compile(r"^[ -]*uses: *([\w.-]+)/([\w.-]+)[^@\s]*@([\w.-]+)", re.MULTILINE)
     folders = {}
-    for action in sorted(act.pinned_actions(texts)):
-        folders[action] = ROOT / ACTIONS / action.partition("@")[0].replace("/", "+")
-        if not folders[action].is_dir():
-            raise PipelineError(
-                f"there is no stand-in for {action}",
-                next_step=f"add one to {ACTIONS}, or do without the action",
-            )
+    for file in sorted((tree / ".github").rglob("*.yml")):
+        for owner, name, ref in uses.findall(file.read_text(encoding="utf-8")):
+            folder = folders[f"{owner}/{name}@{ref}"] = ROOT / ACTIONS / f"{owner}+{name}"
+            if not folder.is_dir():
+                raise PipelineError(
+                    f"there is no stand-in for {owner}/{name}",
+                    next_step=f"add one to {ACTIONS}, or do without the action",
+                )
     return folders
 
 
@@ -211,8 +219,7 @@ def _served(event: str, workflows: Path, shared: Path) -> Iterator[str]:
     ):
         assert server.stdout is not None  # noqa: S101 - a pipe was asked for
         try:
-            ready, _, _ = select.select([server.stdout], [], [], SERVER_SECONDS)
-            url = server.stdout.readline().strip() if ready else ""
+            url = server.stdout.readline().strip()
             if not url:
                 raise PipelineError(
                     "the local GitHub did not start", next_step="read its log", log=log
@@ -224,14 +231,3 @@ def _served(event: str, workflows: Path, shared: Path) -> Iterator[str]:
 
 def _repository() -> str:
     return f"example/{project().name}"
-
-
-def _variables() -> dict[str, str]:
-    """The variables that docs/github.md asks for, with the values of the local AWS."""
-    role = f"arn:aws:iam::{ACCOUNT}:role/github/{project().name}"
-    return {
-        "AWS_REGION": "us-east-1",
-        "AWS_PLAN_ROLE_ARN": f"{role}-plan",
-        "AWS_APPLY_ROLE_ARN": f"{role}-apply-staging",
-        "RELEASE_APP_CLIENT_ID": "stand-in",
-    }

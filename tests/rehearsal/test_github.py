@@ -40,7 +40,7 @@ def test_an_annotation_cannot_start_another_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    github.annotate("error", "50% bad\n::add-mask::x", title="a,b:c", file="app/app.py", line=3)
+    github.annotate("50% bad\n::add-mask::x", title="a,b:c", file="app/app.py", line=3)
     assert capsys.readouterr().out == (
         "::error title=a%2Cb%3Ac,file=app/app.py,line=3::50%25 bad%0A::add-mask::x\n"
     )

@@ -125,7 +125,6 @@ class Runner:
             jobs = rehearsal.run(
                 prepared,
                 workflow,
-                event,
                 rehearsal.Settings(**settings),
                 log=self.folder / "act.log",
             )
