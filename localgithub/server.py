@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from ruamel.yaml import YAML
 
@@ -23,6 +23,8 @@ from localgithub.api import NOT_FOUND, Answer, Store
 
 JOB_TOKEN = "job-token"
 APP_TOKEN = "app-token"
+#: The release app, and the id of its user.
+APP, APP_ID = "release-app", 4711
 #: The token for requests of identity tokens.
 REQUEST_TOKEN = "request-token"
 #: Seconds between two looks whether it is to end.
@@ -89,6 +91,8 @@ def _rest(store: Store, repository: str, tokens: tuple[str, ...], call: Call) ->
         return 401, {"message": "Bad credentials"}
     if call.path == prefix.rstrip("/"):
         return 200, _described(repository)
+    if unquote(call.path) == f"/users/{APP}[bot]":
+        return 200, {"id": APP_ID, "login": f"{APP}[bot]"}
     if not call.path.startswith(prefix):
         return NOT_FOUND
     return store.answer(call.method, call.path.removeprefix(prefix), call.query, call.body)

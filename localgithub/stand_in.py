@@ -168,7 +168,7 @@ def create_github_app_token(inputs: Inputs) -> None:
         raise RefusedError(
             "the token would have every right of the app: ask for single permissions"
         )
-    _append("GITHUB_OUTPUT", "token=app-token\n")
+    _append("GITHUB_OUTPUT", "token=app-token\napp-slug=release-app\n")
 
 
 def attest(inputs: Inputs) -> None:

@@ -15,12 +15,20 @@ from pipeline.core.paths import ROOT
 
 #: Variables of Git for access to a remote. The others, which Git sets for its hooks, lead to the user's repository.
 KEPT_VARIABLES = ("GIT_SSL_", "GIT_SSH", "GIT_ASKPASS", "GIT_HTTP_", "GIT_PROXY_", "GIT_CONFIG_")
-NAME, EMAIL = "delivery pipeline", "pipeline@users.noreply.github.com"
-#: Author and committer of the pipeline's own commits.
-IDENTITY = {
-    **{"GIT_AUTHOR_NAME": NAME, "GIT_AUTHOR_EMAIL": EMAIL},
-    **{"GIT_COMMITTER_NAME": NAME, "GIT_COMMITTER_EMAIL": EMAIL},
-}
+#: Name and address.
+Author = tuple[str, str]
+#: Of the pipeline's own commits, where no app makes them.
+PIPELINE: Author = ("delivery pipeline", "pipeline@users.noreply.github.com")
+
+
+def identity(author: Author = PIPELINE) -> dict[str, str]:
+    """Git's variables for the author and committer of a commit."""
+    roles = ("AUTHOR", "COMMITTER")
+    fields = dict(zip(("NAME", "EMAIL"), author, strict=True))
+    return {f"GIT_{role}_{field}": text for role in roles for field, text in fields.items()}
+
+
+IDENTITY = identity()
 
 
 def environment() -> dict[str, str]:
@@ -143,7 +151,12 @@ def subjects(since: str | None, until: str, *, root: Path = ROOT) -> list[str]:
 
 
 def commit_files(
-    changes: Mapping[str, str], *, parent: str, message: str, root: Path = ROOT
+    changes: Mapping[str, str],
+    *,
+    parent: str,
+    message: str,
+    author: Author = PIPELINE,
+    root: Path = ROOT,
 ) -> str:
     """The id of a new commit on top of ``parent`` that gives the named files new text; no branch names it."""
     blobs = {
@@ -151,7 +164,8 @@ def commit_files(
         for path, text in changes.items()
     }
     entries = "".join(f"100644 {blob}\t{path}\n" for path, blob in blobs.items())
-    return _commit_index(parent, message, "update-index", "--index-info", stdin=entries, root=root)
+    change = ("update-index", "--index-info")
+    return _commit_index(parent, message, *change, author=author, stdin=entries, root=root)
 
 
 def snapshot(message: str, *, root: Path = ROOT) -> str:
@@ -205,19 +219,26 @@ def fetch(
 
 
 def _commit_index(
-    parent: str, message: str, *change: str, root: Path, stdin: str | None = None
+    parent: str,
+    message: str,
+    *change: str,
+    root: Path,
+    author: Author = PIPELINE,
+    stdin: str | None = None,
 ) -> str:
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         run("read-tree", parent, root=root, env=index)
         run(*change, root=root, env=index, stdin=stdin)
         tree = run("write-tree", root=root, env=index).strip()
-    return _commit_tree(tree, [parent], message, root=root)
+    return _commit_tree(tree, [parent], message, author=author, root=root)
 
 
-def _commit_tree(tree: str, parents: Sequence[str], message: str, *, root: Path) -> str:
+def _commit_tree(
+    tree: str, parents: Sequence[str], message: str, *, root: Path, author: Author = PIPELINE
+) -> str:
     argv = ["commit-tree", tree, *(f"-p{parent}" for parent in parents), "-F", "-"]
-    return run(*argv, root=root, env=IDENTITY, stdin=message).strip()
+    return run(*argv, root=root, env=identity(author), stdin=message).strip()
 
 
 def _access(token: str | None) -> dict[str, str]:

@@ -71,6 +71,10 @@ class Api:
             return self._write("POST", "releases", content)
         return self._write("PATCH", f"releases/{_checked(response)['id']}", content)
 
+    def read(self, url: str) -> Any:
+        """The document at an address of the API."""
+        return self._call("GET", url)
+
     def _find(self, path: str, marker: str) -> dict[str, Any] | None:
         separator = "&" if "?" in path else "?"
         for page in range(1, MAX_PAGES + 1):
@@ -154,6 +158,17 @@ def _client(repository: str, token: str) -> httpx.Client:
     return httpx.Client(
         base_url=f"{base}/repos/{repository}/", headers=headers, timeout=API_SECONDS
     )
+
+
+def app() -> tuple[str, str] | None:
+    """Name and address of the release app (RELEASE_APP), as GitHub knows its commits; None where there is none."""
+    slug = os.environ.get("RELEASE_APP")
+    if not slug:
+        return None
+    github = api("RELEASE_TOKEN")
+    base = str(github.client.base_url).partition("/repos/")[0]
+    user = github.read(f"{base}/users/{slug}%5Bbot%5D")
+    return f"{slug}[bot]", f"{user['id']}+{slug}[bot]@users.noreply.github.com"
 
 
 def _marked(marker: str, body: str) -> str:

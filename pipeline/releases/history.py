@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
-from pipeline.github import actions
+from pipeline.github import actions, api
 from pipeline.releases.image_reference import ImageReference, require_digest
 
 #: How often a commit is made anew because somebody else pushed in between.
@@ -257,7 +257,8 @@ def propose(
 
 def _commit(desired: Desired, environment: str, text: str, tip: str, message: str) -> str:
     files = {path(environment): text}
-    return git.commit_files(files, parent=tip, message=message, root=desired.root)
+    author = api.app() or git.PIPELINE
+    return git.commit_files(files, parent=tip, message=message, author=author, root=desired.root)
 
 
 def _digest(content: dict[str, Any]) -> str | None:

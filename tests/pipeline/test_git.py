@@ -66,7 +66,7 @@ def test_a_hooks_variables_lead_no_command_to_the_users_repository(
     assert [path.name for path in git.files(root=other)] == ["kept.txt", "new.txt"]
     commit = git.snapshot("The work tree", root=other)
     assert git.show(commit, "kept.txt", root=other) == "other\n"
-    assert git.run("log", "-1", "--format=%an", commit, root=other) == f"{git.NAME}\n"
+    assert git.run("log", "-1", "--format=%an", commit, root=other) == f"{git.PIPELINE[0]}\n"
     assert state(tmp_path / "users") == before
 
 

@@ -184,6 +184,9 @@ def test_a_task_has_what_it_works_with(step: Step) -> None:
         token = re.fullmatch(
             r"\$\{\{ steps\.([\w-]+)\.outputs\.token \}\}", step.environment["RELEASE_TOKEN"]
         )
+        assert step.environment["RELEASE_APP"] == step.environment["RELEASE_TOKEN"].replace(
+            "outputs.token", "outputs.app-slug"
+        )
         apps = {each.get("id") for each in before if "create-github-app" in each.get("uses", "")}
         assert token
         assert token[1] in apps

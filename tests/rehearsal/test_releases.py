@@ -284,7 +284,7 @@ def test_a_private_repository_is_fetched_with_the_jobs_token_and_pushed_with_the
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     tip = merge(clone, "one")
-    with server.serve("owner/name", bare=clone.parent / "github.git") as (url, _):
+    with server.serve("owner/name", server.APP_TOKEN, bare=clone.parent / "github.git") as (url, _):
         monkeypatch.setenv("GITHUB_SERVER_URL", url)
         run(clone, "remote", "set-url", "origin", f"{url}/owner/name.git")
 
@@ -299,8 +299,13 @@ def test_a_private_repository_is_fetched_with_the_jobs_token_and_pushed_with_the
         with pytest.raises(PipelineError, match="403"):
             releases.set_digest(on_github(), "staging", NEW, message="By the job\n")
         monkeypatch.setenv("RELEASE_TOKEN", server.APP_TOKEN)
+        monkeypatch.setenv("RELEASE_APP", server.APP)
+        monkeypatch.setenv("GITHUB_API_URL", url)
+        monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
         commit = releases.set_digest(on_github(), "staging", NEW, message="By the app\n")
         assert on_github().tip() == commit
+        author = "release-app[bot] <4711+release-app[bot]@users.noreply.github.com>"
+        assert run(clone, "log", "-1", "--format=%an <%ae>", str(commit)) == author
 
 
 def test_the_jobs_of_the_workflows_come_from_the_files(
