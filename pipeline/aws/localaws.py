@@ -18,7 +18,6 @@ from pipeline.images import docker as engine
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 STATE = ENGINES / "aws"
-SERVER_LOGS = LOGS
 #: The certificate of the authority behind everything that it serves by HTTPS.
 AUTHORITY = STATE / "web-ca.pem"
 OWNER = CHECKOUT_ID
@@ -50,14 +49,13 @@ def process_environment(
     return kept | dict(variables["set"])
 
 
-def start(*, auth: bool = False, cpu_quota: bool = False) -> None:
-    """Starts the local AWS, or uses the one of this checkout that runs already with these settings.
+def start(*settings: str) -> None:
+    """Starts the local AWS, or uses the one of this checkout that runs already with these settings (``--auth``).
 
     Raises:
         PipelineError: Docker does not answer, a port is taken, or a server did not become ready.
     """
-    flags = {"--auth": auth, "--cpu-quota": cpu_quota}
-    options = [*_options(), *(flag for flag, given in flags.items() if given)]
+    options = [*_options(), *settings]
     python = python_environment("localaws") / "bin" / "python"
     if json.loads(_run(["status", "--json", *options], python=python))["current"]:
         return
@@ -85,7 +83,7 @@ def _options() -> tuple[str, ...]:
     """This checkout's settings as options of the command."""
     return (
         f"--state={STATE}",
-        f"--logs={SERVER_LOGS}",
+        f"--logs={LOGS}",
         f"--api-port={ports.AWS_API}",
         f"--api-tls-port={ports.AWS_API_TLS}",
         f"--moto-port={ports.MOTO}",

@@ -41,8 +41,11 @@ def run(source: str, target: str) -> Result:
             branch=branch, base=desired.branch, title=title, body=markdown.code_block(body.strip())
         )
         return Result(url, f"### Proposed\n\n{url}: `{target}` gets `{image}` from `{source}`.\n")
-    commit = history.set_digest(
-        desired, target, digest, message=history.message(subject, image, source=built_from)
+    commit = history.set_text(
+        desired,
+        target,
+        lambda text: history.with_digest(text, digest),
+        message=history.message(subject, image, source=built_from),
     )
     if commit is None:
         return Result(f"{target} runs {image.short} already", outputs={"digest": digest})

@@ -17,10 +17,10 @@ def run(environment: str, digest: str) -> Result:
     """
     image = ImageReference(environments.load(environment).repository, digest)
     source = git.revision()
-    commit = history.set_digest(
+    commit = history.set_text(
         history.on_github(),
         environment,
-        digest,
+        lambda text: history.with_digest(text, digest),
         message=history.message(f"Release {image.short} to {environment}", image, source=source),
         check=lambda tip: refuse_older(tip, environment, source),
     )

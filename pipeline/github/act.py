@@ -1,8 +1,5 @@
-"""Runs a GitHub workflow on this machine with act: the committed YAML, its steps as processes of this user.
-
-act skips a job with a runner that it does not know and calls that a success: ``run`` returns every job, and the caller
-compares with what should have run. ``docs/github.md`` has the other differences from GitHub.
-"""
+"""Runs a GitHub workflow on this machine with act, its steps as processes of this user; docs/github.md has the
+differences from GitHub. act calls a job with an unknown runner a success: callers compare with what should have run."""
 
 import json
 import time

@@ -1,7 +1,5 @@
-"""Rehearses a workflow against a local GitHub (``localgithub``): repository, API, variables and actions.
-
-Everything lies in one folder: ``github.git``, the repository; ``tree``, where act runs; ``shared``, what jobs share.
-"""
+"""Rehearses a workflow against a local GitHub (``localgithub``): repository, API, variables and actions, all in one
+folder: ``github.git``, the repository; ``tree``, where act runs; ``shared``, what jobs share."""
 
 import contextlib
 import json

@@ -98,11 +98,14 @@ def with_digest(text: str, digest: str) -> str:
     """
     require_digest(digest)
     try:
-        number, column = YAML().load(text)["image"].lc.value("digest")
+        image = YAML().load(text)["image"]
+        number, column = image.lc.value("digest")
     except (KeyError, TypeError, AttributeError) as error:
         raise PipelineError(
             "the environment file has no image.digest", next_step="add `digest: null` under image"
         ) from error
+    if image["digest"] == digest:
+        return text
     lines = text.splitlines(keepends=True)
     # A remark such as “nothing released yet” belonged to the old value.
     lines[number] = f"{lines[number][:column]}{digest}\n"
@@ -180,22 +183,6 @@ def earlier(releases: Sequence[Release]) -> Release | None:
             return release
         left += [contents[commit] for commit in release.reverts if commit in contents]
     return None
-
-
-def set_digest(
-    desired: Desired,
-    environment: str,
-    digest: str,
-    *,
-    message: str,
-    check: Callable[[str], None] = lambda _tip: None,
-) -> str | None:
-    """Commits a digest, as ``set_text`` does a text."""
-
-    def changed(text: str) -> str:
-        return text if digest_in(text) == digest else with_digest(text, digest)
-
-    return set_text(desired, environment, changed, message=message, check=check)
 
 
 def set_text(

@@ -102,10 +102,9 @@ def judge(framework: str, raw: Any) -> Outcome:
     results = [result for result in every if result.get("check_type") == framework]
     summaries = [result["summary"] for result in results]
     if any(summary["parsing_errors"] for summary in summaries):
-        files = [file for result in results for file in result["results"].get("parsing_errors", [])]
         raise PipelineError(
-            f"checkov could not parse {', '.join(map(str, files)) or f'some {framework} files'}",
-            next_step="correct the file, then scan again",
+            f"checkov could not parse some {framework} files",
+            next_step="run ./inv lint, which names the lines, and correct them",
         )
     count = sum(
         summary[state] for summary in summaries for state in ("passed", "failed", "skipped")

@@ -1,7 +1,5 @@
-"""Known vulnerabilities of the image, by grype: with a valid database, and with our settings alone.
-
-No database is trusted blindly: one that knows no flaw of packages known to have some counts as NOT CHECKED.
-"""
+"""Known vulnerabilities of the image, by grype with our settings alone; a database that knows no flaw of packages known
+to have some counts as NOT CHECKED."""
 
 import json
 import os

@@ -1,7 +1,5 @@
-"""The monthly cost in US dollars of what a Terraform plan leads to, by the price table in ``prices.yaml``.
-
-A resource type that is neither priced nor free is listed as unpriced.
-"""
+"""The monthly cost in US dollars of what a Terraform plan leads to, by the price table in ``prices.yaml``; a resource
+type that is neither priced nor free is listed as unpriced."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +43,7 @@ class Estimate:
 @cache
 def prices() -> dict[str, Any]:
     """The price table."""
-    table: dict[str, Any] = YAML(typ="safe").load(PRICES.read_text(encoding="utf-8"))
+    table: dict[str, Any] = YAML(typ="safe").load(PRICES)
     return table
 
 

@@ -103,13 +103,8 @@ def backend(root: Root) -> list[str]:
 
     Without ``encrypt``: the bucket encrypts with our own key by default; ``encrypt=true`` would ask for one of S3's.
     """
-    settings = {
-        "bucket": root.bucket,
-        "key": f"{root.name}/terraform.tfstate",
-        "region": root.region,
-        "use_lockfile": "true",
-    }
-    return [f"-backend-config={name}={value}" for name, value in settings.items()]
+    place = (f"bucket={root.bucket}", f"key={root.name}/terraform.tfstate", f"region={root.region}")
+    return [f"-backend-config={setting}" for setting in (*place, "use_lockfile=true")]
 
 
 def init_key(root: Root) -> str:

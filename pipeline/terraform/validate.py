@@ -4,12 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-from pipeline.core import cache, process
+from pipeline.core import process
 from pipeline.core.errors import CommandFailedError
 from pipeline.core.locks import exclusive
 from pipeline.core.paths import LOCAL, TERRAFORM, log_file
 from pipeline.core.tools import tool
-from pipeline.git import repository as git
 from pipeline.terraform import cli
 
 
@@ -23,22 +22,13 @@ def main() -> int:
 def validate(root: Path) -> str:
     """Terraform's findings in a root as it prints them, or nothing."""
     name = f"terraform-validate-{root.name}"
-    data = LOCAL / "terraform" / "validate" / root.name
-    environ = cli.environment(os.environ, data)
+    environ = cli.environment(os.environ, LOCAL / "terraform" / "validate" / root.name)
     log = log_file(name)
-
-    def terraform(*arguments: str) -> None:
-        process.run([tool("terraform"), *arguments, "-no-color"], log=log, cwd=root, env=environ)
-
-    def init() -> str:
-        terraform("init", "-backend=false", "-lockfile=readonly")
-        return "initialised"
-
     with exclusive(name, wait=True):
-        sources = git.files("infra/terraform/*.tf", "infra/terraform/*.terraform.lock.hcl")
         try:
-            cache.once(name, git.content_key(sources, str(data)), init, made=data)
-            terraform("validate")
+            for command in ("init -backend=false -lockfile=readonly", "validate"):
+                argv = [tool("terraform"), *command.split(), "-no-color"]
+                process.run(argv, log=log, cwd=root, env=environ)
         except CommandFailedError:
             return log.read_text(encoding="utf-8")
     return ""

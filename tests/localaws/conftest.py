@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.aws import localaws
 from pipeline.core import ports
-from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL
+from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL, LOGS
 from pipeline.images import catalogue
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, label: str) -> Iterator[Pa
         patch.setattr(localaws, "STATE", state)
         patch.setattr(localaws, "OWNER", label)
         patch.setattr(localaws, "NETWORK", f"delivery-{label}")
-        patch.setattr(localaws, "SERVER_LOGS", localaws.SERVER_LOGS / "localaws-tests")
+        patch.setattr(localaws, "LOGS", LOGS / "localaws-tests")
         for name in (
             "AWS_API",
             "AWS_API_TLS",

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture(scope="module")
 def checked(world: World) -> Iterator[World]:
-    localaws.start(auth=True)
+    localaws.start("--auth")
     yield world
     localaws.start()
 

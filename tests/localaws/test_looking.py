@@ -31,7 +31,7 @@ def test_what_does_not_run_is_not_started() -> None:
 @pytest.mark.engine
 @pytest.mark.usefixtures("running")
 def test_what_runs_with_other_settings_is_not_restarted() -> None:
-    localaws.start(cpu_quota=True)
+    localaws.start("--cpu-quota")
     before = localaws.status()["servers"]
     try:
         assert account.existing_account(environments.load("local")) is not None

@@ -32,7 +32,7 @@ AUDIENCE = "sts.amazonaws.com"
 def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The local AWS that asks who somebody is, with an account that is bootstrapped for a GitHub repository."""
     local = Path(tmp_path_factory.mktemp("roles"))
-    localaws.start(auth=True)
+    localaws.start("--auth")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(roots, "LOCAL", local)
         patch.setattr(environments, "LOCAL", local)

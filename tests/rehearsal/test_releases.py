@@ -48,6 +48,10 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
+def to_new(text: str) -> str:
+    return releases.with_digest(text, NEW)
+
+
 def desired(clone: Path) -> releases.Desired:
     return releases.Desired("origin", root=clone)
 
@@ -66,10 +70,10 @@ def merge(clone: Path, name: str) -> str:
 def publish(clone: Path, digest: str, source: str) -> str | None:
     image = ImageReference(REPOSITORY, digest)
     text = releases.message(f"Release {image.short} to staging", image, source=source)
-    return releases.set_digest(
+    return releases.set_text(
         desired(clone),
         "staging",
-        digest,
+        lambda text: releases.with_digest(text, digest),
         message=text,
         check=lambda tip: _newest(clone, tip, source),
     )
@@ -297,12 +301,12 @@ def test_a_private_repository_is_fetched_with_the_jobs_token_and_pushed_with_the
         monkeypatch.setenv("GITHUB_TOKEN", server.JOB_TOKEN)
         assert on_github().tip() == tip
         with pytest.raises(PipelineError, match="403"):
-            releases.set_digest(on_github(), "staging", NEW, message="By the job\n")
+            releases.set_text(on_github(), "staging", to_new, message="By the job\n")
         monkeypatch.setenv("RELEASE_TOKEN", server.APP_TOKEN)
         monkeypatch.setenv("RELEASE_APP", server.APP)
         monkeypatch.setenv("GITHUB_API_URL", url)
         monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
-        commit = releases.set_digest(on_github(), "staging", NEW, message="By the app\n")
+        commit = releases.set_text(on_github(), "staging", to_new, message="By the app\n")
         assert on_github().tip() == commit
         author = "release-app[bot] <4711+release-app[bot]@users.noreply.github.com>"
         assert run(clone, "log", "-1", "--format=%an <%ae>", str(commit)) == author
