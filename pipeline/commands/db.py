@@ -7,7 +7,7 @@ import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from pipeline.commands import Result
 from pipeline.core import console, process
@@ -18,11 +18,13 @@ from pipeline.releases.project import project
 #: How a PostgreSQL archive (pg_dump's custom format) and an SQLite file begin.
 POSTGRES_MAGIC = b"PGDMP"
 SQLITE_MAGIC = b"SQLite format 3\0"
+COUNT_TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
 DROP_TABLES = """DO $$ DECLARE name text; BEGIN
   FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
     EXECUTE format('DROP TABLE public.%I CASCADE', name);
   END LOOP;
-END $$"""
+END $$;
+"""
 
 
 def run(what: str, file: str, *, url: str | None, replace: bool) -> Result:
@@ -37,52 +39,46 @@ def run(what: str, file: str, *, url: str | None, replace: bool) -> Result:
 
 
 def backup(url: str | None, file: Path) -> str:
-    """Writes a consistent copy of the database while it is in use.
-
-    Args:
-        url: ``sqlite:////path`` or ``postgresql://…``; ``DATABASE_URL`` when None.
-        file: Where to; never overwritten.
+    """Writes a consistent copy of the database (``DATABASE_URL`` when None) while it is in use.
 
     Raises:
-        PipelineError: The database or a program is missing, or the file exists.
+        PipelineError: The database or a program is missing, the database is damaged, or the file exists.
     """
     url = _address(url)
+    source = _sqlite_file(url)
     if file.exists():
         raise PipelineError(f"{shown(file)} exists", next_step="choose another file")
+    if source and not source.exists():
+        raise PipelineError(f"there is no {shown(source)}", next_step="check the address")
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.partial")
-    partial.unlink(missing_ok=True)
-    partial.touch(0o600)  # it holds names and secret links
-    with console.progress("back up the database"):
-        try:
-            if url.startswith("sqlite"):
-                _copy_sqlite(_sqlite_file(url), partial)
-            else:
-                _postgres("pg_dump", url, ["--format=custom", "--no-owner", f"--file={partial}"])
-            partial.replace(file)
-        finally:
-            partial.unlink(missing_ok=True)
+    with (
+        console.progress("back up the database"),
+        tempfile.TemporaryDirectory(dir=file.parent, prefix=".backup-") as folder,
+    ):
+        partial = Path(folder, file.name)
+        partial.touch(0o600)  # it holds names and secret links
+        if source:
+            _copy_sqlite(source, partial)
+        else:
+            _postgres("pg_dump", url, "--format=custom", "--no-owner", f"--file={partial}")
+        partial.replace(file)
     return f"{file.stat().st_size / 1024:.0f} KiB in {shown(file)}"
 
 
 def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
     """Puts a backup back, all of it or nothing, and migrates it where its schema is older.
 
-    Args:
-        url: As in ``backup``; of the same engine as the backup.
-        replace: Overwrite what the database holds; refused without it.
-
     Raises:
         PipelineError: The backup is missing, damaged or of the other engine, or the database is not empty.
     """
     url = _address(url)
+    target = _sqlite_file(url)
     try:
         with file.open("rb") as source:
-            start = source.read(16)
+            start = source.read(len(SQLITE_MAGIC))
     except OSError as error:
         raise PipelineError(f"cannot read {shown(file)}", next_step="check the name") from error
-    wanted = SQLITE_MAGIC if url.startswith("sqlite") else POSTGRES_MAGIC
-    if not start.startswith(wanted):
+    if not start.startswith(SQLITE_MAGIC if target else POSTGRES_MAGIC):
         raise PipelineError(
             f"{shown(file)} is not a backup of this kind of database",
             next_step="restore it to the engine that it came from",
@@ -92,40 +88,24 @@ def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
             "the database is not empty", next_step="add --replace to overwrite all that it holds"
         )
     with console.progress("restore the database"):
-        if url.startswith("sqlite"):
-            _check_sqlite(file)
-            _copy_sqlite(file, _sqlite_file(url, may_be_new=True))
+        if target:
+            _copy_sqlite(file, target)
         else:
-            _restore_postgres(url, file)
-    _migrate(url)
+            sql = process.capture([_program("pg_restore"), "--no-owner", "--file=-", file])
+            # In one transaction; a newer schema has tables that the backup does not name.
+            options = ("--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-")
+            _postgres("psql", url, *options, stdin=f"{DROP_TABLES}{sql}")
+    if argv := project().migrate:
+        with console.progress("migrate the database"):
+            process.run(
+                [sys.executable if argv[0] == "python" else argv[0], *argv[1:]],
+                log=log_file("migrate"),
+                cwd=ROOT / "app",
+                # A development environment needs no secret of its own.
+                env={**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "development"},
+                next_step="the backup is restored: fix the cause, then migrate it",
+            )
     return f"restored {shown(file)}"
-
-
-def _restore_postgres(url: str, file: Path) -> None:
-    """Empties the database and restores in one transaction: a newer schema has tables that the backup does not name."""
-    with tempfile.TemporaryDirectory(prefix="delivery-restore-") as folder:
-        script = f"{folder}/backup.sql"
-        argv = [_program("pg_restore"), "--no-owner", f"--file={script}", str(file)]
-        process.run(argv, log=log_file("pg_restore"))
-        options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-        _postgres("psql", url, [*options, f"--command={DROP_TABLES}", f"--file={script}"])
-
-
-def _migrate(url: str) -> None:
-    """Brings the schema of an older backup to what the work tree's application needs."""
-    if not (argv := project().migrate):
-        return
-    program = sys.executable if argv[0] == "python" else argv[0]
-    # A development environment needs no secret of its own.
-    env = {**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "development"}
-    with console.progress("migrate the database"):
-        process.run(
-            [program, *argv[1:]],
-            log=log_file("migrate"),
-            cwd=ROOT / "app",
-            env=env,
-            next_step="the backup is restored: fix the cause, then migrate it",
-        )
 
 
 def _address(url: str | None) -> str:
@@ -138,11 +118,8 @@ def _address(url: str | None) -> str:
     return url
 
 
-def _sqlite_file(url: str, *, may_be_new: bool = False) -> Path:
-    file = Path(url.removeprefix("sqlite:///"))
-    if not may_be_new and not file.exists():
-        raise PipelineError(f"there is no {shown(file)}", next_step="check the address")
-    return file
+def _sqlite_file(url: str) -> Path | None:
+    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else None
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
@@ -152,58 +129,43 @@ def _copy_sqlite(source: Path, target: Path) -> None:
             closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as read,
             closing(sqlite3.connect(target, timeout=30)) as write,
         ):
+            verdict = read.execute("PRAGMA integrity_check").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
             read.backup(write)
     except sqlite3.Error as error:
-        raise PipelineError(f"copying failed: {error}", next_step="check both files") from error
-
-
-def _check_sqlite(file: Path) -> None:
-    try:
-        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    except sqlite3.Error as error:
-        verdict = str(error)
-    if verdict != "ok":
         raise PipelineError(
-            f"{shown(file)} is damaged: {verdict}", next_step="take an older backup"
-        )
+            f"{shown(source)} cannot be copied: {error}",
+            next_step="check both files; of a damaged backup take an older one",
+        ) from error
 
 
 def _is_empty(url: str) -> bool:
-    if url.startswith("sqlite"):
-        file = _sqlite_file(url, may_be_new=True)
-        if not file.exists():
-            return True
-        with closing(sqlite3.connect(file)) as connection:
-            return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
-    address, env = _connection(url)
-    query = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
-    argv = [_program("psql"), f"--dbname={address}", "--no-psqlrc", "-tAc", query]
-    return process.capture(argv, env=env).strip() == "0"
+    file = _sqlite_file(url)
+    if file is None:
+        return _postgres("psql", url, "-tAc", COUNT_TABLES).strip() == "0"
+    if not file.exists():
+        return True
+    with closing(sqlite3.connect(file)) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
 
-def _postgres(program: str, url: str, options: list[str]) -> None:
-    address, env = _connection(url)
-    argv = [_program(program), f"--dbname={address}", "--no-password", *options]
-    process.run(argv, log=log_file(program), env=env)
-
-
-def _connection(url: str) -> tuple[str, dict[str, str]]:
-    """The address without its password, which is in the environment: a command line is no place for it."""
+def _postgres(program: str, url: str, *options: str, stdin: str | None = None) -> str:
+    """The output of a client; the password is in its environment, as a command line is no place for it."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2] or "localhost"
-    address = urlunsplit(
-        ("postgresql", f"{parts.username or 'postgres'}@{host}", parts.path, parts.query, "")
-    )
-    env = {**os.environ, "PGCONNECT_TIMEOUT": "10"}
+    user = parts.username or "postgres"
+    address = parts._replace(scheme="postgresql", netloc=f"{user}@{host}").geturl()
+    env = {**os.environ, "PGCONNECT_TIMEOUT": "10", "PSQLRC": os.devnull}
     if parts.password:
         env["PGPASSWORD"] = unquote(parts.password)
-    return address, env
+    argv = [_program(program), f"--dbname={address}", "--no-password", *options]
+    return process.capture(argv, env=env, stdin=stdin)
 
 
 def _program(name: str) -> str:
-    newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
-    program = str(newest[0]) if newest else shutil.which(name)
+    installed = sorted(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")))
+    program = installed[-1] if installed else shutil.which(name)
     if program is None:
         raise PipelineError(
             f"{name} is missing",

@@ -5,11 +5,12 @@ import shutil
 from pipeline.commands import Result
 from pipeline.core import console, ports, tools
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import CACHE, LOCAL
+from pipeline.core.paths import CACHE, ROOT
 from pipeline.kubernetes import node
 
 #: Free disk below which a first build is likely to fail: base images, engine layers and caches together.
-DISK_BYTES = 5 * 1024**3
+GIB = 1024**3
+DISK_BYTES = 5 * GIB
 
 PORTS = {
     "compose": ports.COMPOSE_WEB,
@@ -24,7 +25,7 @@ PORTS = {
 
 def run() -> Result:
     """Prints the tables; obtains nothing."""
-    missing = _tools() + _disk()
+    missing = [*_tools(), *_disk()]
     rows = [
         (str(port), purpose, "free" if ports.is_free(port) else f"used by {ports.holder(port)}")
         for purpose, port in PORTS.items()
@@ -54,12 +55,10 @@ def _tools() -> list[str]:
 
 def _disk() -> list[str]:
     missing = []
-    for title, folder in (("checkout", LOCAL.parent), ("cache", CACHE)):
-        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        free = shutil.disk_usage(existing).free
-        warning = ""
+    for title, folder in (("checkout", ROOT), ("cache", CACHE)):
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+        console.info(f"Free disk ({title}): {free / GIB:.1f} GiB of {DISK_BYTES / GIB:.0f} needed")
         if free < DISK_BYTES:
-            warning = f" [red]less than {DISK_BYTES / 1024**3:.0f} GiB: free some[/]"
             missing.append(f"disk of the {title}")
-        console.out.print(f"Free disk ({title}): {free / 1024**3:.1f} GiB{warning}")
     return missing
