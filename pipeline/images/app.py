@@ -103,18 +103,18 @@ def build(*, no_cache: bool = False) -> Record:
     return record
 
 
-def load(file: Path = BUILD_RECORD) -> Record | None:
+def load() -> Record | None:
     """The last build on this machine, or None."""
-    record = files.read_json(file)
+    record = files.read_json(BUILD_RECORD)
     try:
         return Record(**record) if record else None
     except TypeError:
         return None
 
 
-def save(record: Record, file: Path = BUILD_RECORD) -> None:
+def save(record: Record) -> None:
     """Keeps the record of the last build."""
-    files.write(file, json.dumps(asdict(record), indent=2) + "\n")
+    files.write(BUILD_RECORD, json.dumps(asdict(record), indent=2) + "\n")
 
 
 def current() -> Record:
@@ -138,8 +138,5 @@ def current() -> Record:
 
 
 def _source() -> str:
-    server, repository = (
-        os.environ.get("GITHUB_SERVER_URL"),
-        os.environ.get("GITHUB_REPOSITORY"),
-    )
+    server, repository = map(os.environ.get, ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"))
     return f"{server}/{repository}" if server and repository else git.web_address()

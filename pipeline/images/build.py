@@ -42,9 +42,7 @@ def build(
 ) -> str:
     """Builds ``context/Dockerfile``, tags the image and returns its id.
 
-    Args:
-        created: The time that the image bears (ISO 8601).
-        arguments: Values of the Dockerfile's ARGs.
+    ``created`` is the time that the image bears (ISO 8601), ``arguments`` are the Dockerfile's ARGs.
 
     Raises:
         PipelineError: The engine's disk is nearly full, nothing here can build, or a step of the Dockerfile failed.
@@ -54,6 +52,7 @@ def build(
     folder = LOCAL / "build"
     folder.mkdir(parents=True, exist_ok=True)
     id_file = folder / "image.id"
+    time = f"{datetime.fromisoformat(created).timestamp():.0f}"
     # The machine's own network: its name server, proxy or package index may listen on loopback.
     argv = [*builder.argv, "--progress=plain", "--network", "host", "--iidfile", str(id_file)]
     argv += [f"--tag={tag}" for tag in tags]
@@ -66,17 +65,13 @@ def build(
     with console.progress(f"docker build {tags[0]}") as step:
 
         def show(line: str) -> None:
-            match = STEP.match(line)
-            if match:
+            if match := STEP.match(line):
                 step.update(f"{match['step']}: {match['command']}")
 
         process.run(
             [*argv, *_secrets(folder), context],
             log=log_file("build"),
-            env={
-                **builder.env,
-                "SOURCE_DATE_EPOCH": f"{datetime.fromisoformat(created).timestamp():.0f}",
-            },
+            env={**builder.env, "SOURCE_DATE_EPOCH": time},
             on_line=show,
             next_step="read the log; the step that failed is at its end",
         )
@@ -99,11 +94,9 @@ def pip_settings() -> str:
 
 def _secrets(folder: Path) -> list[str]:
     arguments: list[str] = []
-    bundle = ca_bundle()
-    if bundle:
+    if bundle := ca_bundle():
         arguments += ["--secret", f"id=ca,src={bundle}"]
-    settings = pip_settings()
-    if settings:
+    if settings := pip_settings():
         # The index's address may hold a password.
         files.write(folder / "pip.conf", settings, mode=files.PRIVATE)
         arguments += ["--secret", f"id=pip,src={folder / 'pip.conf'}"]

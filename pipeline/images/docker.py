@@ -5,10 +5,9 @@ import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import docker
 import docker.errors
@@ -31,8 +30,7 @@ LABELS: Mapping[str, str] = {CHECKOUT_LABEL: CHECKOUT_ID}
 OURS = (f"{CHECKOUT_LABEL}={CHECKOUT_ID}", f"io.x-k8s.kind.cluster={CLUSTER}")
 
 
-@dataclass(frozen=True)
-class Builder:
+class Builder(NamedTuple):
     """A command line that builds with BuildKit: ``argv`` up to the options of ``build``, and its environment."""
 
     argv: tuple[str, ...]
@@ -63,17 +61,16 @@ def running_engine() -> docker.DockerClient | None:
     return None if isinstance(connected, str) else connected
 
 
-def require_space(needed: int = NEEDED_BYTES) -> None:
-    """Raises PipelineError when the engine's disk has less than ``needed`` bytes left; asks no engine elsewhere."""
+def require_space() -> None:
+    """Raises PipelineError when the engine's disk is too full for a build; asks no engine elsewhere."""
     if not client().api.base_url.startswith("http+docker"):
         return
-    folder = Path(client().info().get("DockerRootDir", "/var/lib/docker"))
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+    root = Path(client().info()["DockerRootDir"])
+    folder = next(parent for parent in (root, *root.parents) if parent.exists())
     free = shutil.disk_usage(folder).free
-    if free < needed:
+    if free < NEEDED_BYTES:
         raise PipelineError(
-            f"{free / GIB:.1f} GiB are free on the disk of Docker's images, {needed / GIB:.0f} GiB are needed",
+            f"{free / GIB:.1f} GiB are free on the disk of Docker's images, {NEEDED_BYTES / GIB:.0f} GiB are needed",
             next_step="free some space (docker system df shows what Docker holds), then run this again",
         )
 
@@ -91,28 +88,21 @@ def builder() -> Builder:
     environment = {name: value for name, value in os.environ.items() if name not in dropped}
     # Attestations would make the image an index, whose digest differs at every build.
     environment |= {"DOCKER_BUILDKIT": "1", "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-    clients = {path: _client_version(path) for path in _clients()}
+    clients = _clients()
     for path in clients:
-        if _has_buildx(path):
+        with suppress(PipelineError):
+            process.capture([path, "buildx", "version"])
             argv = (str(path), "buildx", "build", "--builder", "default", "--load")
             return Builder(argv, environment)
-    for path, version in clients.items():
-        if int(version.partition(".")[0]) < BUILDX_NEEDED_FROM:
+    for path in clients:
+        version = re.search(r"(\d+)\.\d+", process.capture([path, "--version"]))
+        if version and int(version[1]) < BUILDX_NEEDED_FROM:
             return Builder((str(path), "build"), environment)
-    names = ", ".join(f"{path} {version}" for path, version in clients.items())
+    names = ", ".join(map(str, clients))
     raise PipelineError(
         f"no docker command here can build (without the buildx plugin: {names or 'none on PATH'})",
         next_step="install Docker's command line with the buildx plugin (docker-buildx-plugin)",
     )
-
-
-def engine_log_lines(container: str, lines: int = 20) -> list[str]:
-    """The last log lines of a container of ours, oldest first; empty when it is gone."""
-    try:
-        raw = client().containers.get(container).logs(tail=lines)
-    except docker.errors.NotFound:
-        return []
-    return str(raw.decode("utf-8", "replace")).splitlines()
 
 
 def mounted() -> set[Path]:
@@ -127,20 +117,15 @@ def ours() -> list[Any]:
     engine = running_engine()
     if engine is None:
         return []
-    return [
-        container
-        for label in OURS
-        for container in engine.containers.list(
-            all=True, filters={"label": label}, ignore_removed=True
-        )
-    ]
+    containers: list[Any] = []
+    for label in OURS:
+        filters = {"label": label}
+        containers += engine.containers.list(all=True, filters=filters, ignore_removed=True)
+    return containers
 
 
 def remove_ours() -> list[str]:
-    """Removes this checkout's containers, networks and volumes; the names removed.
-
-    An engine that does not run holds nothing that runs: then nothing is removed and nothing is installed.
-    """
+    """Removes this checkout's containers, networks and volumes, where an engine runs; the names removed."""
     engine = running_engine()
     if engine is None:
         return []
@@ -179,16 +164,3 @@ def _clients() -> list[Path]:
     paths = [Path(folder) / "docker" for folder in folders if folder]
     usable = {path.resolve(): path for path in reversed(paths) if os.access(path, os.X_OK)}
     return list(usable.values())[::-1]
-
-
-def _client_version(path: Path) -> str:
-    match = re.search(r"\d+\.\d+(\.\d+)?", process.capture([path, "--version"]))
-    return match.group() if match else "0"
-
-
-def _has_buildx(path: Path) -> bool:
-    try:
-        process.capture([path, "buildx", "version"])
-    except PipelineError:
-        return False
-    return True

@@ -1,7 +1,6 @@
 """Pushes an image to a registry by an immutable tag, and returns the digest that names it from then on."""
 
 import base64
-from dataclasses import dataclass
 from typing import Any
 
 import docker.errors
@@ -22,23 +21,15 @@ MANIFESTS = (
 )
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """A user and password of a registry; never on a command line."""
-
-    username: str
-    password: str
+#: User and password of a registry; never on a command line.
+Credentials = tuple[str, str]
 
 
 def ecr_credentials(client: Any) -> Credentials:
-    """Credentials for ECR, good for twelve hours.
-
-    Args:
-        client: A boto3 client of ``ecr`` for the registry's account and region.
-    """
+    """Credentials for the registry of a boto3 client of ``ecr``, good for twelve hours."""
     token = client.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     username, _, password = base64.b64decode(token).decode().partition(":")
-    return Credentials(username, password)
+    return username, password
 
 
 def push(
@@ -52,17 +43,11 @@ def push(
     Raises:
         PipelineError: The repository does not exist, the registry refused or did not answer.
     """
-    present = digest_of(repository, tag, credentials)
-    if present:
+    if present := digest_of(repository, tag, credentials):
         console.info(f"  {tag} is in the registry already: {present}")
         return ImageReference(repository, present)
-    local = engine.client().images.get(image)
-    local.tag(repository, tag)
-    login = (
-        {"username": credentials.username, "password": credentials.password}
-        if credentials
-        else None
-    )
+    engine.client().images.get(image).tag(repository, tag)
+    login = dict(zip(("username", "password"), credentials, strict=True)) if credentials else None
     digest = ""
     try:
         with console.progress(f"push {tag}") as step:
@@ -91,12 +76,11 @@ def digest_of(repository: str, tag: str, credentials: Credentials | None = None)
         PipelineError: The registry did not answer, or refused the question.
     """
     host, _, name = repository.partition("/")
-    login = (credentials.username, credentials.password) if credentials else None
     try:
         response = httpx.head(
             f"{registries.base_url(host)}/v2/{name}/manifests/{tag}",
             headers={"Accept": ", ".join(MANIFESTS)},
-            auth=login,
+            auth=credentials,
             timeout=API_SECONDS,
             trust_env=not registries.is_loopback(host),
         )

@@ -2,7 +2,6 @@
 
 import json
 import time
-from pathlib import Path
 
 import httpx
 
@@ -16,22 +15,18 @@ REMEMBER_NO = 600
 MEMORY = LOCAL / "registries.json"
 
 
-def answers(registry: str, memory: Path = MEMORY) -> bool:
-    """Whether a registry can be reached now.
-
-    Args:
-        registry: A host with an optional port and path; of ``docker.io`` the host that serves images is asked.
-    """
+def answers(registry: str) -> bool:
+    """Whether a registry (a host with an optional port and path) can be reached now."""
     host = registry.partition("/")[0]
-    entry = (files.read_json(memory) or {}).get(host)
+    entry = (files.read_json(MEMORY) or {}).get(host)
     if entry and entry["until"] > time.time():
         return bool(entry["answers"])
-    return _remember(host, memory, answers=_probe(host))
+    return _remember(host, answers=_probe(host))
 
 
-def forget(registry: str, memory: Path = MEMORY) -> None:
+def forget(registry: str) -> None:
     """Counts a registry as not answering for a while: it did answer, but an image could not be pulled from it."""
-    _remember(registry.partition("/")[0], memory, answers=False)
+    _remember(registry.partition("/")[0], answers=False)
 
 
 def is_loopback(host: str) -> bool:
@@ -47,11 +42,11 @@ def base_url(registry: str) -> str:
     return f"{'http' if is_loopback(host) else 'https'}://{host}"
 
 
-def _remember(host: str, memory: Path, *, answers: bool) -> bool:
+def _remember(host: str, *, answers: bool) -> bool:
     until = time.time() + (REMEMBER_YES if answers else REMEMBER_NO)
-    entries = files.read_json(memory) or {}
+    entries = files.read_json(MEMORY) or {}
     entries[host] = {"answers": answers, "until": until}
-    files.write(memory, json.dumps(entries, indent=1))
+    files.write(MEMORY, json.dumps(entries, indent=1))
     return answers
 
 

@@ -26,6 +26,7 @@ STAGES = {
     "verify": ("start",),
 }
 SERVICE = "web"
+LOG_LINES = 20
 URL = f"http://localhost:{ports.COMPOSE_WEB}"
 
 
@@ -44,19 +45,16 @@ def deliver(_environment: Environment) -> str:
     if _container() is None:
         ports.require_free(ports.COMPOSE_WEB, "the application under Compose")
     with console.progress("docker compose up") as step:
+        settings = {
+            "WEB_IMAGE": image,
+            "WEB_PORT": str(ports.COMPOSE_WEB),
+            "CHECKOUT_ID": CHECKOUT_ID,
+        }
+        up = ("-p", f"delivery-{CHECKOUT_ID}", "up", "-d", "--no-build", SERVICE)
         process.run(
-            [
-                *_cli(step.update),
-                *("-p", f"delivery-{CHECKOUT_ID}", "up", "-d", "--no-build", SERVICE),
-            ],
+            [*_cli(step.update), *up],
             log=log_file("compose"),
-            env={
-                **os.environ,
-                "WEB_IMAGE": image,
-                "WEB_PORT": str(ports.COMPOSE_WEB),
-                "CHECKOUT_ID": CHECKOUT_ID,
-            },
-            cwd=ROOT,
+            env={**os.environ, **settings},
             on_line=step.update,
         )
     return image
@@ -88,7 +86,8 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 def last_lines(_environment: Environment) -> list[str]:
     """The last lines of the service's log."""
     container = _container()
-    return docker.engine_log_lines(container.id) if container else []
+    log = container.logs(tail=LOG_LINES) if container else b""
+    return str(log.decode(errors="replace")).splitlines()
 
 
 def _require_readable(folder: Path) -> None:
@@ -103,11 +102,9 @@ def _require_readable(folder: Path) -> None:
 
 
 def _container() -> Any | None:
-    for container in docker.ours():
-        service = container.labels.get("com.docker.compose.service")
-        if service == SERVICE and container.status == "running":
-            return container
-    return None
+    services = (each for each in docker.ours() if each.status == "running")
+    label = "com.docker.compose.service"
+    return next((each for each in services if each.labels.get(label) == SERVICE), None)
 
 
 def _cli(on_line: Callable[[str], None]) -> list[str]:

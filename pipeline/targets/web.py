@@ -44,14 +44,6 @@ def _trusting(authority: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(authority))
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What the version probe answered: the answers by hostname, and the last problem seen (empty when none)."""
-
-    by_host: dict[str, dict[str, Any]]
-    problem: str
-
-
 def ask(url: str, via: Via | None = None) -> dict[str, Any]:
     """The JSON of the version probe; raises httpx.HTTPError, or ValueError for an answer that is no JSON object."""
     response = _get(url, project().probes.version, via)
@@ -84,8 +76,11 @@ def gather(
     enough: Callable[[dict[str, dict[str, Any]]], bool],
     timeout: float,
     on_answer: Callable[[str], None] = lambda _: None,
-) -> Answers:
-    """Asks for the version until the answers by hostname are ``enough``, or ``timeout`` seconds are over."""
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """Asks for the version until the answers are ``enough``, or ``timeout`` seconds are over.
+
+    Returns the answers by hostname, and the last problem (empty when there is none).
+    """
     by_host: dict[str, dict[str, Any]] = {}
     problem = ""
 
@@ -102,7 +97,7 @@ def gather(
         return enough(by_host)
 
     wait(sufficient, timeout=timeout, interval=INTERVAL)
-    return Answers(by_host, problem)
+    return by_host, problem
 
 
 def verify(
@@ -120,18 +115,15 @@ def verify(
         return len(right) >= replicas and is_ready(url, via)
 
     with console.progress(f"verify {url}") as step:
-        answers = gather(url, via, enough=enough, timeout=PATIENCE, on_answer=step.update)
-        if enough(answers.by_host):
+        answers, problem = gather(url, via, enough=enough, timeout=PATIENCE, on_answer=step.update)
+        if enough(answers):
             return reached
         lines = last_lines()
-        seen = [
-            f"{host} runs {str(answer.get('image'))[7:19]}"
-            for host, answer in answers.by_host.items()
-        ]
+        seen = [f"{host} runs {str(answer.get('image'))[7:19]}" for host, answer in answers.items()]
         wanted = f"{replicas} replicas of {digest[7:19]}" if digest else "an answer"
         raise PipelineError(
             f"{wanted} and 200 from {url}{project().probes.ready} were wanted; answers: {', '.join(seen) or 'none'}"
-            + (f"; last problem: {answers.problem}" if answers.problem else "")
+            + (f"; last problem: {problem}" if problem else "")
             + (f"; last line of the log: {lines[-1]}" if lines else ""),
             next_step="run ./inv status, and fix what the log says",
         )
