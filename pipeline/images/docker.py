@@ -119,8 +119,9 @@ def ours() -> list[Any]:
         return []
     containers: list[Any] = []
     for label in OURS:
-        filters = {"label": label}
-        containers += engine.containers.list(all=True, filters=filters, ignore_removed=True)
+        containers += engine.containers.list(
+            all=True, filters={"label": label}, ignore_removed=True
+        )
     return containers
 
 
