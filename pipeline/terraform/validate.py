@@ -27,7 +27,7 @@ def validate(root: Path) -> str:
     with exclusive(name, wait=True):
         try:
             for command in ("init -backend=false -lockfile=readonly", "validate"):
-                argv = [tool("terraform"), *command.split(), "-no-color"]
+                argv: list[str | Path] = [tool("terraform"), *command.split(), "-no-color"]
                 process.run(argv, log=log, cwd=root, env=environ)
         except CommandFailedError:
             return log.read_text(encoding="utf-8")
