@@ -46,7 +46,7 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
         json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n",
     )
     files.write(REPORTS / "scan.sarif", json.dumps(sarif.document(outcomes), indent=1) + "\n")
-    report = _report(outcomes, news)
+    text = report(outcomes, news)
     console.table(
         ("scan", "result", "looked at", "findings", ""), [_row(each) for each in outcomes]
     )
@@ -61,7 +61,7 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
         raise PipelineError(
             f"{len(failing)} findings in {_names(outcomes, findings.FOUND)}",
             next_step="fix the findings above, or accept them with a reason (docs/scanning.md)",
-            report=report,
+            report=text,
         )
     unchecked = [outcome for outcome in outcomes if outcome.state == findings.NOT_CHECKED]
     required = [each for each in unchecked if each.name in VULNERABILITIES]
@@ -69,13 +69,13 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
         raise PipelineError(
             f"{' and '.join(each.name for each in required)} were NOT CHECKED: {required[0].note}",
             next_step="give this machine a database, or leave out --require-vulnerabilities",
-            report=report,
+            report=text,
         )
     for outcome in unchecked:
         console.warn(f"{outcome.name}: NOT CHECKED. {outcome.note}")
     passed = f"{len(outcomes) - len(unchecked)} checks"
     names = _names(outcomes, findings.NOT_CHECKED)
-    return Result(f"{passed}; NOT CHECKED: {names}" if names else passed, report)
+    return Result(f"{passed}; NOT CHECKED: {names}" if names else passed, text)
 
 
 def vulnerabilities(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
@@ -147,7 +147,8 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     return outcome.name, MARKS[outcome.state], outcome.looked_at, count, escape(outcome.note)
 
 
-def _report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
+def report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
+    """The Markdown for the summary of the job and the pull request's comment."""
     lines = [
         "### Scan",
         "",

@@ -52,3 +52,12 @@ def test_figures_are_kept_in_workflows_alone(
     assert kept is not None
     assert kept["size"] == 1
     assert len(kept["commit"]) == 40
+
+
+def test_what_a_repositorys_plan_switches_off_is_in_the_summary(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outcomes = [judged(grype.NAME, 80, "packages", [])]
+    assert "Code scanning" not in scan.report(outcomes, [])
+    monkeypatch.setenv("CODE_SCANNING", "false")
+    assert "Code scanning is off in this repository" in scan.report(outcomes, [])
