@@ -125,11 +125,7 @@ def show(revision: str, path: str, *, root: Path = ROOT) -> str:
 
 
 def resolve(revision: str, *, root: Path = ROOT) -> str:
-    """The full commit id that a name, tag, branch or short id stands for.
-
-    Raises:
-        PipelineError: There is no such commit.
-    """
+    """The full commit id of a name, tag, branch or short id; raises PipelineError where there is no such commit."""
     options = ("--verify", "--quiet", "--end-of-options")
     try:
         return run("rev-parse", *options, f"{revision}^{{commit}}", root=root).strip()
@@ -175,11 +171,7 @@ def snapshot(message: str, *, root: Path = ROOT) -> str:
 
 
 def merge(base: str, change: str, *, root: Path = ROOT) -> str:
-    """The merge commit of a change into its base, as GitHub makes it for a pull request; no branch is moved.
-
-    Raises:
-        CommandFailedError: They conflict.
-    """
+    """The merge of a change into its base, as on GitHub; no branch moves. Raises CommandFailedError on a conflict."""
     tree = run("merge-tree", "--write-tree", base, change, root=root).splitlines()[0]
     return _commit_tree(tree, [base, change], f"Merge {change} into {base}", root=root)
 

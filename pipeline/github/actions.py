@@ -17,11 +17,7 @@ def running() -> bool:
 
 
 def output(name: str, value: str) -> None:
-    """Sets an output of the step.
-
-    Raises:
-        ValueError: The value has several lines: it could set further outputs.
-    """
+    """Sets an output of the step; raises ValueError for several lines, which could set further outputs."""
     if "\n" in value or "\r" in value:
         raise ValueError(f"the output {name} has several lines")
     _append("GITHUB_OUTPUT", f"{name}={value}\n")

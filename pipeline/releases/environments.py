@@ -31,11 +31,7 @@ class Environment:
 
     @property
     def image(self) -> ImageReference:
-        """The released image.
-
-        Raises:
-            PipelineError: Nothing has been released to this environment yet, or it is named by a tag.
-        """
+        """The released image; raises PipelineError where nothing has been released to this environment yet."""
         if self.digest is None:
             raise PipelineError(
                 f"environment {self.name} has no image digest yet",
@@ -126,11 +122,7 @@ def resolve(environment: Environment, digest: str) -> Environment:
 
 
 def resolved(name: str) -> Environment:
-    """The environment of Git's file, with the digest that was resolved last on this machine where there is one.
-
-    Raises:
-        PipelineError: As ``load`` does.
-    """
+    """Git's file with the digest that was resolved last on this machine, if there is one; raises as ``load`` does."""
     environment = load(name)
     file = LOCAL / "environments" / f"{name}.yaml"
     return resolve(environment, read(file).image.digest) if file.is_file() else environment

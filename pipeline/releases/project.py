@@ -38,11 +38,7 @@ class Project:
 
 
 def load(file: Path = FILE) -> Project:
-    """Reads a project file.
-
-    Raises:
-        PipelineError: It is missing, not YAML, or lacks a field.
-    """
+    """Reads a project file; raises PipelineError where it is missing, not YAML, or lacks a field."""
     try:
         raw: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
         return Project(

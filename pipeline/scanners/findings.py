@@ -59,11 +59,7 @@ def not_checked(name: str, why: str) -> Outcome:
 
 
 def accepted(file: Path = ACCEPTED, today: date | None = None) -> frozenset[str]:
-    """The ids of the advisories that are accepted today.
-
-    Raises:
-        PipelineError: An entry lacks its id, reason or end.
-    """
+    """The ids of the advisories accepted today; raises PipelineError where an entry lacks its id, reason or end."""
     if not file.is_file():
         return frozenset()
     entries = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or []
