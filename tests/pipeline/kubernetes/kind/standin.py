@@ -24,6 +24,7 @@ from docker.models.images import Image
 from offline import images, node, programs
 from pipeline.images import catalogue
 from pipeline.images import docker as engine
+from pipeline.kubernetes.node import SCRIPTS
 
 HERE = Path(__file__).parent
 KIND = "sigs.k8s.io/kind@v0.31.0"
@@ -131,6 +132,7 @@ def node_image(tag: str, folder: Path) -> None:
     _build(HERE / "proxy.Dockerfile", proxy, [built / "kube-proxy"], f"BASE={own}")
     context = folder / "context"
     shutil.copytree(HERE / "node", context)
+    shutil.copy(SCRIPTS / "import-images.sh", context)
     module = subprocess.run(
         ["go", "mod", "download", "-json", KIND],
         env=PLAIN,
