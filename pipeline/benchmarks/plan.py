@@ -22,11 +22,7 @@ GOAL = 1.3
 
 
 def run() -> str:
-    """Measures both, whole processes, and prints their ratio.
-
-    Raises:
-        PipelineError: Nothing is deployed, something is left to change, or a plan failed.
-    """
+    """Measures both, whole processes; raises PipelineError where something is left to change, or a plan failed."""
     environment = environments.resolved(ENVIRONMENT)
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
@@ -34,18 +30,14 @@ def run() -> str:
         raise PipelineError("there is something to change", next_step="run ./inv deploy first")
     bare: list[str | Path] = [tool("terraform"), "plan", "-input=false", "-no-color"]
     bare += [f"-var={name}={value}" for name, value in root.variables.items()]
+    log, environ = log_file("bench-plan"), roots.environ(root)
     ours: list[float] = []
     theirs: list[float] = []
-
-    def run_bare() -> None:
-        process.run(bare, log=log, cwd=root.folder, env=roots.environ(root))
-
-    log = log_file("bench-plan")
     with console.progress("measure plans") as step:
         for number in range(ROUNDS):
             step.update(f"round {number + 1} of {ROUNDS}")
             ours.append(seconds(lambda: process.run([ROOT / "inv", "plan"], log=log)))
-            theirs.append(seconds(run_bare))
+            theirs.append(seconds(lambda: process.run(bare, log=log, cwd=root.folder, env=environ)))
     show({"./inv plan": ours, "terraform plan": theirs})
     ratio = statistics.median(ours) / statistics.median(theirs)
     verdict = "within" if ratio <= GOAL else "beyond"

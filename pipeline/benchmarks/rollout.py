@@ -32,11 +32,7 @@ COPIED = {
 
 
 def run() -> str:
-    """Runs the three disturbances under load, prints a table, and says how many requests failed.
-
-    Raises:
-        PipelineError: Nothing is deployed, a disturbance did not end, or a request failed.
-    """
+    """Raises PipelineError where nothing is deployed, a disturbance did not end, or a request failed."""
     environment = environments.load(ENVIRONMENT)
     account = aws.account(environment)
     service = ecs.running(environment, account)
@@ -60,21 +56,15 @@ def run() -> str:
             and len(now.running) == now.desired
         )
 
-    def deploy() -> None:
-        client.update_service(**target, forceNewDeployment=True)
-
-    def fail() -> None:
-        crashing = _crashing(client, service.task_definition, names.container)
-        client.update_service(**target, taskDefinition=crashing)
-
     def end_a_task() -> None:
-        now = ecs.running(environment, account)
-        assert now is not None  # noqa: S101 - seen above
-        client.stop_task(cluster=names.cluster, task=sorted(now.running)[0], reason="bench rollout")
+        task = client.list_tasks(cluster=names.cluster, serviceName=names.service)["taskArns"][0]
+        client.stop_task(cluster=names.cluster, task=task, reason="bench rollout")
 
-    disturbances: dict[str, Callable[[], None]] = {
-        "new deployment": deploy,
-        "failing version, rolled back": fail,
+    disturbances: dict[str, Callable[[], object]] = {
+        "new deployment": lambda: client.update_service(**target, forceNewDeployment=True),
+        "failing version, rolled back": lambda: client.update_service(
+            **target, taskDefinition=_crashing(client, service.task_definition, names.container)
+        ),
         "task stopped": end_a_task,
     }
     rows: list[tuple[str, float, load.Load]] = []
@@ -86,7 +76,7 @@ def run() -> str:
 
 
 def _measured(
-    url: str, disturb: Callable[[], None], settled: Callable[[], bool]
+    url: str, disturb: Callable[[], object], settled: Callable[[], bool]
 ) -> tuple[float, load.Load]:
     began = time.monotonic()
     with load.constant(f"{url}/", RATE) as seen:

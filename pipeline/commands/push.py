@@ -18,24 +18,18 @@ def run(environment_name: str, *, preview: bool = False) -> Result:
     """Pushes the image and resolves the environment to its digest; a preview's image resolves nothing."""
     environment = environments.load(environment_name)
     record = app_image.current()
+    repository = preview_repository(environment) if preview else environment.repository
+    image = _push(environment, record, repository)
+    headline, report = f"{record.version} is {image.short}", f"`{record.version}` is `{image}`.\n"
     if preview:
-        image = _push(environment, record, preview_repository(environment))
-        return Result(
-            f"{record.version} is {image.short}, for a preview",
-            f"### Pushed for a preview\n\n`{record.version}` is `{image}`.\n",
-        )
-    image = _push(environment, record, environment.repository)
+        return Result(f"{headline}, for a preview", f"### Pushed for a preview\n\n{report}")
     app_image.save(replace(record, repository=image.repository, digest=image.digest))
     environments.resolve(environment, image.digest)
     outputs = {"repository": image.repository, "digest": image.digest}
     off = actions.switched_off("ATTESTATIONS", "The attestation of the image")
     if actions.running():
         outputs["sbom"] = str(sbom.of(record.image_id))
-    return Result(
-        f"{record.version} is {image.short}",
-        "\n".join([f"### Pushed\n\n`{record.version}` is `{image}`.\n", *off]),
-        outputs,
-    )
+    return Result(headline, "\n".join([f"### Pushed\n\n{report}", *off]), outputs)
 
 
 def registry_is_there(environment_name: str) -> bool:

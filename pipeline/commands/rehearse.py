@@ -88,16 +88,13 @@ def _judge(jobs: Sequence[act.Job], wanted: dict[str, str], *, log_name: str) ->
         )
     ran = {job.identity for job in jobs}
     missing = [name for name, reason in wanted.items() if not reason and name not in ran]
-    if missing:
-        raise PipelineError(
-            f"jobs that had to run did not: {', '.join(missing)}",
-            next_step="check their `if:`, `needs:` and `runs-on:`",
-        )
     surplus = sorted(name for name in ran if wanted.get(name, "unexpected"))
-    if surplus:
-        raise PipelineError(
-            f"jobs ran that should not: {', '.join(surplus)}", next_step="check their `if:`"
-        )
+    for what, names in (("had to run did not", missing), ("should not run did", surplus)):
+        if names:
+            raise PipelineError(
+                f"jobs that {what}: {', '.join(names)}",
+                next_step="check their `if:`, `needs:` and `runs-on:`",
+            )
 
 
 def _table(jobs: Sequence[act.Job], wanted: dict[str, str], calls: int) -> None:

@@ -1,5 +1,6 @@
 """Scans for policy violations, secrets and known vulnerabilities. What was not looked at never passes."""
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,12 @@ SHOWN = 40
 
 def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Result:
     """Runs all scanners (or one kind) side by side; all of their findings lie in ``.local/reports``."""
-    kinds = {"policies": _policies, "secrets": _secrets, "image": _image, "packages": _packages}
+    kinds: dict[str, Callable[[], list[Outcome]]] = {
+        "policies": lambda: _once("policies", checkov.scan),
+        "secrets": lambda: _once("secrets", gitleaks.scan),
+        "image": _image,
+        "packages": lambda: [osv.scan()],
+    }
     if only and only not in kinds:
         raise PipelineError(
             f"there is no scan {only!r}", next_step=f"choose one of: {', '.join(kinds)}"
@@ -41,11 +47,9 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
     vulnerable = vulnerabilities(outcomes)
     news = since(figures.before("scan"), vulnerable)
     figures.keep("scan", vulnerable)
-    files.write(
-        REPORTS / "scan.json",
-        json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n",
-    )
-    files.write(REPORTS / "scan.sarif", json.dumps(sarif.document(outcomes), indent=1) + "\n")
+    documents = {"json": [*map(asdict, outcomes)], "sarif": sarif.document(outcomes)}
+    for kind, document in documents.items():
+        files.write(REPORTS / f"scan.{kind}", json.dumps(document, indent=1) + "\n")
     text = report(outcomes, news)
     console.table(
         ("scan", "result", "looked at", "findings", ""), [_row(each) for each in outcomes]
@@ -101,14 +105,6 @@ def since(main: dict[str, Any] | None, vulnerable: dict[str, list[str]]) -> list
     return lines
 
 
-def _policies() -> list[Outcome]:
-    return _once("policies", checkov.scan)
-
-
-def _secrets() -> list[Outcome]:
-    return _once("secrets", gitleaks.scan)
-
-
 def _image() -> list[Outcome]:
     database = grype.database_at_hand()
     if not database:
@@ -117,20 +113,15 @@ def _image() -> list[Outcome]:
     return [grype.scan(record.image_id, database, REPORTS)]
 
 
-def _packages() -> list[Outcome]:
-    return [osv.scan()]
-
-
 def _once(name: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:
     """Scans unless the same tree has passed the same scan; findings are never remembered."""
     name, key = f"scan-{name}", git.content_key(git.files(), git.revision())
     passed = cache.passed(name, key)
     if passed is not None:
-        note = "unchanged since it passed"
-        return [
-            Outcome(scanner, findings.PASSED, count, note=note)
-            for scanner, count in json.loads(passed)
-        ]
+        outcome = functools.partial(
+            Outcome, state=findings.PASSED, note="unchanged since it passed"
+        )
+        return [outcome(scanner, looked_at=count) for scanner, count in json.loads(passed)]
     outcomes = scan()
     if all(outcome.state == findings.PASSED for outcome in outcomes):
         counts = [(outcome.name, outcome.looked_at) for outcome in outcomes]
@@ -142,8 +133,7 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     failing = sum(finding.fails for finding in outcome.findings)
     others = len(outcome.findings) - failing
     count = f"{failing} (+{others} that do not fail)" if others else str(failing)
-    if outcome.state == findings.NOT_CHECKED:
-        count = ""
+    count = count if outcome.state != findings.NOT_CHECKED else ""
     return outcome.name, MARKS[outcome.state], outcome.looked_at, count, escape(outcome.note)
 
 

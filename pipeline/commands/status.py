@@ -30,21 +30,11 @@ def run(*, as_json: bool) -> Result:
 def _row(name: str, state: State | None) -> tuple[str, ...]:
     if state is None:
         return (name, "[dim]not up[/]")
-    return (
-        name,
-        state.url,
-        _revision(state),
-        state.image.rpartition("/")[2][:SHOWN_OF_IMAGE],
-        str(state.replicas),
-        _age(state.age),
-        "[green]healthy[/]" if state.healthy else "[red]not healthy[/]",
-    )
-
-
-def _revision(state: State) -> str:
-    """The commit that is live, and the one in Git where it is another."""
     live, wanted = (state.revision or "unknown")[:7], (state.wanted_revision or "")[:7]
-    return live if wanted in ("", live) else f"{live}, in Git {wanted}"
+    revision = live if wanted in ("", live) else f"{live}, in Git {wanted}"
+    image = state.image.rpartition("/")[2][:SHOWN_OF_IMAGE]
+    health = "[green]healthy[/]" if state.healthy else "[red]not healthy[/]"
+    return name, state.url, revision, image, str(state.replicas), _age(state.age), health
 
 
 def _age(seconds: int | None) -> str:

@@ -62,11 +62,7 @@ def version(root: Path = ROOT) -> Version:
 
 
 def build(*, no_cache: bool = False) -> Record:
-    """Builds the image of the work tree by its version and as ``latest``, and records it.
-
-    Raises:
-        PipelineError: No engine, no base image, or a step of the Dockerfile failed.
-    """
+    """Builds the image of the work tree by its version and as ``latest``, and records it."""
     named = version()
     repository = project().image
     bases = {argument: catalogue.provide(name) for argument, name in BASES.items()}
@@ -118,11 +114,7 @@ def save(record: Record) -> None:
 
 
 def current() -> Record:
-    """The last build that is still in the engine. Edits since are no error: people go on working during a deploy.
-
-    Raises:
-        PipelineError: Nothing was built, or the image is gone.
-    """
+    """The last build that is still in the engine. Edits since are no error: people go on working during a deploy."""
     record = load()
     if record is None:
         raise PipelineError("no image has been built here", next_step="run ./inv build")

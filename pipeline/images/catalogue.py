@@ -45,11 +45,7 @@ def catalogue() -> dict[str, Image]:
 
 
 def provide(name: str) -> str:
-    """The local name of an image, which is in the engine afterwards.
-
-    Raises:
-        PipelineError: No registry gives it and it cannot be made.
-    """
+    """The local name of an image, which is in the engine afterwards."""
     image = catalogue()[name]
     with locks.exclusive(f"image-{name}", CACHE / "locks", wait=True):
         if _pull(image) is None:
@@ -93,8 +89,7 @@ def sources(image: Image) -> list[str]:
 
 
 def _pull(image: Image) -> str | None:
-    present = _present(image)
-    if present:
+    if present := _present(image):
         return present
     for source in sources(image):
         if not registries.answers(source):

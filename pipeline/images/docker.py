@@ -39,11 +39,7 @@ class Builder(NamedTuple):
 
 @cache
 def client() -> docker.DockerClient:
-    """The engine's client; a missing engine is installed and started where this user may.
-
-    Raises:
-        PipelineError: There is none and none can be had here; the cause and the next step say why.
-    """
+    """The engine's client; a missing engine is installed and started where this user may, else PipelineError."""
     connected = _connect()
     if isinstance(connected, str):
         from offline import provide  # noqa: PLC0415 - only where no engine runs
@@ -77,11 +73,7 @@ def require_space() -> None:
 
 @cache
 def builder() -> Builder:
-    """The first docker command on this machine that builds: one with the buildx plugin, or one before 23.
-
-    Raises:
-        PipelineError: No command fits; the cause lists those that are there.
-    """
+    """The first docker command on this machine that builds: one with the buildx plugin, or one before 23."""
     client()
     # A remote default builder or legacy setting of the user must not change what is built.
     dropped = ("BUILDX_BUILDER", "DOCKER_DEFAULT_PLATFORM")

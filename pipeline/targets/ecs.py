@@ -76,10 +76,7 @@ def prepare(environment: Environment, repository: roots.GitHubRepository | None 
 
 
 def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str:
-    """Applies the saved plan, and checks the running tasks.
-
-    Args:
-        acknowledged: Addresses of resources whose destruction or replacement is meant.
+    """Applies the saved plan, and checks the running tasks; ``acknowledged`` are addresses of resources to lose.
 
     Raises:
         PipelineError: There is no plan, it is stale, it would destroy what was not acknowledged, AWS refused, or
@@ -154,13 +151,8 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 def last_lines(environment: Environment) -> list[str]:
     """Why the newest failed task stopped, and the last lines of its log; empty when none failed."""
     account, wanted = aws.account(environment), names(environment)
-    return ecs.last_failure(
-        account.client("ecs"),
-        account.client("logs"),
-        wanted.cluster,
-        wanted.service,
-        wanted.log_group,
-    )
+    clients = account.client("ecs"), account.client("logs")
+    return ecs.last_failure(*clients, wanted.cluster, wanted.service, wanted.log_group)
 
 
 def reached(environment: Environment, account: Account) -> web.Reached | None:

@@ -64,15 +64,10 @@ def prepared() -> Cluster:
 
 
 def repository_host(cluster: Cluster) -> str:
-    """This machine's address as the cluster's pods see it.
-
-    Raises:
-        PipelineError: The cluster is one of the user's and CLUSTER_GIT_HOST does not say it.
-    """
+    """This machine's address as the cluster's pods see it; of the user's clusters CLUSTER_GIT_HOST names it."""
     if cluster.local:
         return node.gateway()
-    host = os.environ.get("CLUSTER_GIT_HOST")
-    if host:
+    if host := os.environ.get("CLUSTER_GIT_HOST"):
         return host
     raise PipelineError(
         f"the cluster of context {cluster.context!r} has to reach this machine's Git repository",
@@ -135,10 +130,7 @@ def last_lines(environment: Environment) -> list[str]:
 
 
 def released(environment: Environment, revision: str) -> str:
-    """What became of a commit on this machine: `` at URL`` where a cluster is up, which is brought to it, else nothing.
-
-    In a workflow the jobs that follow deploy it.
-    """
+    """`` at URL`` where this machine's cluster was brought to a commit; in a workflow the jobs that follow do so."""
     cluster = None if actions.running() else kubernetes.find()
     return f" at {sync(cluster, environment, revision)}" if cluster else ""
 
@@ -159,12 +151,11 @@ def _next_digest(environment: Environment) -> str:
     current = git_server.digest(environment.name) or environment.digest
     if environment.name == environments.LOCAL_ENVIRONMENT:
         with contextlib.suppress(PipelineError):
-            built = app_image.current()
-            if built.digest:
-                return built.digest
+            if pushed := app_image.current().digest:
+                return pushed
         if current:
             console.warn(
-                f"the last build is not pushed, so {current[7:19]} keeps running (./inv push)"
+                f"the last build is not pushed: {current[7:19]} keeps running (./inv push)"
             )
     if current is None:
         raise PipelineError(
@@ -207,11 +198,7 @@ def observe(environment: Environment) -> State | None:
 
 
 def drift(environment_name: str) -> list[str]:
-    """What differs between Git and the cluster, one line a resource; empty when nothing does, or nothing is there.
-
-    Raises:
-        PipelineError: Argo CD did not compare in time.
-    """
+    """What differs between Git and the cluster, one line a resource; empty when nothing does, or nothing is there."""
     cluster = kubernetes.find()
     if cluster is None or application.get(cluster, environment_name) is None:
         return []
@@ -234,12 +221,10 @@ def _registries() -> dict[str, str]:
         network = engine.client().networks.get(localaws.NETWORK)
     except docker.errors.NotFound:
         return {}
-    gateway = network.attrs["IPAM"]["Config"][0].get("Gateway")
-    if not gateway:
-        return {}
+    gateway = network.attrs["IPAM"]["Config"][0]["Gateway"]
     address = f"http://{gateway}:{localaws.registry().rpartition(':')[2]}"
-    hosts = {environments.load(name).repository.partition("/")[0] for name in environments.names()}
-    return dict.fromkeys(sorted(hosts), address)
+    repositories = (environments.load(name).repository for name in environments.names())
+    return {repository.partition("/")[0]: address for repository in repositories}
 
 
 def _runs(pod: dict[str, Any], image: str) -> bool:
