@@ -58,11 +58,7 @@ def run(
 
 
 def files(*patterns: str, root: Path = ROOT) -> list[Path]:
-    """The existing files that are tracked, or untracked and not ignored; sorted, absolute.
-
-    Args:
-        patterns: Git path patterns such as ``*.py`` or ``app/``; none means all.
-    """
+    """The existing files that are tracked, or untracked and not ignored; sorted, absolute; all without patterns."""
     listed = run(
         "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns, root=root
     )
@@ -179,10 +175,7 @@ def merge(base: str, change: str, *, root: Path = ROOT) -> str:
 def push(
     commit: str, *, remote: str, branch: str, token: str | None = None, root: Path = ROOT
 ) -> None:
-    """Pushes a commit to a branch of a remote (its name or URL), never by force.
-
-    Args:
-        token: A GitHub token for an HTTPS remote; it travels in the environment, not on the command line.
+    """Pushes a commit to a branch of a remote (its name or URL), never by force; a token travels in the environment.
 
     Raises:
         CommandFailedError: The remote refused, for instance because the branch has moved on.

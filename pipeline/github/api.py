@@ -52,7 +52,7 @@ class Api:
     def pull_request(self, *, branch: str, base: str, title: str, body: str) -> str:
         """Opens a pull request from a branch, or finds the open one."""
         owner = self.repository.partition("/")[0]
-        pulls = self._call("GET", f"pulls?state=open&head={owner}:{branch}&base={base}")
+        pulls = self.call("GET", f"pulls?state=open&head={owner}:{branch}&base={base}")
         if pulls:
             return str(pulls[0]["html_url"])
         content = {"title": title, "body": body, "head": branch, "base": base}
@@ -71,14 +71,10 @@ class Api:
             return self._write("POST", "releases", content)
         return self._write("PATCH", f"releases/{_checked(response)['id']}", content)
 
-    def read(self, url: str) -> Any:
-        """The document at an address of the API."""
-        return self._call("GET", url)
-
     def _find(self, path: str, marker: str) -> dict[str, Any] | None:
         separator = "&" if "?" in path else "?"
         for page in range(1, MAX_PAGES + 1):
-            items = self._call("GET", f"{path}{separator}per_page={PAGE}&page={page}")
+            items = self.call("GET", f"{path}{separator}per_page={PAGE}&page={page}")
             for item in items:
                 # Anyone can write the marker; only a bot's text is ours to rewrite.
                 ours = (item.get("user") or {}).get("type") == "Bot"
@@ -89,9 +85,10 @@ class Api:
         return None
 
     def _write(self, method: str, path: str, content: dict[str, Any]) -> str:
-        return str(self._call(method, path, content)["html_url"])
+        return str(self.call(method, path, content)["html_url"])
 
-    def _call(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
+        """What GitHub answers to a call of a path below the repository, or of an address of the API."""
         try:
             return _checked(self.client.request(method, path, json=content))
         except httpx.HTTPError as error:
@@ -102,10 +99,7 @@ class Api:
 
 
 def api(variable: str = "GITHUB_TOKEN") -> Api:
-    """The API of the repository that the workflow runs in.
-
-    Args:
-        variable: The environment variable with the token: the job's own, or the release app's (RELEASE_TOKEN).
+    """The API of the workflow's repository, with the token in a variable: the job's, or in RELEASE_TOKEN the app's.
 
     Raises:
         PipelineError: That variable or GITHUB_REPOSITORY is not set.
@@ -167,7 +161,7 @@ def app() -> tuple[str, str] | None:
         return None
     github = api("RELEASE_TOKEN")
     base = str(github.client.base_url).partition("/repos/")[0]
-    user = github.read(f"{base}/users/{slug}%5Bbot%5D")
+    user = github.call("GET", f"{base}/users/{slug}%5Bbot%5D")
     return f"{slug}[bot]", f"{user['id']}+{slug}[bot]@users.noreply.github.com"
 
 

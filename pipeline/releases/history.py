@@ -66,7 +66,7 @@ class Release:
 
 
 def on_github() -> Desired:
-    """The repository that the workflow runs in; RELEASE_TOKEN may push to its branch, GITHUB_TOKEN fetches it.
+    """The repository of the workflow; RELEASE_TOKEN may push to its branch, GITHUB_TOKEN fetches it.
 
     Raises:
         PipelineError: This is not a workflow: a laptop does not push to everybody's main.
@@ -120,11 +120,7 @@ def message(
     reverted: Iterable[Release] = (),
     starts_workflows: bool = False,
 ) -> str:
-    """The message of a commit that changes a digest; its trailers name what led to it.
-
-    Args:
-        source: The commit that the image was built from.
-    """
+    """The message of a commit that changes a digest; its trailers name what led to it."""
     lines = [subject, "", *(() if starts_workflows else (NO_BUILD, "")), f"Image: {image}"]
     if source:
         lines.append(f"{SOURCE}: {source}")

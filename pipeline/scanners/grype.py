@@ -65,16 +65,14 @@ def scan(
 
     Args:
         image: Its id. grype looks at the image itself: it finds the interpreter too, which no package manager lists.
-        database: As ``database_at_hand`` returns it.
         ignored: Ids of the accepted advisories; those of the repository when None.
 
     Raises:
         PipelineError: The database is damaged or too old, or grype failed or saw no packages of a kind.
     """
     with console.progress("grype") as step, _folder(database) as folder:
-        _run(
-            folder, step, "db", *(["import", database] if Path(database).is_file() else ["update"])
-        )
+        source = ["import", database] if Path(database).is_file() else ["update"]
+        _run(folder, step, "db", *source)
         listed, controls = folder / "packages.json", folder / "controls.txt"
         document = _report(folder, step, f"docker:{image}", f"--output=cyclonedx-json={listed}")
         packages = sbom.keep(listed, image, reports)

@@ -65,12 +65,7 @@ def bootstrap_root(
     *,
     disposable: bool = False,
 ) -> Root:
-    """The root that prepares the account of an environment.
-
-    Args:
-        repository: The GitHub repository whose workflows get roles.
-        disposable: Everything in it may be destroyed, as in a local account.
-    """
+    """The root that prepares the account of an environment; all in a ``disposable`` one may be destroyed."""
     account_id, region = _place(environment)
     variables = {"account_id": account_id, "region": region}
     applying = environments.deployed_to(account_id)

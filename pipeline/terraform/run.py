@@ -63,7 +63,6 @@ def plan(
     Args:
         lock: False for plans that nobody applies (pull requests): they neither wait for nor hold a lock.
         read: Read the plan's document even when nothing changes.
-        show: Called with each line of progress.
 
     Raises:
         TerraformError: Terraform refused.
