@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -64,6 +65,17 @@ def files(*patterns: str, root: Path = ROOT) -> list[Path]:
     )
     paths = {root / name for name in listed.split("\0") if name}
     return sorted(path for path in paths if path.is_file())
+
+
+def copy(into: Path, *, without: Sequence[str] = (), root: Path = ROOT) -> int:
+    """Copies ``files`` into a folder, but for those below ``without``, and returns their number."""
+    skipped = [root / folder for folder in without]
+    sources = [path for path in files(root=root) if not any(map(path.is_relative_to, skipped))]
+    for source in sources:
+        target = into / source.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
+    return len(sources)
 
 
 def revision(root: Path = ROOT) -> str:

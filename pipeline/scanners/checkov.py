@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,8 @@ def scan(root: Path = ROOT) -> list[Outcome]:
         )
     with console.progress("checkov") as step, tempfile.TemporaryDirectory() as folder:
         tree, report = Path(folder) / "tree", Path(folder) / "report"
-        copy(root, tree)
+        # Not --skip-path: some frameworks match absolute paths, and a checkout may itself lie under a skipped name.
+        git.copy(tree, without=SKIPPED, root=root)
         process.run(
             [
                 *(tools.tool("checkov"), "--directory", ".", "--skip-download", "--compact"),
@@ -76,20 +76,6 @@ def scan(root: Path = ROOT) -> list[Outcome]:
         )
         raw = json.loads((report / "results_json.json").read_text(encoding="utf-8"))
     return outcomes + [judge(name, raw) for name in due]
-
-
-def copy(root: Path, into: Path) -> None:
-    """Copies what Git would take of a tree, without what is not to be looked at.
-
-    checkov's own ``--skip-path`` is matched against absolute paths by some frameworks and relative ones by others, so
-    that a checkout which itself lies under a skipped name (a job's, under act) would not be looked at.
-    """
-    for source in git.files(root=root):
-        name = source.relative_to(root)
-        if not any(name.is_relative_to(skipped) for skipped in SKIPPED):
-            target = into / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
 
 
 def judge(framework: str, raw: Any) -> Outcome:

@@ -1,7 +1,6 @@
 """gitleaks: secrets in the work tree and in its history."""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,14 +28,10 @@ def scan(root: Path = ROOT) -> list[Outcome]:
     Raises:
         PipelineError: gitleaks failed, or missed the made-up secrets.
     """
-    files = git.files(root=root)
     shallow = git.run("rev-parse", "--is-shallow-repository", root=root).strip() == "true"
     with console.progress("gitleaks"), tempfile.TemporaryDirectory() as name:
         tree = Path(name)
-        for path in files:
-            copy = tree / path.relative_to(root)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy, follow_symlinks=False)
+        count = git.copy(tree, root=root)
         _lay_bait(tree / BAIT)
         in_tree = _run("dir", tree, "scan-gitleaks-tree")
         history = HISTORY_CUT if shallow else _history(root)
@@ -48,7 +43,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
             log=log_file("scan-gitleaks-tree"),
         )
     return [
-        judged("secrets in the tree", len(files), "files", _findings(in_tree)),
+        judged("secrets in the tree", count, "files", _findings(in_tree)),
         history,
     ]
 

@@ -57,7 +57,7 @@ class Change:
 
 
 def read(document: Mapping[str, Any] | None, key: str = "resource_changes") -> tuple[Change, ...]:
-    """The changes in a plan's JSON in the order to read them; ``resource_drift`` has those made outside of Terraform."""
+    """The changes in a plan's JSON in the order to read them; ``resource_drift`` has those made by others."""
     resources = (document or {}).get(key, [])
     changes = [
         _change(resource, action)

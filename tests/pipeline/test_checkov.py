@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
 from pipeline.scanners import checkov, findings
 
 POD = """
@@ -47,7 +48,7 @@ def test_it_is_what_git_would_take_wherever_the_checkout_lies(tmp_path: Path, pl
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
 
     into = tmp_path / "copy"
-    checkov.copy(root, into)
+    git.copy(into, without=checkov.SKIPPED, root=root)
 
     copied = {str(file.relative_to(into)) for file in into.rglob("*") if file.is_file()}
     assert copied == {".gitignore", "infra/main.tf", "chart/tests/pod.yaml"}
