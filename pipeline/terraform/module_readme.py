@@ -25,14 +25,10 @@ def render(folder: Path) -> str:
     parts = [f"# {'One environment' if folder == TERRAFORM else folder.name}", MARK, purpose]
     for kind, heading, columns in TABLES:
         blocks = re.findall(rf"^{kind} (.*?) {{\n(.*?)^}}", code, re.DOTALL | re.MULTILINE)
-        rows = [_cells(labels, body) for labels, body in blocks]
-        rows.sort(key=lambda row: row["Name"].strip("`"))
-        lines = [
-            columns,
-            ["---"] * len(columns),
-            *([row[name] for name in columns] for row in rows),
-        ]
+        rows = sorted((_cells(*block) for block in blocks), key=lambda row: row["Name"].strip("`"))
         if rows:
+            cells = ([row[name] for name in columns] for row in rows)
+            lines = [columns, ["---"] * len(columns), *cells]
             table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
             parts.append(f"## {heading}\n\n{table}")
     return "\n\n".join(parts) + "\n"
