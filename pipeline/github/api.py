@@ -32,7 +32,7 @@ class Api:
         return self._write("POST", comments, content)
 
     def issue(self, marker: str, title: str, body: str | None, *, label: str) -> str:
-        """Keeps one open issue that begins with ``marker``, closed with None as the body; empty where none is needed."""
+        """Keeps one open issue that begins with ``marker``, closed with None as the body; empty where none is."""
         own = self._find(f"issues?state=open&labels={label}", marker)
         if body is not None:
             content = {"title": title, "body": _marked(marker, body)}

@@ -47,13 +47,12 @@ def find_mirror(environ: Mapping[str, str], roots: Iterable[str] = SOFTWARE_ROOT
         PipelineError: ``TF_PLUGIN_MIRROR`` names a folder without it.
     """
     below = Path(PROVIDER) / locked_version() / platform()
-    named = environ.get(MIRROR_VARIABLE)
-    if named and not (Path(named) / below).is_dir():
-        raise PipelineError(
-            f"{MIRROR_VARIABLE} names {named}, which has no {below}",
-            next_step=f"correct or unset {MIRROR_VARIABLE}",
-        )
-    if named:
+    if named := environ.get(MIRROR_VARIABLE):
+        if not (Path(named) / below).is_dir():
+            raise PipelineError(
+                f"{MIRROR_VARIABLE} names {named}, which has no {below}",
+                next_step=f"correct or unset {MIRROR_VARIABLE}",
+            )
         return Path(named)
     hosts = (
         host
