@@ -76,19 +76,12 @@ def _explained(name: str, error: Exception) -> PipelineError:
     if isinstance(error, PipelineError):
         return error
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return PipelineError(
-            "no space is left on the disk",
-            next_step="free some space (docker system df and the cache show the large parts), then run this again",
-        )
+        space = "free some space (docker system df and the cache show the large parts), then run this again"
+        return PipelineError("no space is left on the disk", next_step=space)
     if isinstance(error, OSError):
-        return PipelineError(
-            f"{error.strerror or error} {error.filename or ''}".strip(),
-            next_step="check the file's rights and the disk",
-        )
+        cause = f"{error.strerror or error} {error.filename or ''}".strip()
+        return PipelineError(cause, next_step="check the file's rights and the disk")
     log = log_file(f"{name}-error")
     log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-    return PipelineError(
-        f"unexpected {type(error).__name__}: {error}",
-        next_step="report this with the log",
-        log=log,
-    )
+    cause = f"unexpected {type(error).__name__}: {error}"
+    return PipelineError(cause, next_step="report this with the log", log=log)

@@ -28,8 +28,8 @@ RELOAD_SECONDS = 30
 def run() -> str:
     """Prints the medians in seconds; raises PipelineError when no target is up, or a deploy failed."""
     local = environments.load(environments.LOCAL_ENVIRONMENT)
-    observed = {name: target.observe(local) for name, target in targets.TARGETS.items()}
-    states = {name: state for name, state in observed.items() if state}
+    targets_up = ((name, target.observe(local)) for name, target in targets.TARGETS.items())
+    states = {name: state for name, state in targets_up if state}
     if not states:
         raise PipelineError("no target is up", next_step="run ./inv deploy first")
     series: dict[str, list[float]] = {}

@@ -8,7 +8,6 @@ from pipeline.targets import ecs
 
 
 def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> Result:
-    """Applies the plan of an environment."""
     environment = environments.resolved(environment_name)
     if environments.waits_for_release(environment):
         return Result(environments.unreleased(environment_name))

@@ -11,13 +11,10 @@ from pipeline.targets import kubernetes as target
 
 def run(action: str, context: str | None = None) -> Result:
     """Does ``up``, ``down`` or ``status``; raises PipelineError for another action, or when it failed."""
-    if action == "up" or (context and action == "status"):
-        return Result(up(context))
-    if action == "down":
-        return Result(down())
-    if action == "status":
-        return Result(status())
-    raise PipelineError(f"there is no action {action!r}", next_step="choose up, down or status")
+    actions = {"up": lambda: up(context), "down": down, "status": status}
+    if action not in actions:
+        raise PipelineError(f"there is no action {action!r}", next_step="choose up, down or status")
+    return Result(up(context) if context and action == "status" else actions[action]())
 
 
 def up(context: str | None = None) -> str:

@@ -11,7 +11,6 @@ from pipeline.terraform import run as terraform
 
 
 def run(environment_name: str, *, confirm: str) -> Result:
-    """Destroys an environment."""
     environment = environments.resolved(environment_name)
     if confirm != environment_name:
         raise PipelineError(

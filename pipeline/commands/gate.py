@@ -9,7 +9,6 @@ from pipeline.github import actions, gate
 
 
 def run() -> Result:
-    """Judges the jobs in NEEDS."""
     jobs = gate.judge(os.environ.get("NEEDS", ""))
     for job in jobs:
         console.info(f"  {job.name}: {job.result}{f' ({job.reason})' if job.reason else ''}")

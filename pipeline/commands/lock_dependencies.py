@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.commands import Result
@@ -10,25 +9,22 @@ from pipeline.core import console, process
 from pipeline.core.paths import LOCAL, log_file
 
 #: In this order: the environment of the tasks includes the application's packages, in the application's versions.
-LOCKS: Sequence[tuple[str, str, Sequence[str]]] = (
-    ("app/requirements.in", "app/requirements.txt", ()),
-    (
-        "requirements/pipeline.in",
-        "requirements/pipeline.txt",
-        ("--constraint", "app/requirements.txt"),
+LOCKS = {
+    "app/requirements.in": ("app/requirements.txt",),
+    "requirements/pipeline.in": (
+        *("requirements/pipeline.txt", "--constraint", "app/requirements.txt"),
     ),
-    ("requirements/uv.in", "requirements/uv.txt", ()),
-    ("localaws/pyproject.toml", "requirements/localaws.txt", ()),
-    ("requirements/checkov.in", "requirements/checkov.txt", ()),
-)
+    "requirements/uv.in": ("requirements/uv.txt",),
+    "localaws/pyproject.toml": ("requirements/localaws.txt",),
+    "requirements/checkov.in": ("requirements/checkov.txt",),
+}
 #: The oldest Python that the locks must serve.
 PYTHON = "3.11"
 
 
 def run(*, upgrade: bool) -> Result:
-    """Writes each lock from its requirements."""
     uv = shutil.which("uv") or LOCAL / "uv" / "bin" / "uv"
-    for source, target, options in LOCKS:
+    for source, (target, *options) in LOCKS.items():
         argv: list[str | Path] = [
             *(uv, "pip", "compile", source, "-o", target),
             *("--generate-hashes", "--no-header", "--universal", "--python-version", PYTHON),

@@ -7,7 +7,6 @@ from pipeline.targets import kubernetes
 
 
 def run(environment_name: str, digest: str | None = None) -> Result:
-    """Waits until the environment is Synced and Healthy."""
     environment = environments.load(environment_name)
     if actions.running() and environments.waits_for_release(environment, digest):
         return Result(environments.unreleased(environment_name))

@@ -38,7 +38,7 @@ def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> 
         figures = {"fast": _pytest("fast", FAST, ["-n", "auto", *select])}
     else:
         # Of what was there before: an edit meanwhile has not been tested.
-        key = _key()
+        key = git.content_key(git.files())
         figures = {"fast": _all_fast(FAST)}
         cache.record(PASS, key, figures["fast"])
     if not fast:
@@ -55,22 +55,13 @@ def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> 
     figures = {name: text for name, text in figures.items() if text}
     if not figures:
         raise PipelineError("no test ran", next_step="check the paths given after --select")
-    return Result(
-        "; ".join(figures.values()),
-        "\n".join(report(name, text) for name, text in figures.items()),
-    )
+    reports = "\n".join(report(name, text) for name, text in figures.items())
+    return Result("; ".join(figures.values()), reports)
 
 
 def once(*, chart: bool) -> str:
-    """Runs the fast tests unless they have passed for this content; returns the figures.
-
-    Args:
-        chart: Those of the chart as well, which need helm and kustomize.
-
-    Raises:
-        PipelineError: As ``run``.
-    """
-    key = _key()
+    """The figures of the fast tests (``chart``: those of the chart too), which run unless they have passed already."""
+    key = git.content_key(git.files())
     if chart or cache.passed(PASS, key):
         return cache.once(PASS, key, lambda: _all_fast(FAST))
     return cache.once(PASS_WITHOUT_CHART, key, lambda: _all_fast(f"{FAST} and not chart"))
@@ -89,10 +80,6 @@ def report(name: str, figures: str, failures: Sequence[str] = ()) -> str:
     if len(failures) > SHOWN:
         lines.append(f"- and {len(failures) - SHOWN} more")
     return "\n".join(lines) + "\n"
-
-
-def _key() -> str:
-    return git.content_key(git.files())
 
 
 def _prepare() -> None:

@@ -8,7 +8,6 @@ from pipeline.terraform import run as terraform
 
 
 def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> Result:
-    """Removes the lock."""
     environment = environments.load(environment_name)
     account = aws.account(environment)
     of = roots.bootstrap_root if of_bootstrap else roots.environment_root

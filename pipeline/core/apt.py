@@ -12,11 +12,7 @@ LOCK_SECONDS = 300
 
 
 def install(*packages: str, on_line: Callable[[str], None] | None = None) -> None:
-    """Installs packages, waiting for another run of apt to end first.
-
-    Raises:
-        PipelineError: Not root, no apt, or apt failed; its log is named.
-    """
+    """Installs packages; raises PipelineError where this user cannot, or apt failed (its log is named)."""
     names = " and ".join(packages)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise PipelineError(

@@ -22,9 +22,7 @@ def once(
 ) -> str:
     """Runs ``body`` unless the stage has passed for this content; only a pass is remembered.
 
-    Args:
-        key: Changes whenever the result could (``repository.content_key`` over all that the stage reads).
-        made: What the body makes: once it is gone, nothing has passed.
+    ``key`` changes whenever the result could; once what the body makes (``made``) is gone, nothing has passed.
 
     Returns:
         The body's result, or the remembered one with its time.

@@ -10,11 +10,7 @@ PRIVATE = 0o600
 
 
 def write(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
-    """Replaces a file atomically; its folder is made.
-
-    Args:
-        mode: Permissions from the first byte on; those of a new file when None.
-    """
+    """Replaces a file atomically, with the permissions ``mode`` from the first byte on; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{threading.get_native_id()}")
     try:

@@ -16,11 +16,7 @@ from pipeline.core.paths import ENGINES
 
 @contextlib.contextmanager
 def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False) -> Iterator[None]:
-    """Holds the lock ``name``; the system frees it when this process ends, however it ends.
-
-    Args:
-        folder: Where the lock lies; the cache has locks of its own.
-        wait: Wait for the holder (builds that another run also needs) instead of refusing.
+    """Holds the lock ``name``, waiting for its holder or refusing; it ends with this process, however that ends.
 
     Raises:
         PipelineError: Another process holds it; the cause names its pid, command and start.

@@ -87,12 +87,7 @@ def capture(
     stdin: str | None = None,
     next_step: str = "run the command by hand to see more",
 ) -> str:
-    """A program's standard output as text; for short commands.
-
-    Raises:
-        CommandFailedError: It ended with a non-zero code; the cause holds its last error line.
-        PipelineError: The program does not exist.
-    """
+    """A program's standard output; raises PipelineError as ``run``, with the last line of its standard error."""
     command = [str(part) for part in argv]
     with _child(command, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         out, err = child.communicate(stdin)

@@ -35,13 +35,9 @@ def ecr_credentials(client: Any) -> Credentials:
 def push(
     image: str, repository: str, tag: str, credentials: Credentials | None = None
 ) -> ImageReference:
-    """Pushes a local image as ``repository:tag``.
+    """Pushes a local image as ``repository:tag``; raises PipelineError when the registry refuses or does not answer.
 
-    A tag that is there already is not pushed again: it is immutable and its name follows from the content, so the
-    image in the registry is the one that was built first from the same content, and its digest is returned.
-
-    Raises:
-        PipelineError: The repository does not exist, the registry refused or did not answer.
+    A tag that is there already is not pushed again: it is immutable and names its content, so its digest is returned.
     """
     if present := digest_of(repository, tag, credentials):
         console.info(f"  {tag} is in the registry already: {present}")
@@ -70,11 +66,7 @@ def push(
 
 
 def digest_of(repository: str, tag: str, credentials: Credentials | None = None) -> str | None:
-    """The digest that a registry has under a tag, or None.
-
-    Raises:
-        PipelineError: The registry did not answer, or refused the question.
-    """
+    """The digest that a registry has under a tag, or None; raises PipelineError as ``push``."""
     host, _, name = repository.partition("/")
     try:
         response = httpx.head(
