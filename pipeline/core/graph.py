@@ -41,17 +41,13 @@ class Outcome:
 
 
 def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
-    """Runs all steps in the order of their needs; the first failure stops what has not begun.
-
-    Raises:
-        Exception: What the first failing step raised, after the table has been shown.
-    """
+    """Runs all steps in the order of their needs; the first failure stops what has not begun, and is raised."""
     started = time.monotonic()
     outcomes = {step.name: Outcome(step.name) for step in steps}
-    failed: Outcome | None = None
-    order = TopologicalSorter({step.name: set(step.needs) for step in steps})
-    order.prepare()
     by_name = {step.name: step for step in steps}
+    failed: Outcome | None = None
+    order = TopologicalSorter({step.name: step.needs for step in steps})
+    order.prepare()
     running: set[Future[Outcome]] = set()
     with ThreadPoolExecutor(max_workers=len(steps)) as pool:
         try:

@@ -11,7 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from packaging.specifiers import SpecifierSet
@@ -39,9 +39,8 @@ class Tool:
     settings: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Found:
-    """Where a tool is, and in which version (None when it was not asked, because its lock decides)."""
+class Found(NamedTuple):
+    """Where a tool is, and in which version (None when its lock decides)."""
 
     path: Path
     version: str | None
@@ -65,11 +64,7 @@ def catalogue() -> dict[str, Tool]:
 
 @cache
 def tool(name: str) -> Path:
-    """The path of a tool that fits, obtained now if it is missing.
-
-    Raises:
-        PipelineError: It is missing and cannot be had, does not fit, or fails its check.
-    """
+    """The path of a tool that fits, obtained now if it is missing; raises PipelineError where it cannot be had."""
     entry = catalogue()[name]
     found = find(entry)
     return found.path if found else _obtain(entry)

@@ -1,5 +1,6 @@
 """Images of others (``images.yaml``): pulled by digest where a registry answers, else made by ``offline``."""
 
+import contextlib
 import functools
 import os
 from dataclasses import dataclass
@@ -77,10 +78,7 @@ def recipe(local_name: str) -> str | None:
 
 
 def sources(image: Image) -> list[str]:
-    """The names by digest under which registries have an image, in the order in which they are asked.
-
-    ``BASE_REGISTRY=host/path`` replaces the registries of official images.
-    """
+    """The names by digest that registries are asked for; ``BASE_REGISTRY=host/path`` replaces the official ones."""
     registry, _, repository = image.reference.rpartition(":")[0].rpartition("/")
     own = os.environ.get("BASE_REGISTRY", "").strip("/")
     official = (own,) if own else OFFICIAL
@@ -91,9 +89,7 @@ def sources(image: Image) -> list[str]:
 def _pull(image: Image) -> str | None:
     if present := _present(image):
         return present
-    for source in sources(image):
-        if not registries.answers(source):
-            continue
+    for source in filter(registries.answers, sources(image)):
         engine.require_space()
         try:
             with console.progress(source.partition("@")[0]):
@@ -101,19 +97,16 @@ def _pull(image: Image) -> str | None:
         except docker.errors.APIError as error:
             console.warn(f"{source} could not be pulled: {error.explanation or error}")
             registries.forget(source)
-            continue
-        return _present(image)
+        else:
+            return _present(image)
     return None
 
 
 def _present(image: Image) -> str | None:
     """The name by digest of an image that was pulled before, which gets its local name now."""
     for source in sources(image):
-        try:
-            pulled = engine.client().images.get(source)
-        except docker.errors.ImageNotFound:
-            continue
-        repository, _, tag = image.local_name.rpartition(":")
-        pulled.tag(repository, tag)
-        return source
+        with contextlib.suppress(docker.errors.ImageNotFound):
+            repository, _, tag = image.local_name.rpartition(":")
+            engine.client().images.get(source).tag(repository, tag)
+            return source
     return None

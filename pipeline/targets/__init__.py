@@ -29,9 +29,6 @@ class Target(Protocol):
     def verify(self, environment: Environment, digest: str | None = None) -> Reached:
         """Asks until every replica has answered with ``digest`` (default: the wanted one); returns where."""
 
-    def last_lines(self, environment: Environment) -> list[str]:
-        """The last lines of the application's log there, of what failed where something did."""
-
 
 TARGETS: Mapping[str, Target] = {"ecs": ecs, "kubernetes": kubernetes, "compose": compose}
 

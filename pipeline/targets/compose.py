@@ -78,13 +78,12 @@ def observe(_environment: Environment) -> State | None:
     )
 
 
-def verify(environment: Environment, digest: str | None = None) -> web.Reached:
+def verify(_environment: Environment, digest: str | None = None) -> web.Reached:
     """Asks until the service answers and is ready; its image has no digest unless one is given."""
-    return web.verify((URL, None), digest or "", 1, lambda: last_lines(environment))
+    return web.verify((URL, None), digest or "", 1, _last_lines)
 
 
-def last_lines(_environment: Environment) -> list[str]:
-    """The last lines of the service's log."""
+def _last_lines() -> list[str]:
     container = _container()
     log = container.logs(tail=LOG_LINES) if container else b""
     return str(log.decode(errors="replace")).splitlines()

@@ -156,10 +156,7 @@ def last_lines(environment: Environment) -> list[str]:
 
 
 def reached(environment: Environment, account: Account) -> web.Reached | None:
-    """Where the application answers, or None when there is no load balancer.
-
-    On the local AWS all load balancers share their ports, so the way there names the one that is meant.
-    """
+    """Where the application answers, or None without a load balancer; those of the local AWS share their ports."""
     host = _balancer_host(environment, account)
     if host is None:
         return None
