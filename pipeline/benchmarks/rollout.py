@@ -48,13 +48,9 @@ def run() -> str:
         services = client.describe_services(cluster=names.cluster, services=[names.service])
         deployments = services["services"][0]["deployments"]
         now = ecs.running(environment, account)
-        return (
-            len(deployments) == 1
-            and deployments[0]["rolloutState"] == "COMPLETED"
-            and deployments[0]["taskDefinition"] == service.task_definition
-            and now is not None
-            and len(now.running) == now.desired
-        )
+        states = [(each["rolloutState"], each["taskDefinition"]) for each in deployments]
+        done = states == [("COMPLETED", service.task_definition)]
+        return done and now is not None and len(now.running) == now.desired
 
     def end_a_task() -> None:
         task = client.list_tasks(cluster=names.cluster, serviceName=names.service)["taskArns"][0]

@@ -38,22 +38,18 @@ def steps(target: Target) -> list[Step]:
         finally:
             account_is_over.set()
 
-    def delivery() -> str:
-        return target.deliver(environments.resolved(name))
-
     stages: dict[str, Callable[[], str]] = {
         "test": lambda: test.once(chart="cluster" in target.STAGES),
         "account": account,
         "registry": lambda: await_registry(account_is_over),
-        "cluster": lambda: target.prepare(environments.load(name)),
-        "engine": lambda: target.prepare(environments.load(name)),
+        **dict.fromkeys(("cluster", "engine"), lambda: target.prepare(environments.load(name))),
         "build": lambda: build.run().headline,
         "scan": lambda: scan.run().headline,
         "push": lambda: push.run(name).headline,
         "plan": lambda: plan.run(name).headline,
-        "apply": delivery,
-        "sync": delivery,
-        "start": delivery,
+        **dict.fromkeys(
+            ("apply", "sync", "start"), lambda: target.deliver(environments.resolved(name))
+        ),
         "verify": lambda: target.verify(environments.load(name))[0],
     }
     return [Step(stage, stages[stage], needs) for stage, needs in target.STAGES.items()]

@@ -70,13 +70,8 @@ def run(
                     on_line(line)
             code = child.wait()
     if code != 0:
-        raise CommandFailedError(
-            f"{Path(command[0]).name} ended with code {code}: {_last_words(tail)}",
-            next_step=next_step,
-            log=log,
-            code=code,
-            tail=list(tail),
-        )
+        cause = f"{Path(command[0]).name} ended with code {code}: {_last_words(tail)}"
+        raise CommandFailedError(cause, next_step=next_step, log=log, code=code, tail=list(tail))
 
 
 def capture(
@@ -93,13 +88,9 @@ def capture(
         out, err = child.communicate(stdin)
     if child.returncode != 0:
         tail = (err or out).strip().splitlines()[-TAIL_LINES:]
-        raise CommandFailedError(
-            f"{shlex.join(command[:3])} ended with code {child.returncode}: {_last_words(tail)}",
-            next_step=next_step,
-            log=None,
-            code=child.returncode,
-            tail=tail,
-        )
+        cause = f"{shlex.join(command[:3])} ended with code {child.returncode}: {_last_words(tail)}"
+        code = child.returncode
+        raise CommandFailedError(cause, next_step=next_step, log=None, code=code, tail=tail)
     return out
 
 

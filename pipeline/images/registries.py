@@ -37,8 +37,7 @@ def is_loopback(host: str) -> bool:
 def base_url(registry: str) -> str:
     """The address of a registry's API, without ``/v2/``."""
     host = registry.partition("/")[0]
-    if host == "docker.io":
-        host = "registry-1.docker.io"
+    host = "registry-1.docker.io" if host == "docker.io" else host
     return f"{'http' if is_loopback(host) else 'https'}://{host}"
 
 

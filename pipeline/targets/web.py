@@ -1,6 +1,5 @@
 """Asks a deployed application for its version and readiness, over HTTP as a user would."""
 
-import contextlib
 import functools
 import ssl
 from collections.abc import Callable, Mapping
@@ -56,9 +55,10 @@ def ask(url: str, via: Via | None = None) -> dict[str, Any]:
 
 def answer(url: str, via: Via | None = None) -> dict[str, Any]:
     """As ``ask``, and empty where nothing answers."""
-    with contextlib.suppress(httpx.HTTPError, ValueError):
+    try:
         return ask(url, via)
-    return {}
+    except (httpx.HTTPError, ValueError):
+        return {}
 
 
 def is_ready(url: str, via: Via | None = None) -> bool:
