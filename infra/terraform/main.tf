@@ -95,7 +95,7 @@ module "endpoints" {
 
 module "certificate" {
   source = "./modules/certificate"
-  count  = local.https ? 1 : 0
+  count  = local.https && local.aws.load_balancer.certificate_arn == null ? 1 : 0
 
   domain         = local.aws.load_balancer.domain
   hosted_zone_id = local.aws.load_balancer.hosted_zone_id
@@ -121,7 +121,7 @@ module "load_balancer" {
   container_port      = local.project.port
   health_check_path   = local.project.probes.ready
   https               = local.https
-  certificate_arn     = one(module.certificate[*].arn)
+  certificate_arn     = try(coalesce(local.aws.load_balancer.certificate_arn, one(module.certificate[*].arn)), null)
   access_log_bucket   = one(module.log_bucket[*].name)
   deletion_protection = local.aws.deletion_protection
   firewall            = local.aws.load_balancer.waf

@@ -68,11 +68,16 @@ def _edits() -> Iterator[Callable[[], str]]:
 def _until_live(name: str, state: State, comment: str) -> None:
     if "push" in targets.TARGETS[name].STAGES:  # else the code is reloaded
         _deploy(name)
-    way = state.via.options() if state.via else {}
+    via = state.via
 
     def shown() -> bool:
         try:
-            return comment in httpx.get(state.url, timeout=RELOAD_SECONDS, **way).text
+            with (
+                via.client(RELOAD_SECONDS)
+                if via
+                else httpx.Client(timeout=RELOAD_SECONDS) as client
+            ):
+                return comment in client.get(state.url).text
         except httpx.HTTPError:  # a worker is being replaced
             return False
 

@@ -27,7 +27,9 @@ def run(
         return Result(environments.unreleased(environment_name))
     url, via = target.verify(environment, digest)
     if smoke:
-        way: list[str | Path] = ["--host", via.host, "--ca", via.authority] if via else []
+        way: list[str | Path] = ["--host", via.host] if via else []
+        if via and via.authority:
+            way += ["--ca", via.authority]
         with console.progress("smoke test") as step:
             process.run(
                 [*project().smoke, *way, url],

@@ -1,6 +1,7 @@
 """Asks a deployed application for its version and readiness, over HTTP as a user would."""
 
 import functools
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,14 +25,24 @@ PATIENCE = 60
 
 @dataclass(frozen=True)
 class Via:
-    """How to reach one of several load balancers behind an address: its host name, and the authority's certificate."""
+    """How to reach a load balancer by an address that is not its name: the host that is meant, and who vouches for it.
+
+    ``authority`` is the certificate of a local authority; None where the host's certificate is a public one.
+    """
 
     host: str
-    authority: Path
+    authority: Path | None = None
 
-    def options(self) -> dict[str, Any]:
-        """For a request or a client of httpx."""
-        return {"headers": {"Host": self.host}, "verify": _trusting(self.authority)}
+    def client(self, seconds: float) -> httpx.Client:
+        """A client whose requests are for the host; each may take so many seconds."""
+        verify = _trusting(self.authority) if self.authority else True
+        client = httpx.Client(timeout=seconds, headers={"Host": self.host}, verify=verify)
+        if not self.authority:
+            client.event_hooks = {"request": [self._name], "response": []}
+        return client
+
+    def _name(self, request: httpx.Request) -> None:
+        request.extensions["sni_hostname"] = self.host
 
 
 #: A URL that answers, and how it is reached where its name alone does not lead there.
@@ -41,6 +52,17 @@ Reached = tuple[str, Via | None]
 @functools.cache
 def _trusting(authority: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(authority))
+
+
+def leads_to(domain: str, host: str) -> bool:
+    """Whether a domain's name has an address of the host."""
+    addresses: list[set[Any]] = []
+    for name in (domain, host):
+        try:
+            addresses.append({entry[4][0] for entry in socket.getaddrinfo(name, None)})
+        except OSError:
+            addresses.append(set())
+    return bool(addresses[0] & addresses[1])
 
 
 def ask(url: str, via: Via | None = None) -> dict[str, Any]:
@@ -131,4 +153,5 @@ def verify(
 
 def _get(url: str, path: str, via: Via | None) -> httpx.Response:
     address = f"{url.rstrip('/')}{path}"
-    return httpx.get(address, timeout=REQUEST_SECONDS, **(via.options() if via else {}))
+    with via.client(REQUEST_SECONDS) if via else httpx.Client(timeout=REQUEST_SECONDS) as client:
+        return client.get(address)

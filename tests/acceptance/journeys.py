@@ -117,6 +117,10 @@ class Browser:
         self.client.headers["User-Agent"] = "acceptance"
         if host:
             self.client.headers["Host"] = host
+        if host and not ca:
+            hooks = self.client.event_hooks
+            hooks["request"] = [lambda request: request.extensions.update(sni_hostname=host)]
+            self.client.event_hooks = hooks
 
     def open(self, path: str, *, expect: int = 200) -> Page:
         """Opens a page of this address."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from pipeline.aws import localaws
 from pipeline.core import ports
@@ -158,19 +159,44 @@ def test_rules_answer_and_redirect_through_the_doors(
     assert moved.headers["location"] == f"https://localhost:{ports.BALANCER_HTTPS}/secure/page?x=1"
 
 
+def prove(world: World, certificate: str) -> None:
+    """Makes the record that a certificate waits for."""
+    acm, dns = world.client("acm"), world.client("route53")
+    waiting = acm.describe_certificate(CertificateArn=certificate)["Certificate"]
+    assert waiting["Status"] == "PENDING_VALIDATION"
+    zone = dns.create_hosted_zone(Name=waiting["DomainName"], CallerReference="test")
+    record = waiting["DomainValidationOptions"][0]["ResourceRecord"]
+    wanted = {
+        "Name": record["Name"],
+        "Type": record["Type"],
+        "TTL": 60,
+        "ResourceRecords": [{"Value": record["Value"]}],
+    }
+    dns.change_resource_record_sets(
+        HostedZoneId=zone["HostedZone"]["Id"],
+        ChangeBatch={"Changes": [{"Action": "CREATE", "ResourceRecordSet": wanted}]},
+    )
+    issued = acm.describe_certificate(CertificateArn=certificate)["Certificate"]
+    assert issued["Status"] == "ISSUED"
+
+
 def test_the_https_listener_serves_with_the_local_authority(
     service: Service, scratch: Path
 ) -> None:
     world = service.world
     domain = "potluck.example.com"
     certificate = world.client("acm").request_certificate(DomainName=domain)["CertificateArn"]
-    world.client("elbv2").create_listener(
-        LoadBalancerArn=service.balancer,
-        Protocol="HTTPS",
-        Port=443,
-        Certificates=[{"CertificateArn": certificate}],
-        DefaultActions=[{"Type": "forward", "TargetGroupArn": service.group}],
-    )
+    listener = {
+        "LoadBalancerArn": service.balancer,
+        "Protocol": "HTTPS",
+        "Port": 443,
+        "Certificates": [{"CertificateArn": certificate}],
+        "DefaultActions": [{"Type": "forward", "TargetGroupArn": service.group}],
+    }
+    with pytest.raises(ClientError, match="UnsupportedCertificate"):
+        world.client("elbv2").create_listener(**listener)
+    prove(world, certificate)
+    world.client("elbv2").create_listener(**listener)
     trusted = ssl.create_default_context(cafile=str(scratch / "web-ca.pem"))
     with httpx.Client(verify=trusted, trust_env=False) as client:
         door = f"https://localhost:{ports.BALANCER_HTTPS}/"

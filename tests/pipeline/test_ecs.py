@@ -1,5 +1,10 @@
 """Where an environment answers, and how it is reached there."""
 
+import contextlib
+import socket
+import ssl
+import threading
+
 import pytest
 
 from pipeline.aws import localaws
@@ -24,9 +29,52 @@ def test_where_a_load_balancer_is_reached(
     monkeypatch: pytest.MonkeyPatch, environment: str, local: bool, url: str
 ) -> None:
     monkeypatch.setattr(ecs_target, "_balancer_host", lambda *_: HOST)
+    monkeypatch.setattr(web, "leads_to", lambda *_: True)
     via = web.Via(HOST, localaws.AUTHORITY) if local else None
     account = Account({}, local=local)
     assert ecs_target.reached(environments.load(environment), account) == (url, via)
+
+
+def test_before_dns_the_load_balancer_is_asked_for_the_domain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ecs_target, "_balancer_host", lambda *_: HOST)
+    resolved = {HOST: "192.0.2.1"}
+
+    def resolve(name: str, _port: None) -> list[tuple[object, ...]]:
+        if name not in resolved:
+            raise socket.gaierror(name)
+        return [(0, 0, 0, "", (resolved[name], 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    staging, account = environments.load("staging"), Account({}, local=False)
+    domain = "staging.potluck.example.com"
+    by_balancer = (f"https://{HOST}", web.Via(domain))
+    assert ecs_target.reached(staging, account) == by_balancer
+    resolved[domain] = "192.0.2.2"
+    assert ecs_target.reached(staging, account) == by_balancer
+    resolved[domain] = resolved[HOST]
+    assert ecs_target.reached(staging, account) == (f"https://{domain}", None)
+
+
+def test_a_way_without_an_authority_names_the_domain_to_tls() -> None:
+    names: list[str | None] = []
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.set_servername_callback(lambda _socket, name, _context: names.append(name))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+        port = server.getsockname()[1]
+
+        def accept() -> None:
+            # Without a certificate the handshake fails, after the name was sent.
+            with contextlib.suppress(OSError):
+                tls.wrap_socket(server.accept()[0], server_side=True)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        assert not web.is_ready(f"https://localhost:{port}", web.Via("potluck.example.com"))
+        thread.join(timeout=20)
+    assert names == ["potluck.example.com"]
 
 
 def test_without_a_load_balancer_it_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,20 +10,8 @@ provider "aws" {
 }
 
 variables {
-  domain = "potluck.example.com"
-}
-
-run "dns_elsewhere" {
-  command = plan
-
-  module {
-    source = "./modules/certificate"
-  }
-
-  assert {
-    condition     = aws_acm_certificate.main.domain_name == "potluck.example.com" && aws_acm_certificate.main.validation_method == "DNS" && length(aws_route53_record.validation) == 0
-    error_message = "No record can be made without the zone."
-  }
+  domain         = "potluck.example.com"
+  hosted_zone_id = "Z0123456789ABCDEFGHIJ"
 }
 
 run "dns_here" {
@@ -33,8 +21,14 @@ run "dns_here" {
     source = "./modules/certificate"
   }
 
-  variables {
-    hosted_zone_id = "Z0123456789ABCDEFGHIJ"
+  assert {
+    condition     = aws_acm_certificate.main.domain_name == "potluck.example.com" && aws_acm_certificate.main.validation_method == "DNS"
+    error_message = "The certificate must be the domain's."
+  }
+
+  assert {
+    condition     = aws_acm_certificate_validation.main.timeouts.create == "15m"
+    error_message = "The wait must end before the job does."
   }
 
   assert {

@@ -364,6 +364,51 @@ run "refuses_a_hosted_zone_without_a_domain" {
   expect_failures = [var.aws]
 }
 
+run "refuses_a_domain_that_nothing_proves" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    aws = { account_id = "123456789012", load_balancer = { domain = "potluck.example.com" } }
+  }
+
+  expect_failures = [var.aws]
+}
+
+run "takes_a_domain_with_its_certificate" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    aws = { account_id = "123456789012", load_balancer = { domain = "potluck.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1" } }
+  }
+
+  assert {
+    condition     = output.aws.load_balancer.certificate_arn == "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    error_message = "The certificate must arrive."
+  }
+}
+
+run "refuses_a_certificate_of_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    aws = { account_id = "123456789012", load_balancer = { domain = "potluck.example.com", certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1" } }
+  }
+
+  expect_failures = [var.aws]
+}
+
 run "refuses_a_negative_budget" {
   command = plan
 

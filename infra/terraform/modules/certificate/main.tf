@@ -1,5 +1,5 @@
-# Certificate for the domain. With a hosted zone it is validated by DNS here; without one the owner of the domain adds
-# the records shown in the outputs, and apply waits for that.
+# Certificate for a domain whose Route 53 zone is here: validated by a record in it. For a domain whose DNS is elsewhere the
+# environment names a certificate that was issued before (docs/terraform.md): an apply cannot wait for people.
 
 resource "aws_acm_certificate" "main" {
   domain_name       = var.domain
@@ -20,7 +20,7 @@ locals {
 
 # Keyed by the domain, which is known before the certificate exists.
 resource "aws_route53_record" "validation" {
-  for_each = var.hosted_zone_id == null ? toset([]) : toset([var.domain])
+  for_each = toset([var.domain])
 
   zone_id         = var.hosted_zone_id
   name            = local.validations[each.key].resource_record_name
@@ -32,5 +32,10 @@ resource "aws_route53_record" "validation" {
 
 resource "aws_acm_certificate_validation" "main" {
   certificate_arn         = aws_acm_certificate.main.arn
-  validation_record_fqdns = var.hosted_zone_id == null ? null : [for record in aws_route53_record.validation : record.fqdn]
+  validation_record_fqdns = [for record in aws_route53_record.validation : record.fqdn]
+
+  # ACM takes minutes. The provider's 75 minutes outlive a job, which would leave the state locked.
+  timeouts {
+    create = "15m"
+  }
 }

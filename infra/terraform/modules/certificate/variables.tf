@@ -9,12 +9,11 @@ variable "domain" {
 }
 
 variable "hosted_zone_id" {
-  description = "Route 53 zone for the validation record, null when DNS is elsewhere."
+  description = "Route 53 zone of the domain, for the validation record."
   type        = string
-  default     = null
 
   validation {
-    condition     = var.hosted_zone_id == null || can(regex("^Z[A-Z0-9]{5,31}$", var.hosted_zone_id))
+    condition     = can(regex("^Z[A-Z0-9]{5,31}$", var.hosted_zone_id))
     error_message = "aws.load_balancer.hosted_zone_id must be a Route 53 zone's id such as Z0123456789ABCDEFGHIJ."
   }
 }

@@ -99,11 +99,12 @@ variable "aws" {
     }), {})
 
     load_balancer = optional(object({
-      domain         = optional(string)
-      hosted_zone_id = optional(string)
-      allowed_cidrs  = optional(list(string), ["0.0.0.0/0"])
-      access_logs    = optional(bool, true)
-      waf            = optional(bool, false)
+      domain          = optional(string)
+      hosted_zone_id  = optional(string)
+      certificate_arn = optional(string)
+      allowed_cidrs   = optional(list(string), ["0.0.0.0/0"])
+      access_logs     = optional(bool, true)
+      waf             = optional(bool, false)
     }), {})
 
     service = optional(object({
@@ -171,6 +172,21 @@ variable "aws" {
   validation {
     condition     = var.aws.load_balancer.hosted_zone_id == null || var.aws.load_balancer.domain != null
     error_message = "aws.load_balancer.hosted_zone_id needs aws.load_balancer.domain."
+  }
+
+  validation {
+    condition     = var.aws.load_balancer.domain == null || var.aws.load_balancer.hosted_zone_id != null || var.aws.load_balancer.certificate_arn != null
+    error_message = "aws.load_balancer.domain needs hosted_zone_id (its Route 53 zone) or certificate_arn (a certificate that is issued: docs/terraform.md has the commands)."
+  }
+
+  validation {
+    condition     = var.aws.load_balancer.certificate_arn == null || var.aws.load_balancer.domain != null
+    error_message = "aws.load_balancer.certificate_arn needs aws.load_balancer.domain."
+  }
+
+  validation {
+    condition     = var.aws.load_balancer.certificate_arn == null || can(regex("^arn:[a-z-]+:acm:${var.aws.region}:${var.aws.account_id}:certificate/", var.aws.load_balancer.certificate_arn))
+    error_message = "aws.load_balancer.certificate_arn must be of a certificate in ACM, in the environment's account and region."
   }
 
   validation {
