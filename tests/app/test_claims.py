@@ -135,6 +135,14 @@ def test_declining_gives_everything_back(
     assert "Cornbread" not in ann.browser.open(event.guest_path).dishes.values()
 
 
+def test_declining_gives_back_every_portion_of_a_claim(
+    database: Database, ann: Person, dish: int
+) -> None:
+    ann.claim(dish, 2)
+    assert ann.send("rsvp", name="Ann", attending="no") == "given-back"
+    assert taken(database, dish) == 0
+
+
 def test_an_own_dish_belongs_to_its_guest(
     app: Flask, database: Database, event: journeys.Gathering, ann: Person, bob: Person
 ) -> None:
@@ -379,6 +387,15 @@ def test_every_change_raises_the_revision(
 @pytest.mark.parametrize("wrong", ["x", "A" * 24, "A" * 5000])
 def test_a_wrong_link_claims_nothing(app: Flask, ann: Person, dish: int, wrong: str) -> None:
     answer = ann.browser.post(f"/g/{wrong}/dishes/{dish}/claim", {"csrf_token": ann.key})
+    assert answer.status_code == 404
+
+
+def test_the_beginning_of_a_link_opens_nothing(
+    event: journeys.Gathering, ann: Person, dish: int
+) -> None:
+    token = event.guest_path[3:]
+    other = token[:-1] + ("A" if token[-1] != "A" else "B")
+    answer = ann.browser.post(f"/g/{other}/dishes/{dish}/claim", {"csrf_token": ann.key})
     assert answer.status_code == 404
 
 
