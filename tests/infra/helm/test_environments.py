@@ -50,3 +50,11 @@ def test_every_pod_satisfies_the_restricted_standard(name: str) -> None:
             assert context["capabilities"]["drop"] == ["ALL"]
             assert context["seccompProfile"]["type"] == "RuntimeDefault"
         assert not {"hostNetwork", "hostPID", "hostIPC"} & {key for key in pod if pod[key]}
+
+
+@pytest.mark.parametrize("name", environments.names())
+def test_every_container_names_a_variable_once(name: str) -> None:
+    for pod in pods(name):
+        for container in [*pod["containers"], *pod.get("initContainers", [])]:
+            variables = [variable["name"] for variable in container.get("env", [])]
+            assert len(variables) == len(set(variables)), container["name"]
