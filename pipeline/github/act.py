@@ -1,12 +1,15 @@
 """Runs a GitHub workflow on this machine with act, its steps as processes of this user; docs/github.md has the
 differences from GitHub. act calls a job with an unknown runner a success: callers compare with what should have run."""
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from pipeline.core import files, process
 from pipeline.core.errors import CommandFailedError, PipelineError, SilentError
@@ -96,6 +99,7 @@ def run(
             silence_seconds=silence_seconds,
         )
     except SilentError as error:
+        _end_steps(scratch)
         steps = [f"{job.name}: {job.step}" for job in jobs.values() if job.result == "running"]
         raise SilentError(
             f"{workflow} hung in {' and '.join(steps) or 'act itself'}: {error.cause}",
@@ -112,6 +116,14 @@ def run(
             log=log,
         )
     return list(jobs.values())
+
+
+def _end_steps(scratch: Path) -> None:
+    """Ends what still works in a job's folder: act starts its steps in sessions that no signal to act reaches."""
+    for step in psutil.process_iter(["cwd"]):
+        if Path(step.info["cwd"] or "/").is_relative_to(scratch):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                step.kill()
 
 
 def _environ() -> dict[str, str]:

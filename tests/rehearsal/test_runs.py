@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.core.errors import SilentError
 from pipeline.core.paths import ROOT
+from pipeline.core.waiting import wait
 from pipeline.git import repository as git
 from pipeline.github import act, rehearsal
 
@@ -250,8 +251,12 @@ def test_a_step_that_hangs_is_ended_and_named(run: Runner) -> None:
     hung = "rollback.yml hung in Back/Deploy/Deploy: Go back: no line of output for 15 s"
     with pytest.raises(SilentError, match=hung):
         run("rollback.yml", "workflow_dispatch", hangs=("deploy:rollback",), silence_seconds=15)
-    folders = [process.info["cwd"] or "" for process in psutil.process_iter(["cwd"])]
-    assert not [folder for folder in folders if folder.startswith(str(run.folder))]
+
+    def ended() -> bool:
+        folders = [process.info["cwd"] or "" for process in psutil.process_iter(["cwd"])]
+        return not [folder for folder in folders if folder.startswith(str(run.folder))]
+
+    assert wait(ended, timeout=20)
 
 
 @pytest.mark.engine
