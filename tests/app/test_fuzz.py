@@ -39,7 +39,9 @@ def routes(app: Flask) -> list[tuple[str, str]]:
 
 
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_nothing_makes_a_5xx(lite: Flask, data: st.DataObject) -> None:

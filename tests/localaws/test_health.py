@@ -1,7 +1,7 @@
 """Target health, decided as an Application Load Balancer decides it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from localaws.elb.health import FAILED, PASSED, TIMED_OUT, Check, Health, State, matches, mismatch
 
@@ -62,6 +62,7 @@ def test_record_says_whether_the_state_changed() -> None:
     assert health.record(CHECK, FAILED)
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=40))
 def test_health_follows_the_last_checks_alone(outcomes: list[bool]) -> None:
     state = after(*outcomes).state
