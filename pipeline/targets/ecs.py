@@ -150,7 +150,9 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 
 def last_lines(environment: Environment) -> list[str]:
     """Why the newest failed task stopped, and the last lines of its log; empty when none failed."""
-    account, wanted = aws.account(environment), names(environment)
+    account, wanted = aws.existing_account(environment), names(environment)
+    if account is None:
+        return []
     clients = account.client("ecs"), account.client("logs")
     return ecs.last_failure(*clients, wanted.cluster, wanted.service, wanted.log_group)
 

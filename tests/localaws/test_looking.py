@@ -23,6 +23,7 @@ def test_what_does_not_run_is_not_started() -> None:
     local = environments.load("local")
     assert account.existing_account(local) is None
     assert ecs.observe(local) is None
+    assert ecs.last_lines(local) == []
     assert drift._ecs(local) == ([], "")
     with pytest.raises(PipelineError, match="local does not run on ECS"):
         ecs.verify(local)
