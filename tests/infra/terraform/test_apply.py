@@ -34,6 +34,7 @@ def applied(
         return 1
 
     monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
+    monkeypatch.setattr(aws, "existing_account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws.Account, "client", lambda *_: None)
     monkeypatch.setattr(ecs_target, "exclusive", lambda _: nullcontext())
     monkeypatch.setattr(
