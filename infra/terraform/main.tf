@@ -87,6 +87,7 @@ module "endpoints" {
   count  = local.aws.network.egress == "endpoints" ? 1 : 0
 
   name                   = local.name
+  region                 = local.aws.region
   vpc_id                 = module.network.vpc_id
   subnet_ids             = module.network.private_subnet_ids
   route_table_ids        = module.network.private_route_table_ids

@@ -42,6 +42,7 @@ module "task_roles" {
 
   name                          = local.name
   account_id                    = local.aws.account_id
+  region                        = local.aws.region
   repository_arn                = local.repository_arn
   secret_arns                   = concat(module.secrets.secret_arns, module.database[*].secret_arn)
   kms_key_arn                   = module.encryption.key_arn
@@ -55,6 +56,7 @@ module "task" {
   source = "./modules/task"
 
   name               = local.name
+  region             = local.aws.region
   image              = module.settings.image
   container_port     = local.project.port
   health_check_path  = local.project.probes.live

@@ -4,8 +4,9 @@ terraform {
 
   required_providers {
     aws = {
-      source  = "hashicorp/aws"
-      version = "~> 5.100"
+      source = "hashicorp/aws"
+      # Both majors: docs/terraform.md has what the upgrade guide of 6 says of this configuration.
+      version = ">= 5.100.0, < 7.0.0"
     }
   }
 

@@ -11,6 +11,7 @@ provider "aws" {
 
 variables {
   name                   = "ecs-saas-app"
+  region                 = "eu-west-1"
   vpc_id                 = "vpc-1"
   subnet_ids             = ["subnet-1", "subnet-2"]
   route_table_ids        = ["rtb-1"]
@@ -35,7 +36,7 @@ run "what_a_task_needs_to_start" {
   }
 
   assert {
-    condition     = aws_vpc_endpoint.s3.vpc_endpoint_type == "Gateway" && aws_vpc_endpoint.s3.service_name == "com.amazonaws.us-east-1.s3"
+    condition     = aws_vpc_endpoint.s3.vpc_endpoint_type == "Gateway" && aws_vpc_endpoint.s3.service_name == "com.amazonaws.eu-west-1.s3"
     error_message = "Image layers come from S3, by a gateway that costs nothing."
   }
 
@@ -62,7 +63,7 @@ run "more_services" {
   }
 }
 
-# Refused here: a name with capitals, no vpc, one subnet, no route table, no task group, a list without secrets.
+# Refused here: a name with capitals, a region that is none, no vpc, one subnet, no route table, no task group, a list without secrets.
 run "refuses_nonsense" {
   command = plan
 
@@ -72,6 +73,7 @@ run "refuses_nonsense" {
 
   variables {
     name                   = "Potluck"
+    region                 = "virginia"
     vpc_id                 = ""
     subnet_ids             = ["subnet-1"]
     route_table_ids        = []
@@ -79,5 +81,5 @@ run "refuses_nonsense" {
     interface_services     = ["ecr.api", "ecr.dkr", "logs"]
   }
 
-  expect_failures = [var.name, var.vpc_id, var.subnet_ids, var.route_table_ids, var.task_security_group_id, var.interface_services]
+  expect_failures = [var.name, var.region, var.vpc_id, var.subnet_ids, var.route_table_ids, var.task_security_group_id, var.interface_services]
 }

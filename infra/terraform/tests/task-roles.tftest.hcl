@@ -12,6 +12,7 @@ provider "aws" {
 variables {
   name           = "ecs-saas-app"
   account_id     = "123456789012"
+  region         = "us-east-1"
   repository_arn = "arn:aws:ecr:us-east-1:123456789012:repository/ecs-saas-app"
   secret_arns    = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:a"]
   kms_key_arn    = "arn:aws:kms:us-east-1:123456789012:key/1"
@@ -75,7 +76,7 @@ run "a_shell_that_is_recorded" {
   }
 }
 
-# Refused here: a name with capitals, an account that is none, a key that is no arn, a boundary that is no arn, a repository that is no arn, no secret, no log, a log that is no arn.
+# Refused here: a name with capitals, an account that is none, a region that is none, a key that is no arn, a boundary that is no arn, a repository that is no arn, no secret, no log, a log that is no arn.
 run "refuses_nonsense" {
   command = plan
 
@@ -86,6 +87,7 @@ run "refuses_nonsense" {
   variables {
     name                          = "Potluck"
     account_id                    = "1"
+    region                        = "virginia"
     kms_key_arn                   = "key"
     permissions_boundary_arn      = "boundary"
     repository_arn                = "repository"
@@ -94,7 +96,7 @@ run "refuses_nonsense" {
     execute_command_log_group_arn = "log"
   }
 
-  expect_failures = [var.name, var.account_id, var.kms_key_arn, var.permissions_boundary_arn, var.repository_arn, var.secret_arns, var.log_group_arn, var.execute_command_log_group_arn]
+  expect_failures = [var.name, var.account_id, var.region, var.kms_key_arn, var.permissions_boundary_arn, var.repository_arn, var.secret_arns, var.log_group_arn, var.execute_command_log_group_arn]
 }
 
 run "refuses_a_shell_that_nobody_records" {

@@ -11,6 +11,7 @@ provider "aws" {
 
 variables {
   name               = "ecs-saas-app"
+  region             = "eu-west-1"
   image              = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   container_port     = 5000
   health_check_path  = "/healthz"
@@ -118,7 +119,7 @@ run "serves_at_once_where_there_is_nothing_to_migrate" {
   }
 }
 
-# Refused here: a name with capitals, a tag, a privileged port, a path without a slash, an empty argument, a size that fargate does not offer, little memory, a password in plain sight, a secret that is no secret, a stop timeout within the delay, no execution role, no task role, no log.
+# Refused here: a name with capitals, a region that is none, a tag, a privileged port, a path without a slash, an empty argument, a size that fargate does not offer, little memory, a password in plain sight, a secret that is no secret, a stop timeout within the delay, no execution role, no task role, no log.
 run "refuses_nonsense" {
   command = plan
 
@@ -128,6 +129,7 @@ run "refuses_nonsense" {
 
   variables {
     name                 = "Potluck"
+    region               = "virginia"
     image                = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app:latest"
     container_port       = 80
     health_check_path    = "healthz"
@@ -142,5 +144,5 @@ run "refuses_nonsense" {
     log_group_name       = ""
   }
 
-  expect_failures = [var.name, var.image, var.container_port, var.health_check_path, var.migrate_command, var.cpu, var.memory, var.environment, var.secrets, var.stop_timeout_seconds, var.execution_role_arn, var.task_role_arn, var.log_group_name]
+  expect_failures = [var.name, var.region, var.image, var.container_port, var.health_check_path, var.migrate_command, var.cpu, var.memory, var.environment, var.secrets, var.stop_timeout_seconds, var.execution_role_arn, var.task_role_arn, var.log_group_name]
 }

@@ -150,7 +150,33 @@ def test_versions_are_bounded(folder: Path) -> None:
     text = (folder / "versions.tf").read_text(encoding="utf-8")
     assert 'required_version = ">= 1.11.0, < 2.0.0"' in text
     if folder.name != "settings":
-        assert re.search(r'version = "(~> 5\.100|>= 5\.100\.0, < 6\.0\.0)"', text)
+        assert 'version = ">= 5.100.0, < 7.0.0"' in text
+
+
+@pytest.mark.parametrize("folder", [*MODULES, *ROOTS], ids=name)
+def test_the_region_comes_from_the_settings(folder: Path) -> None:
+    """Provider 5 has no ``region`` in ``data.aws_region``; 6 warns of ``name`` and ``id``: no spelling serves both."""
+    for file in folder.glob("*.tf"):
+        assert "aws_region" not in file.read_text(encoding="utf-8"), file
+
+
+def test_provider_6_takes_every_argument() -> None:
+    """Its upgrade guide, for the types in use: what it removed or took a meaning from."""
+    arguments = {
+        "aws_db_instance": "character_set_name",
+        "aws_ecs_task_definition": "inference_accelerator",
+        "aws_eip": "vpc",
+        "aws_flow_log": "log_group_name",
+        "aws_lb_listener": "mutual_authentication",
+        "aws_lb_target_group": "preserve_client_ip",
+        "aws_s3_bucket": "region",
+    }
+    text = "".join(file.read_text(encoding="utf-8") for file in TERRAFORM.rglob("*.tf"))
+    for kind, argument in arguments.items():
+        bodies = re.findall(rf'^resource "{kind}" "\w+" {{\n(.*?)^}}', text, re.S | re.M)
+        assert bodies, kind
+        for body in bodies:
+            assert not re.search(rf"^\s+{argument}\b", body, re.M), kind
 
 
 def test_both_roots_lock_the_same_provider_for_every_platform() -> None:

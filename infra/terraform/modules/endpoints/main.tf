@@ -1,7 +1,5 @@
 # VPC endpoints: tasks pull images, read secrets and write logs without leaving AWS.
 
-data "aws_region" "current" {}
-
 resource "aws_security_group" "endpoints" {
   name        = "${var.name}-endpoints"
   description = "Interface endpoints, reached by tasks"
@@ -25,7 +23,7 @@ resource "aws_vpc_endpoint" "interface" {
   for_each = var.interface_services
 
   vpc_id              = var.vpc_id
-  service_name        = "com.amazonaws.${data.aws_region.current.name}.${each.value}"
+  service_name        = "com.amazonaws.${var.region}.${each.value}"
   vpc_endpoint_type   = "Interface"
   subnet_ids          = var.subnet_ids
   security_group_ids  = [aws_security_group.endpoints.id]
@@ -37,7 +35,7 @@ resource "aws_vpc_endpoint" "interface" {
 # Image layers lie in S3. A gateway endpoint costs nothing.
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = var.vpc_id
-  service_name      = "com.amazonaws.${data.aws_region.current.name}.s3"
+  service_name      = "com.amazonaws.${var.region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = var.route_table_ids
 

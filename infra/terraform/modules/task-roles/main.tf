@@ -2,10 +2,8 @@
 
 data "aws_partition" "current" {}
 
-data "aws_region" "current" {}
-
 locals {
-  ecs_arn = "arn:${data.aws_partition.current.partition}:ecs:${data.aws_region.current.name}:${var.account_id}:*"
+  ecs_arn = "arn:${data.aws_partition.current.partition}:ecs:${var.region}:${var.account_id}:*"
 }
 
 data "aws_iam_policy_document" "trust" {

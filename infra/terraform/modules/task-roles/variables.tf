@@ -18,6 +18,16 @@ variable "account_id" {
   }
 }
 
+variable "region" {
+  description = "Region that the task runs in."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be a region's name such as us-east-1."
+  }
+}
+
 variable "repository_arn" {
   description = "ECR repository that the image is pulled from."
   type        = string

@@ -1,7 +1,5 @@
 # What one replica is: migrate first where there is something to migrate, then serve, with a read-only root file system and no right it does not need.
 
-data "aws_region" "current" {}
-
 locals {
   # Only these paths can be written; they are empty at each start.
   writable = { tmp = "/tmp", data = "/data" }
@@ -56,7 +54,7 @@ locals {
       logDriver = "awslogs"
       options = {
         awslogs-group         = var.log_group_name
-        awslogs-region        = data.aws_region.current.name
+        awslogs-region        = var.region
         awslogs-stream-prefix = prefix
         # A slow log service must not stop the application.
         mode            = "non-blocking"

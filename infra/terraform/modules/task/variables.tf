@@ -8,6 +8,16 @@ variable "name" {
   }
 }
 
+variable "region" {
+  description = "Region that the task runs in."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be a region's name such as us-east-1."
+  }
+}
+
 variable "image" {
   description = "Image by digest."
   type        = string
