@@ -15,6 +15,8 @@ from tests.app.postgres import free_port
 
 APP = Path(__file__).resolve().parents[2] / "app"
 START_SECONDS = 30
+# gunicorn kills a worker that was still starting when it was ended only after graceful_timeout (20).
+STOP_SECONDS = 40
 
 
 @dataclass

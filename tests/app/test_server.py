@@ -76,9 +76,9 @@ def test_a_server_leaves_no_folder_behind(start: Start, database: str, tmp_path:
     folder.mkdir()
     for env in ({}, {"SECRET_KEY": ""}):  # it ends, or never begins
         server = start(database, ready=not env, TMPDIR=str(folder), **env)
-        assert not env or server.process.wait(20)
+        assert not env or server.process.wait(servers.STOP_SECONDS)
         server.terminate()
-        server.process.wait(20)
+        server.process.wait(servers.STOP_SECONDS)
     assert list(folder.iterdir()) == []
 
 
@@ -130,7 +130,7 @@ def test_stopping_turns_unready_serves_on_and_finishes(start: Start, database: s
     assert kept.get(event.guest_path).status_code == 200
     assert server.answers("/healthz") == 200
     assert server.process.poll() is None
-    assert server.process.wait(20) == 0
+    assert server.process.wait(servers.STOP_SECONDS) == 0
 
 
 @pytest.mark.engine
@@ -157,7 +157,7 @@ def test_requests_in_flight_are_finished(start: Start, server: str, database_url
             pass
         holder.rollback()
         assert answer.result(20).status_code == 303
-    assert running.process.wait(20) == 0
+    assert running.process.wait(servers.STOP_SECONDS) == 0
     engine.dispose()
 
 
@@ -165,7 +165,7 @@ def test_the_log_is_json_to_the_last_line(start: Start, database: str) -> None:
     server = start(database)
     httpx.get(f"{server.url}/")
     server.terminate()
-    server.process.wait(20)
+    server.process.wait(servers.STOP_SECONDS)
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert any(line.get("route") == "/" for line in lines)
 
@@ -183,7 +183,7 @@ def test_the_log_is_json_to_the_last_line(start: Start, database: str) -> None:
 def test_refuses_to_start(tmp_path: Path, database: str, env: dict[str, str], said: str) -> None:
     settings = {"SECRET_KEY": "x" * 40, "DATABASE_URL": database, **env}
     server = servers.start(tmp_path, settings, ready=False)
-    assert server.process.wait(20) != 0
+    assert server.process.wait(servers.STOP_SECONDS) != 0
     assert said in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
 
