@@ -49,13 +49,14 @@ def switched_off(variable: str, feature: str) -> list[str]:
 
 def run_url() -> str:
     """The address of this workflow run; empty outside GitHub Actions."""
-    if not running():
-        return ""
-    server, repository, run = (
-        os.environ.get(name, "")
-        for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
-    )
-    return f"{server}/{repository}/actions/runs/{run}"
+    run = os.environ.get("GITHUB_RUN_ID", "")
+    return f"{repository_url()}/actions/runs/{run}" if running() else ""
+
+
+def repository_url() -> str:
+    """The address of the workflow's repository; empty elsewhere."""
+    server, repository = map(os.environ.get, ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"))
+    return f"{server}/{repository}" if server and repository else ""
 
 
 def linked_run() -> str:

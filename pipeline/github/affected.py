@@ -34,26 +34,21 @@ def judge(paths: Sequence[str], environments: Sequence[str]) -> Affected:
     if not paths:
         reasons = dict.fromkeys(STAGES, "runs: the change could not be determined")
         return Affected(STAGES, tuple(environments), reasons)
+    skipped = f"skipped: {_named(paths)} cannot affect it"
     reasons = {
-        stage: f"runs: {_named(touched)}"
-        if touched
-        else f"skipped: {_named(paths)} cannot affect it"
+        stage: f"runs: {_named(touched)}" if touched else skipped
         for stage, touched in causes.items()
     }
     stages = tuple(stage for stage in STAGES if causes[stage])
-    return Affected(stages, _environments(causes["plan"], environments), reasons)
+    files = {f"environments/{name}.yaml": name for name in environments}
+    if causes["plan"] and files.keys() >= set(causes["plan"]):
+        environments = [files[path] for path in causes["plan"]]
+    return Affected(stages, tuple(environments), reasons)
 
 
 def _stages(path: str) -> Sequence[str]:
     matches = (stages for pattern, stages in RULES.items() if fnmatchcase(path, pattern))
     return tuple({*ALWAYS, *next(matches, STAGES)})
-
-
-def _environments(causes: Sequence[str], environments: Sequence[str]) -> tuple[str, ...]:
-    files = {f"environments/{name}.yaml": name for name in environments}
-    if causes and all(path in files for path in causes):
-        return tuple(files[path] for path in causes)
-    return tuple(environments)
 
 
 def _named(paths: Sequence[str]) -> str:

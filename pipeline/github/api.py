@@ -95,11 +95,7 @@ class Api:
 
 
 def api(variable: str = "GITHUB_TOKEN") -> Api:
-    """The API of the workflow's repository, with the token in a variable: the job's, or in RELEASE_TOKEN the app's.
-
-    Raises:
-        PipelineError: That variable or GITHUB_REPOSITORY is not set.
-    """
+    """The API of the workflow's repository, with the token in a variable: the job's, or in RELEASE_TOKEN the app's."""
     token, repository = (os.environ.get(name, "") for name in (variable, "GITHUB_REPOSITORY"))
     if not token or not repository:
         raise PipelineError(
@@ -138,16 +134,11 @@ def ids(repository: str) -> tuple[str, str]:
 
 
 def _client(repository: str, token: str) -> httpx.Client:
-    base = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    headers = {
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
-    }
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
-    return httpx.Client(
-        base_url=f"{base}/repos/{repository}/", headers=headers, timeout=API_SECONDS
-    )
+    server = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
+    base = f"{server}/repos/{repository}/"
+    headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    return httpx.Client(base_url=base, headers=headers, timeout=API_SECONDS)
 
 
 def app() -> tuple[str, str] | None:

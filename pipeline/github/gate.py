@@ -21,12 +21,9 @@ class Job:
 
 
 def judge(text: str) -> list[Job]:
-    """The verdict on each job of a ``needs`` context (JSON).
+    """The verdict on each job of a ``needs`` context (JSON); PipelineError where the text is none.
 
     A skipped job is accepted only when the deciding job, itself successful, left it out.
-
-    Raises:
-        PipelineError: The text is not such a context, or the deciding job is not in it.
     """
     try:
         context = json.loads(text)
@@ -45,8 +42,8 @@ def judge(text: str) -> list[Job]:
 def _judged(name: str, result: str, stages: Sequence[str] | None) -> Job:
     if result == "success":
         return Job(name, result, True, "")
-    if result == "skipped" and stages is not None and name not in stages:
+    if result != "skipped":
+        return Job(name, result, False, "see its log")
+    if stages is not None and name not in stages:
         return Job(name, result, True, "the change cannot affect it")
-    if result == "skipped":
-        return Job(name, result, False, "it was skipped, but the change can affect it")
-    return Job(name, result, False, "see its log")
+    return Job(name, result, False, "it was skipped, but the change can affect it")

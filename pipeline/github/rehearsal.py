@@ -69,12 +69,9 @@ class Settings:
 def prepare(
     folder: Path, *, source: Path, base: str, commit: str, event: str
 ) -> Iterator[Rehearsal]:
-    """The repository with ``base`` on main and the change where the event has it, with its API served.
+    """The repository with both commits of ``source`` where the event has them, with its API served.
 
-    Args:
-        source: A repository that has both commits.
-        event: For ``pull_request`` main is ``base`` and the merge of ``commit`` into it is what runs; for any other
-            event main is ``commit``.
+    For ``pull_request`` main is ``base`` and the merge of ``commit`` into it runs; for others main is ``commit``.
     """
     if folder.exists():
         shutil.rmtree(folder)
@@ -112,6 +109,13 @@ def run(
     """The jobs of a workflow, named by its file, for the event; raises PipelineError as ``act.run`` does."""
     tree = rehearsal.folder / "tree"
     role = f"arn:aws:iam::{ACCOUNT}:role/github/{project().name}"
+    variables = {
+        # What docs/github.md asks for, with the values of the local AWS.
+        "AWS_REGION": "us-east-1",
+        "AWS_PLAN_ROLE_ARN": f"{role}-plan",
+        "AWS_APPLY_ROLE_ARN": f"{role}-apply-staging",
+        "RELEASE_APP_CLIENT_ID": "stand-in",
+    }
     return act.run(
         tree,
         str(WORKFLOWS / workflow),
@@ -119,14 +123,7 @@ def run(
         payload=_payload(rehearsal, settings),
         settings={
             "env": {**_env(rehearsal), "STAND_IN_PLAN": settings.plan, **settings.env},
-            "var": {
-                # What docs/github.md asks for, with the values of the local AWS.
-                "AWS_REGION": "us-east-1",
-                "AWS_PLAN_ROLE_ARN": f"{role}-plan",
-                "AWS_APPLY_ROLE_ARN": f"{role}-apply-staging",
-                "RELEASE_APP_CLIENT_ID": "stand-in",
-                **settings.variables,
-            },
+            "var": {**variables, **settings.variables},
             "secret": SECRETS,
             "input": settings.inputs,
         },
@@ -140,16 +137,14 @@ def run(
 
 def _payload(rehearsal: Rehearsal, settings: Settings) -> dict[str, Any]:
     """The event as GitHub would describe it, in the parts that the workflows read."""
+    repository = {"full_name": _repository(), "default_branch": "main"}
     described: dict[str, Any] = {
-        "repository": {
-            "full_name": _repository(),
-            "default_branch": "main",
-            "private": bool(settings.plan),
-        },
+        "repository": {**repository, "private": bool(settings.plan)},
         "ref": "refs/heads/main",
     }
     if rehearsal.event == "pull_request":
         owner = f"stranger/{project().name}" if settings.fork else _repository()
+        head = {"ref": "change", "sha": rehearsal.commit, "repo": {"full_name": owner}}
         described |= {
             "action": "synchronize",
             "number": PULL_REQUEST,
@@ -158,7 +153,7 @@ def _payload(rehearsal: Rehearsal, settings: Settings) -> dict[str, Any]:
                 "number": PULL_REQUEST,
                 "title": "The change under test",
                 "base": {"ref": "main", "sha": rehearsal.base},
-                "head": {"ref": "change", "sha": rehearsal.commit, "repo": {"full_name": owner}},
+                "head": head,
             },
         }
     elif rehearsal.event == "push":

@@ -15,10 +15,7 @@ def write(task: str, markdown: str) -> None:
 
 
 def collect(folder: Path = REPORTS) -> dict[str, str]:
-    """All reports below a folder, by name, in a reviewer's order.
-
-    A name is the file's, or ``<folder> <file>`` for one below an artifact's folder such as ``report-plan-staging``.
-    """
+    """All reports below a folder in a reviewer's order, by the names of file and artifact (``report-plan-staging``)."""
     reports: dict[str, str] = {}
     for path in sorted(folder.rglob("*.md"), key=lambda path: (_rank(path.stem), str(path))):
         where = path.parent.name.removeprefix("report-") if path.parent != folder else ""

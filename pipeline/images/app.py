@@ -1,7 +1,6 @@
 """The application's image: what its version is, how it is built, and what is known of the last build."""
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipeline.core import console, files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import BUILD_RECORD, ROOT
 from pipeline.git import repository as git
+from pipeline.github import actions
 from pipeline.images import build as imagebuild
 from pipeline.images import catalogue
 from pipeline.images import docker as engine
@@ -64,29 +64,22 @@ def version(root: Path = ROOT) -> Version:
 def build(*, no_cache: bool = False) -> Record:
     """Builds the image of the work tree by its version and as ``latest``, and records it."""
     named = version()
-    repository = project().image
+    tags = [f"{project().image}:{tag}" for tag in (named.version, "latest")]
     bases = {argument: catalogue.provide(name) for argument, name in BASES.items()}
+    arguments = {
+        **bases,
+        "APP_VERSION": named.version,
+        "GIT_COMMIT": named.revision,
+        "SOURCE_URL": actions.repository_url() or git.web_address(),
+        "CREATED": named.created,
+        "TITLE": project().name,
+    }
     started = time.monotonic()
-    image_id = imagebuild.build(
-        ROOT,
-        (f"{repository}:{named.version}", f"{repository}:latest"),
-        named.created,
-        {
-            **bases,
-            "APP_VERSION": named.version,
-            "GIT_COMMIT": named.revision,
-            "SOURCE_URL": _source(),
-            "CREATED": named.created,
-            "TITLE": project().name,
-        },
-        no_cache=no_cache,
-    )
+    image_id = imagebuild.build(ROOT, tags, named.created, arguments, no_cache=no_cache)
     record = Record(
-        image=f"{repository}:{named.version}",
+        **asdict(named),
+        image=tags[0],
         image_id=image_id,
-        version=named.version,
-        revision=named.revision,
-        created=named.created,
         size=int(engine.client().images.get(image_id).attrs["Size"]),
         seconds=round(time.monotonic() - started, 2),
         base=bases["RUNTIME_IMAGE"],
@@ -127,8 +120,3 @@ def current() -> Record:
             f"{record.image} is no longer in the Docker engine", next_step="run ./inv build"
         ) from error
     return record
-
-
-def _source() -> str:
-    server, repository = map(os.environ.get, ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY"))
-    return f"{server}/{repository}" if server and repository else git.web_address()

@@ -40,12 +40,9 @@ def build(
     *,
     no_cache: bool = False,
 ) -> str:
-    """Builds ``context/Dockerfile``, tags the image and returns its id.
+    """Builds ``context/Dockerfile`` and returns the image's id; raises PipelineError where that fails.
 
     ``created`` is the time that the image bears (ISO 8601), ``arguments`` are the Dockerfile's ARGs.
-
-    Raises:
-        PipelineError: The engine's disk is nearly full, nothing here can build, or a step of the Dockerfile failed.
     """
     engine.require_space()
     builder = engine.builder()
@@ -58,9 +55,8 @@ def build(
     argv += [f"--tag={tag}" for tag in tags]
     for name, value in arguments.items():
         argv += ["--build-arg", f"{name}={value}"]
-    for name in PROXY_VARIABLES:
-        if os.environ.get(name):
-            argv += ["--build-arg", name]  # the value stays off the command line
+    for name in filter(os.environ.get, PROXY_VARIABLES):
+        argv += ["--build-arg", name]  # the value stays off the command line
     argv += ["--no-cache"] if no_cache else []
     with console.progress(f"docker build {tags[0]}") as step:
 

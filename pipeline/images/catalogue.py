@@ -48,18 +48,31 @@ def catalogue() -> dict[str, Image]:
 def provide(name: str) -> str:
     """The local name of an image, which is in the engine afterwards."""
     image = catalogue()[name]
-    with locks.exclusive(f"image-{name}", CACHE / "locks", wait=True):
-        if _pull(image) is None:
-            from offline import provide as offline  # noqa: PLC0415 - only where no registry answers
+    if pull(name) is None:
+        from offline import provide as offline  # noqa: PLC0415 - only where no registry answers
 
+        with locks.exclusive(f"image-{name}", CACHE / "locks", wait=True):
             offline.image(name, image.local_name)
     return image.local_name
 
 
 def pull(name: str) -> str | None:
     """The name by digest of an image, which is in the engine afterwards; None where no registry gives it."""
+    image = catalogue()[name]
     with locks.exclusive(f"image-{name}", CACHE / "locks", wait=True):
-        return _pull(catalogue()[name])
+        if present := _present(image):
+            return present
+        for source in filter(registries.answers, sources(image)):
+            engine.require_space()
+            try:
+                with console.progress(source.partition("@")[0]):
+                    engine.client().images.pull(source.partition("@")[0], tag=image.digest)
+            except docker.errors.APIError as error:
+                console.warn(f"{source} could not be pulled: {error.explanation or error}")
+                registries.forget(source)
+            else:
+                return _present(image)
+    return None
 
 
 def obtainable(name: str) -> bool:
@@ -84,22 +97,6 @@ def sources(image: Image) -> list[str]:
     official = (own,) if own else OFFICIAL
     hosts = official if registry in OFFICIAL else (registry,)
     return [f"{host}/{repository}@{image.digest}" for host in hosts]
-
-
-def _pull(image: Image) -> str | None:
-    if present := _present(image):
-        return present
-    for source in filter(registries.answers, sources(image)):
-        engine.require_space()
-        try:
-            with console.progress(source.partition("@")[0]):
-                engine.client().images.pull(source.partition("@")[0], tag=image.digest)
-        except docker.errors.APIError as error:
-            console.warn(f"{source} could not be pulled: {error.explanation or error}")
-            registries.forget(source)
-        else:
-            return _present(image)
-    return None
 
 
 def _present(image: Image) -> str | None:

@@ -68,13 +68,11 @@ def push(
 def digest_of(repository: str, tag: str, credentials: Credentials | None = None) -> str | None:
     """The digest that a registry has under a tag, or None; raises PipelineError as ``push``."""
     host, _, name = repository.partition("/")
+    url = f"{registries.base_url(host)}/v2/{name}/manifests/{tag}"
+    headers, local = {"Accept": ", ".join(MANIFESTS)}, registries.is_loopback(host)
     try:
         response = httpx.head(
-            f"{registries.base_url(host)}/v2/{name}/manifests/{tag}",
-            headers={"Accept": ", ".join(MANIFESTS)},
-            auth=credentials,
-            timeout=API_SECONDS,
-            trust_env=not registries.is_loopback(host),
+            url, headers=headers, auth=credentials, timeout=API_SECONDS, trust_env=not local
         )
     except httpx.HTTPError as error:
         raise PipelineError(

@@ -1,32 +1,23 @@
-"""Image registries that answer from here. One that does not is not asked again for some minutes."""
-
-import json
-import time
+"""Image registries that answer from here: each is asked once in a task."""
 
 import httpx
 
-from pipeline.core import files
-from pipeline.core.paths import LOCAL
-
 PROBE_SECONDS = 3
-#: Seconds that an answer is remembered: a network that comes up should be noticed soon.
-REMEMBER_YES = 3600
-REMEMBER_NO = 600
-MEMORY = LOCAL / "registries.json"
+
+_answers: dict[str, bool] = {}
 
 
 def answers(registry: str) -> bool:
-    """Whether a registry (a host with an optional port and path) can be reached now."""
+    """Whether a registry (a host with an optional port and path) can be reached."""
     host = registry.partition("/")[0]
-    entry = (files.read_json(MEMORY) or {}).get(host)
-    if entry and entry["until"] > time.time():
-        return bool(entry["answers"])
-    return _remember(host, answers=_probe(host))
+    if host not in _answers:
+        _answers[host] = _probe(host)
+    return _answers[host]
 
 
 def forget(registry: str) -> None:
-    """Counts a registry as not answering for a while: it did answer, but an image could not be pulled from it."""
-    _remember(registry.partition("/")[0], answers=False)
+    """Counts a registry as not answering: it did answer, but an image could not be pulled from it."""
+    _answers[registry.partition("/")[0]] = False
 
 
 def is_loopback(host: str) -> bool:
@@ -39,14 +30,6 @@ def base_url(registry: str) -> str:
     host = registry.partition("/")[0]
     host = "registry-1.docker.io" if host == "docker.io" else host
     return f"{'http' if is_loopback(host) else 'https'}://{host}"
-
-
-def _remember(host: str, *, answers: bool) -> bool:
-    until = time.time() + (REMEMBER_YES if answers else REMEMBER_NO)
-    entries = files.read_json(MEMORY) or {}
-    entries[host] = {"answers": answers, "until": until}
-    files.write(MEMORY, json.dumps(entries, indent=1))
-    return answers
 
 
 def _probe(host: str) -> bool:

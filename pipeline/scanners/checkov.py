@@ -38,9 +38,6 @@ def scan(root: Path = ROOT) -> list[Outcome]:
     """Runs every policy; one outcome for each kind of file that the tree has.
 
     Accepted findings are marked where they are, with the reason: ``#checkov:skip=<rule>:<reason>``.
-
-    Raises:
-        PipelineError: checkov failed, could not parse a file, or looked at nothing of a kind that is there.
     """
     due = [name for name, pattern in FRAMEWORKS.items() if git.files(pattern, root=root)]
     outcomes: list[Outcome] = []
@@ -62,28 +59,17 @@ def scan(root: Path = ROOT) -> list[Outcome]:
         tree, report = Path(folder) / "tree", Path(folder) / "report"
         # Not --skip-path: some frameworks match absolute paths, and a checkout may itself lie under a skipped name.
         git.copy(tree, without=SKIPPED, root=root)
-        process.run(
-            [
-                *(tools.tool("checkov"), "--directory", ".", "--skip-download", "--compact"),
-                *("--quiet", "--soft-fail", "--external-checks-dir", POLICIES),
-                *("--framework", *due, "--output", "json", "--output-file-path"),
-                report,
-            ],
-            log=log_file("scan-checkov"),
-            cwd=tree,
-            env=environment,
-            on_line=step.update,
-        )
+        argv = [str(tools.tool("checkov")), "--directory", ".", "--skip-download", "--compact"]
+        argv += ["--quiet", "--soft-fail", "--external-checks-dir", POLICIES]
+        argv += ["--framework", *due, "--output", "json", "--output-file-path", str(report)]
+        log = log_file("scan-checkov")
+        process.run(argv, log=log, cwd=tree, env=environment, on_line=step.update)
         raw = json.loads((report / "results_json.json").read_text(encoding="utf-8"))
     return outcomes + [judge(name, raw) for name in due]
 
 
 def judge(framework: str, raw: Any) -> Outcome:
-    """The outcome for one kind of file, from checkov's JSON.
-
-    Raises:
-        PipelineError: It parsed none of those files, or not all.
-    """
+    """The outcome for one kind of file, from checkov's JSON; PipelineError unless it parsed them all."""
     every = raw if isinstance(raw, list) else [raw]
     results = [result for result in every if result.get("check_type") == framework]
     summaries = [result["summary"] for result in results]
@@ -92,9 +78,8 @@ def judge(framework: str, raw: Any) -> Outcome:
             f"checkov could not parse some {framework} files",
             next_step="run ./inv lint, which names the lines, and correct them",
         )
-    count = sum(
-        summary[state] for summary in summaries for state in ("passed", "failed", "skipped")
-    )
+    states = ("passed", "failed", "skipped")
+    count = sum(summary[state] for summary in summaries for state in states)
     findings = [
         Finding(
             rule=check["check_id"],

@@ -39,11 +39,7 @@ class Outcome:
 
 
 def judged(name: str, count: int, unit: str, findings: Sequence[Finding]) -> Outcome:
-    """The outcome of a scanner that looked at ``count`` of ``unit``.
-
-    Raises:
-        PipelineError: It looked at nothing, which would otherwise look like a pass.
-    """
+    """The outcome of a scanner that looked at ``count`` of ``unit``; PipelineError for nothing, which is no pass."""
     if count < 1:
         raise PipelineError(
             f"{name} looked at nothing (0 {unit})",

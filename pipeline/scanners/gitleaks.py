@@ -24,9 +24,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
     """Looks at every file that Git tracks or would track, and at every commit; a shallow history is NOT CHECKED.
 
     An accepted finding is marked on its line with ``gitleaks:allow``, or by its fingerprint in ``.gitleaksignore``.
-
-    Raises:
-        PipelineError: gitleaks failed, or missed the made-up secrets.
+    Raises PipelineError when gitleaks failed, or missed the made-up secrets.
     """
     shallow = git.run("rev-parse", "--is-shallow-repository", root=root).strip() == "true"
     with console.progress("gitleaks"), tempfile.TemporaryDirectory() as name:
@@ -34,7 +32,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
         count = git.copy(tree, root=root)
         _lay_bait(tree / BAIT)
         in_tree = _run("dir", tree, "scan-gitleaks-tree")
-        history = HISTORY_CUT if shallow else _history(root)
+        history = [] if shallow else _run("git", root, "scan-gitleaks-history")
     seen = {leak["RuleID"] for leak in in_tree if leak["File"] == BAIT}
     if not seen >= BAIT_RULES:
         raise PipelineError(
@@ -42,16 +40,11 @@ def scan(root: Path = ROOT) -> list[Outcome]:
             next_step="check its version and configuration: it would miss real ones too",
             log=log_file("scan-gitleaks-tree"),
         )
+    commits = int(git.run("rev-list", "--count", "HEAD", root=root))
     return [
         judged("secrets in the tree", count, "files", _findings(in_tree)),
-        history,
+        HISTORY_CUT if shallow else judged(HISTORY, commits, "commits", _findings(history)),
     ]
-
-
-def _history(root: Path) -> Outcome:
-    commits = int(git.run("rev-list", "--count", "HEAD", root=root))
-    leaks = _run("git", root, "scan-gitleaks-history")
-    return judged(HISTORY, commits, "commits", _findings(leaks))
 
 
 def _run(mode: str, folder: Path, log: str) -> list[dict[str, Any]]:
@@ -72,18 +65,12 @@ def _run(mode: str, folder: Path, log: str) -> list[dict[str, Any]]:
 
 
 def _findings(leaks: Sequence[dict[str, Any]]) -> list[Finding]:
-    return [
-        Finding(
-            rule=leak["RuleID"],
-            where=leak["File"],
-            line=leak["StartLine"],
-            message=" in commit ".join(
-                filter(None, (leak["Description"], leak.get("Commit", "")[:12]))
-            ),
-        )
-        for leak in leaks
-        if leak["File"] != BAIT
-    ]
+    findings = []
+    for leak in leaks:
+        commit = f" in commit {leak['Commit'][:12]}" if leak.get("Commit") else ""
+        message = f"{leak['Description']}{commit}"
+        findings.append(Finding(leak["RuleID"], leak["File"], leak["StartLine"], message))
+    return [finding for finding in findings if finding.where != BAIT]
 
 
 def _lay_bait(path: Path) -> None:

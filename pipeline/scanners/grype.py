@@ -34,11 +34,7 @@ PROBE_SECONDS = 5
 
 
 def database_at_hand() -> str:
-    """A file with a database, or the address of a source that answers; empty where there is neither.
-
-    Raises:
-        PipelineError: ``GRYPE_DATABASE`` names a file that does not exist.
-    """
+    """A file with a database, or the address of a source that answers; empty where there is neither."""
     if file := os.environ.get(FILE_VARIABLE):
         if not Path(file).is_file():
             raise PipelineError(
@@ -56,16 +52,12 @@ def database_at_hand() -> str:
 
 
 def scan(
-    image: str,
-    database: str,
-    reports: Path = REPORTS,
-    ignored: frozenset[str] | None = None,
+    image: str, database: str, reports: Path = REPORTS, ignored: frozenset[str] | None = None
 ) -> Outcome:
     """Looks up the packages of an image in the engine, and keeps its bill of materials (``sbom.of``).
 
-    Args:
-        image: Its id. grype looks at the image itself: it finds the interpreter too, which no package manager lists.
-        ignored: Ids of the accepted advisories; those of the repository when None.
+    ``image`` is its id: grype finds the interpreter in it too, which no package manager lists. ``ignored`` are the ids
+    of the accepted advisories, those of the repository when None.
 
     Raises:
         PipelineError: The database is damaged or too old, or grype failed or saw no packages of a kind.
@@ -116,19 +108,15 @@ def _run(folder: Path, step: console.Step, *arguments: str) -> None:
     """Runs grype with its database in the folder, without settings of a user's own, which could hide findings."""
     settings = folder / "settings.yaml"
     settings.write_text("", encoding="utf-8")
-    kept = (
-        name for name in os.environ if not name.startswith("GRYPE_") or name == ADDRESS_VARIABLE
-    )
+    address = os.environ.get(ADDRESS_VARIABLE)
+    environment = {name: value for name, value in os.environ.items() if name[:6] != "GRYPE_"}
+    environment |= {"GRYPE_DB_CACHE_DIR": str(folder), "GRYPE_DB_AUTO_UPDATE": "false"}
+    environment |= {"GRYPE_CHECK_FOR_APP_UPDATE": "false", "NO_COLOR": "1"}
+    environment |= {ADDRESS_VARIABLE: address} if address else {}
     process.run(
         [tools.tool("grype"), "--config", settings, *arguments],
         log=log_file("scan-grype"),
-        env={
-            **{name: os.environ[name] for name in kept},
-            "GRYPE_DB_CACHE_DIR": str(folder),
-            "GRYPE_DB_AUTO_UPDATE": "false",
-            "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-            "NO_COLOR": "1",
-        },
+        env=environment,
         on_line=step.update,
         next_step="read the log; fetch a newer database if it names the database",
     )

@@ -30,9 +30,6 @@ def scan(root: Path = ROOT) -> Outcome:
     """Asks OSV about every version that a requirements lock names, on whatever platform it is for.
 
     A finding fails when it is severe, fixed in a newer version, and of a package that the image ships.
-
-    Raises:
-        PipelineError: There is no lock.
     """
     address = (os.environ.get(VARIABLE) or ADDRESS).rstrip("/")
     locked = _locked(root)
@@ -48,15 +45,10 @@ def scan(root: Path = ROOT) -> Outcome:
         return not_checked(NAME, f"{address} does not even know the flaws of {KNOWN_BAD}")
     ignored = accepted()
     findings = [
-        Finding(
-            rule=advisory,
-            where=lock,
-            line=0,
-            message=purl.removeprefix("pkg:pypi/"),
-            fails=lock == SHIPPED and advisory in severe - ignored,
-        )
+        Finding(advisory, lock, 0, purl.removeprefix("pkg:pypi/"), fails)
         for (purl, lock), advisories in zip(locked.items(), answers, strict=True)
         for advisory in advisories
+        for fails in [lock == SHIPPED and advisory in severe - ignored]
     ]
     return judged(NAME, len(locked), "packages", findings)
 

@@ -14,11 +14,7 @@ KINDS = {"Debian": "pkg:deb/", "Python": "pkg:pypi/"}
 
 
 def keep(listed: Path, image: str, reports: Path = REPORTS) -> int:
-    """Keeps what grype listed of an image in ``sbom.cdx.json``, and returns the number of packages.
-
-    Raises:
-        PipelineError: It lists no packages of a kind: the scan saw none either.
-    """
+    """Keeps what grype listed of an image, and returns the number of packages; PipelineError where a kind has none."""
     document: dict[str, Any] = json.loads(listed.read_text(encoding="utf-8"))
     packages = [part["purl"] for part in document.get("components", []) if part.get("purl")]
     for kind, beginning in KINDS.items():
@@ -35,11 +31,7 @@ def keep(listed: Path, image: str, reports: Path = REPORTS) -> int:
 
 
 def of(image: str, reports: Path = REPORTS) -> Path:
-    """The bill of an image, named as for ``keep``.
-
-    Raises:
-        PipelineError: The last scan with an advisory database was of another image, or there was none.
-    """
+    """The bill of an image, named as for ``keep``; PipelineError unless the last scan with a database was of it."""
     document = files.read_json(reports / FILE)
     if document is None or document["metadata"]["component"]["name"] != image:
         raise PipelineError(
