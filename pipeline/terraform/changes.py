@@ -12,14 +12,14 @@ from ruamel.yaml import YAML
 #: What is lost when a resource of these types is destroyed or replaced.
 GUARDED: dict[str, str] = YAML(typ="safe").load(Path(__file__).with_name("guarded.yaml"))
 #: What AWS decides anew for each new resource: no reader needs it.
-_COMPUTED = (
+_COMPUTED = [
     "arn",
     "arn_without_revision",
     "id",
     "revision",
     "enable_fault_injection",
     "version_id",
-)
+]
 
 HIDDEN = "(hidden)"
 _UNKNOWN = "(known after apply)"
@@ -64,10 +64,8 @@ def read(document: Mapping[str, Any] | None, key: str = "resource_changes") -> t
         for resource in resources
         if resource.get("mode") != "data" and (action := _action(resource["change"]))
     ]
-    order = list(MARKS)
-    changes.sort(
-        key=lambda change: (change.loss is None, order.index(change.action), change.address)
-    )
+    order = list(MARKS).index
+    changes.sort(key=lambda change: (change.loss is None, order(change.action), change.address))
     return tuple(changes)
 
 
@@ -102,16 +100,15 @@ def _change(resource: Mapping[str, Any], action: str) -> Change:
         note = "it exists, and is imported first"
     elif action == "replace" and kind == "aws_ecs_task_definition":
         note = "a new revision, the old one stays for a rollback"
-    attributes: list[Attribute] = []
-    if action in ("update", "replace") and not tainted:
-        attributes = [
-            attribute
-            for attribute in _attributes(change)
-            # A new resource has a new everything; what matters is why it is new, and what is really different.
-            if action == "update"
-            or attribute.forces_replacement
-            or attribute.after not in (_UNKNOWN, _NONE)
-        ]
+    shown = () if tainted or action not in ("update", "replace") else _attributes(change)
+    attributes = [
+        attribute
+        for attribute in shown
+        # A new resource has a new everything; what matters is why it is new, and what is really different.
+        if action == "update"
+        or attribute.forces_replacement
+        or attribute.after not in (_UNKNOWN, _NONE)
+    ]
     lost = GUARDED.get(kind) if action in ("destroy", "replace") and not tainted else None
     return Change(resource["address"], action, tuple(attributes), lost, note, imported)
 
@@ -183,12 +180,12 @@ def _value(value: Any, path: str = "") -> str:
 
 
 def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: HIDDEN if _SECRET_NAME.search(str(key)) else _masked(inner)
-            for key, inner in value.items()
-        }
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_masked(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    secret = filter(_SECRET_NAME.search, map(str, value))
+    return {key: _masked(inner) for key, inner in value.items()} | dict.fromkeys(secret, HIDDEN)
 
 
 def _any_true(mask: Any) -> bool:

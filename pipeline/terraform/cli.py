@@ -10,6 +10,17 @@ from pipeline.core.paths import CACHE, LOCAL, TERRAFORM
 from pipeline.core.tools import platform
 
 PROVIDER = "registry.terraform.io/hashicorp/aws"
+CONFIGURATION = """\
+provider_installation {{
+  filesystem_mirror {{
+    path    = "{mirror}"
+    include = ["{provider}"]
+  }}
+  direct {{
+    exclude = ["{provider}"]
+  }}
+}}
+"""
 #: Names a folder that holds ``registry.terraform.io/hashicorp/aws/…``.
 MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
 #: Where software that no package manager owns usually lies; searched two folders deep.
@@ -41,11 +52,7 @@ def locked_version() -> str:
 
 
 def find_mirror(environ: Mapping[str, str], roots: Iterable[str] = SOFTWARE_ROOTS) -> Path | None:
-    """The folder of a filesystem mirror that has the locked provider for this machine, or None.
-
-    Raises:
-        PipelineError: ``TF_PLUGIN_MIRROR`` names a folder without it.
-    """
+    """The folder of a filesystem mirror that has the locked provider for this machine, or None."""
     below = Path(PROVIDER) / locked_version() / platform()
     if named := environ.get(MIRROR_VARIABLE):
         if not (Path(named) / below).is_dir():
@@ -54,13 +61,11 @@ def find_mirror(environ: Mapping[str, str], roots: Iterable[str] = SOFTWARE_ROOT
                 next_step=f"correct or unset {MIRROR_VARIABLE}",
             )
         return Path(named)
-    hosts = (
-        host
-        for root in roots
-        for depth in ("", "*/", "*/*/")
-        for host in sorted(Path(root).glob(f"{depth}registry.terraform.io"))
-    )
-    return next((host.parent for host in hosts if (host.parent / below).is_dir()), None)
+    for root in map(Path, roots):
+        for depth in ("", "*/", "*/*/"):
+            for provider in sorted(root.glob(f"{depth}{below}")):
+                return provider.parents[len(below.parts) - 1]
+    return None
 
 
 def configuration(environ: Mapping[str, str]) -> Path | None:
@@ -69,17 +74,5 @@ def configuration(environ: Mapping[str, str]) -> Path | None:
     if mirror is None:
         return None
     target = LOCAL / "terraform" / "cli.tfrc"
-    text = f"""\
-provider_installation {{
-  filesystem_mirror {{
-    path    = "{mirror}"
-    include = ["{PROVIDER}"]
-  }}
-
-  direct {{
-    exclude = ["{PROVIDER}"]
-  }}
-}}
-"""
-    files.write(target, text)
+    files.write(target, CONFIGURATION.format(mirror=mirror, provider=PROVIDER))
     return target

@@ -1,9 +1,9 @@
 """The monthly cost in US dollars of what a Terraform plan leads to, by the price table in ``prices.yaml``; a resource
 type that is neither priced nor free is listed as unpriced."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from pipeline.core import markdown
 from pipeline.terraform import changes
 
 PRICES = Path(__file__).with_name("prices.yaml")
+TABLE: dict[str, Any] = YAML(typ="safe").load(PRICES)
+#: The resource types that are priced or free.
+COVERED = {entry["type"] for entry in TABLE["lines"]} | set(TABLE["free"])
 
 Values = Mapping[str, Any]
 #: The values of all resources by type.
@@ -40,18 +43,6 @@ class Estimate:
     region: str
 
 
-@cache
-def prices() -> dict[str, Any]:
-    """The price table."""
-    table: dict[str, Any] = YAML(typ="safe").load(PRICES)
-    return table
-
-
-def covered_types() -> set[str]:
-    """The resource types that are priced or free."""
-    return {entry["type"] for entry in prices()["lines"]} | set(prices()["free"])
-
-
 def estimate(document: Mapping[str, Any], region: str = "us-east-1") -> Estimate:
     """The cost after and before a plan, from Terraform's JSON of it; prices are those of one region."""
     inventory = _inventory(document.get("planned_values", {}))
@@ -59,7 +50,7 @@ def estimate(document: Mapping[str, Any], region: str = "us-east-1") -> Estimate
     total = sum(line.monthly for line in lines)
     prior = _bill(_inventory(document.get("prior_state", {}).get("values", {})))
     before = sum(line.monthly for line in prior)
-    unpriced = tuple(sorted(inventory.keys() - covered_types()))
+    unpriced = tuple(sorted(inventory.keys() - COVERED))
     return Estimate(lines, total, total - before if before else None, unpriced, region)
 
 
@@ -73,22 +64,19 @@ def as_text(bill: Estimate) -> str:
 
 def as_markdown(bill: Estimate) -> str:
     """The estimate as a Markdown table, with its notes."""
-    lines = [
-        f"| {item} | {quantity} | {markdown.inline(price + star)} |"
-        for item, quantity, price, star in _rows(bill)
-    ]
-    header = ["| item | quantity | $ a month |", "| --- | --- | ---: |"]
-    return "\n".join([*header, *lines, "", *notes(bill)])
+    lines = ["| item | quantity | $ a month |", "| --- | --- | ---: |"]
+    for item, quantity, price, star in _rows(bill):
+        lines.append(f"| {item} | {quantity} | {markdown.inline(price + star)} |")
+    return "\n".join([*lines, "", *notes(bill)])
 
 
 def notes(bill: Estimate) -> list[str]:
     """Where the figures come from and what they leave out."""
-    table = prices()
     lines = [
-        f"* by assumed use. List prices of {table['region']} as of {table['date']} (pipeline/terraform/prices.yaml), "
-        f"{table['hours_per_month']} hours a month, no free tier."
+        f"* by assumed use. List prices of {TABLE['region']} as of {TABLE['date']} (pipeline/terraform/prices.yaml), "
+        f"{TABLE['hours_per_month']} hours a month, no free tier."
     ]
-    if bill.region != table["region"]:
+    if bill.region != TABLE["region"]:
         lines.append(f"The environment is in {bill.region}, where prices differ.")
     if bill.unpriced:
         lines.append(f"NOT priced: {', '.join(bill.unpriced)}.")
@@ -108,14 +96,14 @@ def _rows(bill: Estimate) -> list[tuple[str, str, str, str]]:
 
 
 def _inventory(values: Mapping[str, Any]) -> Inventory:
-    by_type: dict[str, list[Values]] = {}
+    by_type: dict[str, list[Values]] = defaultdict(list)
     for resource in changes.managed(values):
-        by_type.setdefault(resource["type"], []).append(resource.get("values", {}))
+        by_type[resource["type"]].append(resource.get("values", {}))
     return by_type
 
 
 def _bill(world: Inventory) -> Iterator[Line]:
-    for entry in prices()["lines"]:
+    for entry in TABLE["lines"]:
         count = entry.get("count", "each")
         if count in _LINES:
             yield from _LINES[count](world, entry)
@@ -130,7 +118,7 @@ def _bill(world: Inventory) -> Iterator[Line]:
 
 
 def _monthly(hourly: float) -> float:
-    return float(hourly * prices()["hours_per_month"])
+    return float(hourly * TABLE["hours_per_month"])
 
 
 def _balancer_addresses(world: Inventory, balancers: Sequence[Values]) -> int:
@@ -151,8 +139,7 @@ def _task_addresses(_: Inventory, services: Sequence[Values]) -> int:
 
 def _secrets(world: Inventory, secrets: Sequence[Values]) -> int:
     databases = world.get("aws_db_instance", ())
-    managed = [item for item in databases if item.get("manage_master_user_password")]
-    return len(secrets) + len(managed)
+    return len(secrets) + sum(bool(item.get("manage_master_user_password")) for item in databases)
 
 
 def _insights(_: Inventory, clusters: Sequence[Values]) -> int:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ from ruamel.yaml import YAML
 
 from pipeline.core.errors import PipelineError
 
-EXPLANATIONS = Path(__file__).with_name("explanations.yaml")
+EXPLANATIONS: list[dict[str, Any]] = YAML(typ="safe").load(
+    Path(__file__).with_name("explanations.yaml")
+)
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,15 @@ def diagnostic(message: Mapping[str, Any]) -> Diagnostic | None:
         return None
     place = content.get("range")
     line = f"{place['filename']}:{place['start']['line']}" if place else ""
-    return Diagnostic(
-        severity=str(content.get("severity", "")),
-        summary=str(content.get("summary", "")).strip(),
-        detail=str(content.get("detail", "")).strip(),
-        where=str(content.get("address") or line),
-    )
+    keys = ("severity", "summary", "detail")
+    severity, summary, detail = (str(content.get(key, "")).strip() for key in keys)
+    return Diagnostic(severity, summary, detail, str(content.get("address") or line))
 
 
 def _explanation(errors: Sequence[Diagnostic]) -> tuple[Mapping[str, Any], dict[str, str]]:
     """An entry of ``explanations.yaml`` with the values to fill in."""
     for error in errors:
-        for entry in _explanations():
+        for entry in EXPLANATIONS:
             text = f"{error.summary}\n{error.detail}"
             if match := re.search(entry["pattern"], text, re.IGNORECASE):
                 values = {
@@ -73,12 +71,6 @@ def _explanation(errors: Sequence[Diagnostic]) -> tuple[Mapping[str, Any], dict[
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         cause = f"{_one_line(errors[0].summary)}{where}{more}"
     return {"cause": "{cause}", "next": "read the log"}, {"cause": cause}
-
-
-@cache
-def _explanations() -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = YAML(typ="safe").load(EXPLANATIONS)
-    return entries
 
 
 def _one_line(text: str) -> str:

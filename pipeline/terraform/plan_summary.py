@@ -1,5 +1,6 @@
 """A Terraform plan for people: as text, as Markdown that fits into a comment, and the guard against losses."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,14 +32,10 @@ class Summary:
         """One line with the number of resources by action; an imported one may be changed as well."""
         if not self.changes:
             return f"{self.name}: no changes"
-        counts = dict.fromkeys(reversed(changes.MARKS), 0)
-        for change in self.changes:
-            for action in {change.action, *(["import"] if change.imported else [])}:
-                counts[action] += 1
-        verbs = {"update": "change"}
-        parts = [
-            f"{count} to {verbs.get(action, action)}" for action, count in counts.items() if count
-        ]
+        counts = Counter(change.action for change in self.changes)
+        counts["import"] = sum(change.imported for change in self.changes)
+        verbs = dict(zip(changes.MARKS, changes.MARKS, strict=True)) | {"update": "change"}
+        parts = [f"{counts[each]} to {verbs[each]}" for each in reversed(verbs) if counts[each]]
         return f"{self.name}: {', '.join(parts)}"
 
 
@@ -48,11 +45,7 @@ def summarise(document: Mapping[str, Any] | None, name: str) -> Summary:
 
 
 def require_acknowledgement(summary: Summary, acknowledged: Collection[str]) -> None:
-    """Refuses a plan with a dangerous change whose address is not in ``acknowledged``.
-
-    Raises:
-        PipelineError: Names what would be lost and how to acknowledge it.
-    """
+    """Raises PipelineError for a dangerous change whose address is not in ``acknowledged``."""
     missing = [change for change in summary.dangerous if change.address not in acknowledged]
     if missing:
         first = missing[0]

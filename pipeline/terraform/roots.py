@@ -68,8 +68,7 @@ def bootstrap_root(
     """The root that prepares the account of an environment; all in a ``disposable`` one may be destroyed."""
     account_id, region = _place(environment)
     variables = {"account_id": account_id, "region": region}
-    applying = environments.deployed_to(account_id)
-    if applying:
+    if applying := environments.deployed_to(account_id):
         variables["github_environments"] = json.dumps(applying)
     if disposable:
         variables["disposable"] = "true"

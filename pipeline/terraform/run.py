@@ -34,11 +34,7 @@ class Plan:
 
 
 def init(root: Root) -> None:
-    """Installs provider and modules and connects to the state, unless nothing of that has changed.
-
-    Raises:
-        PipelineError: The bucket does not exist, the provider cannot be had, or an unsaved state does not fit.
-    """
+    """Installs provider and modules and connects to the state, unless nothing of that has changed."""
     root.home.mkdir(parents=True, exist_ok=True)
     root.home.chmod(0o700)
     stamp, key = root.home / "initialised", init_key(root)
@@ -58,14 +54,11 @@ def plan(
     read: bool = False,
     show: Show | None = None,
 ) -> Plan:
-    """Plans, and saves the plan for ``apply`` when it holds the lock.
+    """Plans, and saves the plan for ``apply`` when it holds the lock; raises TerraformError.
 
     Args:
         lock: False for plans that nobody applies (pull requests): they neither wait for nor hold a lock.
         read: Read the plan's document even when nothing changes.
-
-    Raises:
-        TerraformError: Terraform refused.
     """
     init(root)
     # A plan that nobody applies does not take the place of one that somebody has read.
@@ -90,11 +83,7 @@ def plan(
 
 
 def saved_plan(root: Root) -> Plan:
-    """The plan that ``plan`` saved last.
-
-    Raises:
-        PipelineError: There is none, or the configuration has changed since.
-    """
+    """The plan that ``plan`` saved last; PipelineError when there is none, or the configuration has changed since."""
     record = files.read_json(root.home / RECORD)
     if not record or not (root.home / PLAN).is_file():
         raise PipelineError(
@@ -108,11 +97,8 @@ def saved_plan(root: Root) -> Plan:
 def apply(saved: Plan, *, show: Show | None = None) -> int:
     """Applies a saved plan and removes it, since it is used up.
 
-    Returns:
-        The number of resources created, changed or destroyed.
-
-    Raises:
-        PipelineError: The plan is stale, the state is locked, or AWS refused.
+    Returns the number of resources created, changed or destroyed; raises PipelineError when the plan is stale, and
+    TerraformError when the state is locked or AWS refused.
     """
     root = saved.root
     _require_fresh(saved)
@@ -130,11 +116,7 @@ def apply(saved: Plan, *, show: Show | None = None) -> int:
 
 
 def destroy(root: Root, *, show: Show | None = None) -> int:
-    """Destroys all resources of the root and returns their number.
-
-    Raises:
-        PipelineError: The environment is protected, or AWS refused.
-    """
+    """Destroys all resources of the root and returns their number; refuses a protected one."""
     if root.protected:
         raise PipelineError(
             f"{root.name} is protected against deletion",
@@ -202,13 +184,11 @@ def _stream(root: Root, arguments: list[str], show: Show | None) -> tuple[bool, 
             completed += message.get("type") == "apply_complete"
             if show:
                 show(text)
-            problem = diagnostic(message)
-            if problem:
+            if problem := diagnostic(message):
                 text = (
                     f"\n{problem.severity}: {problem.summary} {problem.where}\n{problem.detail}\n"
                 )
-            if problem and problem.severity == "error":
-                errors.append(problem)
+                errors.extend([problem] if problem.severity == "error" else [])
             sink.write(f"{text}\n")
             sink.flush()
 

@@ -12,11 +12,7 @@ _NO_CONSTRAINT = "us-east-1"
 
 
 def ensure(name: str, region: str, account: Account) -> None:
-    """Creates the bucket unless it exists. A new bucket is private and encrypted by default.
-
-    Raises:
-        PipelineError: The name belongs to somebody else, or AWS cannot be reached or refused.
-    """
+    """Creates the bucket, private and encrypted by default, unless it exists; PipelineError where AWS refuses."""
     client = replace(account, environ={**account.environ, "AWS_REGION": region}).client("s3")
     location = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
