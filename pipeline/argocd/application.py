@@ -32,13 +32,10 @@ def get(cluster: Cluster, environment: str) -> dict[str, Any] | None:
 
 def refresh(cluster: Cluster, environment: str) -> None:
     """Makes Argo CD look at Git now instead of at its next poll: for the environment, its generator and the root."""
+    generate = "argocd.argoproj.io/application-set-refresh=true"
     for kind, resource, annotation in (
         (KIND, "root", f"{REFRESH}=normal"),
-        (
-            "applicationsets.argoproj.io",
-            "environments",
-            "argocd.argoproj.io/application-set-refresh=true",
-        ),
+        ("applicationsets.argoproj.io", "environments", generate),
         (KIND, name(environment), f"{REFRESH}=normal"),
     ):
         try:
@@ -51,9 +48,8 @@ def refresh(cluster: Cluster, environment: str) -> None:
 def terminate(cluster: Cluster, environment: str) -> None:
     """Ends the sync that runs."""
     patch = json.dumps({"status": {"operationState": {"phase": "Terminating"}}})
-    cluster.run(
-        *("-n", NAMESPACE, "patch", KIND, name(environment), "--type=merge", f"--patch={patch}")
-    )
+    argv = ("-n", NAMESPACE, "patch", KIND, name(environment), "--type=merge")
+    cluster.run(*argv, f"--patch={patch}")
 
 
 def compare(cluster: Cluster, environment: str, *, timeout: float = 60) -> bool:

@@ -103,11 +103,11 @@ def require_generator(cluster: Cluster, environment: str) -> None:
         messages = [
             condition["message"]
             for condition in generator.get("status", {}).get("conditions", [])
-            if condition["type"] == "ErrorOccurred" and condition["status"] == "True"
+            if (condition["type"], condition["status"]) == ("ErrorOccurred", "True")
         ]
-    for message in messages:
-        cause = f"Argo CD makes no Application for it: {_short(message)}"
-        raise as_error(environment, Failure(cause, message))
+    if messages:
+        cause = f"Argo CD makes no Application for it: {_short(messages[0])}"
+        raise as_error(environment, Failure(cause, messages[0]))
 
 
 def timeout(
@@ -124,9 +124,8 @@ def timeout(
     details = json.dumps(status, indent=1)
     current = application.revision(state)
     if current != revision:
-        reason = "".join(
-            f": {_short(item['message'])}" for item in status.get("conditions", [])[:1]
-        )
+        messages = [_short(condition["message"]) for condition in status.get("conditions", [])]
+        reason = f": {messages[0]}" if messages else ""
         cause = f"Argo CD is still at {current[:12] or 'no revision'}, wanted {revision[:12]}"
         return Failure(f"{cause}, after {after}{reason}", details)
     pending: list[str] = []
@@ -134,20 +133,15 @@ def timeout(
         health = (resource.get("health") or {}).get("status")
         if resource.get("status") == "Synced" and health in (None, "Healthy"):
             continue
+        kind, name = resource["kind"], resource["name"]
         if not pending:
-            details = _describe(cluster, environment, resource["kind"], resource["name"])
-        pending.append(
-            f"{resource['kind']} {resource['name']} ({health or resource.get('status')})"
-        )
+            details = _describe(cluster, environment, kind, name)
+        pending.append(f"{kind} {name} ({health or resource.get('status')})")
     return Failure(f"not healthy after {after}: {', '.join(pending) or 'the Application'}", details)
 
 
 def terminal_reason(pod: dict[str, Any]) -> tuple[str, str]:
-    """Reason and message of a container that time alone will not start; empty when there is none.
-
-    Args:
-        pod: As the API server returns it.
-    """
+    """Reason and message of a pod's container that time alone will not start; empty when there is none."""
     for container in _containers(pod):
         waiting = (container.get("state") or {}).get("waiting") or {}
         message = waiting.get("message", "")
@@ -162,10 +156,7 @@ def _is_passing(message: str) -> bool:
 
 def _failed_operation(cluster: Cluster, environment: str, operation: dict[str, Any]) -> Failure:
     for resource in (operation.get("syncResult") or {}).get("resources", []):
-        if (
-            resource.get("hookPhase") in ("Failed", "Error")
-            or resource.get("status") == "SyncFailed"
-        ):
+        if {resource.get("hookPhase"), resource.get("status")} & {"Failed", "Error", "SyncFailed"}:
             kind, name = resource["kind"], resource["name"]
             details = _describe(cluster, environment, kind, name)
             reason = _last_log_line(details) or resource.get("message", "")
@@ -205,14 +196,9 @@ def _describe(cluster: Cluster, environment: str, kind: str, name: str) -> str:
     """A resource's events and the last log lines of its pods that are not ready."""
     namespace = application.namespace(environment)
     lines = [f"{kind} {namespace}/{name}"]
-    events = [
-        event
-        for event in cluster.items("events", namespace)
-        if event["involvedObject"]["name"].startswith(name)
-    ]
-    events.sort(
-        key=lambda event: event.get("lastTimestamp") or event["metadata"]["creationTimestamp"]
-    )
+    events = cluster.items("events", namespace)
+    events = [event for event in events if event["involvedObject"]["name"].startswith(name)]
+    events.sort(key=lambda it: it.get("lastTimestamp") or it["metadata"]["creationTimestamp"])
     for event in events[-EVENTS_SHOWN:]:
         lines.append(f"event: {event.get('reason')}: {event.get('message', '').strip()}")
     for pod in cluster.items("pods", namespace):
@@ -251,8 +237,6 @@ def _last_log_line(details: str) -> str:
 def _short(text: str) -> str:
     """A long message in one line, beginning with helm's own words where there are some."""
     line = " ".join(text.split())
-    for marker in HELM_ERRORS:
-        if marker in line:
-            line = line[line.index(marker) :]
-            break
+    marker = next((marker for marker in HELM_ERRORS if marker in line), "")
+    line = line[line.index(marker) :]
     return line if len(line) <= MESSAGE_LENGTH else line[:MESSAGE_LENGTH] + "…"

@@ -3,6 +3,7 @@
 Deploy, promote and rollback move ``image.digest`` in ``environments/<name>.yaml``; the next commit keeps it.
 """
 
+import contextlib
 import re
 import socket
 from collections.abc import Mapping
@@ -57,11 +58,7 @@ def url(host: str) -> str:
 
 
 def serve(host: str) -> None:
-    """Serves the repository, read-only, on loopback and on the address that the cluster's pods see.
-
-    Raises:
-        PipelineError: The port is taken, or the server did not start.
-    """
+    """Serves the repository, read-only, on loopback and on the address that the cluster's pods see."""
     _ensure()
     if not daemons.alive(DAEMON):
         ports.require_free(ports.GIT, "the Git stand-in")
@@ -85,31 +82,22 @@ def head() -> str | None:
     """The newest commit, or None when there is none."""
     if not BARE.is_dir():
         return None
-    try:
-        return git("rev-parse", "--verify", "--quiet", f"refs/heads/{BRANCH}").strip()
-    except CommandFailedError:
-        return None
+    return git("for-each-ref", "--format=%(objectname)", f"refs/heads/{BRANCH}").strip() or None
 
 
 def digest(environment: str) -> str | None:
     """The digest that the newest commit names for an environment; None when there is none."""
     tip = head()
-    if tip is None:
-        return None
-    try:
-        return history.at(tip, environment, root=BARE)
-    except CommandFailedError:
-        return None
+    with contextlib.suppress(CommandFailedError):
+        return history.at(tip, environment, root=BARE) if tip else None
+    return None
 
 
 def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = ROOT) -> str:
-    """Makes a commit of the work tree on top of the branch and returns its id.
+    """A commit of the work tree on top of the branch; the newest one where that has the same content.
 
-    The same content makes no new commit: then the newest one is returned.
-
-    Args:
-        host: This machine's address as the cluster's pods see it.
-        digests: The image to release, by environment; the other environments keep theirs.
+    ``host`` is this machine's address as the cluster's pods see it. ``digests`` are the images to release by
+    environment; the other environments keep theirs.
     """
     _ensure()
     with locks.exclusive("gitops", wait=True):
@@ -166,11 +154,8 @@ def _stage(root: Path) -> None:
     gone = {name for name in git("ls-files", "-z").split("\0") if name} - names
     for option, paths in (("--force-remove", gone), ("--replace", names)):
         if paths:
-            git(
-                *("update-index", "-z", "--add", option, "--stdin"),
-                work_tree=root,
-                stdin="\0".join(sorted(paths)),
-            )
+            argv = ("update-index", "-z", "--add", option, "--stdin")
+            git(*argv, work_tree=root, stdin="\0".join(sorted(paths)))
 
 
 def _ensure() -> None:

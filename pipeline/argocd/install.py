@@ -45,11 +45,7 @@ def installed(cluster: Cluster) -> bool:
 
 
 def install(cluster: Cluster, repository: str) -> None:
-    """Installs Argo CD's core where it is missing, and the Application that brings the others from ``repository``.
-
-    Raises:
-        PipelineError: The cluster refused it, or did not know Argo CD's kinds in time.
-    """
+    """Installs Argo CD's core where it is missing, and the Application that brings the others from ``repository``."""
     if not installed(cluster):
         with console.progress(f"Argo CD {version()}"):
             cluster.apply(_render("argocd/install/core"))
@@ -58,11 +54,7 @@ def install(cluster: Cluster, repository: str) -> None:
 
 
 def await_ready(cluster: Cluster) -> None:
-    """Waits until Argo CD can sync: its controller, its repository server and its cache run.
-
-    Raises:
-        PipelineError: They did not in time.
-    """
+    """Waits until Argo CD can sync: its controller, its repository server and its cache run; PipelineError if not."""
     if all(_ready_replicas(cluster)):
         return
     with console.progress("Argo CD ready") as step:

@@ -61,11 +61,8 @@ def await_synced(
         if not behind and application.syncs_another(state, revision):
             application.terminate(cluster, environment)
         rolled_out = application.operation_revision(state) == revision
-        if (
-            application.health(state) != "Degraded"
-            or not rolled_out
-            or application.is_running(state)
-        ):
+        settled = rolled_out and not application.is_running(state)
+        if application.health(state) != "Degraded" or not settled:
             not_degraded = moment
         failure = failures.unrenderable(state, revision, since) or failures.failure(
             cluster,

@@ -46,11 +46,7 @@ class Cluster:
     def get(
         self, kind: str, name: str = "", namespace: str = "", selector: str = ""
     ) -> dict[str, Any] | None:
-        """One object, or the list of them without a name; None when there is no such object or kind.
-
-        Args:
-            namespace: ``*`` asks in all namespaces.
-        """
+        """One object, or the list of them without a name; None when there is none. Namespace ``*`` means all."""
         argv = ["get", kind, *([name] if name else []), "--output", "json"]
         if namespace:
             argv += ["--all-namespaces"] if namespace == "*" else ["--namespace", namespace]
@@ -71,11 +67,7 @@ class Cluster:
         return list(listed["items"]) if listed else []
 
     def apply(self, manifest: str, *, namespace: str = "", manager: str = "delivery") -> None:
-        """Applies a manifest on the server's side; what others manage is taken over.
-
-        Raises:
-            CommandFailedError: The API refuses it.
-        """
+        """Applies a manifest on the server's side; what others manage is taken over."""
         argv = ["apply", "--server-side", "--force-conflicts", "--field-manager", manager]
         argv += ["--namespace", namespace] if namespace else []
         self.run(*argv, "--filename", "-", stdin=manifest)
@@ -87,11 +79,8 @@ LOCAL = Cluster(LOCAL_CONTEXT, KUBECONFIG, local=True)
 def up(registries: Mapping[str, str] | None = None) -> Cluster:
     """The local cluster, made or started when it does not run; ready for pods afterwards.
 
-    Args:
-        registries: As for ``node.map_registries``.
-
-    Raises:
-        PipelineError: A privilege, a port or a tool is missing, or it was not ready in time.
+    ``registries`` are those of ``node.map_registries``. Raises PipelineError where a privilege, a port or a tool is
+    missing, or it was not ready in time.
     """
     with locks.exclusive("cluster", wait=True):
         node.start()
@@ -138,11 +127,7 @@ def find() -> Cluster | None:
 
 
 def choose(context: str) -> Cluster:
-    """Uses a cluster of the user's from now on, by its context in their kubeconfig.
-
-    Raises:
-        PipelineError: There is no such context or the cluster does not answer.
-    """
+    """Uses a cluster of the user's from now on, by its context in their kubeconfig, when it answers."""
     cluster = Cluster(context, None, local=False)
     try:
         cluster.run("get", "--raw", "/readyz")

@@ -17,11 +17,7 @@ READY_SECONDS = 90
 
 
 def ensure(cluster: Cluster, environment: Environment, namespace: str) -> bool:
-    """Makes the database and the Secret that an environment's file names; False when they are there or not wanted.
-
-    Raises:
-        PipelineError: The database server did not start.
-    """
+    """Makes the database and the Secret that an environment's file names; False when they are there or not wanted."""
     name = environment.raw["database"].get("existingSecret")
     if not name or cluster.get("secret", name, namespace) is not None:
         return False

@@ -1,7 +1,7 @@
 """Renders, lints and documents the Helm chart."""
 
+import json
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +22,17 @@ def template(
     namespace: str = "default",
     values: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """The chart's resources as helm renders them.
-
-    Args:
-        arguments: Further arguments, such as ``--values FILE`` or ``--set name=value``.
-        values: Values as a mapping, on top of files.
+    """The chart's resources as helm renders them, with further ``arguments`` of its own, and ``values`` on top.
 
     Raises:
         CommandFailedError: helm refuses; ``tail`` holds its messages.
     """
     argv: list[str | Path] = [program("helm"), "template", release, CHART]
     argv += ["--namespace", namespace, *arguments]
-    text = None
-    if values is not None:
-        stream = StringIO()
-        YAML(typ="safe").dump(dict(values), stream)
-        text = stream.getvalue()
-        argv += ["--values", "-"]
+    argv += ["--values", "-"] if values is not None else []
     try:
-        rendered = process.capture(argv, stdin=text)
+        # JSON is YAML.
+        rendered = process.capture(argv, stdin=json.dumps(values))
     except CommandFailedError as error:
         # helm's last line is how to see more; the reason stands before it.
         reasons = [line for line in error.tail if line.startswith("Error:")]

@@ -17,14 +17,7 @@ NAMES = tuple(name for names in GROUPS.values() for name in names)
 
 
 def archives(without: Collection[str] = ()) -> list[Path]:
-    """The archives of the images, small ones first.
-
-    Args:
-        without: The names of those that the node has already.
-
-    Raises:
-        PipelineError: An image can neither be pulled nor made.
-    """
+    """The archives of the images, small ones first, ``without`` those that the node has already."""
     groups = {
         group: [catalogue.provide(name) for name in names if name not in without]
         for group, names in GROUPS.items()
@@ -42,18 +35,15 @@ def archive(name: str, images: list[str]) -> Path:
         if target.is_file():
             return target
         folder.mkdir(parents=True, exist_ok=True)
+        names = ", ".join(image.rpartition("/")[2] for image in images)
+        docker_cli = engine.builder()
         with (
-            console.progress(
-                f"archive of {', '.join(image.rpartition('/')[2] for image in images)}"
-            ),
+            console.progress(f"archive of {names}"),
             tempfile.TemporaryDirectory(dir=folder, prefix=".making-") as making,
         ):
             partial = Path(making) / "images.tar"
-            process.run(
-                [engine.builder().argv[0], "save", "--output", partial, *images],
-                log=log_file("cluster-images"),
-                env=engine.builder().env,
-            )
+            argv = [docker_cli.argv[0], "save", "--output", str(partial), *images]
+            process.run(argv, log=log_file("cluster-images"), env=docker_cli.env)
             for older in set(folder.glob("*.tar")) - engine.mounted():
                 older.unlink()
             partial.replace(target)

@@ -43,11 +43,7 @@ def obstacle() -> str | None:
 
 
 def make(network: str, archives: Sequence[Path]) -> None:
-    """Makes a cluster whose node is a container in a network of Docker's, with archives of images.
-
-    Raises:
-        PipelineError: kind failed; its log is named.
-    """
+    """Makes a cluster whose node is a container in a network of Docker's, with archives of images."""
     image = catalogue.pull("kind")
     program = shutil.which("kind")
     if image is None or program is None:
@@ -88,23 +84,15 @@ def configuration(archives: Sequence[Path]) -> dict[str, Any]:
     """The configuration of a cluster of one node, reached on this machine's loopback only."""
     loopback = "127.0.0.1"
     web = {"containerPort": 80, "hostPort": ports.KUBERNETES_WEB, "listenAddress": loopback}
+    folder = "/opt/cluster/images"
+    mounts = [
+        {"hostPath": str(file), "containerPath": f"{folder}/{file.name}", "readOnly": True}
+        for file in archives
+    ]
     return {
         "kind": "Cluster",
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "networking": {"apiServerAddress": loopback, "apiServerPort": ports.KUBERNETES_API},
         "containerdConfigPatches": [REGISTRIES],
-        "nodes": [
-            {
-                "role": "control-plane",
-                "extraPortMappings": [web],
-                "extraMounts": [
-                    {
-                        "hostPath": str(archive),
-                        "containerPath": f"/opt/cluster/images/{archive.name}",
-                        "readOnly": True,
-                    }
-                    for archive in archives
-                ],
-            }
-        ],
+        "nodes": [{"role": "control-plane", "extraPortMappings": [web], "extraMounts": mounts}],
     }

@@ -30,12 +30,8 @@ CGROUP = f"delivery-{CHECKOUT_ID}"
 class Flavour:
     """What differs between kind's node and our own.
 
-    Args:
-        title: Its name in messages.
-        container: The name of its container.
-        kubeconfig: Where an administrator's kubeconfig lies in it, for a server on the node itself.
-        log_command: The shell command in it that prints the components' last lines.
-        make: Makes and starts the container; raises PipelineError when it cannot.
+    ``kubeconfig`` is an administrator's in the node, for a server on the node itself; ``log_command`` prints the
+    components' last lines; ``make`` makes and starts the container.
     """
 
     title: str
@@ -147,11 +143,7 @@ def network() -> Any:
 
 
 def start() -> None:
-    """Starts the node with all that it needs, unless it runs.
-
-    Raises:
-        PipelineError: A privilege or a port is missing, or the programs could not be built.
-    """
+    """Starts the node with all that it needs, unless it runs."""
     flavour, container = find()
     if container is None:
         ports.require_free(ports.KUBERNETES_API, "the Kubernetes API")
@@ -165,11 +157,8 @@ def start() -> None:
     docker_cli = engine.builder()
     copy = [docker_cli.argv[0], "cp", str(SCRIPTS), f"{flavour.container}:/opt/cluster/"]
     process.capture(copy, env=docker_cli.env)
-    container.exec_run(
-        "/opt/cluster/scripts/agents.sh",
-        detach=True,
-        environment={"KUBECONFIG": flavour.kubeconfig},
-    )
+    settings = {"KUBECONFIG": flavour.kubeconfig}
+    container.exec_run("/opt/cluster/scripts/agents.sh", detach=True, environment=settings)
 
 
 def stop() -> None:
@@ -212,11 +201,7 @@ def execute(argv: list[str]) -> tuple[int, str]:
 
 
 def kubeconfig() -> str:
-    """An administrator's kubeconfig as the node has it.
-
-    Raises:
-        PipelineError: There is none.
-    """
+    """An administrator's kubeconfig as the node has it."""
     code, text = execute(["cat", find()[0].kubeconfig])
     if code != 0:
         raise PipelineError("the node has no kubeconfig", next_step="read its log", log=save_log())
@@ -226,11 +211,7 @@ def kubeconfig() -> str:
 def map_registries(registries: Mapping[str, str]) -> None:
     """Configures where the container runtime pulls from; it reads this anew at each pull.
 
-    Args:
-        registries: The base URL of the registry that really has the images, by the one in their names.
-
-    Raises:
-        PipelineError: The node does not take it.
+    ``registries`` are the base URLs of the registries that really have the images, by those in the images' names.
     """
     for name, url in registries.items():
         folder = f"/etc/containerd/certs.d/{name}"

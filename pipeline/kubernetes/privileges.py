@@ -39,12 +39,11 @@ def granted() -> list[str] | None:
         PipelineError: One that no node can do without is missing, or the engine runs without root's rights.
     """
     lacking = missing()
-    reason = ""
-    if rootless():
-        reason = "this Docker engine runs rootless, and a node needs root's rights"
-    elif indispensable := [name for name in INDISPENSABLE if name in lacking]:
-        reason = f"the Docker engine lacks the capabilities {', '.join(indispensable)}, which a node needs"
-    if reason:
+    indispensable = ", ".join(name for name in INDISPENSABLE if name in lacking)
+    if indispensable or rootless():
+        reason = f"the Docker engine lacks the capabilities {indispensable}, which a node needs"
+        if rootless():
+            reason = "this Docker engine runs rootless, and a node needs root's rights"
         raise PipelineError(
             reason,
             next_step="use an engine with root's rights (DOCKER_HOST), or a cluster of your own with --context NAME",
