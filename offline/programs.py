@@ -48,6 +48,7 @@ def ensure(names: Sequence[str] | None = None) -> Path:
         return [name for name in names or recipe()["packages"] if not (folder / name).is_file()]
 
     if missing():
+        _require_go()
         with locks.exclusive("cluster-programs", CACHE / "locks", wait=True):
             if left := missing():
                 _build(left, folder)
@@ -118,7 +119,6 @@ def _environment() -> dict[str, str]:
 
 
 def _build(names: Sequence[str], folder: Path) -> None:
-    _require_go()
     packages = {name: recipe()["packages"][name] for name in names}
     values = " ".join(f"-X {name}={value}" for name, value in recipe()["variables"].items())
     folder.mkdir(parents=True, exist_ok=True)
