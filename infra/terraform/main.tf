@@ -143,7 +143,7 @@ module "database" {
 
   name                     = local.name
   account_id               = local.aws.account_id
-  database_name            = local.project.package
+  database_name            = replace(local.project.name, "-", "_")
   subnet_ids               = module.network.private_subnet_ids
   vpc_id                   = module.network.vpc_id
   kms_key_arn              = module.encryption.key_arn

@@ -113,7 +113,7 @@ def _address(url: str | None) -> str:
     if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
         raise PipelineError(
             "no database named" if not url else "neither an SQLite nor a PostgreSQL address",
-            next_step="set DATABASE_URL, or give --url sqlite:////data/thanksgiving.db",
+            next_step="set DATABASE_URL, or give --url sqlite:////data/app.db",
         )
     return url
 

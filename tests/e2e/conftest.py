@@ -24,7 +24,7 @@ class Deployed:
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A scratch clone; whatever it started is removed at the end."""
-    clone = scratch.make(Path(tmp_path_factory.mktemp("clone")) / "ecs-saas-app")
+    clone = scratch.make(Path(tmp_path_factory.mktemp("clone")) / "clone")
     yield clone
     clone.inv("down")
     assert scratch.containers(clone) == []

@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 
 from pipeline.kubernetes.cluster import Cluster
+from pipeline.releases.project import project
 from tests.e2e.checkout import Checkout, containers
 
-NAMESPACE = "ecs-saas-app-local"
-APPLICATION = "ecs-saas-app-local"
-DEPLOYMENT = "deployment/ecs-saas-app"
+NAME = project().name
+NAMESPACE = APPLICATION = f"{NAME}-local"
+DEPLOYMENT = f"deployment/{NAME}"
 PODS = "app.kubernetes.io/component=web"
 
 
@@ -60,7 +61,7 @@ class OnKubernetes:
 
     def image(self) -> str:
         """The image that the Deployment asks for."""
-        found = self.cluster.get("deployment", "ecs-saas-app", NAMESPACE)
+        found = self.cluster.get("deployment", NAME, NAMESPACE)
         assert found is not None
         return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 

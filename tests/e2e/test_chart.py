@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.core.paths import CHART, ENVIRONMENTS
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
-from tests.e2e.kube import OnKubernetes, eventually
+from tests.e2e.kube import NAME, OnKubernetes, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -45,7 +45,7 @@ class Helm:
 
     def replicas(self) -> int:
         """How many pods of the release are ready."""
-        found = self.kubernetes.cluster.get("deployment", f"{RELEASE}-ecs-saas-app", RELEASE)
+        found = self.kubernetes.cluster.get("deployment", f"{RELEASE}-{NAME}", RELEASE)
         return int((found or {}).get("status", {}).get("readyReplicas", 0))
 
 
@@ -63,12 +63,12 @@ def test_install_scale_test_roll_back_and_uninstall(by_hand: Helm, tmp_path: Pat
     repository, _, digest = by_hand.kubernetes.image().partition("@")
     image = ("--set", f"image.repository={repository}", "--set", f"image.digest={digest}")
     quiet = ("--set", "service.type=ClusterIP", "--wait", "--timeout", "120s")
-    by_hand("install", RELEASE, "./ecs-saas-app", *image, *SMALL, *quiet)
+    by_hand("install", RELEASE, f"./{NAME}", *image, *SMALL, *quiet)
     assert RELEASE in by_hand("list")
     assert by_hand.replicas() == 2
     assert "Succeeded" in by_hand("test", RELEASE)
     by_hand(
-        *("upgrade", RELEASE, "./ecs-saas-app", "--reuse-values", "--set", "replicaCount=5"),
+        *("upgrade", RELEASE, f"./{NAME}", "--reuse-values", "--set", "replicaCount=5"),
         *("--wait", "--timeout", "120s"),
     )
     assert by_hand.replicas() == 5
@@ -77,7 +77,7 @@ def test_install_scale_test_roll_back_and_uninstall(by_hand: Helm, tmp_path: Pat
     custom = tmp_path / "custom.yaml"
     custom.write_text("podAnnotations: {example.org/owner: family}\n", encoding="utf-8")
     by_hand(
-        *("upgrade", RELEASE, "./ecs-saas-app", "--reuse-values", "--values", str(custom)),
+        *("upgrade", RELEASE, f"./{NAME}", "--reuse-values", "--values", str(custom)),
         *("--wait", "--timeout", "120s"),
     )
     assert len(by_hand.revisions()) == 4

@@ -20,6 +20,7 @@ from pipeline.terraform import roots
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import PORT_STEP, Checkout
 from tests.e2e.conftest import Deployed
+from tests.e2e.kube import NAME
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
@@ -73,7 +74,7 @@ def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
     said = inv(checkout, "destroy", "--environment", "staging", "--confirm", "staging")
     assert "resources destroyed" in said
     assert (
-        client("ecs", checkout).list_services(cluster="ecs-saas-app-staging-cluster")["serviceArns"]
+        client("ecs", checkout).list_services(cluster=f"{NAME}-staging-cluster")["serviceArns"]
         == []
     )
 
@@ -206,14 +207,14 @@ def test_only_the_load_balancer_can_be_reached(staging: Checkout) -> None:
     groups = {
         one["GroupId"]: one["GroupName"]
         for one in ec2.describe_security_groups()["SecurityGroups"]
-        if one["GroupName"].startswith("ecs-saas-app-staging")
+        if one["GroupName"].startswith(f"{NAME}-staging")
     }
     rules = [
         (
-            groups[one["GroupId"]].removeprefix("ecs-saas-app-staging-"),
+            groups[one["GroupId"]].removeprefix(f"{NAME}-staging-"),
             one["FromPort"],
             one.get("CidrIpv4")
-            or groups[one["ReferencedGroupInfo"]["GroupId"]].removeprefix("ecs-saas-app-staging-"),
+            or groups[one["ReferencedGroupInfo"]["GroupId"]].removeprefix(f"{NAME}-staging-"),
         )
         for one in ec2.describe_security_group_rules()["SecurityGroupRules"]
         if one["GroupId"] in groups and not one["IsEgress"]
@@ -239,7 +240,7 @@ def test_the_state_is_encrypted_and_every_version_is_kept(staging: Checkout) -> 
 
 def test_a_change_by_hand_is_named(staging: Checkout) -> None:
     logs = client("logs", staging)
-    group = "/ecs/ecs-saas-app-staging"
+    group = f"/ecs/{NAME}-staging"
     logs.put_retention_policy(logGroupName=group, retentionInDays=1)
     said = inv(staging, "drift", "--environment", "staging", check=False)
     assert "aws_cloudwatch_log_group.application" in said
@@ -284,7 +285,7 @@ def test_an_earlier_state_is_seen_and_the_newest_restored(staging: Checkout) -> 
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A clone with production applied. It has a local AWS of its own: production and local bear the same names."""
     clone = scratch.make(
-        Path(tmp_path_factory.mktemp("production")) / "ecs-saas-app", port_step=2 * PORT_STEP
+        Path(tmp_path_factory.mktemp("production")) / NAME, port_step=2 * PORT_STEP
     )
     for task in ("bootstrap", "build", "push", "plan", "apply"):
         environment = () if task == "build" else ("--environment", "production")
@@ -297,7 +298,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 def test_production_runs_and_a_second_plan_has_nothing_to_do(production: Checkout) -> None:
     assert "no changes" in inv(production, "plan", "--environment", "production").lower()
     services = client("ecs", production).describe_services(
-        cluster="ecs-saas-app-cluster", services=["ecs-saas-app-service"]
+        cluster=f"{NAME}-cluster", services=[f"{NAME}-service"]
     )["services"]
     assert services[0]["runningCount"] == 3
 

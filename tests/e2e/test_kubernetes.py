@@ -14,7 +14,7 @@ from pipeline.core.errors import CommandFailedError
 from pipeline.targets import web
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
-from tests.e2e.kube import DEPLOYMENT, NAMESPACE, PODS, OnKubernetes, eventually, watched
+from tests.e2e.kube import DEPLOYMENT, NAME, NAMESPACE, PODS, OnKubernetes, eventually, watched
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -66,9 +66,7 @@ def test_every_application_is_synced_and_healthy_argo_cd_itself_included(
 ) -> None:
     def states() -> set[tuple[str, str]]:
         found = kubernetes.cluster.items("applications.argoproj.io", "argocd")
-        assert {"root", "argocd", "ecs-saas-app-local"} <= {
-            one["metadata"]["name"] for one in found
-        }
+        assert {"root", "argocd", f"{NAME}-local"} <= {one["metadata"]["name"] for one in found}
         return {
             (one["status"]["sync"]["status"], one["status"]["health"]["status"]) for one in found
         }
@@ -83,8 +81,8 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
     assert namespace is not None
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     connect = "import socket; socket.create_connection(('{}', {}), timeout=3)"
-    inside = ["-n", NAMESPACE, "exec", DEPLOYMENT, "-c", "ecs-saas-app", "--", "python", "-c"]
-    kubernetes.kubectl(*inside, connect.format("ecs-saas-app-database", 5432))
+    inside = ["-n", NAMESPACE, "exec", DEPLOYMENT, "-c", NAME, "--", "python", "-c"]
+    kubernetes.kubectl(*inside, connect.format(f"{NAME}-database", 5432))
     api = kubernetes.cluster.get("service", "kubernetes", "default")
     assert api is not None
     with pytest.raises(CommandFailedError) as refused:
@@ -94,13 +92,13 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
 
 def test_logs_exec_port_forward_and_metrics_work(kubernetes: OnKubernetes) -> None:
     assert kubernetes.kubectl("-n", NAMESPACE, "logs", DEPLOYMENT, "--tail=5").strip()
-    eventually(lambda: "ecs-saas-app" in _top(kubernetes), 60, "kubectl top shows the pods")
+    eventually(lambda: NAME in _top(kubernetes), 60, "kubectl top shows the pods")
     argv = [
         *kubernetes.cluster.kubectl,
         "-n",
         NAMESPACE,
         "port-forward",
-        "service/ecs-saas-app",
+        f"service/{NAME}",
         ":80",
     ]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as child:
@@ -179,7 +177,7 @@ def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
 
 
 def _deployment(kubernetes: OnKubernetes) -> object:
-    found = kubernetes.cluster.get("deployment", "ecs-saas-app", NAMESPACE)
+    found = kubernetes.cluster.get("deployment", NAME, NAMESPACE)
     assert found is not None
     return found["spec"]
 
@@ -209,7 +207,7 @@ def test_a_killed_pod_and_a_drained_node_lose_no_request(kubernetes: OnKubernete
 def test_a_broken_template_changes_nothing_and_says_what_is_wrong(disturbed: OnKubernetes) -> None:
     running = disturbed.image(), set(disturbed.pods())
     disturbed.checkout.edit(
-        "infra/helm/ecs-saas-app/templates/service.yaml", r"^kind: Service$", "kind: {{ .Broken"
+        f"infra/helm/{NAME}/templates/service.yaml", r"^kind: Service$", "kind: {{ .Broken"
     )
     failed = disturbed.checkout.inv("sync", check=False)
     assert failed.returncode == 1
@@ -297,7 +295,7 @@ def test_an_unreachable_repository_leaves_the_application_alone(kubernetes: OnKu
         "annotate",
         "--overwrite",
         "applications",
-        "ecs-saas-app-local",
+        f"{NAME}-local",
         "argocd.argoproj.io/refresh=hard",
     )
 

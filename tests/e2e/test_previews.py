@@ -20,11 +20,11 @@ from pipeline.kubernetes.programs import program
 from pipeline.targets import web
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
-from tests.e2e.kube import OnKubernetes, eventually
+from tests.e2e.kube import NAME, OnKubernetes, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
-REPOSITORY = "example/ecs-saas-app"
+REPOSITORY = f"example/{NAME}"
 TOKEN = "previews-token"
 BRANCH = "feature"
 REFRESH = "argocd.argoproj.io/application-set-refresh"
@@ -109,14 +109,14 @@ class Preview:
     @property
     def name(self) -> str:
         """Its Application and its namespace."""
-        return f"ecs-saas-app-preview-{self.pull['number']}"
+        return f"{NAME}-preview-{self.pull['number']}"
 
     @property
     def commit(self) -> str:
         """The pull request's newest commit."""
         return str(self.pull["head"]["sha"])
 
-    def get(self, kind: str, name: str = "ecs-saas-app") -> dict[str, Any]:
+    def get(self, kind: str, name: str = NAME) -> dict[str, Any]:
         """An object of its namespace."""
         found = self.previews.kubernetes.cluster.get(kind, name, self.name)
         assert found is not None
@@ -238,7 +238,7 @@ def preview(previews: Previews, pull: dict[str, Any]) -> Preview:
 def test_a_pull_request_with_the_label_gets_a_preview_of_its_commit(preview: Preview) -> None:
     assert set(preview.previews.applications()) == {preview.name}
     assert "GET pulls" in preview.previews.github.store.calls
-    repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app-preview"
+    repository = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{NAME}-preview"
     assert preview.image() == f"{repository}:0.0.0-g{preview.commit[:12]}"
     answer = web.ask(preview.url())
     assert (answer["version"], answer["environment"]) == (
@@ -248,7 +248,7 @@ def test_a_pull_request_with_the_label_gets_a_preview_of_its_commit(preview: Pre
 
 
 def test_a_preview_has_a_database_of_its_own(preview: Preview) -> None:
-    assert preview.get("statefulset", "ecs-saas-app-database")["status"]["readyReplicas"] == 1
+    assert preview.get("statefulset", f"{NAME}-database")["status"]["readyReplicas"] == 1
     gathering = create_gathering(preview.url())
     assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
     elsewhere = f"{preview.previews.kubernetes.url}{gathering.guest_path}"
@@ -302,7 +302,7 @@ def test_a_new_commit_moves_the_preview_as_soon_as_its_image_is_there(preview: P
 
 def test_nothing_of_a_preview_is_left_when_its_pull_request_is_closed(preview: Preview) -> None:
     cluster = preview.previews.kubernetes.cluster
-    claim = preview.get("persistentvolumeclaim", "data-ecs-saas-app-database-0")
+    claim = preview.get("persistentvolumeclaim", f"data-{NAME}-database-0")
     volume = claim["spec"]["volumeName"]
     preview.pull["state"] = "closed"
     preview.previews.look()

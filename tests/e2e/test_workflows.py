@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A clone with a local AWS of its own, in which a merge makes staging."""
     made = scratch.make(
-        Path(tmp_path_factory.mktemp("workflows")) / "ecs-saas-app", port_step=3 * PORT_STEP
+        Path(tmp_path_factory.mktemp("workflows")) / "clone", port_step=3 * PORT_STEP
     )
     yield made
     made.inv("down")

@@ -10,22 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.core.paths import CHART, ROOT
+
+HELM = CHART.relative_to(ROOT)
 Edit = Callable[[Path], None]
 
 WORKFLOW = ".github/workflows/pull-request.yml"
 MERGE = ".github/workflows/main.yml"
 SECURITY_GROUPS = "infra/terraform/modules/service/main.tf"
-DEPLOYMENT = "infra/helm/ecs-saas-app/templates/deployment.yaml"
+DEPLOYMENT = f"{HELM}/templates/deployment.yaml"
 
 
 #: The chart's container security context, where the web container's stands.
 CONTEXT = (
     "          securityContext:\n"
-    '            {{- include "ecs-saas-app.containerSecurityContext" . | nindent 12 }}\n'
+    '            {{- include "delivery.containerSecurityContext" . | nindent 12 }}\n'
 )
 
 #: The package that the fixture's advisory is about.
-VULNERABLE = "potluck-helper==0.1.0"
+VULNERABLE = "shop-helper==0.1.0"
 ADVISORY = "GAUNTLET-2026-1"
 
 
@@ -276,7 +279,7 @@ LINT = (
         "a chart value that its README does not know",
         "lint",
         ("chart README",),
-        append("infra/helm/ecs-saas-app/values.yaml", "# -- Added.\nadded: true\n"),
+        append(f"{HELM}/values.yaml", "# -- Added.\nadded: true\n"),
     ),
 )
 
@@ -401,7 +404,7 @@ TEST = (
         ("tests/helm", "undefinedHelper"),
         replace(
             DEPLOYMENT,
-            '{{ include "ecs-saas-app.fullname" . }}',
+            '{{ include "delivery.fullname" . }}',
             '{{ include "undefinedHelper" . }}',
         ),
     ),
@@ -522,7 +525,7 @@ SCAN = (
     Change(
         "a dependency with a known vulnerability",
         "scan",
-        (ADVISORY, "potluck-helper"),
+        (ADVISORY, "shop-helper"),
         append("app/requirements.txt", f"{VULNERABLE} \\\n    --hash=sha256:{'a' * 64}\n"),
     ),
 )

@@ -20,8 +20,8 @@ def options(definition: dict[str, Any], task: dict[str, Any] | None = None) -> d
     ("image", "expected"),
     [
         (
-            f"123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app@{DIGEST}",
-            f"localhost:4566/ecs-saas-app@{DIGEST}",
+            f"123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@{DIGEST}",
+            f"localhost:4566/shop@{DIGEST}",
         ),
         (
             "123456789012.dkr.ecr.eu-west-3.amazonaws.com/team/app:1.2",

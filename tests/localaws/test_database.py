@@ -12,7 +12,7 @@ from tests.localaws.conftest import World, until
 
 pytestmark = pytest.mark.engine
 
-NAME = "potluck"
+NAME = "shop"
 USER = "planner"
 
 

@@ -184,7 +184,7 @@ def test_the_https_listener_serves_with_the_local_authority(
     service: Service, scratch: Path
 ) -> None:
     world = service.world
-    domain = "potluck.example.com"
+    domain = "shop.example.com"
     certificate = world.client("acm").request_certificate(DomainName=domain)["CertificateArn"]
     listener = {
         "LoadBalancerArn": service.balancer,

@@ -18,13 +18,14 @@ from pipeline.core.errors import PipelineError
 from pipeline.images import app as appimage
 from pipeline.images import push as imagepush
 from pipeline.releases import environments
+from pipeline.releases.project import project
 from pipeline.terraform import roots, state_bucket
 from pipeline.terraform import run as terraform
 from pipeline.terraform.roots import Root
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
 
-REPOSITORY = "example/ecs-saas-app"
+REPOSITORY = "example/shop"
 AUDIENCE = "sts.amazonaws.com"
 
 
@@ -53,7 +54,7 @@ def checked(running: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def digest(checked: None) -> str:
     """The application's image, in the account's registry."""
     built = appimage.build()
-    registry = f"{localaws.registry()}/ecs-saas-app"
+    registry = f"{localaws.registry()}/{project().name}"
     return imagepush.push(built.image, registry, built.version).digest
 
 
@@ -74,7 +75,7 @@ def credentials(
         config=Config(signature_version=UNSIGNED),
     )
     given = sts.assume_role_with_web_identity(
-        RoleArn=f"arn:aws:iam::{localaws.ACCOUNT}:role/github/ecs-saas-app-{role}",
+        RoleArn=f"arn:aws:iam::{localaws.ACCOUNT}:role/github/{project().name}-{role}",
         RoleSessionName="job",
         WebIdentityToken=identity.token(
             REPOSITORY,

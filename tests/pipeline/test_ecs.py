@@ -4,35 +4,45 @@ import contextlib
 import socket
 import ssl
 import threading
+from dataclasses import replace
 
 import pytest
 
 from pipeline.aws import localaws
 from pipeline.aws.account import Account
 from pipeline.releases import environments
+from pipeline.releases.environments import Environment
 from pipeline.targets import ecs as ecs_target
 from pipeline.targets import web
 
 HOST = "alb-1.us-east-1.elb.amazonaws.com"
+DOMAIN = "staging.example.com"
+
+
+def environment_at(domain: str | None) -> Environment:
+    """Staging with a domain, or without."""
+    environment = environments.load("staging")
+    aws = {**environment.raw["aws"], "load_balancer": {"domain": domain}}
+    return replace(environment, raw={**environment.raw, "aws": aws})
 
 
 @pytest.mark.parametrize(
-    ("environment", "local", "url"),
+    ("domain", "local", "url"),
     [
-        ("local", True, localaws.url()),
-        ("staging", True, localaws.url(https=True)),
-        ("staging", False, "https://staging.potluck.example.com"),
-        ("local", False, f"http://{HOST}"),
+        (None, True, localaws.url()),
+        (DOMAIN, True, localaws.url(https=True)),
+        (DOMAIN, False, f"https://{DOMAIN}"),
+        (None, False, f"http://{HOST}"),
     ],
 )
 def test_where_a_load_balancer_is_reached(
-    monkeypatch: pytest.MonkeyPatch, environment: str, local: bool, url: str
+    monkeypatch: pytest.MonkeyPatch, domain: str | None, local: bool, url: str
 ) -> None:
     monkeypatch.setattr(ecs_target, "_balancer_host", lambda *_: HOST)
     monkeypatch.setattr(web, "leads_to", lambda *_: True)
     via = web.Via(HOST, localaws.AUTHORITY) if local else None
     account = Account({}, local=local)
-    assert ecs_target.reached(environments.load(environment), account) == (url, via)
+    assert ecs_target.reached(environment_at(domain), account) == (url, via)
 
 
 def test_before_dns_the_load_balancer_is_asked_for_the_domain(
@@ -47,8 +57,7 @@ def test_before_dns_the_load_balancer_is_asked_for_the_domain(
         return [(0, 0, 0, "", (resolved[name], 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    staging, account = environments.load("staging"), Account({}, local=False)
-    domain = "staging.potluck.example.com"
+    staging, account, domain = environment_at(DOMAIN), Account({}, local=False), DOMAIN
     by_balancer = (f"https://{HOST}", web.Via(domain))
     assert ecs_target.reached(staging, account) == by_balancer
     resolved[domain] = "192.0.2.2"
@@ -72,9 +81,9 @@ def test_a_way_without_an_authority_names_the_domain_to_tls() -> None:
 
         thread = threading.Thread(target=accept, daemon=True)
         thread.start()
-        assert not web.is_ready(f"https://localhost:{port}", web.Via("potluck.example.com"))
+        assert not web.is_ready(f"https://localhost:{port}", web.Via(DOMAIN))
         thread.join(timeout=20)
-    assert names == ["potluck.example.com"]
+    assert names == [DOMAIN]
 
 
 def test_without_a_load_balancer_it_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ LIVE, NEWER = "a" * 40, "b" * 40
 def state(**changed: object) -> State:
     known: dict[str, object] = {
         "url": "http://localhost:8080",
-        "image": f"registry.example/ecs-saas-app@sha256:{'1' * 64}",
+        "image": f"registry.example/shop@sha256:{'1' * 64}",
         "version": "1.0.0",
         "healthy": True,
         "replicas": 2,

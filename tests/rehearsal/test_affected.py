@@ -16,11 +16,11 @@ DEPLOYED = ("production", "staging")
     [
         ("docs/github.md", {"lint"}),
         ("README.md", {"lint"}),
-        ("app/thanksgiving/views.py", {"lint", "test", "build", "scan"}),
+        ("app/views.py", {"lint", "test", "build", "scan"}),
         ("app/requirements.txt", {"lint", "test", "build", "scan"}),
         ("Dockerfile", {"lint", "test", "build", "scan"}),
         ("infra/terraform/modules/database/main.tf", {"lint", "test", "scan", "plan"}),
-        ("infra/helm/ecs-saas-app/values.yaml", {"lint", "test", "scan"}),
+        ("infra/helm/chart/values.yaml", {"lint", "test", "scan"}),
         ("environments/staging.yaml", {"lint", "test", "plan"}),
         (".github/workflows/main.yml", {"lint", "test", "scan"}),
         ("tests/rehearsal/test_affected.py", {"lint", "test"}),

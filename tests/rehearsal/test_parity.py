@@ -319,8 +319,8 @@ def test_each_environment_of_today_and_tomorrow_is_deployed_by_one_workflow() ->
         assert starting == ["main.yml" if environment in ("staging", "local") else "promote.yml"], (
             environment
         )
-    assert matches(paths["main.yml"], "app/thanksgiving/views.py")
-    assert not matches(paths["promote.yml"], "app/thanksgiving/views.py")
+    assert matches(paths["main.yml"], "app/views.py")
+    assert not matches(paths["promote.yml"], "app/views.py")
 
 
 def test_every_variable_and_secret_is_documented() -> None:

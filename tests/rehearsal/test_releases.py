@@ -21,7 +21,7 @@ from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import kubernetes
 
 OLD, NEW, OLDEST = (f"sha256:{letter * 64}" for letter in "abc")
-REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app"
+REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
 TEXT = f"name: staging\nimage:\n  repository: {REPOSITORY}\n  digest: null # nothing yet\nreplicaCount: 2\n"
 
 

@@ -18,7 +18,7 @@ from pipeline.github import act, rehearsal
 
 DIGEST = f"sha256:{'a' * 64}"
 EARLIER = f"sha256:{'b' * 64}"
-REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app"
+REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
 OUTPUTS = {
     "affected": {
         "stages": '["secrets", "lint", "test", "build", "scan", "plan"]',

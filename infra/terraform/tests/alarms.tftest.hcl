@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name                     = "ecs-saas-app"
+  name                     = "shop"
   account_id               = "123456789012"
   kms_key_arn              = "arn:aws:kms:us-east-1:123456789012:key/1"
   cluster_name             = "c"
@@ -37,7 +37,7 @@ run "without_a_database" {
   }
 
   assert {
-    condition     = aws_sns_topic.main.name == "ecs-saas-app-alarms" && length(aws_sns_topic_subscription.email) == 0
+    condition     = aws_sns_topic.main.name == "shop-alarms" && length(aws_sns_topic_subscription.email) == 0
     error_message = "One topic, no one told unasked."
   }
 }
@@ -79,7 +79,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                     = "Potluck"
+    name                     = "Shop"
     account_id               = "1"
     kms_key_arn              = "key"
     emails                   = ["ops"]

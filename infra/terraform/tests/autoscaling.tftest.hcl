@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name                     = "ecs-saas-app"
+  name                     = "shop"
   cluster_name             = "c"
   service_name             = "s"
   min_replicas             = 2
@@ -69,7 +69,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                     = "Potluck"
+    name                     = "Shop"
     cluster_name             = ""
     service_name             = ""
     min_replicas             = 0

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name       = "ecs-saas-app"
+  name       = "shop"
   account_id = "123456789012"
 }
 
@@ -32,7 +32,7 @@ run "no_wildcard_and_no_iam" {
   }
 
   assert {
-    condition     = aws_iam_policy.main.name == "ecs-saas-app-boundary"
+    condition     = aws_iam_policy.main.name == "shop-boundary"
     error_message = "Environments find it by this name."
   }
 }
@@ -46,7 +46,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name       = "Potluck"
+    name       = "Shop"
     account_id = "1"
   }
 

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name        = "ecs-saas-app"
+  name        = "shop"
   environment = "staging"
   limit_usd   = 150
   topic_arns  = ["arn:aws:sns:us-east-1:123456789012:t"]
@@ -66,7 +66,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name        = "Potluck"
+    name        = "Shop"
     environment = ""
     limit_usd   = 0
     emails      = ["ops"]

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  domain         = "potluck.example.com"
+  domain         = "shop.example.com"
   hosted_zone_id = "Z0123456789ABCDEFGHIJ"
 }
 
@@ -22,7 +22,7 @@ run "dns_here" {
   }
 
   assert {
-    condition     = aws_acm_certificate.main.domain_name == "potluck.example.com" && aws_acm_certificate.main.validation_method == "DNS"
+    condition     = aws_acm_certificate.main.domain_name == "shop.example.com" && aws_acm_certificate.main.validation_method == "DNS"
     error_message = "The certificate must be the domain's."
   }
 
@@ -32,7 +32,7 @@ run "dns_here" {
   }
 
   assert {
-    condition     = length(aws_route53_record.validation) == 1 && aws_route53_record.validation["potluck.example.com"].zone_id == "Z0123456789ABCDEFGHIJ"
+    condition     = length(aws_route53_record.validation) == 1 && aws_route53_record.validation["shop.example.com"].zone_id == "Z0123456789ABCDEFGHIJ"
     error_message = "The record must be in the zone."
   }
 }
@@ -46,7 +46,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    domain         = "http://potluck"
+    domain         = "http://shop"
     hosted_zone_id = "example.com"
   }
 

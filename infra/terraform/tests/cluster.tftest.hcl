@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name        = "ecs-saas-app"
+  name        = "shop"
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
 }
 
@@ -22,7 +22,7 @@ run "named_watched_recorded" {
   }
 
   assert {
-    condition     = aws_ecs_cluster.main.name == "ecs-saas-app-cluster"
+    condition     = aws_ecs_cluster.main.name == "shop-cluster"
     error_message = "The design's name."
   }
 
@@ -32,7 +32,7 @@ run "named_watched_recorded" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.application.name == "/ecs/ecs-saas-app" && aws_cloudwatch_log_group.application.retention_in_days == 365
+    condition     = aws_cloudwatch_log_group.application.name == "/ecs/shop" && aws_cloudwatch_log_group.application.retention_in_days == 365
     error_message = "The log must end."
   }
 
@@ -68,7 +68,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name               = "Potluck"
+    name               = "Shop"
     kms_key_arn        = "key"
     log_retention_days = 0
   }

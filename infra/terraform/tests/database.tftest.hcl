@@ -10,13 +10,13 @@ provider "aws" {
 }
 
 variables {
-  name        = "ecs-saas-app"
+  name        = "shop"
   account_id  = "123456789012"
   vpc_id      = "vpc-1"
   subnet_ids  = ["subnet-1", "subnet-2"]
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
 
-  database_name = "thanksgiving"
+  database_name = "shop"
 }
 
 run "private_encrypted_tls_only" {
@@ -47,7 +47,7 @@ run "private_encrypted_tls_only" {
   }
 
   assert {
-    condition     = aws_db_instance.main.deletion_protection && !aws_db_instance.main.skip_final_snapshot && aws_db_instance.main.final_snapshot_identifier == "ecs-saas-app-final"
+    condition     = aws_db_instance.main.deletion_protection && !aws_db_instance.main.skip_final_snapshot && aws_db_instance.main.final_snapshot_identifier == "shop-final"
     error_message = "Data must not get lost by a destroy."
   }
 
@@ -78,7 +78,7 @@ run "production" {
     engine_version           = "16.4"
     database_name            = "other"
     log_retention_days       = 90
-    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary"
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/shop-boundary"
   }
 
   assert {
@@ -92,7 +92,7 @@ run "production" {
   }
 
   assert {
-    condition     = aws_iam_role.monitoring.permissions_boundary == "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary" && alltrue([for group in aws_cloudwatch_log_group.exports : group.retention_in_days == 90])
+    condition     = aws_iam_role.monitoring.permissions_boundary == "arn:aws:iam::123456789012:policy/shop-boundary" && alltrue([for group in aws_cloudwatch_log_group.exports : group.retention_in_days == 90])
     error_message = "Boundary and retention must arrive."
   }
 }
@@ -123,7 +123,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                     = "Potluck"
+    name                     = "Shop"
     account_id               = "1"
     kms_key_arn              = "key"
     permissions_boundary_arn = "boundary"

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name       = "ecs-saas-app"
+  name       = "shop"
   account_id = "123456789012"
   region     = "eu-west-1"
 }
@@ -28,7 +28,7 @@ run "the_key_rotates_and_its_policy_names_no_stranger" {
   }
 
   assert {
-    condition     = aws_kms_alias.main.name == "alias/ecs-saas-app"
+    condition     = aws_kms_alias.main.name == "alias/shop"
     error_message = "The key must be found by its alias."
   }
 
@@ -74,7 +74,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                 = "Potluck"
+    name                 = "Shop"
     account_id           = "1"
     region               = "virginia"
     deletion_window_days = 3

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name                   = "ecs-saas-app"
+  name                   = "shop"
   region                 = "eu-west-1"
   vpc_id                 = "vpc-1"
   subnet_ids             = ["subnet-1", "subnet-2"]
@@ -72,7 +72,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                   = "Potluck"
+    name                   = "Shop"
     region                 = "virginia"
     vpc_id                 = ""
     subnet_ids             = ["subnet-1"]

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name        = "ecs-saas-app"
+  name        = "shop"
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
 }
 
@@ -27,7 +27,7 @@ run "known_attacks_and_floods" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.main.name == "aws-waf-logs-ecs-saas-app" && aws_cloudwatch_log_group.main.retention_in_days == 365
+    condition     = aws_cloudwatch_log_group.main.name == "aws-waf-logs-shop" && aws_cloudwatch_log_group.main.retention_in_days == 365
     error_message = "What was refused must be recorded."
   }
 
@@ -69,7 +69,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                   = "Potluck"
+    name                   = "Shop"
     kms_key_arn            = "key"
     log_retention_days     = 0
     requests_per_5_minutes = 10

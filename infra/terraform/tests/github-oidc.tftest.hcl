@@ -10,9 +10,9 @@ provider "aws" {
 }
 
 variables {
-  name              = "ecs-saas-app"
+  name              = "shop"
   account_id        = "123456789012"
-  repository        = "octo/potluck"
+  repository        = "octo/shop"
   owner_id          = "11"
   repository_id     = "22"
   read_policy_arns  = { read = "arn:aws:iam::123456789012:policy/r" }
@@ -32,12 +32,12 @@ run "subjects_are_named" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role.github["apply-production"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/potluck@22:environment:production", "repo:octo/potluck:environment:production"]
+    condition     = jsondecode(aws_iam_role.github["apply-production"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/shop@22:environment:production", "repo:octo/shop:environment:production"]
     error_message = "Only the environment itself is applied."
   }
 
   assert {
-    condition     = toset(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([for pair in setproduct(["repo:octo@11/potluck@22", "repo:octo/potluck"], ["pull_request", "ref:refs/heads/main", "environment:production", "environment:staging"]) : join(":", pair)])
+    condition     = toset(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([for pair in setproduct(["repo:octo@11/shop@22", "repo:octo/shop"], ["pull_request", "ref:refs/heads/main", "environment:production", "environment:staging"]) : join(":", pair)])
     error_message = "Plans come from these places only."
   }
 
@@ -69,7 +69,7 @@ run "previews_push_images_and_nothing_else" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role.github["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/potluck@22:environment:preview", "repo:octo/potluck:environment:preview"]
+    condition     = jsondecode(aws_iam_role.github["preview"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/shop@22:environment:preview", "repo:octo/shop:environment:preview"]
     error_message = "Only the environment of previews gets it."
   }
 
@@ -92,7 +92,7 @@ run "another_branch_and_one_environment" {
   }
 
   assert {
-    condition     = contains(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:octo/potluck:ref:refs/heads/trunk") && toset(keys(aws_iam_role.github)) == toset(["plan", "apply-live"])
+    condition     = contains(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:octo/shop:ref:refs/heads/trunk") && toset(keys(aws_iam_role.github)) == toset(["plan", "apply-live"])
     error_message = "Both settings must arrive."
   }
 }
@@ -106,7 +106,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name             = "Potluck"
+    name             = "Shop"
     account_id       = "1"
     repository       = "octo/*"
     owner_id         = "octo"

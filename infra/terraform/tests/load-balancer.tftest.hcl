@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name       = "ecs-saas-app"
+  name       = "shop"
   vpc_id     = "vpc-1"
   subnet_ids = ["subnet-1", "subnet-2"]
 
@@ -26,7 +26,7 @@ run "http_without_a_certificate" {
   }
 
   assert {
-    condition     = aws_lb.main.name == "ecs-saas-app-alb" && aws_lb.main.load_balancer_type == "application" && !aws_lb.main.internal
+    condition     = aws_lb.main.name == "shop-alb" && aws_lb.main.load_balancer_type == "application" && !aws_lb.main.internal
     error_message = "The design's name, reachable from outside."
   }
 
@@ -138,7 +138,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                         = "Potluck"
+    name                         = "Shop"
     vpc_id                       = ""
     subnet_ids                   = ["subnet-1"]
     container_port               = 80

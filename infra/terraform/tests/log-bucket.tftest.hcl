@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name       = "ecs-saas-app"
+  name       = "shop"
   account_id = "123456789012"
   region     = "us-east-1"
 }
@@ -23,7 +23,7 @@ run "closed_versioned_encrypted" {
   }
 
   assert {
-    condition     = aws_s3_bucket.main.bucket == "ecs-saas-app-123456789012-us-east-1-access-logs" && !aws_s3_bucket.main.force_destroy
+    condition     = aws_s3_bucket.main.bucket == "shop-123456789012-us-east-1-access-logs" && !aws_s3_bucket.main.force_destroy
     error_message = "The name must be unique, the logs must be kept."
   }
 
@@ -101,7 +101,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name           = "Potluck"
+    name           = "Shop"
     account_id     = "1"
     region         = "virginia"
     writer         = "ec2.amazonaws.com"

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name        = "ecs-saas-app"
+  name        = "shop"
   account_id  = "123456789012"
   region      = "us-east-1"
   cidr        = "10.0.0.0/16"
@@ -143,7 +143,7 @@ run "retention_and_boundary_arrive" {
 
   variables {
     log_retention_days       = 30
-    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary"
+    permissions_boundary_arn = "arn:aws:iam::123456789012:policy/shop-boundary"
   }
 
   assert {
@@ -152,7 +152,7 @@ run "retention_and_boundary_arrive" {
   }
 
   assert {
-    condition     = aws_iam_role.flow_log[0].permissions_boundary == "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary"
+    condition     = aws_iam_role.flow_log[0].permissions_boundary == "arn:aws:iam::123456789012:policy/shop-boundary"
     error_message = "The role must have the boundary."
   }
 }
@@ -166,7 +166,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                     = "Potluck"
+    name                     = "Shop"
     cidr                     = "10.0.0.0/24"
     zones                    = ["a"]
     egress                   = "vpn"

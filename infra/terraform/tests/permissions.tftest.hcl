@@ -10,10 +10,10 @@ provider "aws" {
 }
 
 variables {
-  name                     = "ecs-saas-app"
+  name                     = "shop"
   account_id               = "123456789012"
   region                   = "us-east-1"
-  permissions_boundary_arn = "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary"
+  permissions_boundary_arn = "arn:aws:iam::123456789012:policy/shop-boundary"
 }
 
 run "every_action_is_named" {
@@ -39,7 +39,7 @@ run "every_action_is_named" {
   }
 
   assert {
-    condition     = alltrue(flatten([for statement in jsondecode(aws_iam_policy.main["roles-write"].policy).Statement : [for action in flatten([statement.Action]) : try(statement.Condition.StringEquals["iam:PermissionsBoundary"], "") == "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary" if contains(["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"], action)]]))
+    condition     = alltrue(flatten([for statement in jsondecode(aws_iam_policy.main["roles-write"].policy).Statement : [for action in flatten([statement.Action]) : try(statement.Condition.StringEquals["iam:PermissionsBoundary"], "") == "arn:aws:iam::123456789012:policy/shop-boundary" if contains(["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"], action)]]))
     error_message = "Roles are made and given rights only under the boundary."
   }
 
@@ -63,7 +63,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                     = "Potluck"
+    name                     = "Shop"
     account_id               = "1"
     region                   = "virginia"
     permissions_boundary_arn = "boundary"

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name        = "ecs-saas-app"
+  name        = "shop"
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
 }
 
@@ -70,7 +70,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name             = "Potluck"
+    name             = "Shop"
     kms_key_arn      = "key"
     keep_images      = 3
     pull_account_ids = ["1"]

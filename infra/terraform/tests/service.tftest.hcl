@@ -10,14 +10,14 @@ provider "aws" {
 }
 
 variables {
-  name                = "ecs-saas-app"
+  name                = "shop"
   cluster_arn         = "arn:aws:ecs:us-east-1:123456789012:cluster/c"
-  task_definition_arn = "arn:aws:ecs:us-east-1:123456789012:task-definition/ecs-saas-app:1"
+  task_definition_arn = "arn:aws:ecs:us-east-1:123456789012:task-definition/shop:1"
   replica_count       = 2
   vpc_id              = "vpc-1"
   subnet_ids          = ["subnet-1", "subnet-2"]
   target_group_arn    = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/1"
-  container_name      = "ecs-saas-app"
+  container_name      = "shop"
   container_port      = 5000
 }
 
@@ -29,7 +29,7 @@ run "rolling_without_a_gap" {
   }
 
   assert {
-    condition     = aws_ecs_service.fixed[0].name == "ecs-saas-app-service" && aws_ecs_service.fixed[0].desired_count == 2 && aws_ecs_service.fixed[0].launch_type == "FARGATE"
+    condition     = aws_ecs_service.fixed[0].name == "shop-service" && aws_ecs_service.fixed[0].desired_count == 2 && aws_ecs_service.fixed[0].launch_type == "FARGATE"
     error_message = "The design's service."
   }
 
@@ -110,7 +110,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                = "Potluck"
+    name                = "Shop"
     cluster_arn         = ""
     task_definition_arn = ""
     replica_count       = 0

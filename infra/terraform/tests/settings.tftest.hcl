@@ -1,9 +1,9 @@
 # The desired state is checked before AWS is asked for anything: no provider is needed here.
 
 variables {
-  application   = "ecs-saas-app"
+  application   = "shop"
   environment   = "staging"
-  image         = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app", digest = "sha256:0000000000000000000000000000000000000000000000000000000000000001" }
+  image         = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop", digest = "sha256:0000000000000000000000000000000000000000000000000000000000000001" }
   replica_count = 2
   database      = { engine = "postgresql" }
   aws_keys      = ["account_id"]
@@ -18,7 +18,7 @@ run "defaults_are_the_careful_choice" {
   }
 
   assert {
-    condition     = output.name == "ecs-saas-app" && output.postgresql
+    condition     = output.name == "shop" && output.postgresql
     error_message = "Without a suffix the plain design names must come out."
   }
 
@@ -28,12 +28,12 @@ run "defaults_are_the_careful_choice" {
   }
 
   assert {
-    condition     = output.image == "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app@sha256:0000000000000000000000000000000000000000000000000000000000000001"
+    condition     = output.image == "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@sha256:0000000000000000000000000000000000000000000000000000000000000001"
     error_message = "The image must be named by digest."
   }
 
   assert {
-    condition     = output.tags["Application"] == "ecs-saas-app" && output.tags["Environment"] == "staging" && output.tags["ManagedBy"] == "terraform"
+    condition     = output.tags["Application"] == "shop" && output.tags["Environment"] == "staging" && output.tags["ManagedBy"] == "terraform"
     error_message = "Every resource must say whose it is."
   }
 }
@@ -46,16 +46,16 @@ run "a_suffix_is_appended" {
   }
 
   variables {
-    aws = { account_id = "123456789012", name_suffix = "staging", tags = { Team = "potluck", Environment = "forged" } }
+    aws = { account_id = "123456789012", name_suffix = "staging", tags = { Team = "shop", Environment = "forged" } }
   }
 
   assert {
-    condition     = output.name == "ecs-saas-app-staging"
+    condition     = output.name == "shop-staging"
     error_message = "The suffix must follow a hyphen."
   }
 
   assert {
-    condition     = output.tags["Team"] == "potluck" && output.tags["Environment"] == "staging"
+    condition     = output.tags["Team"] == "shop" && output.tags["Environment"] == "staging"
     error_message = "Own tags are added, and ours win."
   }
 }
@@ -170,7 +170,7 @@ run "refuses_an_image_that_was_never_released" {
   }
 
   variables {
-    image = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app" }
+    image = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop" }
   }
 
   expect_failures = [var.image]
@@ -184,7 +184,7 @@ run "refuses_a_short_digest" {
   }
 
   variables {
-    image = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app", digest = "sha256:1234" }
+    image = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop", digest = "sha256:1234" }
   }
 
   expect_failures = [var.image]
@@ -198,7 +198,7 @@ run "refuses_a_tag" {
   }
 
   variables {
-    image = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app:latest", digest = "sha256:0000000000000000000000000000000000000000000000000000000000000001" }
+    image = { repository = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop:latest", digest = "sha256:0000000000000000000000000000000000000000000000000000000000000001" }
   }
 
   expect_failures = [var.image]
@@ -372,7 +372,7 @@ run "refuses_a_domain_that_nothing_proves" {
   }
 
   variables {
-    aws = { account_id = "123456789012", load_balancer = { domain = "potluck.example.com" } }
+    aws = { account_id = "123456789012", load_balancer = { domain = "shop.example.com" } }
   }
 
   expect_failures = [var.aws]
@@ -386,7 +386,7 @@ run "takes_a_domain_with_its_certificate" {
   }
 
   variables {
-    aws = { account_id = "123456789012", load_balancer = { domain = "potluck.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1" } }
+    aws = { account_id = "123456789012", load_balancer = { domain = "shop.example.com", certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1" } }
   }
 
   assert {
@@ -403,7 +403,7 @@ run "refuses_a_certificate_of_another_region" {
   }
 
   variables {
-    aws = { account_id = "123456789012", load_balancer = { domain = "potluck.example.com", certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1" } }
+    aws = { account_id = "123456789012", load_balancer = { domain = "shop.example.com", certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/1" } }
   }
 
   expect_failures = [var.aws]

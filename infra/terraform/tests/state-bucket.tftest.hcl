@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name        = "ecs-saas-app-state-123456789012-us-east-1"
+  name        = "shop-state-123456789012-us-east-1"
   kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
 
   log_bucket = "logs"

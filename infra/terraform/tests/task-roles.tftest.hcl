@@ -10,13 +10,13 @@ provider "aws" {
 }
 
 variables {
-  name           = "ecs-saas-app"
+  name           = "shop"
   account_id     = "123456789012"
   region         = "us-east-1"
-  repository_arn = "arn:aws:ecr:us-east-1:123456789012:repository/ecs-saas-app"
+  repository_arn = "arn:aws:ecr:us-east-1:123456789012:repository/shop"
   secret_arns    = ["arn:aws:secretsmanager:us-east-1:123456789012:secret:a"]
   kms_key_arn    = "arn:aws:kms:us-east-1:123456789012:key/1"
-  log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/ecs-saas-app"
+  log_group_arn  = "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/shop"
 }
 
 run "just_enough_to_start" {
@@ -57,7 +57,7 @@ run "a_shell_that_is_recorded" {
   variables {
     execute_command               = true
     execute_command_log_group_arn = "arn:aws:logs:us-east-1:123456789012:log-group:/x"
-    permissions_boundary_arn      = "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary"
+    permissions_boundary_arn      = "arn:aws:iam::123456789012:policy/shop-boundary"
   }
 
   assert {
@@ -71,7 +71,7 @@ run "a_shell_that_is_recorded" {
   }
 
   assert {
-    condition     = aws_iam_role.task.permissions_boundary == "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary" && aws_iam_role.execution.permissions_boundary == "arn:aws:iam::123456789012:policy/ecs-saas-app-boundary"
+    condition     = aws_iam_role.task.permissions_boundary == "arn:aws:iam::123456789012:policy/shop-boundary" && aws_iam_role.execution.permissions_boundary == "arn:aws:iam::123456789012:policy/shop-boundary"
     error_message = "Both roles must have the boundary."
   }
 }
@@ -85,7 +85,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                          = "Potluck"
+    name                          = "Shop"
     account_id                    = "1"
     region                        = "virginia"
     kms_key_arn                   = "key"

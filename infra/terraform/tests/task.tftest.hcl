@@ -10,17 +10,17 @@ provider "aws" {
 }
 
 variables {
-  name               = "ecs-saas-app"
+  name               = "shop"
   region             = "eu-west-1"
-  image              = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  image              = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   container_port     = 5000
   health_check_path  = "/healthz"
-  migrate_command    = ["python", "-m", "thanksgiving.migrate"]
+  migrate_command    = ["python", "-m", "shop.migrate"]
   environment        = { ENVIRONMENT = "staging" }
   secrets            = { SECRET_KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a:::1" }
   execution_role_arn = "arn:aws:iam::123456789012:role/e"
   task_role_arn      = "arn:aws:iam::123456789012:role/t"
-  log_group_name     = "/ecs/ecs-saas-app"
+  log_group_name     = "/ecs/shop"
 }
 
 run "migrate_then_serve_without_rights" {
@@ -31,7 +31,7 @@ run "migrate_then_serve_without_rights" {
   }
 
   assert {
-    condition     = aws_ecs_task_definition.main.family == "ecs-saas-app" && aws_ecs_task_definition.main.cpu == "256" && aws_ecs_task_definition.main.memory == "512" && aws_ecs_task_definition.main.network_mode == "awsvpc" && aws_ecs_task_definition.main.requires_compatibilities == toset(["FARGATE"])
+    condition     = aws_ecs_task_definition.main.family == "shop" && aws_ecs_task_definition.main.cpu == "256" && aws_ecs_task_definition.main.memory == "512" && aws_ecs_task_definition.main.network_mode == "awsvpc" && aws_ecs_task_definition.main.requires_compatibilities == toset(["FARGATE"])
     error_message = "The design's size."
   }
 
@@ -41,12 +41,12 @@ run "migrate_then_serve_without_rights" {
   }
 
   assert {
-    condition     = join(" ", one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "migrate"]).command) == "python -m thanksgiving.migrate"
+    condition     = join(" ", one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "migrate"]).command) == "python -m shop.migrate"
     error_message = "Migrations have a container of their own."
   }
 
   assert {
-    condition     = !one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "migrate"]).essential && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).essential && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).dependsOn[0].containerName == "migrate" && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).dependsOn[0].condition == "SUCCESS"
+    condition     = !one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "migrate"]).essential && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).essential && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).dependsOn[0].containerName == "migrate" && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).dependsOn[0].condition == "SUCCESS"
     error_message = "Serving must wait for the migrations."
   }
 
@@ -56,22 +56,22 @@ run "migrate_then_serve_without_rights" {
   }
 
   assert {
-    condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container.image == "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app@sha256:0000000000000000000000000000000000000000000000000000000000000000"])
+    condition     = alltrue([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container.image == "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop@sha256:0000000000000000000000000000000000000000000000000000000000000000"])
     error_message = "Both run the same image."
   }
 
   assert {
-    condition     = join(" ", [for mount in one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).mountPoints : mount.containerPath]) == "/data /tmp"
+    condition     = join(" ", [for mount in one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).mountPoints : mount.containerPath]) == "/data /tmp"
     error_message = "Only /data and /tmp can be written."
   }
 
   assert {
-    condition     = one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).portMappings[0].containerPort == 5000 && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).stopTimeout == 60 && strcontains(one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).healthCheck.command[3], "/healthz")
+    condition     = one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).portMappings[0].containerPort == 5000 && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).stopTimeout == 60 && strcontains(one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).healthCheck.command[3], "/healthz")
     error_message = "Port, stop timeout, liveness."
   }
 
   assert {
-    condition     = one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).secrets[0].name == "SECRET_KEY" && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).environment[0].value == "staging"
+    condition     = one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).secrets[0].name == "SECRET_KEY" && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).environment[0].value == "staging"
     error_message = "Secrets are fetched, the rest is plain."
   }
 }
@@ -91,7 +91,7 @@ run "other_values" {
   }
 
   assert {
-    condition     = aws_ecs_task_definition.main.cpu == "512" && aws_ecs_task_definition.main.memory == "1024" && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).portMappings[0].containerPort == 8080 && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "ecs-saas-app"]).stopTimeout == 90
+    condition     = aws_ecs_task_definition.main.cpu == "512" && aws_ecs_task_definition.main.memory == "1024" && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).portMappings[0].containerPort == 8080 && one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).stopTimeout == 90
     error_message = "Every setting must arrive."
   }
 }
@@ -109,7 +109,7 @@ run "serves_at_once_where_there_is_nothing_to_migrate" {
   }
 
   assert {
-    condition     = [for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container.name] == ["ecs-saas-app"]
+    condition     = [for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container.name] == ["shop"]
     error_message = "There is nothing but the application."
   }
 
@@ -128,9 +128,9 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                 = "Potluck"
+    name                 = "Shop"
     region               = "virginia"
-    image                = "123456789012.dkr.ecr.us-east-1.amazonaws.com/ecs-saas-app:latest"
+    image                = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop:latest"
     container_port       = 80
     health_check_path    = "healthz"
     migrate_command      = ["python", ""]

@@ -10,7 +10,7 @@ provider "aws" {
 }
 
 variables {
-  name                   = "ecs-saas-app"
+  name                   = "shop"
   container_port         = 5000
   https                  = true
   database               = true
@@ -135,7 +135,7 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                   = "Potluck"
+    name                   = "Shop"
     container_port         = 80
     allowed_cidrs          = ["everywhere"]
     load_balancer_group_id = ""

@@ -17,10 +17,13 @@ from pipeline.git import repository as git
 from pipeline.images import app as appimage
 from pipeline.kubernetes.programs import program
 from pipeline.releases import environments
+from pipeline.releases.project import project
 from tests.infra.helm.conftest import Render
 
 MANIFESTS = ROOT / "argocd"
 OVERLAYS = ("full", "ha", "local")
+
+NAME = project().name
 
 pytestmark = pytest.mark.chart
 
@@ -65,7 +68,7 @@ def test_environments_are_the_released_value_files_of_the_chart(overlay: str) ->
 
 
 def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> None:
-    project = one(build(MANIFESTS / "apps" / "full"), "AppProject", "ecs-saas-app")["spec"]
+    project = one(build(MANIFESTS / "apps" / "full"), "AppProject", NAME)["spec"]
     allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
     everything = {
         "autoscaling": {"enabled": True},
@@ -85,27 +88,22 @@ def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> 
     assert made == allowed
     assert project["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace"}]
     assert project["destinations"] == [
-        {"server": "https://kubernetes.default.svc", "namespace": "ecs-saas-app-*"}
+        {"server": "https://kubernetes.default.svc", "namespace": f"{NAME}-*"}
     ]
-    assert application.namespace("staging").startswith("ecs-saas-app-")
+    assert application.namespace("staging").startswith(f"{NAME}-")
 
 
 def test_production_is_left_alone_over_the_weekend_except_on_the_one_machine() -> None:
-    window = one(build(MANIFESTS / "apps" / "full"), "AppProject", "ecs-saas-app")["spec"][
-        "syncWindows"
-    ][0]
-    assert (window["kind"], window["applications"]) == ("deny", ["ecs-saas-app-production"])
+    window = one(build(MANIFESTS / "apps" / "full"), "AppProject", NAME)["spec"]["syncWindows"][0]
+    assert (window["kind"], window["applications"]) == ("deny", [f"{NAME}-production"])
     assert window["manualSync"] is True
-    assert (
-        "syncWindows"
-        not in one(build(MANIFESTS / "apps" / "local"), "AppProject", "ecs-saas-app")["spec"]
-    )
+    assert "syncWindows" not in one(build(MANIFESTS / "apps" / "local"), "AppProject", NAME)["spec"]
 
 
 def test_a_preview_has_its_own_namespace_and_database_and_goes_with_its_pull_request() -> None:
     spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
     template = spec["template"]
-    assert template["spec"]["destination"]["namespace"] == "ecs-saas-app-preview-{{ .number }}"
+    assert template["spec"]["destination"]["namespace"] == NAME + "-preview-{{ .number }}"
     assert template["metadata"]["finalizers"] == ["resources-finalizer.argocd.argoproj.io"]
     values = template["spec"]["source"]["helm"]["valuesObject"]
     assert values["database"] == {
@@ -133,7 +131,7 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
     template = one(resources, "ApplicationSet", "previews")["spec"]["template"]["spec"]
     project = one(resources, "AppProject", template["project"])["spec"]
     assert project["destinations"] == [
-        {"server": "https://kubernetes.default.svc", "namespace": "ecs-saas-app-preview-*"}
+        {"server": "https://kubernetes.default.svc", "namespace": f"{NAME}-preview-*"}
     ]
     assert project["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace"}]
     values = template["source"]["helm"]["valuesObject"]
@@ -144,8 +142,8 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
     }
     allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
     assert made == allowed
-    names = {f"ecs-saas-app-{name}" for name in environments.names()}
-    assert not any(name.startswith("ecs-saas-app-preview-") for name in names)
+    names = {f"{NAME}-{name}" for name in environments.names()}
+    assert not any(name.startswith(f"{NAME}-preview-") for name in names)
 
 
 def test_a_preview_runs_the_image_that_its_workflow_pushes() -> None:

@@ -21,7 +21,7 @@ EVERYTHING: dict[str, Any] = {
     "image": {"digest": DIGEST},
     "autoscaling": {"enabled": True, "targetMemoryUtilizationPercentage": 80},
     "networkPolicy": {"enabled": True},
-    "ingress": {"enabled": True, "host": "potluck.example.org", "tlsSecret": "tls"},
+    "ingress": {"enabled": True, "host": "shop.example.org", "tlsSecret": "tls"},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
     "serviceMonitor": {"enabled": True},
 }
@@ -106,14 +106,14 @@ def test_every_resource_has_the_common_labels(render: Render, values: dict[str, 
     for one in render(values):
         labels = one["metadata"]["labels"]
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
-        assert labels["helm.sh/chart"] == "ecs-saas-app-0.1.0"
+        assert labels["helm.sh/chart"] == f"{CHART.name}-0.1.0"
         assert all(
             re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", str(each))
             for each in labels.values()
         )
 
 
-@pytest.mark.parametrize("name", ["a", "ecs-saas-app", "x" * 53])
+@pytest.mark.parametrize("name", ["a", CHART.name, "x" * 53])
 @pytest.mark.parametrize("values", VARIANTS)
 def test_names_are_dns_labels_of_at_most_63_characters_and_unique(
     render: Render, values: dict[str, Any], name: str
@@ -171,16 +171,16 @@ def test_the_digest_wins_over_the_tag(render: Render) -> None:
 
 def test_the_original_design_still_holds(render: Render) -> None:
     resources = render()
-    service = need(resources, "Service", "ecs-saas-app")
+    service = need(resources, "Service", CHART.name)
     assert service["spec"]["type"] == "LoadBalancer"
     assert (service["spec"]["ports"][0]["port"], service["spec"]["ports"][0]["targetPort"]) == (
         80,
         "http",
     )
-    deployment = need(resources, "Deployment", "ecs-saas-app")
+    deployment = need(resources, "Deployment", CHART.name)
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     assert deployment["spec"]["replicas"] == 2
-    assert container["name"] == "ecs-saas-app"
+    assert container["name"] == CHART.name
     assert container["ports"][0]["containerPort"] == 5000
     assert container["resources"] == {
         "limits": {"cpu": "500m", "memory": "512Mi"},

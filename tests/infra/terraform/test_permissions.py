@@ -25,7 +25,7 @@ UNLISTED = {
     "elasticloadbalancing:GetLoadBalancerWebACL",
     "elasticloadbalancing:SetWebACL",
 }
-NAME = "ecs-saas-app"
+NAME = "shop"
 
 
 def load(name: str) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def test_what_terraform_calls_sensitive_is_hidden() -> None:
         {"password": "hunter2"},
         {"secret_string": "hunter2"},
         {"environment": {"API_TOKEN": "hunter2"}},
-        {"url": "postgresql://potluck:hunter2@host/db"},
+        {"url": "postgresql://shop:hunter2@host/db"},
         {"definition": json.dumps({"environment": {"DB_PASSWORD": "hunter2"}})},
     ],
 )

@@ -28,7 +28,7 @@ compose.verify(local)
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A clone whose compose target is up."""
-    made = scratch.make(Path(tmp_path_factory.mktemp("compose")) / "ecs-saas-app")
+    made = scratch.make(Path(tmp_path_factory.mktemp("compose")) / "clone")
     made.inv("build")
     _start(made)
     yield made

@@ -1,47 +1,47 @@
 {{/* Name of the application. */}}
-{{- define "ecs-saas-app.name" -}}
+{{- define "delivery.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* Full name of the release's resources; the release's name where that already says it. */}}
-{{- define "ecs-saas-app.fullname" -}}
+{{- define "delivery.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
-{{- else if contains (include "ecs-saas-app.name" .) .Release.Name -}}
+{{- else if contains (include "delivery.name" .) .Release.Name -}}
 {{- .Release.Name | trunc 63 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "ecs-saas-app.name" .) | trunc 63 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "delivery.name" .) | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Full name with a suffix, cut before the suffix so that the whole stays within 63 characters.
      Input: list of the root context and the suffix. */}}
-{{- define "ecs-saas-app.suffixed" -}}
+{{- define "delivery.suffixed" -}}
 {{- $root := index . 0 -}}
 {{- $suffix := index . 1 -}}
 {{- $room := int (sub 62 (len $suffix)) -}}
-{{- printf "%s-%s" (include "ecs-saas-app.fullname" $root | trunc $room | trimSuffix "-") $suffix -}}
+{{- printf "%s-%s" (include "delivery.fullname" $root | trunc $room | trimSuffix "-") $suffix -}}
 {{- end -}}
 
 {{/* Labels that select pods. Never the version: selectors cannot change.
      Input: list of the root context and the component. */}}
-{{- define "ecs-saas-app.selectorLabels" -}}
+{{- define "delivery.selectorLabels" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "ecs-saas-app.name" $root }}
+app.kubernetes.io/name: {{ include "delivery.name" $root }}
 app.kubernetes.io/instance: {{ $root.Release.Name | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
 {{/* Labels of every resource. Input: list of the root context and the component. */}}
-{{- define "ecs-saas-app.labels" -}}
+{{- define "delivery.labels" -}}
 {{- $root := index . 0 -}}
-{{ include "ecs-saas-app.selectorLabels" . }}
+{{ include "delivery.selectorLabels" . }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
-{{- define "ecs-saas-app.image" -}}
+{{- define "delivery.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
 {{- else -}}
@@ -49,32 +49,32 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
-{{- define "ecs-saas-app.serviceAccountName" -}}
+{{- define "delivery.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
-{{- default (include "ecs-saas-app.fullname" .) .Values.serviceAccount.name -}}
+{{- default (include "delivery.fullname" .) .Values.serviceAccount.name -}}
 {{- else -}}
 {{- default "default" .Values.serviceAccount.name -}}
 {{- end -}}
 {{- end -}}
 
 {{/* "true" where the chart runs its own PostgreSQL. */}}
-{{- define "ecs-saas-app.bundledDatabase" -}}
+{{- define "delivery.bundledDatabase" -}}
 {{- if and (eq .Values.database.engine "postgresql") .Values.database.bundled.enabled -}}true{{- end -}}
 {{- end -}}
 
 {{/* Secret whose random values a hook makes once; "" where nothing needs it. */}}
-{{- define "ecs-saas-app.generatedSecret" -}}
-{{- if or (not .Values.secretKey.existingSecret) (include "ecs-saas-app.bundledDatabase" .) -}}
-{{- include "ecs-saas-app.suffixed" (list . "generated") -}}
+{{- define "delivery.generatedSecret" -}}
+{{- if or (not .Values.secretKey.existingSecret) (include "delivery.bundledDatabase" .) -}}
+{{- include "delivery.suffixed" (list . "generated") -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Most pods that this release may run. */}}
-{{- define "ecs-saas-app.maxReplicas" -}}
+{{- define "delivery.maxReplicas" -}}
 {{- if .Values.autoscaling.enabled -}}{{ int .Values.autoscaling.maxReplicas }}{{- else -}}{{ int .Values.replicaCount }}{{- end -}}
 {{- end -}}
 
-{{- define "ecs-saas-app.podSecurityContext" -}}
+{{- define "delivery.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 10001
 runAsGroup: 10001
@@ -84,7 +84,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{- define "ecs-saas-app.containerSecurityContext" -}}
+{{- define "delivery.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
@@ -92,9 +92,9 @@ capabilities:
 {{- end -}}
 
 {{/* Database, secret key and the chart's own settings as environment of a container. */}}
-{{- define "ecs-saas-app.environment" -}}
+{{- define "delivery.environment" -}}
 {{- $database := .Values.database -}}
-{{- $generated := include "ecs-saas-app.generatedSecret" . -}}
+{{- $generated := include "delivery.generatedSecret" . -}}
 - name: SECRET_KEY
   valueFrom:
     secretKeyRef:
@@ -103,7 +103,7 @@ capabilities:
 - name: PORT
   value: {{ .Values.service.targetPort | quote }}
 - name: REPLICAS
-  value: {{ include "ecs-saas-app.maxReplicas" . | quote }}
+  value: {{ include "delivery.maxReplicas" . | quote }}
 {{- with .Values.image.digest }}
 - name: IMAGE_DIGEST
   value: {{ . | quote }}
@@ -111,15 +111,15 @@ capabilities:
 {{- if eq $database.engine "sqlite" }}
 - name: AUTO_MIGRATE
   value: "1"
-{{- else if include "ecs-saas-app.bundledDatabase" . }}
+{{- else if include "delivery.bundledDatabase" . }}
 - name: DATABASE_HOST
-  value: {{ include "ecs-saas-app.suffixed" (list . "database") }}
+  value: {{ include "delivery.suffixed" (list . "database") }}
 - name: DATABASE_PORT
   value: "5432"
 - name: DATABASE_NAME
-  value: thanksgiving
+  value: application
 - name: DATABASE_USER
-  value: thanksgiving
+  value: application
 - name: DATABASE_PASSWORD
   valueFrom:
     secretKeyRef:
@@ -170,9 +170,9 @@ capabilities:
 {{- end -}}
 
 {{/* What the values may not ask for; each message says why and what to set. */}}
-{{- define "ecs-saas-app.validate" -}}
+{{- define "delivery.validate" -}}
 {{- $database := .Values.database -}}
-{{- $replicas := include "ecs-saas-app.maxReplicas" . | int -}}
+{{- $replicas := include "delivery.maxReplicas" . | int -}}
 {{- if and (eq $database.engine "sqlite") (gt $replicas 1) -}}
 {{- fail (printf "%d replicas on SQLite: each pod would keep a database of its own and lose the others' data. Set database.engine=postgresql, or replicaCount=1 without autoscaling." $replicas) -}}
 {{- end -}}

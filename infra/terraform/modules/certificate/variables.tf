@@ -4,7 +4,7 @@ variable "domain" {
 
   validation {
     condition     = can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
-    error_message = "aws.load_balancer.domain must be a host name such as potluck.example.com."
+    error_message = "aws.load_balancer.domain must be a host name such as shop.example.com."
   }
 }
 

@@ -90,7 +90,7 @@ resource "aws_db_instance" "main" {
   engine_version = var.engine_version
   instance_class = var.instance_class
   db_name        = var.database_name
-  username       = "potluck"
+  username       = "application"
   port           = 5432
 
   manage_master_user_password   = true
