@@ -1,11 +1,13 @@
 # The image of all three targets. Needs BuildKit: `./inv build`, or DOCKER_BUILDKIT=1 docker build .
 # Packages are installed where pip is, and run on a base that holds Python 3.11, its libraries and nothing else: no shell,
 # no package manager, nothing setuid. Both bases are of Debian 12; docs/image.md has the reasons.
+# ./inv format writes what project.yaml says: the lines with WRITABLE, PORT, EXPOSE, VOLUME and CMD.
 #checkov:skip=CKV_DOCKER_7:the bases are named by tag and digest; checkov does not evaluate the arguments
 ARG BUILD_IMAGE=docker.io/library/python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 ARG RUNTIME_IMAGE=gcr.io/distroless/python3-debian12:nonroot@sha256:7d1042ce588ab97019fe95c24ffca7bc5a82ccdac572511d5e09bda4435c89c5
 
 FROM ${BUILD_IMAGE} AS build
+ARG WRITABLE="/data"
 WORKDIR /build
 COPY app/requirements.txt ./
 # A proxy's certificates and a package index of one's own come as secrets: they reach this step, and no layer.
@@ -23,11 +25,12 @@ RUN --mount=type=cache,target=/root/.cache/pip,sharing=locked \
  && printf 'home = /usr/bin\ninclude-system-site-packages = false\n' >/opt/venv/pyvenv.cfg \
  && mkdir -p /packages/opt && mv /opt/venv /packages/opt/ \
  && find /packages -exec touch --no-dereference --date=@0 {} +
-# The code, and /data for the database of one replica without a server.
+# The code, and the folders that it writes to: /data for the database of one replica without a server.
+COPY server/*.py /code/opt/delivery/
 COPY app/ /code/app/
 RUN python -m compileall -q --invalidation-mode unchecked-hash -s /code /code/app \
  && chmod -R u=rwX,go=rX /code \
- && install -d -o 10001 -g 10001 /code/data \
+ && for folder in ${WRITABLE}; do install -d -o 10001 -g 10001 "/code${folder}"; done \
  && find /code -exec touch --no-dereference --date=@0 {} +
 
 FROM ${RUNTIME_IMAGE}
@@ -41,14 +44,13 @@ ENV PATH=/opt/venv/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp \
-    PORT=5000
-USER 10001:10001
+    HOME=/tmp
+ENV PORT=5000 LIVE_PATH="/healthz" PYTHONPATH="/app" DATABASE_VARIABLES=""
 EXPOSE 5000
+USER 10001:10001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["python", "-I", "-S", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
-# The base's entrypoint is its interpreter.
-ENTRYPOINT []
+    CMD ["python", "-I", "-S", "-c", "import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=2); c.request('GET', os.environ['LIVE_PATH']); raise SystemExit(c.getresponse().status >= 400)"]
+ENTRYPOINT ["/usr/bin/python3", "-I", "-S", "/opt/delivery/start.py"]
 CMD ["gunicorn", "--bind", "0.0.0.0:5000", "--workers", "2", "app:app"]
 # Last, so that a new version alone rebuilds nothing.
 ARG TITLE=app

@@ -4,6 +4,7 @@ locals {
   database = one(module.database[*])
 
   container_environment = merge(
+    try(local.project.environment, {}),
     {
       ENVIRONMENT     = module.settings.environment
       IMAGE_DIGEST    = module.settings.image_digest
@@ -60,7 +61,8 @@ module "task" {
   image              = module.settings.image
   container_port     = local.project.port
   health_check_path  = local.project.probes.live
-  migrate_command    = local.project.migrate
+  migrate_command    = local.desired.database.engine == "none" ? [] : try(local.project.migrate, [])
+  writable           = distinct(concat(["/tmp"], try(local.project.writable, ["/data"])))
   cpu                = local.aws.service.cpu
   memory             = local.aws.service.memory
   environment        = local.container_environment

@@ -17,7 +17,6 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.waiting import wait
 from pipeline.releases import environments
-from pipeline.releases.project import project
 from pipeline.targets.state import State
 
 ROUNDS = 3
@@ -51,7 +50,11 @@ def run() -> str:
 @contextmanager
 def _edits() -> Iterator[Callable[[], str]]:
     """A function that puts a new comment into the base template and returns it; the template is restored in the end."""
-    template = ROOT / "app" / project().package / "templates" / "base.html"
+    template = min((ROOT / "app").rglob("templates/*.html"), default=None)
+    if template is None:
+        raise PipelineError(
+            "app/ has no template to edit", next_step="add a page, or measure by hand"
+        )
     before = template.read_text(encoding="utf-8")
 
     def edit() -> str:

@@ -8,6 +8,7 @@ from pipeline.core import process
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.tools import tool
 from pipeline.kubernetes import helm
+from pipeline.releases import written
 
 
 def run() -> Result:
@@ -19,6 +20,7 @@ def run() -> Result:
         [sys.executable, "-m", "pipeline.terraform.module_readme"],
         helm.write_readme_command(),
     ]
+    written.differing(write=True)
     for number, argv in enumerate(commands):
         process.run(argv, log=log_file("format"), append=number > 0)
     return Result("formatted")

@@ -20,7 +20,14 @@ from pipeline.releases.project import project
 #: The Dockerfile's arguments for its bases, and their names in the catalogue; the last one is what runs.
 BASES = {"BUILD_IMAGE": "python", "RUNTIME_IMAGE": "distroless"}
 #: All that decides what is in the image.
-INPUTS = ("Dockerfile", ".dockerignore", "app", "pipeline/images/images.yaml", "offline/containers")
+INPUTS = (
+    "Dockerfile",
+    ".dockerignore",
+    "server",
+    "app",
+    "pipeline/images/images.yaml",
+    "offline/containers",
+)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The application that this repository delivers, as ``project.yaml`` names it."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,50 +14,104 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 
 FILE = ROOT / "project.yaml"
+ENGINES = ("postgresql", "sqlite", "none")
+#: What a database's address has, each with a variable of the application's choice.
+PARTS = ("url", "scheme", "host", "port", "name", "user", "password")
+NAME = re.compile(r"[a-z][a-z0-9-]{1,17}")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
 class Probes:
-    """Paths of the application that answer whether it lives, is ready, and which version it is."""
+    """Paths that answer whether the application lives, is ready, and (empty: it has none) which version it is."""
 
     live: str
     ready: str
-    version: str
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The engine, the one under Compose, and the variables that the application reads (``scheme``: of its URL)."""
+
+    engine: str = "none"
+    development: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Project:
-    """The fields of ``project.yaml``; ``migrate`` and ``smoke`` are command lines, empty where there is none."""
+    """The fields of ``project.yaml``; ``migrate`` and ``smoke`` are command lines, empty where there is none.
+
+    ``writable`` are absolute folders in the container, ``python_path`` folders of ``app/`` that imports start at.
+    """
 
     name: str
     title: str
     image: str
-    package: str
+    wsgi: str
     port: int
     probes: Probes
-    migrate: tuple[str, ...]
-    smoke: tuple[str, ...]
+    database: Database
+    migrate: tuple[str, ...] = ()
+    smoke: tuple[str, ...] = ()
+    python_path: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    writable: tuple[str, ...] = ("/data",)
+    checked: bool = False
+    delivery: str = ""
 
 
 def load(file: Path = FILE) -> Project:
-    """Reads a project file; raises PipelineError where it is missing, not YAML, or lacks a field."""
+    """Reads a project file; raises PipelineError where it is missing, not YAML, or breaks the contract."""
     try:
-        raw: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-        return Project(
-            name=str(raw["name"]),
-            title=str(raw["title"]),
-            image=str(raw["image"]),
-            package=str(raw["package"]),
-            port=int(raw["port"]),
-            probes=Probes(**raw["probes"]),
-            migrate=tuple(raw.get("migrate") or ()),
-            smoke=tuple(raw.get("smoke") or ()),
-        )
+        return parse(YAML(typ="safe").load(file.read_text(encoding="utf-8")))
     except (OSError, YAMLError, KeyError, TypeError, ValueError) as error:
         raise PipelineError(
             f"{file.name} cannot be used: {' '.join(str(error).split())}",
             next_step="compare it with docs/reference/project.md",
         ) from error
+
+
+def parse(raw: Mapping[str, Any]) -> Project:
+    """The project of a file's content; raises KeyError, TypeError or ValueError where it breaks the contract."""
+    database = dict(raw["database"])
+    engine = database.pop("engine")
+    development = database.pop("development", engine)
+    lists = ("migrate", "smoke", "python_path", "writable")
+    project = Project(
+        **{
+            **raw,
+            "probes": Probes(**raw["probes"]),
+            "database": Database(engine, development, database),
+            **{name: tuple(raw[name]) for name in lists if name in raw},
+        }
+    )
+    checks = {
+        "name must be 2 to 18 lower-case letters, digits or hyphens": NAME.fullmatch(project.name),
+        "wsgi must be module:callable": re.fullmatch(r"[\w.]+:\w+(\(.*\))?", project.wsgi),
+        "port must be from 1024 to 65535: the application is not root": (
+            project.port in range(1024, 65536)
+        ),
+        "probes must be paths that start with /": all(
+            path.startswith("/") for path in vars(project.probes).values() if path
+        ),
+        f"database.engine must be one of {', '.join(ENGINES)}": {engine, development}
+        <= set(ENGINES),
+        f"database may name variables for {', '.join(PARTS)}": set(database) <= set(PARTS),
+        "variables must be names": all(
+            VARIABLE.fullmatch(name)
+            for name in (
+                *project.environment,
+                *(value for part, value in database.items() if part != "scheme"),
+            )
+        ),
+        "migrate needs a database": engine != "none" or not project.migrate,
+        "writable must be absolute folders": all(path[0] == "/" for path in project.writable),
+    }
+    if failed := [text for text, passed in checks.items() if not passed]:
+        raise ValueError("; ".join(failed))
+    return project
 
 
 @cache

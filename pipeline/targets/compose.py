@@ -11,10 +11,12 @@ from typing import Any
 from pipeline.core import apt, console, ports, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHECKOUT_ID, ROOT, log_file
+from pipeline.core.waiting import wait
 from pipeline.git import repository as git
 from pipeline.images import app as app_image
-from pipeline.images import docker
+from pipeline.images import catalogue, docker
 from pipeline.releases.environments import Environment
+from pipeline.releases.project import project
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
 
@@ -25,7 +27,8 @@ STAGES = {
     "start": ("test", "build"),
     "verify": ("start",),
 }
-SERVICE = "web"
+SERVICE, DATABASE = "web", "database"
+DATABASE_SECONDS = 60
 LOG_LINES = 20
 URL = f"http://localhost:{ports.COMPOSE_WEB}"
 
@@ -50,13 +53,28 @@ def deliver(_environment: Environment) -> str:
             "WEB_PORT": str(ports.COMPOSE_WEB),
             "CHECKOUT_ID": CHECKOUT_ID,
         }
-        up = ("-p", f"delivery-{CHECKOUT_ID}", "up", "-d", "--no-build", SERVICE)
-        process.run(
-            [*_cli(step.update), *up],
-            log=log_file("compose"),
-            env={**os.environ, **settings},
-            on_line=step.update,
-        )
+        database = project().database
+        if database.development == "postgresql":
+            settings |= {
+                "COMPOSE_PROFILES": "postgresql",
+                "DATABASE_HOST": DATABASE,
+                "DATABASE_IMAGE": catalogue.provide("postgres"),
+            }
+
+        def compose(*arguments: str) -> None:
+            process.run(
+                [*_cli(step.update), "-p", f"delivery-{CHECKOUT_ID}", *arguments],
+                log=log_file("compose"),
+                env={**os.environ, **settings},
+                on_line=step.update,
+            )
+
+        if database.development == "postgresql":
+            compose("up", "-d", DATABASE)
+            _await_database()
+        if database.variables and project().migrate:
+            compose("run", "--rm", "--no-deps", SERVICE, *project().migrate)
+        compose("up", "-d", "--no-build", "--no-deps", SERVICE)
     return image
 
 
@@ -80,7 +98,7 @@ def observe(_environment: Environment) -> State | None:
 
 def verify(_environment: Environment, digest: str | None = None) -> web.Reached:
     """Asks until the service answers and is ready; its image has no digest unless one is given."""
-    return web.verify((URL, None), digest or "", 1, _last_lines)
+    return web.verify((URL, None), digest or "", 1, _last_lines, lambda: _container() is not None)
 
 
 def _last_lines() -> list[str]:
@@ -91,7 +109,7 @@ def _last_lines() -> list[str]:
 
 def _require_readable(folder: Path) -> None:
     """The container reads the mounted code as another user: it must be readable for all."""
-    for path in (folder, folder / "app.py"):
+    for path in (folder, *folder.glob("*.py")):
         wanted = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
         if path.stat().st_mode & wanted != wanted:
             raise PipelineError(
@@ -100,10 +118,22 @@ def _require_readable(folder: Path) -> None:
             )
 
 
-def _container() -> Any | None:
+def _await_database() -> None:
+    def healthy() -> bool:
+        container = _container(DATABASE)
+        return bool(container and container.attrs["State"]["Health"]["Status"] == "healthy")
+
+    if not wait(healthy, timeout=DATABASE_SECONDS):
+        raise PipelineError(
+            f"PostgreSQL was not ready within {DATABASE_SECONDS} s",
+            next_step="docker logs of the container shows why",
+        )
+
+
+def _container(service: str = SERVICE) -> Any | None:
     services = (each for each in docker.ours() if each.status == "running")
     label = "com.docker.compose.service"
-    return next((each for each in services if each.labels.get(label) == SERVICE), None)
+    return next((each for each in services if each.labels.get(label) == service), None)
 
 
 def _cli(on_line: Callable[[str], None]) -> list[str]:

@@ -140,11 +140,13 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
     state = observe(environment)
     if state is None:
         raise PipelineError(f"{environment.name} does not run on ECS", next_step=MISSING)
+    wanted = digest or state.image.partition("@")[2]
     return web.verify(
         (state.url, state.via),
-        digest or state.image.partition("@")[2],
+        wanted,
         environment.replicas,
         lambda: last_lines(environment),
+        lambda: (state := observe(environment)) is not None and state.runs(wanted),
     )
 
 

@@ -112,11 +112,13 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
     state = observe(environment)
     if state is None or not state.url:
         raise PipelineError(f"{environment.name} does not run on Kubernetes", next_step=MISSING)
+    wanted = digest or state.image.partition("@")[2]
     return web.verify(
         (state.url, None),
-        digest or state.image.partition("@")[2],
+        wanted,
         environment.replicas,
         lambda: last_lines(environment),
+        lambda: (state := observe(environment)) is not None and state.runs(wanted),
     )
 
 
@@ -187,7 +189,9 @@ def observe(environment: Environment) -> State | None:
         url=address,
         image=image,
         version=str(answer.get("version", "")),
-        healthy=image.partition("@")[2] in ("", answer.get("image"))
+        healthy=(
+            not project().probes.version or image.partition("@")[2] in ("", answer.get("image"))
+        )
         and ready >= deployment["spec"].get("replicas", 1)
         and web.is_ready(address),
         replicas=ready,

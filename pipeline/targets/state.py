@@ -27,6 +27,10 @@ class State:
     age: int | None = None
     via: Via | None = None
 
+    def runs(self, digest: str) -> bool:
+        """Whether every replica runs the digest, and the URL is ready."""
+        return self.healthy and self.image.partition("@")[2] == digest
+
     def as_json(self) -> dict[str, Any]:
         """The object of the ``status --json`` contract."""
         fields = asdict(self)

@@ -76,17 +76,17 @@ def ask(url: str, via: Via | None = None) -> dict[str, Any]:
 
 
 def answer(url: str, via: Via | None = None) -> dict[str, Any]:
-    """As ``ask``, and empty where nothing answers."""
+    """As ``ask``, and empty where nothing answers or the application has no such probe."""
     try:
-        return ask(url, via)
+        return ask(url, via) if project().probes.version else {}
     except (httpx.HTTPError, ValueError):
         return {}
 
 
 def is_ready(url: str, via: Via | None = None) -> bool:
-    """Whether the readiness probe answers 200 now."""
+    """Whether the readiness probe is answered without an error now; a redirect is none, as for Kubernetes."""
     try:
-        return _get(url, project().probes.ready, via).status_code == httpx.codes.OK
+        return _get(url, project().probes.ready, via).status_code < httpx.codes.BAD_REQUEST
     except httpx.HTTPError:
         return False
 
@@ -123,14 +123,25 @@ def gather(
 
 
 def verify(
-    reached: Reached, digest: str, replicas: int, last_lines: Callable[[], list[str]]
+    reached: Reached,
+    digest: str,
+    replicas: int,
+    last_lines: Callable[[], list[str]],
+    runs: Callable[[], bool],
 ) -> Reached:
     """Asks until ``replicas`` hostnames have answered with ``digest`` (empty: any image), and the URL is ready.
+
+    An application without a version probe cannot answer: ``runs`` says whether the engine runs it in every replica.
 
     Raises:
         PipelineError: They have not within the patience; the cause names the answers and the log's last line.
     """
     url, via = reached
+    if not project().probes.version:
+        with console.progress(f"verify {url}"):
+            if wait(lambda: runs() and is_ready(url, via), timeout=PATIENCE, interval=INTERVAL):
+                return reached
+            raise _unverified(url, digest, replicas, "it does not run so", last_lines())
 
     def enough(by_host: Mapping[str, Mapping[str, Any]]) -> bool:
         right = [answer for answer in by_host.values() if digest in ("", answer.get("image"))]
@@ -140,15 +151,21 @@ def verify(
         answers, problem = gather(url, via, enough=enough, timeout=PATIENCE, on_answer=step.update)
         if enough(answers):
             return reached
-        lines = last_lines()
         seen = [f"{host} runs {str(answer.get('image'))[7:19]}" for host, answer in answers.items()]
-        wanted = f"{replicas} replicas of {digest[7:19]}" if digest else "an answer"
-        raise PipelineError(
-            f"{wanted} and 200 from {url}{project().probes.ready} were wanted; answers: {', '.join(seen) or 'none'}"
-            + (f"; last problem: {problem}" if problem else "")
-            + (f"; last line of the log: {lines[-1]}" if lines else ""),
-            next_step="run ./inv status, and fix what the log says",
-        )
+        state = f"answers: {', '.join(seen) or 'none'}"
+        state += f"; last problem: {problem}" if problem else ""
+        raise _unverified(url, digest, replicas, state, last_lines())
+
+
+def _unverified(
+    url: str, digest: str, replicas: int, state: str, lines: list[str]
+) -> PipelineError:
+    wanted = f"{replicas} replicas of {digest[7:19]}" if digest else "an answer"
+    return PipelineError(
+        f"{wanted} and 200 from {url}{project().probes.ready} were wanted; {state}"
+        + (f"; last line of the log: {lines[-1]}" if lines else ""),
+        next_step="run ./inv status, and fix what the log says",
+    )
 
 
 def _get(url: str, path: str, via: Via | None) -> httpx.Response:

@@ -11,7 +11,6 @@ import pytest
 from pipeline import targets
 from pipeline.benchmarks import path
 from pipeline.core.errors import PipelineError
-from pipeline.releases.project import project
 from pipeline.targets.state import State
 
 PAGE = "<html>the table</html>\n"
@@ -21,7 +20,7 @@ PAGE = "<html>the table</html>\n"
 def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The base template of an application elsewhere."""
     monkeypatch.setattr(path, "ROOT", tmp_path)
-    file = tmp_path / "app" / project().package / "templates" / "base.html"
+    file = tmp_path / "app" / "shop" / "templates" / "base.html"
     file.parent.mkdir(parents=True)
     file.write_text(PAGE, encoding="utf-8")
     return file

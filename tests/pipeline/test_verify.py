@@ -14,7 +14,7 @@ import pytest
 from pipeline import targets
 from pipeline.commands import verify
 from pipeline.core.errors import PipelineError
-from pipeline.releases.project import project
+from pipeline.releases.project import Probes, project
 from pipeline.targets import web
 
 DIGEST, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
@@ -25,6 +25,8 @@ class Application(ThreadingHTTPServer):
 
     replicas: Iterator[tuple[str, str]]
     ready = 200
+    running = True
+    ready_path = project().probes.ready
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answers one probe."""
         host, image = next(self.server.replicas)
-        live = self.path != project().probes.ready
+        live = self.path != self.server.ready_path
         self.send_response(200 if live else self.server.ready)
         self.end_headers()
         self.wfile.write(json.dumps({"hostname": host, "image": image}).encode())
@@ -56,7 +58,8 @@ def application(monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
 
 def check(server: Application, digest: str = DIGEST, replicas: int = 2) -> str:
     url = f"http://127.0.0.1:{server.server_port}"
-    return web.verify((url, None), digest, replicas, lambda: ["first", "the oven is cold"])[0]
+    lines = ["first", "the oven is cold"]
+    return web.verify((url, None), digest, replicas, lambda: lines, lambda: server.running)[0]
 
 
 def test_every_replica_has_answered_with_the_digest(application: Application) -> None:
@@ -72,6 +75,21 @@ def test_too_few_replicas_and_the_logs_last_line_are_named(application: Applicat
 def test_another_image_is_named(application: Application) -> None:
     application.replicas = cycle([("a", DIGEST), ("b", OTHER)])
     with pytest.raises(PipelineError, match="b runs 222222222222"):
+        check(application)
+
+
+def test_without_a_version_probe_the_engine_says_what_runs(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = replace(project(), probes=Probes(live="/", ready="/start"))
+    monkeypatch.setattr(web, "project", lambda: own)
+    application.ready, application.ready_path = 302, "/start"
+    assert check(application, replicas=5).endswith(str(application.server_port))
+    application.running = False
+    with pytest.raises(PipelineError, match=r"200 from .*/start were wanted; it does not run so"):
+        check(application)
+    application.running, application.ready = True, 503
+    with pytest.raises(PipelineError, match="the oven is cold"):
         check(application)
 
 

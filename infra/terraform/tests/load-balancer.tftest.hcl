@@ -41,7 +41,7 @@ run "http_without_a_certificate" {
   }
 
   assert {
-    condition     = aws_lb_target_group.tasks.health_check[0].path == "/readyz" && aws_lb_target_group.tasks.health_check[0].matcher == "200" && aws_lb_target_group.tasks.port == 5000 && aws_lb_target_group.tasks.target_type == "ip"
+    condition     = aws_lb_target_group.tasks.health_check[0].path == "/readyz" && aws_lb_target_group.tasks.health_check[0].matcher == "200-399" && aws_lb_target_group.tasks.port == 5000 && aws_lb_target_group.tasks.target_type == "ip"
     error_message = "Tasks must be asked whether they are ready."
   }
 

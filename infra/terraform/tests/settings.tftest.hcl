@@ -78,6 +78,24 @@ run "one_replica_on_sqlite" {
   }
 }
 
+run "three_replicas_without_a_database" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    replica_count = 3
+    database      = { engine = "none" }
+  }
+
+  assert {
+    condition     = !output.postgresql
+    error_message = "No database, no RDS."
+  }
+}
+
 run "refuses_two_replicas_on_sqlite" {
   command = plan
 

@@ -23,6 +23,37 @@ variables {
   log_group_name     = "/ecs/shop"
 }
 
+run "writes_to_the_folders_that_it_is_given" {
+  command = plan
+
+  module {
+    source = "./modules/task"
+  }
+
+  variables {
+    writable = ["/tmp", "/app/instance"]
+  }
+
+  assert {
+    condition     = toset(one([for container in jsondecode(aws_ecs_task_definition.main.container_definitions) : container if container.name == "shop"]).mountPoints[*].containerPath) == toset(["/tmp", "/app/instance"]) && toset(aws_ecs_task_definition.main.volume[*].name) == toset(["tmp", "app-instance"])
+    error_message = "Each folder is a volume."
+  }
+}
+
+run "refuses_a_relative_folder" {
+  command = plan
+
+  module {
+    source = "./modules/task"
+  }
+
+  variables {
+    writable = ["instance"]
+  }
+
+  expect_failures = [var.writable]
+}
+
 run "migrate_then_serve_without_rights" {
   command = plan
 
@@ -114,7 +145,7 @@ run "serves_at_once_where_there_is_nothing_to_migrate" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_ecs_task_definition.main.container_definitions)[0].dependsOn) == 0 && strcontains(jsondecode(aws_ecs_task_definition.main.container_definitions)[0].healthCheck.command[3], "5000/alive'")
+    condition     = length(jsondecode(aws_ecs_task_definition.main.container_definitions)[0].dependsOn) == 0 && strcontains(jsondecode(aws_ecs_task_definition.main.container_definitions)[0].healthCheck.command[3], "5000, timeout=2); c.request('GET', '/alive')")
     error_message = "Nothing is waited for, and the path is the one given."
   }
 }

@@ -1,11 +1,21 @@
-"""helm itself renders the chart; every test looks at what came out."""
+"""helm itself renders the chart, for an application of its own; every test looks at what came out."""
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from pipeline.core.paths import CHART
 from pipeline.kubernetes import helm
+
+PROJECT = """
+port: 5000
+probes: {live: /healthz, ready: /readyz}
+migrate: [python, -m, shop.migrate]
+environment: {CURRENCY: EUR}
+writable: [/data, /app/instance]
+"""
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 Resources = list[dict[str, Any]]
@@ -13,13 +23,16 @@ Render = Callable[..., Resources]
 
 
 @pytest.fixture(scope="session")
-def render() -> Render:
+def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
     """Renders with values given as a mapping."""
+    chart = tmp_path_factory.mktemp("charts") / CHART.name
+    shutil.copytree(CHART, chart)
+    (chart / "files" / "project.yaml").write_text(PROJECT, encoding="utf-8")
 
     def rendered(
         values: dict[str, Any] | None = None, *arguments: str, **settings: str
     ) -> Resources:
-        return helm.template(*arguments, values=values or {}, **settings)
+        return helm.template(*arguments, values=values or {}, chart=chart, **settings)
 
     return rendered
 

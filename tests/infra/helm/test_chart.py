@@ -390,10 +390,33 @@ def test_sqlite_is_one_pod_with_a_volume_that_is_kept(render: Render) -> None:
     claim = need(resources, "PersistentVolumeClaim")
     assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
     assert find(resources, "Job", "migrate") is None
-    mounts = need(resources, "Deployment")["spec"]["template"]["spec"]["containers"][0][
-        "volumeMounts"
-    ]
-    assert {"name": "data", "mountPath": "/data"} in mounts
+    pod = need(resources, "Deployment")["spec"]["template"]["spec"]
+    claimed = {"claimName": claim["metadata"]["name"]}
+    (volume,) = (each for each in pod["volumes"] if each.get("persistentVolumeClaim") == claimed)
+    mount = {"name": volume["name"], "mountPath": "/data"}
+    # The file is migrated where it lies.
+    for container in (pod["initContainers"][0], pod["containers"][0]):
+        assert mount in container["volumeMounts"]
+
+
+def test_an_application_without_a_database_gets_none(render: Render) -> None:
+    resources = render({"database": {"engine": "none"}, "replicaCount": 3})
+    kinds = {resource["kind"] for resource in resources}
+    assert kinds.isdisjoint({"StatefulSet", "PersistentVolumeClaim"})
+    assert find(resources, "Job", "migrate") is None
+    pod = need(resources, "Deployment")["spec"]["template"]["spec"]
+    assert "initContainers" not in pod
+    assert not [each for each in pod["containers"][0]["env"] if each["name"].startswith("DATABASE")]
+
+
+def test_the_application_gets_what_its_project_file_says(render: Render) -> None:
+    pod = need(render(), "Deployment")["spec"]["template"]["spec"]
+    mounts = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert mounts == {"/tmp", "/data", "/app/instance"}  # noqa: S108 - in the container
+    assert pod["initContainers"][0]["args"] == ["python", "-m", "shop.migrate"]
+    assert need(render(), "ConfigMap")["data"]["CURRENCY"] == "EUR"
+    overridden = render({"env": [{"name": "CURRENCY", "value": "NOK"}]})
+    assert need(overridden, "ConfigMap")["data"]["CURRENCY"] == "NOK"
 
 
 def migration(resources: list[dict[str, Any]]) -> dict[str, Any]:
@@ -450,13 +473,14 @@ def test_liveness_never_asks_the_database_and_readiness_does(render: Render) -> 
 def test_the_times_of_a_stop_are_those_of_the_application(render: Render) -> None:
     resources = render()
     spec = need(resources, "Deployment")["spec"]["template"]["spec"]
-    settings = (ROOT / "app" / "gunicorn.conf.py").read_text(encoding="utf-8")
-    graceful = re.search(r"^graceful_timeout = (\d+)$", settings, re.M)
-    assert graceful
     values = YAML(typ="safe").load((CHART / "values.yaml").read_text(encoding="utf-8"))["shutdown"]
-    assert values["gracefulSeconds"] == int(graceful[1])
     drain = int(need(resources, "ConfigMap")["data"]["DRAIN_SECONDS"])
-    assert drain + int(graceful[1]) < spec["terminationGracePeriodSeconds"]
+    for settings in (ROOT / "server" / "gunicorn.conf.py", *ROOT.glob("app/gunicorn.conf.py")):
+        text = settings.read_text(encoding="utf-8")
+        graceful = re.search(r"^graceful_timeout = (\d+)$", text, re.M)
+        assert graceful
+        assert values["gracefulSeconds"] == int(graceful[1])
+        assert drain + int(graceful[1]) < spec["terminationGracePeriodSeconds"]
 
 
 def test_proxies_are_trusted_only_where_there_is_one(render: Render) -> None:

@@ -1,3 +1,60 @@
+{{/* What project.yaml says, as YAML. */}}
+{{- define "delivery.project" -}}
+{{- .Files.Get "files/project.yaml" -}}
+{{- end -}}
+
+{{/* Its environment, without what `env` sets otherwise, as YAML. */}}
+{{- define "delivery.projectEnvironment" -}}
+{{- $environment := (include "delivery.project" . | fromYaml).environment | default dict -}}
+{{- range .Values.env -}}
+{{- $_ := unset $environment .name -}}
+{{- end -}}
+{{- toYaml $environment -}}
+{{- end -}}
+
+{{/* Port that the application listens on. */}}
+{{- define "delivery.port" -}}
+{{- .Values.service.targetPort | default (include "delivery.project" . | fromYaml).port | int -}}
+{{- end -}}
+
+{{/* The command that migrates the database, as JSON; "" where there is none. */}}
+{{- define "delivery.migrate" -}}
+{{- if and .Values.migrations.enabled (ne .Values.database.engine "none") -}}
+{{- with (include "delivery.project" . | fromYaml).migrate -}}{{ toJson . }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Folders that the application writes to besides /tmp, as volumes' mounts; SQLite's is /data. */}}
+{{- define "delivery.volumeMounts" -}}
+- name: tmp
+  mountPath: /tmp
+{{- range $index, $path := (include "delivery.project" . | fromYaml).writable | default (list "/data") }}
+{{- if ne $path "/tmp" }}
+- name: writable-{{ $index }}
+  mountPath: {{ $path }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Those volumes. */}}
+{{- define "delivery.volumes" -}}
+- name: tmp
+  emptyDir:
+    medium: Memory
+    sizeLimit: 64Mi
+{{- range $index, $path := (include "delivery.project" . | fromYaml).writable | default (list "/data") }}
+{{- if ne $path "/tmp" }}
+- name: writable-{{ $index }}
+  {{- if and (eq $.Values.database.engine "sqlite") (eq $path "/data") }}
+  persistentVolumeClaim:
+    claimName: {{ include "delivery.suffixed" (list $ "data") }}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Name of the application. */}}
 {{- define "delivery.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
@@ -101,16 +158,14 @@ capabilities:
       name: {{ .Values.secretKey.existingSecret | default $generated }}
       key: {{ ternary .Values.secretKey.key "SECRET_KEY" (not (empty .Values.secretKey.existingSecret)) }}
 - name: PORT
-  value: {{ .Values.service.targetPort | quote }}
+  value: {{ include "delivery.port" . | quote }}
 - name: REPLICAS
   value: {{ include "delivery.maxReplicas" . | quote }}
 {{- with .Values.image.digest }}
 - name: IMAGE_DIGEST
   value: {{ . | quote }}
 {{- end }}
-{{- if eq $database.engine "sqlite" }}
-- name: AUTO_MIGRATE
-  value: "1"
+{{- if ne $database.engine "postgresql" }}
 {{- else if include "delivery.bundledDatabase" . }}
 - name: DATABASE_HOST
   value: {{ include "delivery.suffixed" (list . "database") }}

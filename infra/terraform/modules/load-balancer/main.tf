@@ -44,7 +44,7 @@ resource "aws_lb_target_group" "tasks" {
 
   health_check {
     path                = var.health_check_path
-    matcher             = "200"
+    matcher             = "200-399" # as Kubernetes judges a probe
     interval            = 5
     timeout             = 3
     healthy_threshold   = 2

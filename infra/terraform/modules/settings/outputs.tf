@@ -33,7 +33,7 @@ output "database_pool" {
   value       = local.database_pool
 
   precondition {
-    condition     = var.database.engine == "sqlite" || local.replicas <= local.most_replicas
+    condition     = var.database.engine != "postgresql" || local.replicas <= local.most_replicas
     error_message = "${local.replicas} replicas in a rollout need more connections than ${var.aws.database.instance_class} offers (enough for ${local.most_replicas}): choose a larger aws.database.instance_class, or fewer replicas."
   }
 }

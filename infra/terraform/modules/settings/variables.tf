@@ -57,14 +57,14 @@ variable "replica_count" {
 }
 
 variable "database" {
-  description = "Where the application keeps its data: engine is `sqlite` (inside the task, lost with it) or `postgresql` (RDS)."
+  description = "Where the application keeps its data: engine is `sqlite` (inside the task, lost with it), `postgresql` (RDS) or `none`."
   type = object({
     engine = string
   })
 
   validation {
-    condition     = contains(["sqlite", "postgresql"], var.database.engine)
-    error_message = "database.engine must be sqlite or postgresql."
+    condition     = contains(["sqlite", "postgresql", "none"], var.database.engine)
+    error_message = "database.engine must be sqlite, postgresql or none."
   }
 }
 

@@ -2,7 +2,7 @@
 
 locals {
   # Only these paths can be written; they are empty at each start.
-  writable = { tmp = "/tmp", data = "/data" }
+  writable = { for path in var.writable : replace(trimprefix(path, "/"), "/", "-") => path }
 
   shared = {
     image                  = var.image
@@ -40,7 +40,7 @@ locals {
     healthCheck = {
       command = [
         "CMD", "python", "-c",
-        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:${var.container_port}${var.health_check_path}', timeout=2)",
+        "import http.client as h; c = h.HTTPConnection('127.0.0.1', ${var.container_port}, timeout=2); c.request('GET', '${var.health_check_path}'); raise SystemExit(c.getresponse().status >= 400)",
       ]
       interval    = 15
       timeout     = 5

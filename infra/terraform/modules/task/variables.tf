@@ -58,6 +58,17 @@ variable "migrate_command" {
   }
 }
 
+variable "writable" {
+  description = "Folders that the application writes to."
+  type        = list(string)
+  default     = ["/tmp", "/data"]
+
+  validation {
+    condition     = alltrue([for path in var.writable : can(regex("^(/[A-Za-z0-9_-]+)+$", path))])
+    error_message = "writable must hold absolute paths of letters, digits, hyphens and underscores."
+  }
+}
+
 variable "cpu" {
   description = "CPU units, 1024 for one vCPU."
   type        = number

@@ -1,0 +1,78 @@
+"""What cannot read ``project.yaml``: ``./inv format`` writes these places from it, and ``./inv lint`` compares them."""
+
+import json
+import re
+import sys
+
+from pipeline.core import files
+from pipeline.core.paths import CHART, ROOT
+from pipeline.releases import project as projects
+from pipeline.releases.project import Project
+
+#: By file: whole lines as regular expressions, each with what stands there.
+LINES = {
+    "Dockerfile": {
+        r"ARG WRITABLE=.*": 'ARG WRITABLE="{folders}"',
+        r"ENV PORT=.*": (
+            'ENV PORT={port} LIVE_PATH="{live}" PYTHONPATH="{python_path}" DATABASE_VARIABLES="{variables}"'
+        ),
+        r"EXPOSE .*": "EXPOSE {port}",
+        r"VOLUME .*": "VOLUME {volumes}",
+        r"CMD .*": "CMD {command}",
+    },
+    "docker-compose.yml": {
+        r"    image: \$\{WEB_IMAGE.*": "    image: ${{WEB_IMAGE:-{image}:latest}}",
+        r'      - "127.0.0.1:.*': '      - "127.0.0.1:${{WEB_PORT:-5000}}:{port}"',
+    },
+    "infra/helm/*/Chart.yaml": {r"name: .*": "name: {name}"},
+    "argocd/apps/base/*.yaml": {
+        r"        path: infra/helm/.*": "        path: infra/helm/{name}",
+        r"          releaseName: .*": "          releaseName: {name}",
+    },
+}
+
+
+def differing(*, write: bool = False) -> list[str]:
+    """The places that differ from ``project.yaml``, such as ``Dockerfile: CMD …``; ``write`` corrects them."""
+    project = projects.load()
+    copy, content = CHART / "files" / "project.yaml", projects.FILE.read_text(encoding="utf-8")
+    differences: list[str] = []
+    if not copy.exists() or copy.read_text(encoding="utf-8") != content:
+        differences.append(f"{copy.relative_to(ROOT)}: a copy of project.yaml")
+        if write:
+            files.write(copy, content)
+    for pattern, lines in LINES.items():
+        for path in ROOT.glob(pattern):
+            text = path.read_text(encoding="utf-8")
+            for line, template in lines.items():
+                wanted = template.format_map(_values(project))
+                escaped = wanted.replace("\\", r"\\")
+                text, count = re.subn(rf"^{line}$", escaped, text, flags=re.M)
+                if count == 0 and "*" not in pattern:
+                    differences.append(f"{pattern}: {wanted} is missing")
+            if text != path.read_text(encoding="utf-8"):
+                differences.append(f"{path.relative_to(ROOT)}: the lines from project.yaml")
+                if write:
+                    files.write(path, text)
+    return differences
+
+
+def _values(project: Project) -> dict[str, object]:
+    server = ["gunicorn", "--bind", f"0.0.0.0:{project.port}", "--workers", "2", project.wsgi]
+    return {
+        **vars(project),
+        "live": project.probes.live,
+        "folders": " ".join(project.writable),
+        "volumes": json.dumps(["/tmp", *project.writable]),  # noqa: S108 - in the container
+        "python_path": ":".join(["/app", *(f"/app/{folder}" for folder in project.python_path)]),
+        "variables": " ".join(
+            f"{part}={name}" for part, name in project.database.variables.items()
+        ),
+        "command": json.dumps(server),
+    }
+
+
+if __name__ == "__main__":
+    differences = differing()
+    if differences:
+        sys.exit("\n".join([*differences, "run ./inv format, which writes them"]))

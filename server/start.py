@@ -1,0 +1,56 @@
+"""Entrypoint of the image: gives the database's address the names that the application reads, then runs the command.
+
+``DATABASE_VARIABLES`` says which (``url=NAME scheme=postgresql host=NAME …``, from project.yaml). The address comes
+whole as ``DATABASE_URL`` or in parts as ``DATABASE_HOST`` and so on; with neither it is an SQLite file.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from urllib.parse import quote, unquote, urlsplit
+
+SQLITE = "sqlite:////data/app.db"
+CONFIGURATION = "/opt/delivery/gunicorn.conf.py"
+
+
+def address(env: Mapping[str, str]) -> str:
+    """The database's URL."""
+    if url := env.get("DATABASE_URL"):
+        return url
+    if not env.get("DATABASE_HOST"):
+        return SQLITE
+    user, password = (quote(env[f"DATABASE_{part}"], safe="") for part in ("USER", "PASSWORD"))
+    server = f"{env['DATABASE_HOST']}:{env.get('DATABASE_PORT') or '5432'}"
+    mode = f"?sslmode={env['DATABASE_SSLMODE']}" if env.get("DATABASE_SSLMODE") else ""
+    return f"postgresql://{user}:{password}@{server}/{env['DATABASE_NAME']}{mode}"
+
+
+def variables(env: Mapping[str, str]) -> dict[str, str]:
+    """The variables that the application reads, with their values; without an SQLite file's server and user."""
+    names = dict(word.split("=", 1) for word in env.get("DATABASE_VARIABLES", "").split())
+    if not names:
+        return {}
+    url = address(env)
+    parts = urlsplit(url)
+    if parts.scheme.startswith("postgres"):
+        url = f"{names.get('scheme', 'postgresql')}{url[len(parts.scheme) :]}"
+    values = {
+        "url": url,
+        "host": parts.hostname,
+        "port": str(parts.port or 5432) if parts.hostname else None,
+        "name": parts.path[1:],
+        "user": parts.username,
+        "password": parts.password,
+    }
+    return {
+        names[part]: value if part == "url" else unquote(value)
+        for part, value in values.items()
+        if part in names and value
+    }
+
+
+if __name__ == "__main__":
+    os.environ.update(variables(os.environ))
+    if not os.path.exists("gunicorn.conf.py"):  # noqa: PTH110 - pathlib would double the time of this program
+        os.environ.setdefault("GUNICORN_CMD_ARGS", f"--config {CONFIGURATION}")
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - the command is the image's own

@@ -1,0 +1,116 @@
+"""The contract of project.yaml: what it refuses, where it is written, and what the image gives the application."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import CHART, ROOT
+from pipeline.git import repository as git
+from pipeline.releases import project as projects
+from pipeline.releases import written
+from server import start
+
+MINIMUM: dict[str, Any] = {
+    "name": "shop",
+    "title": "Shop",
+    "image": "shop",
+    "wsgi": "app:app",
+    "port": 5000,
+    "probes": {"live": "/", "ready": "/"},
+    "database": {"engine": "none"},
+}
+PARTS = {
+    "DATABASE_HOST": "db.example.org",
+    "DATABASE_NAME": "shop",
+    "DATABASE_USER": "clerk",
+    "DATABASE_PASSWORD": "a/b:c@d e",
+    "DATABASE_SSLMODE": "require",
+}
+ENCODED = "clerk:a%2Fb%3Ac%40d%20e@db.example.org:5432/shop?sslmode=require"
+
+
+def test_the_least_that_a_project_says() -> None:
+    project = projects.parse(MINIMUM)
+    assert (project.probes.version, project.migrate, project.smoke) == ("", (), ())
+    assert project.database.development == "none"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "Shop"}, "name must be"),
+        ({"name": "s" * 19}, "name must be"),
+        ({"wsgi": "app"}, "wsgi must be"),
+        ({"port": 80}, "not root"),
+        ({"probes": {"live": "healthz", "ready": "/"}}, "probes must be paths"),
+        ({"database": {"engine": "mysql"}}, "engine must be one of"),
+        ({"database": {"engine": "sqlite", "uri": "X"}}, "may name variables"),
+        ({"database": {"engine": "sqlite", "url": "A B"}}, "variables must be names"),
+        ({"environment": {"A-B": "1"}}, "variables must be names"),
+        ({"migrate": ["flask", "db", "upgrade"]}, "migrate needs a database"),
+        ({"writable": ["instance"]}, "absolute folders"),
+        ({"colour": "green"}, "colour"),
+    ],
+)
+def test_what_breaks_the_contract_is_named(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    file = tmp_path / "project.yaml"
+    file.write_text(str({**MINIMUM, **change}).replace("'", '"'), encoding="utf-8")
+    with pytest.raises(PipelineError, match=message):
+        projects.load(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [("EXPOSE ", "EXPOSE 1"), ('CMD ["gunicorn"', 'CMD ["python"]')],
+)
+def test_a_line_that_differs_from_the_project_file_is_named_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, changed: str
+) -> None:
+    for file in git.files("Dockerfile", "docker-compose.yml", "infra/helm/*", "argocd/*"):
+        copy = tmp_path / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    monkeypatch.setattr(written, "ROOT", tmp_path)
+    monkeypatch.setattr(written, "CHART", tmp_path / CHART.relative_to(ROOT))
+    assert written.differing() == []
+    dockerfile = tmp_path / "Dockerfile"
+    lines = dockerfile.read_text(encoding="utf-8").splitlines()
+    edited = [changed if text.startswith(line) else text for text in lines]
+    dockerfile.write_text("\n".join([*edited, ""]), encoding="utf-8")
+    assert written.differing(write=True) == ["Dockerfile: the lines from project.yaml"]
+    assert written.differing() == []
+
+
+@pytest.mark.parametrize(
+    ("named", "env", "expected"),
+    [
+        ("", PARTS, {}),
+        ("url=URI", PARTS, {"URI": f"postgresql://{ENCODED}"}),
+        ("url=URI scheme=postgresql+psycopg", PARTS, {"URI": f"postgresql+psycopg://{ENCODED}"}),
+        (
+            "host=DB_HOST port=DB_PORT user=DB_USER password=DB_PASS name=DB",
+            PARTS,
+            {
+                "DB_HOST": "db.example.org",
+                "DB_PORT": "5432",
+                "DB_USER": "clerk",
+                "DB_PASS": "a/b:c@d e",
+                "DB": "shop",
+            },
+        ),
+        (
+            "url=URI scheme=postgresql+psycopg",
+            {"DATABASE_URL": "postgres://u:p@h/d"},
+            {"URI": "postgresql+psycopg://u:p@h/d"},
+        ),
+        ("url=URI host=DB_HOST", {}, {"URI": "sqlite:////data/app.db"}),
+    ],
+)
+def test_the_image_gives_the_address_the_names_that_the_application_reads(
+    named: str, env: dict[str, str], expected: dict[str, str]
+) -> None:
+    assert start.variables({"DATABASE_VARIABLES": named, **env}) == expected
