@@ -34,11 +34,7 @@ SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 def root_file_system(
     target: Path, suite: str, packages: Sequence[str], on_line: Callable[[str], None]
 ) -> None:
-    """Writes a tar archive with a minimal Debian and some packages; the same packages give the same bytes.
-
-    Raises:
-        PipelineError: mmdebstrap cannot be installed, or a package could not be had.
-    """
+    """Writes a tar archive with a minimal Debian and some packages; the same packages give the same bytes."""
     if not shutil.which("mmdebstrap"):
         apt.install("mmdebstrap", "debian-archive-keyring", on_line=on_line)
     argv = ["mmdebstrap", "--verbose", *OPTIONS, *NO_USRMERGE, f"--include={','.join(packages)}"]

@@ -24,11 +24,7 @@ ENVIRONMENT = ("PATH", "HOME", "LANG", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 def provide(reason: str, answers: Callable[[], bool]) -> None:
     """Installs the engine if it is missing, and starts it. Two checkouts may do so at once: the second one waits.
 
-    Args:
-        reason: Why the engine that should be there cannot be used.
-
-    Raises:
-        PipelineError: This machine or user cannot have an engine, or it did not start.
+    ``reason`` is why the engine that should be there cannot be used. Raises PipelineError where none can be had.
     """
     _require_possible(reason)
     with (

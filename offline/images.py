@@ -25,18 +25,12 @@ FOLDER = ROOT / "offline"
 @functools.cache
 def recipes() -> dict[str, Any]:
     """``recipes.yaml`` as it is."""
-    document: dict[str, Any] = YAML(typ="safe").load(
-        (FOLDER / "recipes.yaml").read_text(encoding="utf-8")
-    )
+    document: dict[str, Any] = YAML(typ="safe").load(FOLDER / "recipes.yaml")
     return document
 
 
 def build(name: str, tag: str) -> None:
-    """Builds an image under a tag, unless the engine has it from the same recipe.
-
-    Raises:
-        PipelineError: A part of it could not be had, or a step of its Dockerfile failed.
-    """
+    """Builds an image under a tag, unless the engine has it from the same recipe."""
     recipe = recipes()["images"][name]
     base = catalogue.provide(recipe["base"]) if "base" in recipe else None
     key = _key(recipe, base)
@@ -59,10 +53,8 @@ def build(name: str, tag: str) -> None:
         for file in recipe.get("files", ()):
             group, _, path = file.partition("/")
             _link(programs.files(group) / path, context / Path(path).name)
-        argv = [*builder.argv, "--network", "host", "--tag", tag]
-        argv += ["--tag", f"{catalogue.RECIPE}:{key}"]
-        if base:
-            argv += ["--build-arg", f"BASE={base}"]
+        argv = [*builder.argv, "--network=host", f"--tag={tag}", f"--tag={catalogue.RECIPE}:{key}"]
+        argv += [f"--build-arg=BASE={base}"] if base else []
         process.run(
             [*argv, context],
             log=log_file(f"image-{name}"),

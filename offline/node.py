@@ -38,9 +38,6 @@ def make(
         cgroup: The name of its pods' cgroup.
         archives: Files with images for the container runtime.
         capabilities: Those that the engine can grant; None where it can grant all (``--privileged``).
-
-    Raises:
-        PipelineError: The programs or the image cannot be built, or the engine may not start such a container.
     """
     images.build("node", IMAGE)
     client = engine.client()

@@ -30,18 +30,12 @@ MINIMUM_GO = "1.26"
 @functools.cache
 def recipe() -> dict[str, Any]:
     """``programs.yaml`` as it is."""
-    loaded: dict[str, Any] = YAML(typ="safe").load(
-        (FOLDER / "programs.yaml").read_text(encoding="utf-8")
-    )
+    loaded: dict[str, Any] = YAML(typ="safe").load(FOLDER / "programs.yaml")
     return loaded
 
 
 def ensure(names: Sequence[str] | None = None) -> Path:
-    """The folder that holds the named programs (all when None), built now where one is missing.
-
-    Raises:
-        PipelineError: Go is missing, or a build failed; its log is named.
-    """
+    """The folder that holds the named programs (all when None), built now where one is missing."""
     folder = BUILT / key() / "bin"
 
     def missing() -> list[str]:
@@ -56,13 +50,14 @@ def ensure(names: Sequence[str] | None = None) -> Path:
 
 
 def program(name: str) -> Path:
-    """The path of one program, built now if it is missing; raises PipelineError as ``ensure`` does."""
+    """The path of one program, built now if it is missing."""
     return ensure([name]) / name
 
 
-def built(name: str) -> Path:
-    """Where a program lies once it is built."""
-    return BUILT / key() / "bin" / name
+def built(name: str) -> Path | None:
+    """The path of a program that was built before."""
+    path = BUILT / key() / "bin" / name
+    return path if path.is_file() else None
 
 
 def files(name: str) -> Path:

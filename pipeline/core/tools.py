@@ -78,7 +78,7 @@ def find(entry: Tool) -> Found | None:
         return Found(path, None) if path.is_file() else None
     if on_path := _on_path(entry):
         return on_path
-    if entry.source != "path" and _cached(entry).is_file():
+    if "pinned" in entry.settings and _cached(entry).is_file():
         return Found(_cached(entry), entry.settings["pinned"])
     return None
 
