@@ -1,7 +1,8 @@
 """An environment's Application: its names, its state as the API server returns it, and requests to Argo CD."""
 
 import json
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline.core.errors import CommandFailedError
@@ -13,6 +14,8 @@ from pipeline.releases.project import project
 NAMESPACE = "argocd"
 KIND = "applications.argoproj.io"
 REFRESH = "argocd.argoproj.io/refresh"
+#: Argo CD's own interval (``timeout.reconciliation`` and its jitter), with a margin.
+POLL = timedelta(minutes=5)
 
 
 def name(environment: str) -> str:
@@ -30,19 +33,26 @@ def get(cluster: Cluster, environment: str) -> dict[str, Any] | None:
     return cluster.get(KIND, name(environment), NAMESPACE)
 
 
-def refresh(cluster: Cluster, environment: str) -> None:
-    """Makes Argo CD look at Git now instead of at its next poll: for the environment, its generator and the root."""
+def refresh(cluster: Cluster, environment: str) -> bool:
+    """Makes Argo CD look at Git now instead of at its next poll: for the environment, its generator and the root.
+
+    What this account may not ask for waits for the poll; True where the environment's request was taken.
+    """
+    taken = False
     generate = "argocd.argoproj.io/application-set-refresh=true"
     for kind, resource, annotation in (
         (KIND, "root", f"{REFRESH}=normal"),
         ("applicationsets.argoproj.io", "environments", generate),
         (KIND, name(environment), f"{REFRESH}=normal"),
     ):
+        taken = True
         try:
             cluster.run("-n", NAMESPACE, "annotate", "--overwrite", kind, resource, annotation)
         except CommandFailedError as error:
-            if "NotFound" not in " ".join(error.tail):
+            taken = False
+            if not re.search("NotFound|Forbidden", " ".join(error.tail)):
                 raise
+    return taken
 
 
 def terminate(cluster: Cluster, environment: str) -> None:
@@ -53,9 +63,10 @@ def terminate(cluster: Cluster, environment: str) -> None:
 
 
 def compare(cluster: Cluster, environment: str, *, timeout: float = 60) -> bool:
-    """Whether Argo CD has compared Git and cluster within ``timeout`` seconds from now."""
+    """Whether Argo CD compares Git and cluster within ``timeout`` seconds, or did so at its last poll."""
     since = now()
-    refresh(cluster, environment)
+    if not refresh(cluster, environment):
+        since -= POLL
     return wait(lambda: reconciled(get(cluster, environment), since), timeout=timeout)
 
 
@@ -88,6 +99,13 @@ def is_running(application: dict[str, Any]) -> bool:
     return operation(application).get("phase") in ("Running", "Terminating")
 
 
+def is_syncing(application: dict[str, Any]) -> bool:
+    """Whether a sync to a commit that is known is under way, and nobody has ended it."""
+    return operation(application).get("phase") == "Running" and bool(
+        operation_revision(application)
+    )
+
+
 def is_live(application: dict[str, Any], wanted: str) -> bool:
     """Whether it is Synced and Healthy at a commit, and nothing is under way."""
     return (
@@ -96,12 +114,6 @@ def is_live(application: dict[str, Any], wanted: str) -> bool:
         and health(application) == "Healthy"
         and not is_running(application)
     )
-
-
-def syncs_another(application: dict[str, Any], wanted: str) -> bool:
-    """Whether a sync to another commit is under way: it would try again for minutes before ours begins."""
-    other = operation_revision(application)
-    return operation(application).get("phase") == "Running" and other not in ("", wanted)
 
 
 def compared(application: dict[str, Any], since: datetime) -> bool:

@@ -24,11 +24,12 @@ def await_synced(
     environment: str,
     revision: str,
     *,
+    contains: Callable[[str], bool],
     image: ImageReference | None,
     on_change: Callable[[str], None],
     timeout: float = SYNC_SECONDS,
 ) -> None:
-    """Waits until the environment is Synced and Healthy at ``revision``.
+    """Waits until the environment is Synced and Healthy at ``revision``, or at a later commit that ``contains`` it.
 
     Args:
         image: What that revision runs: pods of other versions, which may be failing still, are not looked at.
@@ -46,7 +47,9 @@ def await_synced(
         nonlocal refreshed, not_degraded, state
         moment = time.monotonic()
         state = application.get(cluster, environment)
-        behind = state is None or application.revision(state) != revision
+        seen = application.revision(state) if state else ""
+        behind = not (seen and contains(seen))
+        wanted = revision if behind else seen
         if behind and moment - refreshed > REFRESH_SECONDS:
             application.refresh(cluster, environment)
             refreshed = moment
@@ -54,21 +57,21 @@ def await_synced(
             if moment - started > GENERATOR_SECONDS:
                 failures.require_generator(cluster, environment)
             return False
-        for line in _changes(state, revision, shown):
+        for line in _changes(state, wanted, shown):
             on_change(line)
-        if application.is_live(state, revision):
+        if application.is_live(state, wanted):
             return True
-        if not behind and application.syncs_another(state, revision):
-            application.terminate(cluster, environment)
-        rolled_out = application.operation_revision(state) == revision
-        settled = rolled_out and not application.is_running(state)
+        running = application.operation_revision(state)
+        if not behind and application.is_syncing(state) and not contains(running):
+            application.terminate(cluster, environment)  # it would try again for minutes
+        settled = running == wanted and not application.is_running(state)
         if application.health(state) != "Degraded" or not settled:
             not_degraded = moment
-        failure = failures.unrenderable(state, revision, since) or failures.failure(
+        failure = failures.unrenderable(state, wanted, since) or failures.failure(
             cluster,
             environment,
             state,
-            revision,
+            wanted,
             image,
             degraded=moment - not_degraded > DEGRADED_SECONDS,
         )

@@ -17,8 +17,11 @@ def run(environment_name: str) -> Result:
     environment = environments.resolved(environment_name)
     waits = environments.waits_for_release(environment)
     differences, report = ([], "") if waits else _ecs(environment)
+    compared = True
     if not (waits and actions.running()):
-        differences += kubernetes.drift(environment_name)
+        lines, compared = kubernetes.drift(environment_name)
+        differences += lines
+        report += "".join(f"\n- {markdown.inline(line)}" for line in lines)
     if differences:
         raise PipelineError(
             f"{len(differences)} differences from Git in {environment_name}: {', '.join(differences[:5])}",
@@ -27,7 +30,8 @@ def run(environment_name: str) -> Result:
         )
     if waits:
         return Result(environments.unreleased(environment_name))
-    return Result(f"{environment_name} is what Git says", report)
+    scope = "" if compared else "; Kubernetes: NOT COMPARED"
+    return Result(f"{environment_name} is what Git says{scope}", report)
 
 
 def _ecs(environment: Environment) -> tuple[list[str], str]:

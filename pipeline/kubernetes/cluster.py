@@ -140,21 +140,6 @@ def choose(context: str) -> Cluster:
     return cluster
 
 
-def service_url(cluster: Cluster, namespace: str, name: str) -> str | None:
-    """Where a Service of type LoadBalancer answers on this machine; None while it has no address."""
-    service = cluster.get("service", name, namespace)
-    if service is None:
-        return None
-    ingress = (service["status"].get("loadBalancer", {}).get("ingress") or [{}])[0]
-    host = ingress.get("hostname") or ingress.get("ip")
-    if not host:
-        return None
-    port = service["spec"]["ports"][0]["port"]
-    if cluster.local and host == node.address():
-        return f"http://localhost:{ports.KUBERNETES_WEB}"
-    return f"http://{host}" if port == 80 else f"http://{host}:{port}"  # noqa: PLR2004 - HTTP's own port
-
-
 def _api_answers() -> bool:
     return node.execute(["kubectl", "get", "--raw", "/readyz"])[0] == 0
 

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -134,6 +135,18 @@ def message(
 def at(revision: str, environment: str, *, root: Path = ROOT) -> str | None:
     """The digest that a commit names for an environment."""
     return digest_in(git.show(revision, path(environment), root=root))
+
+
+def contains(source: Desired, later: str, revision: str, environment: str) -> bool:
+    """Whether a commit is a release's own, or a later one of the branch that still names its digest."""
+    if later == revision:
+        return True
+    root = source.root
+    with suppress(CommandFailedError):  # where it is a commit of another branch
+        source.tip()
+        if git.is_ancestor(revision, later, root=root):
+            return at(later, environment, root=root) == at(revision, environment, root=root)
+    return False
 
 
 def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:

@@ -167,10 +167,7 @@ def reached(environment: Environment, account: Account) -> web.Reached | None:
     domain = environment.raw["aws"].get("load_balancer", {}).get("domain")
     if account.local:
         return localaws.url(https=bool(domain)), web.Via(host, localaws.AUTHORITY)
-    if domain and not web.leads_to(domain, host):
-        console.info(f"{domain} does not lead to the load balancer yet: it is asked as {host}")
-        return f"https://{host}", web.Via(domain)
-    return (f"https://{domain}" if domain else f"http://{host}"), None
+    return web.at(f"https://{domain}" if domain else f"http://{host}", host)
 
 
 def running(environment: Environment, account: Account) -> ecs.Service | None:

@@ -1,6 +1,7 @@
 """The target ``kubernetes``: a cluster whose Argo CD brings an environment to a commit."""
 
 import contextlib
+import functools
 import os
 from typing import Any
 
@@ -11,12 +12,12 @@ from pipeline.argocd.drift import differences
 from pipeline.argocd.sync import await_synced
 from pipeline.aws import localaws
 from pipeline.core import console
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.github import actions
 from pipeline.images import app as app_image
 from pipeline.images import docker as engine
 from pipeline.kubernetes import cluster as kubernetes
-from pipeline.kubernetes import external_database, node
+from pipeline.kubernetes import external_database, node, service
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases import environments, history
 from pipeline.releases.environments import Environment
@@ -108,18 +109,38 @@ def deliver(environment: Environment, digest: str | None = None) -> str:
 
 
 def verify(environment: Environment, digest: str | None = None) -> web.Reached:
-    """Asks until every replica has answered with the digest; by default that of the Deployment."""
-    state = observe(environment)
-    if state is None or not state.url:
+    """Asks until every replica has answered with the digest; by default that of the Deployment.
+
+    What is internal is asked pod by pod, through the API server.
+    """
+    cluster, namespace = connect(), application.namespace(environment.name)
+    deployment = cluster.get("deployment", project().name, namespace)
+    if deployment is None:
         raise PipelineError(f"{environment.name} does not run on Kubernetes", next_step=MISSING)
-    wanted = digest or state.image.partition("@")[2]
-    return web.verify(
-        (state.url, None),
-        wanted,
-        environment.replicas,
-        lambda: last_lines(environment),
-        lambda: (state := observe(environment)) is not None and state.runs(wanted),
-    )
+    image = _image(deployment)
+    wanted = digest or image.partition("@")[2]
+    place = service.address(cluster, namespace, project().name)
+    pods = _running(cluster, namespace, image) if place.internal else []
+
+    def verified(reached: web.Reached, replicas: int) -> web.Reached:
+        return web.verify(
+            reached,
+            wanted,
+            replicas,
+            lambda: last_lines(environment),
+            lambda: (state := observe(environment)) is not None and state.runs(wanted),
+        )
+
+    if place.url:
+        return verified(web.at(place.url, place.host), environment.replicas)
+    if len(pods) < environment.replicas:
+        lacks = f"{len(pods)} of {environment.replicas} pods" if place.internal else "no address"
+        raise PipelineError(
+            f"{environment.name} has {lacks} yet",
+            next_step=f"kubectl -n {namespace} describe services,pods shows why",
+        )
+    forwarded = [(service.forward(cluster, namespace, pod), None) for pod in pods]
+    return [verified(reached, 1) for reached in forwarded][0]
 
 
 def last_lines(environment: Environment) -> list[str]:
@@ -141,11 +162,23 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     """Has Argo CD bring an environment to a revision and waits until it is there; returns its URL (maybe empty)."""
     if cluster.local:
         external_database.ensure(cluster, environment, application.namespace(environment.name))
-    digest = history.at(revision, environment.name, root=desired().root)
+    source = desired()
+    digest = history.at(revision, environment.name, root=source.root)
     image = ImageReference(environment.repository, digest) if digest else None
+
+    @functools.cache
+    def contains(later: str) -> bool:
+        return history.contains(source, later, revision, environment.name)
+
     with console.progress(f"sync {environment.name} to {revision[:12]}") as step:
-        await_synced(cluster, environment.name, revision, image=image, on_change=step.update)
-    return url(cluster, environment.name) or ""
+        await_synced(
+            *(cluster, environment.name, revision),
+            contains=contains,
+            image=image,
+            on_change=step.update,
+        )
+    namespace = application.namespace(environment.name)
+    return service.address(cluster, namespace, project().name).url
 
 
 def _next_digest(environment: Environment) -> str:
@@ -167,33 +200,28 @@ def _next_digest(environment: Environment) -> str:
     return current
 
 
-def url(cluster: Cluster, environment_name: str) -> str | None:
-    """Where the environment answers; None while its load balancer has no address."""
-    return kubernetes.service_url(cluster, application.namespace(environment_name), project().name)
-
-
 def observe(environment: Environment) -> State | None:
-    """What the Deployment runs, and whether all its pods run that."""
+    """What the Deployment runs, and whether all its pods run that; what is internal is judged by its probes."""
     cluster = kubernetes.find()
     namespace = application.namespace(environment.name)
     deployment = cluster.get("deployment", project().name, namespace) if cluster else None
     if cluster is None or deployment is None:
         return None
-    address = url(cluster, environment.name) or ""
-    image = str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
-    ready = sum(_runs(pod, image) for pod in cluster.items("pods", namespace, WEB_PODS))
-    answer = web.answer(address) if address else {}
+    place = service.address(cluster, namespace, project().name)
+    url, via = web.at(place.url, place.host) if place.url else ("", None)
+    image = _image(deployment)
+    ready = len(_running(cluster, namespace, image))
+    answer = web.answer(url, via) if url else {}
+    shown = answer.get("image") if project().probes.version else image.partition("@")[2]
+    answers = image.partition("@")[2] in ("", shown) and web.is_ready(url, via)
     synced = (application.get(cluster, environment.name) or {}).get("status", {})
     deployments = synced.get("history") or []
     return State(
-        url=address,
+        url=url,
+        via=via,
         image=image,
         version=str(answer.get("version", "")),
-        healthy=(
-            not project().probes.version or image.partition("@")[2] in ("", answer.get("image"))
-        )
-        and ready >= deployment["spec"].get("replicas", 1)
-        and web.is_ready(address),
+        healthy=ready >= deployment["spec"].get("replicas", 1) and (place.internal or answers),
         replicas=ready,
         revision=synced.get("sync", {}).get("revision"),
         wanted_revision=git_server.head() if synced and cluster.local else None,
@@ -201,17 +229,29 @@ def observe(environment: Environment) -> State | None:
     )
 
 
-def drift(environment_name: str) -> list[str]:
-    """What differs between Git and the cluster, one line a resource; empty when nothing does, or nothing is there."""
+def drift(environment_name: str) -> tuple[list[str], bool]:
+    """What differs between Git and the cluster, one line a resource, and whether that could be compared.
+
+    Where a cluster is promised (the variable KUBERNETES_ENABLED) a comparison that fails is a difference.
+    """
     cluster = kubernetes.find()
-    if cluster is None or application.get(cluster, environment_name) is None:
-        return []
-    if not application.compare(cluster, environment_name):
-        raise PipelineError(
-            f"Argo CD has not compared {environment_name} with Git",
-            next_step="kubectl -n argocd get pods shows whether its controller runs",
-        )
-    return differences(cluster, environment_name)
+    promised = os.environ.get("KUBERNETES_ENABLED") == "true"
+    try:
+        if cluster is None:
+            problem = "no cluster is in use"
+        elif application.get(cluster, environment_name) is None:
+            problem = "Argo CD has no application for it"
+        elif not application.compare(cluster, environment_name):
+            problem = "Argo CD has not looked at Git: does its controller run?"
+            promised = True
+        else:
+            return differences(cluster, environment_name), True
+    except CommandFailedError as error:
+        problem = error.tail[-1] if error.tail else error.cause
+        promised = True
+    line = f"Kubernetes: NOT COMPARED ({problem})"
+    console.warn(line)
+    return ([line] if promised else []), False
 
 
 def map_registries() -> None:
@@ -229,6 +269,19 @@ def _registries() -> dict[str, str]:
     address = f"http://{gateway}:{localaws.registry().rpartition(':')[2]}"
     repositories = (environments.load(name).repository for name in environments.names())
     return {repository.partition("/")[0]: address for repository in repositories}
+
+
+def _image(deployment: dict[str, Any]) -> str:
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def _running(cluster: Cluster, namespace: str, image: str) -> list[str]:
+    """The pods that are ready with an image, and not on their way out."""
+    return [
+        pod["metadata"]["name"]
+        for pod in cluster.items("pods", namespace, WEB_PODS)
+        if _runs(pod, image)
+    ]
 
 
 def _runs(pod: dict[str, Any], image: str) -> bool:

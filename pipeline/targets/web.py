@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -63,6 +64,15 @@ def leads_to(domain: str, host: str) -> bool:
         except OSError:
             addresses.append(set())
     return bool(addresses[0] & addresses[1])
+
+
+def at(url: str, host: str) -> Reached:
+    """How a URL is reached: by its name, or at its load balancer's host while the name does not lead there."""
+    domain = str(urlsplit(url).hostname)
+    if not host or domain == host or leads_to(domain, host):
+        return url, None
+    console.info(f"{domain} does not lead to the load balancer yet: it is asked as {host}")
+    return url.replace(domain, host, 1), Via(domain)
 
 
 def ask(url: str, via: Via | None = None) -> dict[str, Any]:

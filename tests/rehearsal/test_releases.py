@@ -272,6 +272,26 @@ def test_an_environment_that_was_never_released_is_left_alone(
     assert promote.run("staging", "production").headline == "nothing is released to staging yet"
 
 
+def test_a_release_is_live_at_a_later_commit_that_names_its_digest(clone: Path) -> None:
+    released = publish(clone, OLD, merge(clone, "one"))
+    assert released is not None
+    later = merge(clone, "two")  # of somebody else, while the deployment waits
+    superseded = publish(clone, NEW, later)
+    run(clone, "checkout", "-q", "--orphan", "other")
+    run(clone, "commit", "-q", "-m", "Another branch")
+    other = run(clone, "rev-parse", "HEAD")
+
+    def contains(commit: str | None, revision: str) -> bool:
+        return releases.contains(desired(clone), str(commit), revision, "staging")
+
+    assert contains(released, released)
+    assert contains(later, released)
+    assert not contains(released, later)
+    assert not contains(superseded, released)
+    assert not contains(other, released)
+    assert not contains("0" * 40, released)
+
+
 def test_the_token_of_the_job_fetches_where_no_app_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

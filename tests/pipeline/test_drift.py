@@ -1,0 +1,37 @@
+"""`./inv drift` on Kubernetes: what was not compared is no agreement."""
+
+import pytest
+
+from pipeline.argocd import application
+from pipeline.core.errors import CommandFailedError
+from pipeline.kubernetes import cluster
+from pipeline.targets import kubernetes
+
+UNREACHABLE = CommandFailedError(
+    "kubectl failed", next_step="", log=None, code=1, tail=["dial tcp: i/o timeout"]
+)
+
+
+def test_without_a_cluster_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "find", lambda: None)
+    monkeypatch.delenv("KUBERNETES_ENABLED", raising=False)
+    assert kubernetes.drift("staging") == ([], False)
+
+
+def test_a_promised_cluster_without_access_is_a_difference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "find", lambda: None)
+    monkeypatch.setenv("KUBERNETES_ENABLED", "true")
+    line = "Kubernetes: NOT COMPARED (no cluster is in use)"
+    assert kubernetes.drift("staging") == ([line], False)
+
+
+def test_a_cluster_that_does_not_answer_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(*_arguments: str) -> None:
+        raise UNREACHABLE
+
+    monkeypatch.setattr(cluster, "find", lambda: cluster.LOCAL)
+    monkeypatch.setattr(application, "get", get)
+    line = "Kubernetes: NOT COMPARED (dial tcp: i/o timeout)"
+    assert kubernetes.drift("staging") == ([line], False)
