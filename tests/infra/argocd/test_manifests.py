@@ -78,9 +78,13 @@ def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> 
         "serviceMonitor": {"enabled": True},
     }
     sqlite = {"replicaCount": 1, "database": {"engine": "sqlite"}}
+    rotated = {
+        "secretKey": {"existingSecret": "key"},
+        "restartOnRotation": {"enabled": True},
+    }
     made = {
         (each["apiVersion"].rpartition("/")[0], each["kind"])
-        for values in (everything, sqlite)
+        for values in (everything, sqlite, rotated)
         for each in render(values)
         # helm's own tests; Argo CD leaves them out.
         if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
