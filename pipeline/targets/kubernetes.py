@@ -140,7 +140,9 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
             next_step=f"kubectl -n {namespace} describe services,pods shows why",
         )
     forwarded = [(service.forward(cluster, namespace, pod), None) for pod in pods]
-    return [verified(reached, 1) for reached in forwarded][0]
+    for reached in forwarded:
+        verified(reached, 1)
+    return forwarded[0]
 
 
 def last_lines(environment: Environment) -> list[str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import docker
 import httpx
 
 from pipeline.kubernetes.cluster import Cluster
@@ -72,6 +73,12 @@ class OnKubernetes:
     def node(self) -> str:
         """The name of the node's container."""
         return next(name for name in containers(self.checkout) if name.endswith("-node"))
+
+    def on_node(self, *argv: str) -> None:
+        """Runs a command on the node."""
+        container = docker.from_env().containers.get(self.node())
+        done = container.exec_run(list(argv))
+        assert done.exit_code == 0, done.output
 
     def release(self) -> None:
         """Builds, pushes and syncs what is in the clone."""

@@ -13,7 +13,7 @@ from pipeline.core.errors import CommandFailedError
 from pipeline.core.paths import ROOT
 from pipeline.kubernetes.programs import program
 from tests.e2e.checkout import Checkout
-from tests.e2e.kube import NAMESPACE, OnKubernetes, eventually
+from tests.e2e.kube import NAME, NAMESPACE, OnKubernetes, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -67,7 +67,7 @@ def runner(kubernetes: OnKubernetes, tmp_path_factory: pytest.TempPathFactory) -
     """A runner with the account of the local environment; afterwards main is what it was."""
     home = Path(tmp_path_factory.mktemp("runner"))
     bare = kubernetes.checkout.folder / ".local" / "gitops" / "delivery.git"
-    folder = home / "ecs-saas-app"
+    folder = home / "clone"
     subprocess.run(["git", "clone", "-q", str(bare), str(folder)], check=True)
     access = Runner(
         Checkout(folder, kubernetes.checkout.port_step + 2000),
@@ -88,7 +88,7 @@ def test_an_environments_account_may_do_what_its_jobs_do_and_no_more(
         except CommandFailedError:  # `no` is an exit code, too
             return False
 
-    application = "applications.argoproj.io/ecs-saas-app"
+    application = f"applications.argoproj.io/{NAME}"
     assert may("patch", f"{application}-local", "argocd")
     for verb, what, namespace in (
         ("patch", f"{application}-production", "argocd"),

@@ -492,7 +492,72 @@ def test_proxies_are_trusted_only_where_there_is_one(render: Render) -> None:
     assert trusted({"ingress": {"enabled": True}, "trustedProxies": 2}) == "2"
 
 
-def test_the_script_that_makes_secrets_is_python_without_packages() -> None:
-    text = (CHART / "files" / "ensure_secret.py").read_text(encoding="utf-8")
+def test_users_come_by_https_where_a_proxy_ends_it(render: Render) -> None:
+    hosts = {"host": "potluck.example.org", "hostnames": ["potluck.example.org"]}
+    route = {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": hosts["hostnames"]}
+    for values in (
+        {"ingress": {"enabled": True, "host": hosts["host"], "tls": True}},
+        {"ingress": {"enabled": True, "host": hosts["host"], "tlsSecret": "certificate"}},
+        {"httpRoute": route},
+        {"publicUrl": "https://potluck.example.org"},
+    ):
+        resources = render(values)
+        service = need(resources, "Service", "ecs-saas-app")["metadata"]
+        assert service["annotations"] == {"delivery/url": "https://potluck.example.org"}
+        assert need(resources, "ConfigMap")["data"]["COOKIES_ALWAYS_SECURE"] == "1"
+    plain = render({"ingress": {"enabled": True, "host": hosts["host"]}})
+    annotations = need(plain, "Service", "ecs-saas-app")["metadata"]["annotations"]
+    assert annotations == {"delivery/url": "http://potluck.example.org"}
+    assert need(plain, "ConfigMap")["data"]["COOKIES_ALWAYS_SECURE"] == "0"
+    assert "annotations" not in need(render(), "Service", "ecs-saas-app")["metadata"]
+
+
+def test_the_controller_finds_a_certificate_where_no_secret_has_it(render: Render) -> None:
+    ingress = {"enabled": True, "host": "potluck.example.org", "tls": True}
+    assert need(render({"ingress": ingress}), "Ingress")["spec"]["tls"] == [
+        {"hosts": ["potluck.example.org"]}
+    ]
+    ingress["tlsSecret"] = "certificate"
+    assert need(render({"ingress": ingress}), "Ingress")["spec"]["tls"] == [
+        {"hosts": ["potluck.example.org"], "secretName": "certificate"}
+    ]
+
+
+def test_a_load_balancer_is_made_by_the_class_that_is_named(render: Render) -> None:
+    values = {"service": {"loadBalancerClass": "service.k8s.aws/nlb"}}
+    service = need(render(values), "Service", "ecs-saas-app")["spec"]
+    assert service["loadBalancerClass"] == "service.k8s.aws/nlb"
+    assert "loadBalancerClass" not in need(render(), "Service", "ecs-saas-app")["spec"]
+
+
+def test_pods_may_ask_the_name_servers_of_their_node(render: Render) -> None:
+    values = {"networkPolicy": {"enabled": True, "dnsCidrs": ["172.20.0.10/32"]}}
+    rule = need(render(values), "NetworkPolicy")["spec"]["egress"][0]
+    assert {"ipBlock": {"cidr": "172.20.0.10/32"}} in rule["to"]
+    assert {port["port"] for port in rule["ports"]} == {53}
+
+
+def test_a_secret_of_others_replaces_the_pods_when_it_changes(render: Render) -> None:
+    values: dict[str, Any] = {"restartOnRotation": {"enabled": True}}
+    assert find(render(values), "CronJob") is None  # the generated Secret is never changed
+    values |= EXTERNAL | {"secretKey": {"existingSecret": "keys"}}
+    resources = render(values)
+    [reads, replaces] = need(resources, "Role", "-restart")["rules"]
+    assert (reads["resourceNames"], reads["verbs"]) == (["keys", "db"], ["get"])
+    assert (replaces["resourceNames"], replaces["verbs"]) == (["ecs-saas-app"], ["get", "patch"])
+    job = need(resources, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert job["containers"][0]["args"][1:] == ["restart", "ecs-saas-app", "keys", "db"]
+
+
+def test_the_previous_signing_key_may_be_missing(render: Render) -> None:
+    values = {"secretKey": {"existingSecret": "keys"}}
+    pod = need(render(values), "Deployment")["spec"]["template"]["spec"]
+    environment = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
+    reference = {"name": "keys", "key": "SECRET_KEY_FALLBACKS", "optional": True}
+    assert environment["SECRET_KEY_FALLBACKS"]["valueFrom"]["secretKeyRef"] == reference
+
+
+def test_the_script_of_the_jobs_is_python_without_packages() -> None:
+    text = (CHART / "files" / "cluster_secrets.py").read_text(encoding="utf-8")
     imported = set(re.findall(r"^(?:import|from) (\w+)", text, re.M))
     assert imported <= set(sys.stdlib_module_names)

@@ -58,3 +58,14 @@ def test_every_container_names_a_variable_once(name: str) -> None:
         for container in [*pod["containers"], *pod.get("initContainers", [])]:
             variables = [variable["name"] for variable in container.get("env", [])]
             assert len(variables) == len(set(variables)), container["name"]
+
+
+@pytest.mark.parametrize("name", sorted({*environments.names()} - {environments.LOCAL_ENVIRONMENT}))
+def test_a_deployed_environment_is_reached_by_https_alone(name: str) -> None:
+    resources = {resource["kind"]: resource for resource in rendered(name)}
+    ingress, settings = resources["Ingress"], resources["ConfigMap"]["data"]
+    assert ingress["spec"]["tls"][0]["hosts"] == [ingress["spec"]["rules"][0]["host"]]
+    assert ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/ssl-redirect"] == "443"
+    assert (settings["COOKIES_ALWAYS_SECURE"], settings["TRUSTED_PROXIES"]) == ("1", "1")
+    services = [resource for resource in rendered(name) if resource["kind"] == "Service"]
+    assert {service["spec"]["type"] for service in services} == {"ClusterIP"}

@@ -131,6 +131,28 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- if .Values.autoscaling.enabled -}}{{ int .Values.autoscaling.maxReplicas }}{{- else -}}{{ int .Values.replicaCount }}{{- end -}}
 {{- end -}}
 
+{{/* "true" where users come by HTTPS, which a proxy in front of the Service ends. */}}
+{{- define "delivery.https" -}}
+{{- $ingress := .Values.ingress -}}
+{{- $route := .Values.httpRoute -}}
+{{- if or (hasPrefix "https:" .Values.publicUrl) (and $ingress.enabled (or $ingress.tls $ingress.tlsSecret)) (and $route.enabled $route.tls) -}}true{{- end -}}
+{{- end -}}
+
+{{/* URL that users have; "" where its host is not known here. */}}
+{{- define "delivery.publicUrl" -}}
+{{- $host := "" -}}
+{{- if .Values.ingress.enabled -}}{{- $host = .Values.ingress.host -}}{{- end -}}
+{{- if .Values.httpRoute.enabled -}}{{- $host = first (append .Values.httpRoute.hostnames $host) -}}{{- end -}}
+{{- $scheme := ternary "https" "http" (not (empty (include "delivery.https" .))) -}}
+{{- with .Values.publicUrl -}}{{ . }}{{- else -}}{{- with $host -}}{{ printf "%s://%s" $scheme . }}{{- end -}}{{- end -}}
+{{- end -}}
+
+{{/* Secrets that others make and change, as a JSON list. */}}
+{{- define "delivery.foreignSecrets" -}}
+{{- $database := ternary .Values.database.existingSecret "" (eq .Values.database.engine "postgresql") -}}
+{{- list .Values.secretKey.existingSecret $database | compact | uniq | toJson -}}
+{{- end -}}
+
 {{- define "delivery.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 10001
@@ -157,6 +179,14 @@ capabilities:
     secretKeyRef:
       name: {{ .Values.secretKey.existingSecret | default $generated }}
       key: {{ ternary .Values.secretKey.key "SECRET_KEY" (not (empty .Values.secretKey.existingSecret)) }}
+{{- with .Values.secretKey.existingSecret }}
+- name: SECRET_KEY_FALLBACKS
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $.Values.secretKey.previousKey }}
+      optional: true
+{{- end }}
 - name: PORT
   value: {{ include "delivery.port" . | quote }}
 - name: REPLICAS

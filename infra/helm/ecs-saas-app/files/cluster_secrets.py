@@ -1,8 +1,9 @@
-"""Makes a Secret with random values, or adds those that it lacks; never changes one that is there.
+"""What the chart's Jobs do with Secrets, in the application's image: no module but Python's own.
 
-Usage: ensure_secret.py NAME KEY...
+Usage: cluster_secrets.py ensure NAME KEY... | restart DEPLOYMENT SECRET...
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+CHECKSUM = "checksum/secrets"
 CONFLICT = 409
 NOT_FOUND = 404
 
@@ -37,7 +39,8 @@ def call(
     return answer
 
 
-def main(name: str, keys: list[str]) -> None:
+def ensure(name: str, *keys: str) -> None:
+    """Makes a Secret with random values, or adds those that it lacks; never changes one that is there."""
     folder = f"/api/v1/namespaces/{(ACCOUNT / 'namespace').read_text()}/secrets"
     try:
         present = call("GET", f"{folder}/{name}").get("data") or {}
@@ -60,4 +63,22 @@ def main(name: str, keys: list[str]) -> None:
     print(f"{name}: {', '.join(missing) or 'nothing'} made, the rest kept")
 
 
-main(sys.argv[1], sys.argv[2:])
+def restart(deployment: str, *names: str) -> None:
+    """Begins a rollout of a Deployment unless its pods were made with what the Secrets hold now."""
+    namespace = (ACCOUNT / "namespace").read_text()
+    data = [
+        call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}").get("data") for name in names
+    ]
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
+    annotations = call("GET", path)["spec"]["template"]["metadata"].get("annotations") or {}
+    if annotations.get(CHECKSUM) == digest:
+        print("the pods have the Secrets' values")
+        return
+    template = {"metadata": {"annotations": {CHECKSUM: digest}}}
+    patch = {"spec": {"template": template}}
+    call("PATCH", f"{path}?fieldManager=restart-on-rotation", patch, "application/merge-patch+json")
+    print(f"{deployment} is rolled out: {', '.join(names)} changed")
+
+
+{"ensure": ensure, "restart": restart}[sys.argv[1]](*sys.argv[2:])
