@@ -28,6 +28,7 @@ LINES = {
     "argocd/apps/base/*.yaml": {
         r"        path: infra/helm/.*": "        path: infra/helm/{name}",
         r"          releaseName: .*": "          releaseName: {name}",
+        r"            application: .*": "            application: {name}",
     },
 }
 
