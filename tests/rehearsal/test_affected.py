@@ -14,8 +14,8 @@ DEPLOYED = ("production", "staging")
 @pytest.mark.parametrize(
     ("path", "stages"),
     [
-        ("docs/github.md", {"lint"}),
-        ("README.md", {"lint"}),
+        ("docs/github.md", {"lint", "test"}),
+        ("README.md", {"lint", "test"}),
         ("app/views.py", {"lint", "test", "build", "scan"}),
         ("app/requirements.txt", {"lint", "test", "build", "scan"}),
         ("Dockerfile", {"lint", "test", "build", "scan"}),
