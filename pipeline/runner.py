@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import os
 import signal
 import sys
 import traceback
@@ -12,7 +13,7 @@ from typing import NoReturn, ParamSpec
 from rich.markup import escape
 
 from pipeline.commands import Result
-from pipeline.core import console, process
+from pipeline.core import console, locks, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import log_file, shown
 from pipeline.github import actions, reports
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 
 #: The exit code that a shell reports for a program that SIGINT ended.
 INTERRUPTED = 130
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 
 
 def command(body: Callable[P, Result]) -> Callable[P, None]:
@@ -29,12 +31,15 @@ def command(body: Callable[P, Result]) -> Callable[P, None]:
 
     @functools.wraps(body)
     def task(*args: P.args, **kwargs: P.kwargs) -> None:
-        # A cancelled CI job sends SIGTERM: it must end in the same order as Ctrl-C.
-        signal.signal(signal.SIGTERM, _interrupt)
-        # A shell starts its background jobs with SIGINT ignored, which every child would inherit.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # A cancelled CI job sends SIGTERM: it must end in the same order as Ctrl-C. A shell starts its background jobs
+        # with SIGINT ignored, which every child would inherit.
+        for number in INTERRUPTIONS:
+            signal.signal(number, _interrupt)
+        removing = "down" in (name, kwargs.get("action"))
+        hold = locks.exclusive if removing else locks.shared
         try:
-            result = body(*args, **kwargs)
+            with hold("checkout"):
+                result = body(*args, **kwargs)
             publish(name, result.markdown, result.outputs)
             if result.headline:
                 console.info(result.headline)
@@ -69,7 +74,16 @@ def fail(name: str, error: PipelineError) -> NoReturn:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    for number in INTERRUPTIONS:
+        signal.signal(number, _show_what_ends)
     raise KeyboardInterrupt
+
+
+def _show_what_ends(_number: int, _frame: FrameType | None) -> None:
+    """A second Ctrl-C would leave a program running: it only shows what the first one waits for."""
+    names = ", ".join(process.running()) or "what was started"
+    # Not the console: the signal may have come while it prints.
+    os.write(2, f"\nwaiting for {names} to end, at most {process.GRACE_SECONDS} s\n".encode())
 
 
 def _explained(name: str, error: Exception) -> PipelineError:

@@ -1,11 +1,13 @@
 """Removes everything that this checkout started, and nothing else."""
 
+import os
 import shutil
 
 from pipeline.argocd import git_server
 from pipeline.aws import localaws
 from pipeline.commands import Result
 from pipeline.core import console
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import LOCAL
 from pipeline.images import docker
 from pipeline.kubernetes import cluster as kubernetes
@@ -19,6 +21,13 @@ def run() -> Result:
 
     Docker's engine keeps running, as others may use it by now. Images stay: they make the next start quick.
     """
+    if docker.running_engine() is None and (
+        os.environ.get("DOCKER_HOST") or shutil.which("docker")
+    ):
+        raise PipelineError(
+            "the Docker engine does not answer, so what this checkout started in it was not looked for",
+            next_step="start the engine, or correct DOCKER_HOST, then run ./inv down again",
+        )
     with console.progress("down") as step:
         step.update("local AWS")
         localaws.stop(purge=True)

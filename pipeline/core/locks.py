@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.core import files
+import psutil
+
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENGINES
 
@@ -21,25 +22,40 @@ def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False
     Raises:
         PipelineError: Another process holds it; the cause names its pid, command and start.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.lock"
+    with _held(folder / f"{name}.lock", fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
+        yield
+
+
+@contextlib.contextmanager
+def shared(name: str, folder: Path = ENGINES / "locks") -> Iterator[None]:
+    """Holds the lock beside other shared holders; refuses, as ``exclusive`` does, while one has it for itself."""
+    with _held(folder / f"{name}.lock", fcntl.LOCK_SH | fcntl.LOCK_NB):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, operation: int) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(file, operation)
         except BlockingIOError:
             raise PipelineError(
-                f"another run holds the {name} lock: {_holder(path)}",
+                f"another run holds the {path.stem} lock: {_holder(path)}",
                 next_step="wait until it has ended, then run this again",
             ) from None
-        file.truncate(0)
+        if operation & fcntl.LOCK_EX:
+            file.truncate(0)
         command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        json.dump({"pid": os.getpid(), "command": command, "since": since}, file)
+        file.write(json.dumps({"pid": os.getpid(), "command": command, "since": since}) + "\n")
         file.flush()
         yield
 
 
 def _holder(path: Path) -> str:
-    if not (record := files.read_json(path)):
-        return "a process that is just starting"
-    return f"pid {record['pid']}, “{record['command']}”, since {record['since']}"
+    """The newest holder that lives: shared holders stand one below the other."""
+    for record in map(json.loads, reversed(path.read_text(encoding="utf-8").splitlines())):
+        if psutil.pid_exists(record["pid"]):
+            return f"pid {record['pid']}, “{record['command']}”, since {record['since']}"
+    return "a process that is just starting"

@@ -23,6 +23,9 @@ from pipeline.core.paths import ROOT
 GRACE_SECONDS = 60
 #: Seconds between two looks into the log of a program that runs.
 FOLLOW_SECONDS = 0.1
+#: Seconds without a line, and for an answer, after which a program counts as hung: no build or download takes so long.
+SILENCE_SECONDS = 1800
+CAPTURE_SECONDS = 900
 TAIL_LINES = 15
 
 _running: set[subprocess.Popen[str]] = set()
@@ -42,7 +45,7 @@ def run(
     on_line: Callable[[str], None] | None = None,
     append: bool = False,
     next_step: str = "read the log",
-    silence_seconds: float | None = None,
+    silence_seconds: float = SILENCE_SECONDS,
 ) -> None:
     """Runs a program to its end, its output going to ``log`` and line by line to ``on_line``.
 
@@ -81,17 +84,27 @@ def capture(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     next_step: str = "run the command by hand to see more",
+    seconds: float = CAPTURE_SECONDS,
 ) -> str:
     """A program's standard output; raises PipelineError as ``run``, with the last line of its standard error."""
     command = [str(part) for part in argv]
     with _child(command, cwd, env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        out, err = child.communicate(stdin)
+        try:
+            out, err = child.communicate(stdin, seconds)
+        except subprocess.TimeoutExpired as error:
+            cause = f"{shlex.join(command[:3])} did not end within {seconds:.0f} s"
+            raise SilentError(cause, next_step=next_step) from error
     if child.returncode != 0:
         tail = (err or out).strip().splitlines()[-TAIL_LINES:]
         cause = f"{shlex.join(command[:3])} ended with code {child.returncode}: {_last_words(tail)}"
         code = child.returncode
         raise CommandFailedError(cause, next_step=next_step, log=None, code=code, tail=tail)
     return out
+
+
+def running() -> list[str]:
+    """The programs that run now, by name and process id."""
+    return [_named(child) for child in list(_running)]
 
 
 def interrupt_all() -> None:
@@ -152,7 +165,7 @@ def _child(
 
 
 def _followed(
-    child: subprocess.Popen[str], written: IO[bytes], silence_seconds: float | None
+    child: subprocess.Popen[str], written: IO[bytes], silence_seconds: float
 ) -> Iterator[str]:
     """The lines of a log, as they are written, until the program that writes them has ended."""
     unfinished = b""
@@ -170,10 +183,9 @@ def _followed(
         if not ended:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(FOLLOW_SECONDS)
-        if silence_seconds is not None and time.monotonic() - heard > silence_seconds:
-            raise SilentError(
-                f"no line of output for {silence_seconds:.0f} s", next_step="run it again"
-            )
+        if time.monotonic() - heard > silence_seconds:
+            cause = f"no line of output for {silence_seconds:.0f} s from {_named(child)}"
+            raise SilentError(cause, next_step="run it again")
     if unfinished:
         yield unfinished.decode(errors="replace").rstrip()
 
@@ -183,11 +195,17 @@ def _await_end(child: subprocess.Popen[str]) -> None:
         child.wait(GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         _signal(child, signal.SIGKILL)
+        child.wait()
 
 
 def _signal(child: subprocess.Popen[str], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, number)
+
+
+def _named(child: subprocess.Popen[str]) -> str:
+    command: list[str] = child.args  # type: ignore[assignment] # as _child gives them
+    return f"{Path(command[0]).name} (pid {child.pid})"
 
 
 def _last_words(lines: Sequence[str]) -> str:

@@ -32,11 +32,18 @@ def test_a_program_that_falls_silent_is_ended(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "never")
     script = f"echo $$; read line < {tmp_path / 'never'}"
     pids: list[str] = []
-    with pytest.raises(SilentError, match="no line of output for 1 s"):
+    with pytest.raises(SilentError, match=r"no line of output for 1 s from sh \(pid"):
         process.run(
             ["sh", "-c", script], log=tmp_path / "log", on_line=pids.append, silence_seconds=1
         )
     assert not psutil.pid_exists(int(pids[0]))
+
+
+def test_a_program_that_never_answers_is_ended_and_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never")
+    with pytest.raises(SilentError, match=r"^cat \S+ did not end within 1 s"):
+        process.capture(["cat", tmp_path / "never"], seconds=1)
+    assert not process.running()
 
 
 def test_a_missing_program_is_named() -> None:
@@ -72,6 +79,44 @@ demo()
     assert not psutil.pid_exists(child)
     # The last line: the first one, the command, has the word as well.
     assert (tmp_path / "log").read_text(encoding="utf-8").splitlines()[-1] == "ended"
+
+
+IMPATIENT = """
+import sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from pipeline.core import process
+from pipeline.runner import command
+child = "trap 'echo asked' INT; echo $$; while [ ! -e {gone} ]; do sleep 0.05; done; echo saved"
+@command
+def demo():
+    process.run(["sh", "-c", child], log=Path({log!r}), on_line=print)
+demo()
+"""
+
+
+def test_further_interruptions_show_what_is_waited_for(tmp_path: Path) -> None:
+    log, gone, errors = tmp_path / "log", tmp_path / "gone", tmp_path / "errors"
+    script = IMPATIENT.format(root=str(Path.cwd()), gone=gone, log=str(log))
+    argv = [sys.executable, "-u", "-c", script]
+    with errors.open("w") as sink:
+        parent = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=sink, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGINT)
+    assert wait(lambda: "asked" in log.read_text(encoding="utf-8").splitlines(), timeout=20)
+    for count in (1, 2):
+        parent.send_signal(signal.SIGINT)
+        waiting = f"waiting for sh (pid {child}) to end"
+        shown = wait(lambda: errors.read_text().count(waiting) == count, timeout=20)  # noqa: B023
+        assert shown, errors.read_text()
+    assert parent.poll() is None
+    assert psutil.pid_exists(child)
+    gone.touch()
+    assert parent.wait(timeout=20) == 130
+    assert not psutil.pid_exists(child)
+    assert log.read_text(encoding="utf-8").splitlines().count("asked") == 1
+    assert "demo interrupted. What it had started has been ended." in errors.read_text()
 
 
 KILLED = """
