@@ -121,7 +121,8 @@ def current() -> Record:
     if record.version != version().version:
         console.warn(f"the work tree has changed since {record.version} was built; that is used")
     try:
-        engine.client().images.get(record.image_id)
+        # Its name may be another checkout's by now, of the same commit.
+        engine.client().images.get(record.image_id).tag(record.image)
     except docker.errors.ImageNotFound as error:
         raise PipelineError(
             f"{record.image} is no longer in the Docker engine", next_step="run ./inv build"

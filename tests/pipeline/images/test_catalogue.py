@@ -164,6 +164,27 @@ def test_a_made_image_whose_name_another_checkout_took_gets_it_back_unbuilt(
 
 
 @pytest.mark.engine
+def test_the_build_is_named_again_where_another_checkout_took_its_name(
+    image: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two clones of one commit give their images one name."""
+    image("127.0.0.1:9", catalogue.catalogue()["pause"].digest)
+    ours = engine.client().images.get(catalogue.provide("pause"))
+    name = f"test-{secrets.token_hex(4)}:{app.version().version}"
+    container = engine.client().containers.create(str(ours.id), "none")
+    theirs = container.commit(*name.rsplit(":", 1))
+    container.remove()
+    record = app.Record(name, str(ours.id), app.version().version, "", "", 1, 1, "", True)
+    monkeypatch.setattr(app, "load", lambda: record)
+    try:
+        app.current()
+        assert engine.client().images.get(name).id == ours.id
+    finally:
+        engine.client().images.remove(name)
+        engine.client().images.remove(str(theirs.id))
+
+
+@pytest.mark.engine
 def test_a_registry_that_lacks_the_image_is_passed_over(image: Callable[[str, str], str]) -> None:
     registry = Registry({})
     name = image(registry.host, catalogue.catalogue()["pause"].digest)
