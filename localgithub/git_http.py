@@ -8,6 +8,7 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
+GIT_SECONDS = 300
 #: Status, header fields and body.
 Answer = tuple[int, Mapping[str, str], bytes]
 #: A client then asks again with credentials.
@@ -56,7 +57,12 @@ def answer(
         **{name: headers[field] for name, field in FIELDS.items() if field in headers},
     }
     done = subprocess.run(
-        ["git", "http-backend"], env=environment, input=body, capture_output=True, check=True
+        ["git", "http-backend"],
+        env=environment,
+        input=body,
+        capture_output=True,
+        check=True,
+        timeout=GIT_SECONDS,
     )
     head, _, content = done.stdout.partition(b"\r\n\r\n")
     fields = dict(BytesHeaderParser().parsebytes(head).items())

@@ -23,6 +23,7 @@ Inputs = dict[str, str]
 
 JOB = os.environ.get("GITHUB_JOB", "")
 
+GIT_SECONDS = 300
 WORKSPACE = Path(os.environ["GITHUB_WORKSPACE"])
 #: What all jobs of the run share: the record, the artifacts, the repository.
 SHARED = Path(os.environ["STAND_IN_FOLDER"])
@@ -216,7 +217,7 @@ def _permissions() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> None:
-    subprocess.run(["git", *arguments], cwd=WORKSPACE, check=True)
+    subprocess.run(["git", *arguments], cwd=WORKSPACE, check=True, timeout=GIT_SECONDS)
 
 
 def _lend(source: Path, target: Path, locks: list[Path]) -> None:

@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
 from pipeline.core import apt, process
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import log_file
 
 #: A memory-backed work folder halves the time; it is used when this much memory is free.
@@ -69,7 +69,9 @@ def _in_memory(work: Path) -> list[str]:
     mount = ["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(work)]
     if psutil.virtual_memory().available < NEEDED_MEMORY_BYTES or not shutil.which("unshare"):
         return []
-    if subprocess.run(["unshare", "--mount", *mount], capture_output=True, check=False).returncode:
+    try:
+        process.capture(["unshare", "--mount", *mount])
+    except PipelineError:
         return []
     script = 'mount -t tmpfs -o mode=755 tmpfs "$1"; shift; exec "$@"'
     return ["unshare", "--mount", "sh", "-euc", script, "sh", str(work)]

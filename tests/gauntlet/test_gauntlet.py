@@ -50,6 +50,7 @@ def test_a_cheap_bad_change_is_stopped(change: changes.Change, start: Path, tmp_
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)  # a hundred changes, each with its stages
 @pytest.mark.engine
 def test_the_whole_gauntlet(start: Path, tmp_path: Path, advisories: str) -> None:
     began = time.monotonic()

@@ -1,0 +1,56 @@
+"""Nothing is waited for without a limit: every program, every request, every test."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+
+#: Functions that start what outlives them or end it themselves; all else runs programs by pipeline.core.process.
+STARTERS = {
+    "pipeline/core/process.py: _child",
+    "pipeline/core/daemons.py: start",
+    "pipeline/github/rehearsal.py: _served",
+    "offline/engine.py: _start",
+    "localaws/src/localaws/processes.py: _spawn",
+}
+PROGRAMS = {"run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
+REQUESTS = {"get", "post", "put", "patch", "delete", "head", "request", "stream", "Client"}
+SOURCES = ("pipeline/*.py", "offline/*.py", "localgithub/*.py", "localaws/src/*.py", "tasks.py")
+
+
+def calls(tree: ast.AST, where: str = "") -> Iterator[tuple[str, str, set[str | None]]]:
+    """Function, called name (such as ``subprocess.run``) and keywords of every call."""
+    for node in ast.iter_child_nodes(tree):
+        inner = node.name if isinstance(node, ast.FunctionDef) else where
+        if isinstance(node, ast.Call):
+            yield inner, ast.unparse(node.func), {keyword.arg for keyword in node.keywords}
+        yield from calls(node, inner)
+
+
+def unlimited(path: Path) -> Iterator[str]:
+    name = path.relative_to(ROOT)
+    for function, called, keywords in calls(ast.parse(path.read_text(encoding="utf-8"))):
+        module, _, method = called.rpartition(".")
+        waits = (module == "subprocess" and method in PROGRAMS) or (
+            (module == "httpx" and method in REQUESTS) or method in ("urlopen", "HTTPConnection")
+        )
+        starts = method == "Popen" or called in ("os.system", "os.popen")
+        if waits and "timeout" not in keywords:
+            yield f"{name}: {function}: {called} without a timeout"
+        if starts and f"{name}: {function}" not in STARTERS:
+            yield f"{name}: {function}: {called}"
+
+
+def test_every_program_and_request_has_a_limit() -> None:
+    sources = git.files(*SOURCES)
+    assert len(sources) > 100
+    assert [problem for path in sources for problem in unlimited(path)] == []
+
+
+def test_every_test_has_a_limit(request: pytest.FixtureRequest) -> None:
+    assert float(request.config.getini("timeout")) <= 1800
+    assert request.config.pluginmanager.hasplugin("timeout")
