@@ -14,6 +14,7 @@ STARTERS = {
     "pipeline/core/process.py: _child",
     "pipeline/core/daemons.py: start",
     "pipeline/github/rehearsal.py: _served",
+    "pipeline/kubernetes/service.py: forward",
     "offline/engine.py: _start",
     "localaws/src/localaws/processes.py: _spawn",
 }
