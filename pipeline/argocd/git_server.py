@@ -6,23 +6,27 @@ Deploy, promote and rollback move ``image.digest`` in ``environments/<name>.yaml
 import contextlib
 import re
 import socket
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 from ruamel.yaml import YAML
 
-from pipeline.core import daemons, locks, ports
+from pipeline.core import locks, ports
 from pipeline.core.errors import CommandFailedError, PipelineError
-from pipeline.core.paths import ENGINES, ROOT
+from pipeline.core.paths import ENGINES, ROOT, log_file
+from pipeline.core.waiting import wait
 from pipeline.git import repository
 from pipeline.images import registries
 from pipeline.releases import history
 
 FOLDER = ENGINES / "gitops"
 BARE = FOLDER / "delivery.git"
+#: The option of ``git daemon`` by which this checkout's server is recognised.
+SERVED = f"--base-path={FOLDER}"
 INDEX = FOLDER / "index"
 BRANCH = "main"
-DAEMON = "git"
 #: Argo CD's manifests as its release has them in Git.
 UPSTREAM = re.compile(
     r"https://raw\.githubusercontent\.com/argoproj/argo-cd/v[^/]+/(manifests/\S+)"
@@ -34,6 +38,7 @@ REGISTRY = "quay.io"
 REPOSITORY = Path("argocd", "apps", "base", "repository.yaml")
 PROBE_SECONDS = 1
 START_SECONDS = 10
+STOP_SECONDS = 20
 
 
 def desired() -> history.Desired:
@@ -60,22 +65,37 @@ def url(host: str) -> str:
 def serve(host: str) -> None:
     """Serves the repository, read-only, on loopback and on the address that the cluster's pods see."""
     _ensure()
-    if not daemons.alive(DAEMON):
+    log = log_file("git")
+    if not processes():
         ports.require_free(ports.GIT, "the Git stand-in")
-    argv = ["git", "daemon", "--reuseaddr", "--export-all", f"--base-path={FOLDER}"]
-    argv += [f"--port={ports.GIT}", "--listen=127.0.0.1", f"--listen={host}", str(FOLDER)]
-    daemons.start(
-        DAEMON,
-        argv,
-        env=repository.environment(),
-        ready=lambda: _answers("127.0.0.1") and _answers(host),
-        timeout=START_SECONDS,
-    )
+        argv = ["git", "daemon", "--reuseaddr", "--export-all", SERVED]
+        argv += [f"--port={ports.GIT}", "--listen=127.0.0.1", f"--listen={host}", str(FOLDER)]
+        with log.open("ab") as sink:
+            subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=repository.environment(),
+                start_new_session=True,  # it outlives the task
+            )
+
+    def answers() -> bool:
+        return _answers("127.0.0.1") and _answers(host)
+
+    wait(lambda: answers() or not processes(), timeout=START_SECONDS, interval=0.1)
+    if not answers():
+        stop()
+        raise PipelineError("the Git stand-in did not start", next_step="read its log", log=log)
 
 
-def stop() -> bool:
-    """Ends the server; True when one was running."""
-    return daemons.stop(DAEMON)
+def stop() -> None:
+    """Ends the server, which only reads, with the transfers that it is just making."""
+    servers = processes()
+    for process in servers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(servers, timeout=STOP_SECONDS)
 
 
 def head() -> str | None:
@@ -162,6 +182,12 @@ def _ensure() -> None:
     if not (BARE / "HEAD").is_file():
         FOLDER.mkdir(parents=True, exist_ok=True)
         repository.run("init", "--quiet", "--bare", f"--initial-branch={BRANCH}", BARE, root=FOLDER)
+
+
+def processes() -> list[psutil.Process]:
+    """The processes of this checkout's server."""
+    running = psutil.process_iter(["cmdline"])
+    return [process for process in running if SERVED in (process.info["cmdline"] or ())]
 
 
 def _answers(host: str) -> bool:

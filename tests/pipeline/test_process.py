@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.core import daemons, process
+from pipeline.core import process
 from pipeline.core.errors import CommandFailedError, PipelineError, SilentError
 from pipeline.core.waiting import wait
 
@@ -156,26 +156,3 @@ def test_a_line_that_is_written_in_parts_is_heard_once(tmp_path: Path) -> None:
         run.result(timeout=20)
     assert half
     assert seen == ["one two", "last"]
-
-
-def test_a_daemon_is_found_again_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemons, "PID_FILES", tmp_path)
-    monkeypatch.setattr(daemons, "log_file", lambda name: tmp_path / f"{name}.log")
-    marker = tmp_path / "up"
-    argv = ["sh", "-c", f"touch {marker}; exec sleep 60"]
-    daemons.start("demo", argv, env=dict(os.environ), ready=marker.exists, timeout=10)
-    first = (tmp_path / "demo.json").read_text(encoding="utf-8")
-    daemons.start("demo", argv, env=dict(os.environ), ready=marker.exists, timeout=10)
-    assert (tmp_path / "demo.json").read_text(encoding="utf-8") == first
-    assert daemons.stop("demo")
-    assert not daemons.alive("demo")
-    assert not daemons.stop("demo")
-
-
-def test_a_daemon_that_ends_early_fails_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(daemons, "PID_FILES", tmp_path)
-    monkeypatch.setattr(daemons, "log_file", lambda name: tmp_path / f"{name}.log")
-    with pytest.raises(PipelineError, match="demo ended at once"):
-        daemons.start("demo", ["false"], env=dict(os.environ), ready=lambda: False, timeout=30)
