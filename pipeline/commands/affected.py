@@ -12,9 +12,7 @@ def run(since: str) -> Result:
     paths = repository.changed(repository.resolve(since))
     verdict = affected.judge(paths, environments.deployed())
     console.table(("stage", "decision"), verdict.reasons.items())
-    rows = [f"| {stage} | {markdown.inline(why)} |" for stage, why in verdict.reasons.items()]
-    return Result(
-        f"{len(verdict.stages)} of {len(affected.STAGES)} stages",
-        "\n".join(["### Affected", "", "| stage | decision |", "| --- | --- |", *rows]),
-        verdict.outputs(),
-    )
+    rows = [(stage, markdown.inline(why)) for stage, why in verdict.reasons.items()]
+    report = "\n".join(["### Affected", "", *markdown.table(("stage", "decision"), rows)])
+    headline = f"{len(verdict.stages)} of {len(affected.STAGES)} stages"
+    return Result(headline, report, verdict.outputs())

@@ -4,19 +4,13 @@ from collections.abc import Callable
 
 from pipeline.benchmarks import path, plan, rollout
 from pipeline.commands import Result
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import require_choice
 
-BENCHMARKS: dict[str, Callable[[], str]] = {
-    "path": path.run,
-    "plan": plan.run,
-    "rollout": rollout.run,
-}
+BENCHMARKS: dict[str, Callable[[], str]]
+BENCHMARKS = {"path": path.run, "plan": plan.run, "rollout": rollout.run}
 
 
 def run(name: str) -> Result:
     """Runs one benchmark; raises PipelineError for an unknown name, or when it cannot be measured."""
-    if name not in BENCHMARKS:
-        raise PipelineError(
-            f"there is no benchmark {name!r}", next_step=f"choose one of: {', '.join(BENCHMARKS)}"
-        )
+    require_choice("benchmark", name, BENCHMARKS)
     return Result(BENCHMARKS[name]())

@@ -3,7 +3,7 @@
 from pipeline.argocd import application, git_server
 from pipeline.commands import Result
 from pipeline.core import console
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import require_choice
 from pipeline.kubernetes import cluster as kubernetes
 from pipeline.kubernetes import node
 from pipeline.targets import kubernetes as target
@@ -12,8 +12,7 @@ from pipeline.targets import kubernetes as target
 def run(action: str, context: str | None = None) -> Result:
     """Does ``up``, ``down`` or ``status``; raises PipelineError for another action, or when it failed."""
     actions = {"up": lambda: up(context), "down": down, "status": status}
-    if action not in actions:
-        raise PipelineError(f"there is no action {action!r}", next_step="choose up, down or status")
+    require_choice("action", action, actions)
     return Result(up(context) if context and action == "status" else actions[action]())
 
 

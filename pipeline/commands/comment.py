@@ -18,10 +18,15 @@ def run(number: int) -> Result:
 
 def body(jobs: list[gate.Job], fragments: dict[str, str]) -> str:
     """The comment's text: a table of jobs, then each fragment, the plan open and the others folded."""
-    parts = ["| job | result | |", "| --- | --- | --- |"]
-    for job in jobs:
-        name = f"{MARKS.get(job.result, '')} {markdown.inline(job.name)}"
-        parts.append(f"| {name} | {job.result} | {markdown.inline(job.reason)} |")
+    rows = [
+        (
+            f"{MARKS.get(job.result, '')} {markdown.inline(job.name)}",
+            job.result,
+            markdown.inline(job.reason),
+        )
+        for job in jobs
+    ]
+    parts = markdown.table(("job", "result", ""), rows)
     for name, fragment in fragments.items():
         opened = " open" if name.startswith("plan") else ""
         summary = f"<summary>{markdown.inline(name)}</summary>"

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.commands import Result
 from pipeline.core import console, process
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.paths import ROOT, log_file, shown
 from pipeline.releases.project import project
 
@@ -29,13 +29,9 @@ END $$;
 
 def run(what: str, file: str, *, url: str | None, replace: bool) -> Result:
     """Does ``backup`` or ``restore``; raises PipelineError as they do, and for another word."""
-    if what == "backup":
-        return Result(backup(url, Path(file)))
-    if what == "restore":
-        return Result(restore(url, Path(file), replace=replace))
-    raise PipelineError(
-        f"there is no action {what!r}", next_step="run ./inv db backup FILE, or restore"
-    )
+    require_choice("action", what, ("backup", "restore"))
+    path = Path(file)
+    return Result(backup(url, path) if what == "backup" else restore(url, path, replace=replace))
 
 
 def backup(url: str | None, file: Path) -> str:

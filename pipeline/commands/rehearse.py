@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from pipeline.commands import Result
 from pipeline.core import console, process
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.locks import exclusive
 from pipeline.core.paths import LOCAL, ROOT, log_file, shown
 from pipeline.git import repository as git
@@ -23,11 +23,7 @@ ENVIRONMENT = "staging"
 
 def run(event: str, *, since: str | None = None, fork: bool = False) -> Result:
     """Runs the workflow of an event on the work tree as it is; main is ``since``, else HEAD or what HEAD changed."""
-    if event not in WORKFLOWS:
-        raise PipelineError(
-            f"there is no pipeline for the event {event!r}",
-            next_step=f"choose one of: {', '.join(WORKFLOWS)}",
-        )
+    require_choice("pipeline for the event", event, WORKFLOWS)
     commit = git.snapshot("The work tree under test")
     base = git.resolve(since or ("HEAD" if commit != git.revision() else "HEAD^1"))
     paths = git.changed(base, commit)

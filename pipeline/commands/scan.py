@@ -10,8 +10,8 @@ from typing import Any
 from rich.markup import escape
 
 from pipeline.commands import Result
-from pipeline.core import cache, console, files
-from pipeline.core.errors import PipelineError
+from pipeline.core import cache, console, files, markdown
+from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.paths import REPORTS
 from pipeline.git import repository as git
 from pipeline.github import actions, figures
@@ -37,10 +37,8 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
         "image": _image,
         "packages": lambda: [osv.scan()],
     }
-    if only and only not in kinds:
-        raise PipelineError(
-            f"there is no scan {only!r}", next_step=f"choose one of: {', '.join(kinds)}"
-        )
+    if only:
+        require_choice("scan", only, kinds)
     with console.progress("scan"), ThreadPoolExecutor(max_workers=4) as pool:
         running = [pool.submit(body) for kind, body in kinds.items() if only in (None, kind)]
         outcomes = [outcome for future in running for outcome in future.result()]
@@ -139,17 +137,14 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
 
 def report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
     """The Markdown for the summary of the job and the pull request's comment."""
-    lines = [
-        "### Scan",
-        "",
-        "| scan | result | looked at | findings |",
-        "| --- | --- | --- | --- |",
-    ]
+    rows = []
     for outcome in outcomes:
         state = f"**{outcome.state}**" if outcome.state != findings.PASSED else outcome.state
         note = f": {outcome.note}" if outcome.state == findings.NOT_CHECKED else ""
-        count = len(outcome.findings)
-        lines.append(f"| {outcome.name} | {state}{note} | {outcome.looked_at} | {count} |")
+        count = str(len(outcome.findings))
+        rows.append((outcome.name, f"{state}{note}", outcome.looked_at, count))
+    headings = ("scan", "result", "looked at", "findings")
+    lines = ["### Scan", "", *markdown.table(headings, rows)]
     off = actions.switched_off("CODE_SCANNING", "Code scanning")
     lines += ["", *(f"{line}." for line in news), *off, ""]
     for outcome in outcomes:

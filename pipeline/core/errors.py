@@ -1,5 +1,6 @@
 """Failures as a user sees them: a cause, the next step, and the log with the details."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -18,6 +19,13 @@ class PipelineError(Exception):
         self.next_step = next_step
         self.log = log
         self.report = report
+
+
+def require_choice(kind: str, name: str, choices: Iterable[str]) -> None:
+    """Raises PipelineError with the choices when the name is none of them."""
+    if name not in choices:
+        listed = ", ".join(choices)
+        raise PipelineError(f"there is no {kind} {name!r}", next_step=f"choose one of: {listed}")
 
 
 class CommandFailedError(PipelineError):

@@ -1,6 +1,7 @@
 """Markdown around text that others wrote: nothing in it counts as markup, mention or link."""
 
 import re
+from collections.abc import Iterable, Sequence
 
 
 def code_block(text: str, language: str = "") -> str:
@@ -23,6 +24,12 @@ def inline(text: str) -> str:
     flat = re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", flat)
     # A zero-width space keeps @name and owner/repo#1 from notifying anyone.
     return flat.replace("@", "@\u200b")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table; its cells are Markdown."""
+    lines = (headings, ["---"] * len(headings), *rows)
+    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.core import files
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.paths import ENVIRONMENTS, LOCAL
 from pipeline.releases.history import with_digest
 from pipeline.releases.image_reference import ImageReference
@@ -71,10 +71,7 @@ def load(name: str) -> Environment:
     Raises:
         PipelineError: Unknown name, unreadable YAML, a missing or wrong value, or two replicas on SQLite.
     """
-    if name not in names():
-        raise PipelineError(
-            f"there is no environment {name!r}", next_step=f"choose one of: {', '.join(names())}"
-        )
+    require_choice("environment", name, names())
     return read(ENVIRONMENTS / f"{name}.yaml")
 
 

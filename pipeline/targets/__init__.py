@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import require_choice
 from pipeline.releases.environments import Environment
 from pipeline.targets import compose, ecs, kubernetes
 from pipeline.targets.state import State
@@ -35,8 +35,5 @@ TARGETS: Mapping[str, Target] = {"ecs": ecs, "kubernetes": kubernetes, "compose"
 
 def find(name: str) -> Target:
     """The target of that name; raises PipelineError naming those that there are."""
-    if name not in TARGETS:
-        raise PipelineError(
-            f"there is no target {name!r}", next_step=f"choose one of: {', '.join(TARGETS)}"
-        )
+    require_choice("target", name, TARGETS)
     return TARGETS[name]
