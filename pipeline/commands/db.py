@@ -35,11 +35,7 @@ def run(what: str, file: str, *, url: str | None, replace: bool) -> Result:
 
 
 def backup(url: str | None, file: Path) -> str:
-    """Writes a consistent copy of the database (``DATABASE_URL`` when None) while it is in use.
-
-    Raises:
-        PipelineError: The database or a program is missing, the database is damaged, or the file exists.
-    """
+    """Writes a consistent copy of the database (``DATABASE_URL`` when None) while in use; a file stays."""
     url = _address(url)
     source = _sqlite_file(url)
     if file.exists():
@@ -62,11 +58,7 @@ def backup(url: str | None, file: Path) -> str:
 
 
 def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
-    """Puts a backup back, all of it or nothing, and migrates it where its schema is older.
-
-    Raises:
-        PipelineError: The backup is missing, damaged or of the other engine, or the database is not empty.
-    """
+    """Puts a backup back, all of it or nothing, and migrates it where its schema is older."""
     url = _address(url)
     target = _sqlite_file(url)
     try:

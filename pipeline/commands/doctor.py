@@ -43,12 +43,21 @@ def _tools() -> list[str]:
     rows, missing = [], []
     for entry in tools.catalogue().values():
         found = tools.find(entry)
-        version = (found.version or "locked") if found else "[yellow]missing[/]"
+        version = found[1] if found else "[yellow]missing[/]"
         todo = "" if found else "nothing: obtained by the task that needs it"
         if not found and entry.source == "path":
-            todo = entry.settings["missing"]
+            todo = entry.missing
             missing.append(entry.name)
-        rows.append((entry.name, entry.purpose, entry.wanted, version, entry.source, todo))
+        rows.append(
+            (
+                entry.name,
+                entry.purpose,
+                entry.wanted or entry.pinned or "as locked",
+                version,
+                entry.source,
+                todo,
+            )
+        )
     console.table(("tool", "for", "wanted", "found", "from", "what to do"), rows, title="Tools")
     return missing
 

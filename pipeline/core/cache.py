@@ -20,12 +20,9 @@ def once(
     *,
     made: Path | None = None,
 ) -> str:
-    """Runs ``body`` unless the stage has passed for this content; only a pass is remembered.
+    """The result of ``body``, or the remembered one with its time where the stage has passed for this content.
 
     ``key`` changes whenever the result could; once what the body makes (``made``) is gone, nothing has passed.
-
-    Returns:
-        The body's result, or the remembered one with its time.
     """
     earlier = _record(stage, key, folder)
     if earlier and (made is None or made.exists()):

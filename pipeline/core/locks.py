@@ -17,11 +17,7 @@ from pipeline.core.paths import ENGINES
 
 @contextlib.contextmanager
 def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False) -> Iterator[None]:
-    """Holds the lock ``name``, waiting for its holder or refusing; it ends with this process, however that ends.
-
-    Raises:
-        PipelineError: Another process holds it; the cause names its pid, command and start.
-    """
+    """Holds the lock as long as this process lives; waits for its holder, or raises PipelineError that names it."""
     with _held(folder / f"{name}.lock", fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
         yield
 

@@ -49,9 +49,6 @@ def run(
 ) -> None:
     """Runs a program to its end, its output going to ``log`` and line by line to ``on_line``.
 
-    Args:
-        env: The whole environment of the program; this process's own when None.
-
     Raises:
         CommandFailedError: It ended with a non-zero code.
         SilentError: It printed nothing for ``silence_seconds``, and was ended.

@@ -8,10 +8,10 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx
 from packaging.specifiers import SpecifierSet
@@ -30,20 +30,25 @@ LOCKS = CACHE / "locks"
 
 @dataclass(frozen=True)
 class Tool:
-    """One entry of the catalogue; ``source`` is a way of obtaining it, ``settings`` has the keys that the way uses."""
+    """One entry of the catalogue; its first comment says what ``source`` (``from``) and the other fields mean."""
 
     name: str
     purpose: str
     source: str
-    wanted: str
-    settings: dict[str, Any]
+    wanted: str = ""
+    pinned: str = ""
+    version_command: Sequence[str] = ()
+    also: Sequence[str] = ()
+    missing: str = ""
+    url: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    module: str = ""
 
-
-class Found(NamedTuple):
-    """Where a tool is, and in which version (None when its lock decides)."""
-
-    path: Path
-    version: str | None
+    @property
+    def cached(self) -> Path:
+        """Where the pinned version is kept."""
+        return TOOLS / f"{self.name}-{self.pinned}" / self.name
 
 
 @cache
@@ -51,14 +56,7 @@ def catalogue() -> dict[str, Tool]:
     """All tools by name, in the order of the file."""
     entries = YAML(typ="safe").load(CATALOGUE.read_text(encoding="utf-8"))["tools"]
     return {
-        name: Tool(
-            name=name,
-            purpose=entry["purpose"],
-            source=entry["from"],
-            wanted=entry.get("wanted", entry.get("pinned", "as locked")),
-            settings=entry,
-        )
-        for name, entry in entries.items()
+        name: Tool(name=name, source=entry.pop("from"), **entry) for name, entry in entries.items()
     }
 
 
@@ -67,28 +65,24 @@ def tool(name: str) -> Path:
     """The path of a tool that fits, obtained now if it is missing; raises PipelineError where it cannot be had."""
     entry = catalogue()[name]
     found = find(entry)
-    return found.path if found else _obtain(entry)
+    return found[0] if found else _obtain(entry)
 
 
-def find(entry: Tool) -> Found | None:
-    """The tool as it is on this machine now, or None; fetches nothing."""
+def find(entry: Tool) -> tuple[Path, str] | None:
+    """Path and version of the tool as it is on this machine now, or None; fetches nothing."""
     if entry.source in ("venv", "own-venv"):
         folder = VENV_BIN if entry.source == "venv" else _own_environment(entry.name) / "bin"
         path = folder / entry.name
-        return Found(path, None) if path.is_file() else None
-    if on_path := _on_path(entry):
-        return on_path
-    if "pinned" in entry.settings and _cached(entry).is_file():
-        return Found(_cached(entry), entry.settings["pinned"])
-    return None
+        return (path, "locked") if path.is_file() else None
+    for candidate in (shutil.which(entry.name), *entry.also) if entry.version_command else ():
+        version = _version(entry, candidate) if candidate else None
+        if candidate and version and version in SpecifierSet(entry.wanted):
+            return Path(candidate), version
+    return (entry.cached, entry.pinned) if entry.pinned and entry.cached.is_file() else None
 
 
 def python_environment(name: str) -> Path:
-    """The folder of an environment for tools whose pins would bind ours, made anew with ``requirements/<name>.txt``.
-
-    Raises:
-        PipelineError: It could not be made; the log is named.
-    """
+    """The folder of an environment for tools whose pins would bind ours, made anew with ``requirements/<name>.txt``."""
     argv: list[str | Path] = ["sh", ROOT / "tools" / "environment.sh", ROOT, name]
     try:
         with locks.exclusive(f"environment-{name}", wait=True):
@@ -102,69 +96,57 @@ def python_environment(name: str) -> Path:
     return _own_environment(name)
 
 
+def platform() -> str:
+    """This machine as the makers of tools name it, such as ``linux_amd64``."""
+    system, machine = os.uname().sysname.lower(), os.uname().machine
+    names = {"x86_64": "amd64", "aarch64": "arm64"}
+    return f"{system}_{names.get(machine, machine)}"
+
+
 def _own_environment(name: str) -> Path:
     return LOCAL / "environments-python" / name
 
 
-def _on_path(entry: Tool) -> Found | None:
-    if "version_command" not in entry.settings:
-        return None  # one that is built is not looked for
-    for candidate in [shutil.which(entry.name), *entry.settings.get("also", [])]:
-        version = _version(entry, Path(candidate)) if candidate else None
-        if candidate and version and version in SpecifierSet(entry.wanted):
-            return Found(Path(candidate), version)
-    return None
-
-
-def _cached(entry: Tool) -> Path:
-    return TOOLS / f"{entry.name}-{entry.settings['pinned']}" / entry.name
-
-
 def _obtain(entry: Tool) -> Path:
-    if entry.source == "venv":
-        raise PipelineError(
-            f"{entry.name} is not in the locked environment",
-            next_step="remove .local/venv and run ./inv again",
-        )
     if entry.source == "own-venv":
         return python_environment(entry.name) / "bin" / entry.name
-    if entry.source == "path":
+    if entry.source in ("venv", "path"):
         raise PipelineError(
-            f"{entry.name} {entry.wanted} was not found", next_step=entry.settings["missing"]
+            f"{entry.name} {entry.wanted} was not found",
+            next_step=entry.missing or "remove .local/venv and run ./inv again",
         )
     with locks.exclusive(f"tool-{entry.name}", LOCKS, wait=True):
-        if not _cached(entry).is_file():
+        if not entry.cached.is_file():
             _fetch(entry)
-    return _cached(entry)
+    return entry.cached
 
 
 def _fetch(entry: Tool) -> None:
     """The checked release; where it cannot be fetched, the same version from source if that is a way."""
-    if "url" in entry.settings:
-        try:
-            release = _release(entry)
-        except PipelineError as error:
-            if "module" not in entry.settings or not shutil.which("go"):
-                raise
-            console.info(f"  {error.cause}: building it from source")
-        else:
-            files.write(_cached(entry), _program(entry, *release), mode=0o755)
-            return
-    _build(entry)
+    release = None
+    try:
+        release = _release(entry) if entry.url else None
+    except PipelineError as error:
+        if not entry.module or not shutil.which("go"):
+            raise
+        console.info(f"  {error.cause}: building it from source")
+    if release:
+        files.write(entry.cached, _program(entry, release), mode=0o755)
+    else:
+        _build(entry)
 
 
-def _release(entry: Tool) -> tuple[str, bytes]:
-    """The address and the content of the release for this platform."""
+def _release(entry: Tool) -> bytes:
+    """The archive of the release for this platform."""
     here = platform()
-    if here not in entry.settings["sha256"]:
+    if here not in entry.sha256:
         raise PipelineError(
             f"no {entry.name} release is named for {here}",
             next_step=f"install {entry.name} {entry.wanted} yourself, on PATH",
         )
     # A few projects name a platform in their own way.
-    spelled = entry.settings.get("platforms", {}).get(here, here)
-    url = entry.settings["url"].format(pinned=entry.settings["pinned"], platform=spelled)
-    with console.progress(f"{entry.name} {entry.settings['pinned']} from its release"):
+    url = entry.url.format(pinned=entry.pinned, platform=entry.platforms.get(here, here))
+    with console.progress(f"{entry.name} {entry.pinned} from its release"):
         try:
             response = httpx.get(url, follow_redirects=True, timeout=DOWNLOAD_SECONDS)
             response.raise_for_status()
@@ -173,28 +155,26 @@ def _release(entry: Tool) -> tuple[str, bytes]:
                 f"{entry.name} could not be fetched ({error})",
                 next_step=f"install {entry.name} {entry.wanted} on PATH, or check the network",
             ) from error
-    return url, response.content
+    return response.content
 
 
-def _program(entry: Tool, url: str, content: bytes) -> bytes:
-    """The program in a release (zip or tar.gz), whose checksum must be the pinned one."""
-    checksum = hashlib.sha256(content).hexdigest()
-    if checksum != entry.settings["sha256"][platform()]:
+def _program(entry: Tool, archive: bytes) -> bytes:
+    """The program in an archive (zip or tar.gz), whose checksum must be the pinned one."""
+    checksum = hashlib.sha256(archive).hexdigest()
+    if checksum != entry.sha256[platform()]:
         raise PipelineError(
             f"the {entry.name} release has the checksum {checksum}, which is not the pinned one",
             next_step="do not use it; check the network and tools/tools.yaml",
         )
-    file = io.BytesIO(content)
-    if url.endswith(".zip"):
-        with zipfile.ZipFile(file) as archive:
-            return archive.read(entry.name)
-    with tarfile.open(fileobj=file) as tar, tempfile.TemporaryDirectory() as folder:
-        tar.extract(entry.name, folder, filter="data")
-        return Path(folder, entry.name).read_bytes()
+    if entry.url.endswith(".zip"):
+        with zipfile.ZipFile(io.BytesIO(archive)) as bundle:
+            return bundle.read(entry.name)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        program = tar.extractfile(entry.name)
+        return program.read() if program else b""
 
 
 def _build(entry: Tool) -> None:
-    version = entry.settings["pinned"]
     if not shutil.which("go"):
         raise PipelineError(
             f"{entry.name} is built from its Go module, and go was not found",
@@ -203,34 +183,28 @@ def _build(entry: Tool) -> None:
     TOOLS.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=TOOLS) as folder,
-        console.progress(f"{entry.name} {version} from source") as step,
+        console.progress(f"{entry.name} {entry.pinned} from source") as step,
     ):
-        module = f"{entry.settings['module']}@v{version}"
         process.run(
-            ["go", "install", "-v", "-trimpath", "-ldflags=-s -w", module],
+            [
+                *("go", "install", "-v", "-trimpath", "-ldflags=-s -w"),
+                f"{entry.module}@v{entry.pinned}",
+            ],
             log=log_file(f"tool-{entry.name}"),
             env={**os.environ, "GOBIN": folder, "GOFLAGS": "-mod=mod"},
             on_line=step.update,
         )
         (program,) = Path(folder).iterdir()  # named after the module's last part
-        _cached(entry).parent.mkdir(exist_ok=True)
-        program.replace(_cached(entry))
+        entry.cached.parent.mkdir(exist_ok=True)
+        program.replace(entry.cached)
 
 
-def _version(entry: Tool, path: Path) -> str | None:
-    command = [path, *entry.settings["version_command"][1:]]
+def _version(entry: Tool, path: str) -> str | None:
     # A CLI configuration that does not exist makes Terraform warn on every call.
     clean = {key: value for key, value in os.environ.items() if key != "TF_CLI_CONFIG_FILE"}
     try:
-        text = process.capture(command, env=clean)
+        text = process.capture([path, *entry.version_command[1:]], env=clean)
     except PipelineError:
         return None
     match = re.search(r"\d+\.\d+(\.\d+)?", text)
     return match.group() if match else None
-
-
-def platform() -> str:
-    """This machine as the makers of tools name it, such as ``linux_amd64``."""
-    system, machine = os.uname().sysname.lower(), os.uname().machine
-    names = {"x86_64": "amd64", "aarch64": "arm64"}
-    return f"{system}_{names.get(machine, machine)}"

@@ -187,11 +187,7 @@ def merge(base: str, change: str, *, root: Path = ROOT) -> str:
 def push(
     commit: str, *, remote: str, branch: str, token: str | None = None, root: Path = ROOT
 ) -> None:
-    """Pushes a commit to a branch of a remote (its name or URL), never by force; a token travels in the environment.
-
-    Raises:
-        CommandFailedError: The remote refused, for instance because the branch has moved on.
-    """
+    """Pushes a commit to a branch of a remote (its name or URL), never by force; raises CommandFailedError."""
     run(
         *("push", "--quiet", remote, f"{commit}:refs/heads/{branch}"),
         root=root,

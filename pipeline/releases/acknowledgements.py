@@ -13,11 +13,7 @@ FILE = TERRAFORM / "acknowledged.yaml"
 
 
 def committed(environment: str, file: Path = FILE) -> Collection[str]:
-    """The addresses of resources whose destruction or replacement was reviewed for an environment.
-
-    Raises:
-        PipelineError: The file is not a mapping of environments to lists of addresses.
-    """
+    """The addresses of resources whose loss was reviewed; raises PipelineError for a file of another form."""
     if not file.is_file():
         return ()
     try:

@@ -66,11 +66,7 @@ def waits_for_release(environment: Environment, digest: str | None = None) -> bo
 
 
 def load(name: str) -> Environment:
-    """Reads and checks an environment file.
-
-    Raises:
-        PipelineError: Unknown name, unreadable YAML, a missing or wrong value, or two replicas on SQLite.
-    """
+    """Reads and checks an environment file; raises PipelineError for an unknown name, or what may not be in it."""
     require_choice("environment", name, names())
     return read(ENVIRONMENTS / f"{name}.yaml")
 

@@ -67,10 +67,9 @@ class Release:
 
 
 def on_github() -> Desired:
-    """The repository of the workflow; RELEASE_TOKEN may push to its branch, GITHUB_TOKEN fetches it.
+    """The repository of the workflow, fetched with GITHUB_TOKEN, pushed to with RELEASE_TOKEN.
 
-    Raises:
-        PipelineError: This is not a workflow: a laptop does not push to everybody's main.
+    Raises PipelineError outside of a workflow: a laptop does not push to everybody's main.
     """
     if not actions.running():
         raise PipelineError(
@@ -92,11 +91,7 @@ def digest_in(text: str) -> str | None:
 
 
 def with_digest(text: str, digest: str) -> str:
-    """The text with another digest; exactly that one line differs.
-
-    Raises:
-        PipelineError: The digest is none, or the text has no ``image.digest``.
-    """
+    """The text with another digest: that one line differs. Raises PipelineError where it has no ``image.digest``."""
     require_digest(digest)
     try:
         image = YAML().load(text)["image"]
@@ -204,15 +199,7 @@ def set_text(
 ) -> str | None:
     """Commits the environment's file on top of the branch and pushes it; anew when somebody else pushes in between.
 
-    Args:
-        changed: The new text for the branch's.
-        check: Called with the tip before each attempt; raises PipelineError to refuse.
-
-    Returns:
-        The commit, or None when the branch has that text already.
-
-    Raises:
-        PipelineError: Refused by ``check`` or by the remote.
+    Before each attempt ``check`` gets the tip and may refuse it. Returns None where ``changed`` changes nothing.
     """
     for attempt in range(1, ATTEMPTS + 1):
         tip = desired.tip()
@@ -238,11 +225,7 @@ def set_text(
 def propose(
     desired: Desired, environment: str, digest: str, *, branch: str, tip: str, message: str
 ) -> None:
-    """Pushes a commit with a digest to a branch of its own; a branch that is there already is left as it is.
-
-    Raises:
-        CommandFailedError: The remote refused the branch for another reason.
-    """
+    """Pushes a commit with a digest to a branch of its own; a branch that is there already is left as it is."""
     try:
         text = with_digest(git.show(tip, path(environment), root=desired.root), digest)
         desired.push(_commit(desired, environment, text, tip, message), branch)

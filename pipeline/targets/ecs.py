@@ -78,9 +78,7 @@ def prepare(environment: Environment, repository: roots.GitHubRepository | None 
 def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str:
     """Applies the saved plan, and checks the running tasks; ``acknowledged`` are addresses of resources to lose.
 
-    Raises:
-        PipelineError: There is no plan, it is stale, it would destroy what was not acknowledged, AWS refused, or
-            ECS has rolled the deployment back; the cause then names why the newest task stopped.
+    Where ECS has rolled the deployment back the cause of the PipelineError names why the newest task stopped.
     """
     with exclusive(f"apply-{environment.name}"):
         account = aws.account(environment)

@@ -3,7 +3,7 @@
 import functools
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,37 +101,6 @@ def is_ready(url: str, via: Via | None = None) -> bool:
         return False
 
 
-def gather(
-    url: str,
-    via: Via | None = None,
-    *,
-    enough: Callable[[dict[str, dict[str, Any]]], bool],
-    timeout: float,
-    on_answer: Callable[[str], None] = lambda _: None,
-) -> tuple[dict[str, dict[str, Any]], str]:
-    """Asks for the version until the answers are ``enough``, or ``timeout`` seconds are over.
-
-    Returns the answers by hostname, and the last problem (empty when there is none).
-    """
-    by_host: dict[str, dict[str, Any]] = {}
-    problem = ""
-
-    def sufficient() -> bool:
-        nonlocal problem
-        try:
-            answer = ask(url, via)
-            by_host[str(answer["hostname"])] = answer
-            problem = ""
-            on_answer(f"{len(by_host)} replicas answered")
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            problem = f"{type(error).__name__}: {error}"
-            on_answer(problem)
-        return enough(by_host)
-
-    wait(sufficient, timeout=timeout, interval=INTERVAL)
-    return by_host, problem
-
-
 def verify(
     reached: Reached,
     digest: str,
@@ -142,40 +111,39 @@ def verify(
     """Asks until ``replicas`` hostnames have answered with ``digest`` (empty: any image), and the URL is ready.
 
     An application without a version probe cannot answer: ``runs`` says whether the engine runs it in every replica.
-
-    Raises:
-        PipelineError: They have not within the patience; the cause names the answers and the log's last line.
+    Raises PipelineError after the patience; the cause names the answers, the last problem and the log's last line.
     """
     url, via = reached
-    if not project().probes.version:
-        with console.progress(f"verify {url}"):
-            if wait(lambda: runs() and is_ready(url, via), timeout=PATIENCE, interval=INTERVAL):
-                return reached
-            raise _unverified(url, digest, replicas, "it does not run so", last_lines())
+    images: dict[str, str] = {}
+    problem = ""
 
-    def enough(by_host: Mapping[str, Mapping[str, Any]]) -> bool:
-        right = [answer for answer in by_host.values() if digest in ("", answer.get("image"))]
+    def enough() -> bool:
+        nonlocal problem
+        if not project().probes.version:
+            problem = "" if runs() else "it does not run so"
+            return not problem and is_ready(url, via)
+        try:
+            answer = ask(url, via)
+            images[str(answer["hostname"])] = str(answer.get("image"))
+            problem = ""
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            problem = f"{type(error).__name__}: {error}"
+        step.update(problem or f"{len(images)} replicas answered")
+        right = [image for image in images.values() if digest in ("", image)]
         return len(right) >= replicas and is_ready(url, via)
 
     with console.progress(f"verify {url}") as step:
-        answers, problem = gather(url, via, enough=enough, timeout=PATIENCE, on_answer=step.update)
-        if enough(answers):
+        if wait(enough, timeout=PATIENCE, interval=INTERVAL):
             return reached
-        seen = [f"{host} runs {str(answer.get('image'))[7:19]}" for host, answer in answers.items()]
-        state = f"answers: {', '.join(seen) or 'none'}"
-        state += f"; last problem: {problem}" if problem else ""
-        raise _unverified(url, digest, replicas, state, last_lines())
-
-
-def _unverified(
-    url: str, digest: str, replicas: int, state: str, lines: list[str]
-) -> PipelineError:
-    wanted = f"{replicas} replicas of {digest[7:19]}" if digest else "an answer"
-    return PipelineError(
-        f"{wanted} and 200 from {url}{project().probes.ready} were wanted; {state}"
-        + (f"; last line of the log: {lines[-1]}" if lines else ""),
-        next_step="run ./inv status, and fix what the log says",
-    )
+        lines = last_lines()
+        seen = [f"{host} runs {image[7:19]}" for host, image in images.items()]
+        wanted = f"{replicas} replicas of {digest[7:19]}" if digest else "an answer"
+        raise PipelineError(
+            f"{wanted} and 200 from {url}{project().probes.ready} were wanted; answers: {', '.join(seen) or 'none'}"
+            + (f"; last problem: {problem}" if problem else "")
+            + (f"; last line of the log: {lines[-1]}" if lines else ""),
+            next_step="run ./inv status, and fix what the log says",
+        )
 
 
 def _get(url: str, path: str, via: Via | None) -> httpx.Response:

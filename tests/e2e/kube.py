@@ -14,6 +14,7 @@ import httpx
 
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.project import project
+from pipeline.targets import web
 from tests.e2e.checkout import Checkout, containers
 
 NAME = project().name
@@ -97,6 +98,19 @@ def eventually(check: Callable[[], bool], seconds: float, what: str) -> None:
     while not check():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.2)
+
+
+def answers(url: str, replicas: int) -> dict[str, dict[str, Any]]:
+    """The answers of the version probe by hostname, from that many replicas."""
+    by_host: dict[str, dict[str, Any]] = {}
+
+    def enough() -> bool:
+        if answer := web.answer(url):
+            by_host[answer["hostname"]] = answer
+        return len(by_host) >= replicas
+
+    eventually(enough, 30, f"{replicas} replicas answer at {url}")
+    return by_host
 
 
 @contextmanager

@@ -14,10 +14,10 @@ import docker
 import httpx
 import pytest
 
-from pipeline.targets import web
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
+from tests.e2e.kube import answers
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -78,9 +78,8 @@ def disturbed(deployed: Deployed) -> Iterator[Deployed]:
 
 
 def test_two_replicas_answer_with_the_digest_just_built(deployed: Deployed) -> None:
-    answers, _ = web.gather(deployed.url, enough=lambda hosts: len(hosts) >= 2, timeout=20)
-    assert len(answers) == 2
-    assert {one["image"] for one in answers.values()} == {built_digest(deployed.checkout)}
+    images = {answer["image"] for answer in answers(deployed.url, 2).values()}
+    assert images == {built_digest(deployed.checkout)}
 
 
 def test_status_keeps_its_contract(deployed: Deployed) -> None:

@@ -11,10 +11,18 @@ import pytest
 
 from pipeline.benchmarks.load import Load, constant
 from pipeline.core.errors import CommandFailedError
-from pipeline.targets import web
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
-from tests.e2e.kube import DEPLOYMENT, NAME, NAMESPACE, PODS, OnKubernetes, eventually, watched
+from tests.e2e.kube import (
+    DEPLOYMENT,
+    NAME,
+    NAMESPACE,
+    PODS,
+    OnKubernetes,
+    answers,
+    eventually,
+    watched,
+)
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
@@ -44,9 +52,7 @@ def nothing_lost(load: Load) -> None:
 
 
 def test_two_pods_run_the_digest_that_ecs_runs(kubernetes: OnKubernetes) -> None:
-    answers, _ = web.gather(kubernetes.url, enough=lambda hosts: len(hosts) >= 2, timeout=20)
-    assert len(answers) == 2
-    digests = {one["image"] for one in answers.values()}
+    digests = {answer["image"] for answer in answers(kubernetes.url, 2).values()}
     targets = kubernetes.checkout.status()
     assert {
         target["image"].partition("@")[2] for target in (targets["ecs"], targets["kubernetes"])
@@ -156,11 +162,8 @@ def test_promotions_move_the_digest_from_environment_to_environment(
     for source, target, replicas in (("local", "staging", 2), ("staging", "production", 3)):
         said = checkout.inv("promote", source, target).stdout.strip().splitlines()[-1]
         url = said.split()[-1]
-        answers, _ = web.gather(url, enough=lambda hosts, n=replicas: len(hosts) >= n, timeout=30)  # type: ignore[misc]
-        assert {(one["image"], one["environment"]) for one in answers.values()} == {
-            (digest, target)
-        }
-        assert len(answers) == replicas
+        seen = answers(url, replicas).values()
+        assert {(answer["image"], answer["environment"]) for answer in seen} == {(digest, target)}
     again = checkout.inv("promote", "staging", "production").stdout
     assert "already" in again
 

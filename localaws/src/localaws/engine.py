@@ -14,11 +14,7 @@ _GONE_OR_USED = (404, 409)
 
 
 def connect() -> docker.DockerClient:
-    """The client of the engine that DOCKER_HOST names, else of the default socket.
-
-    Raises:
-        LocalAwsError: It does not answer.
-    """
+    """The client of the engine that DOCKER_HOST names, else of the default socket; raises LocalAwsError."""
     try:
         client = docker.from_env()
         client.ping()
@@ -39,11 +35,7 @@ def ensure_network(settings: Settings) -> None:
 
 
 def remove(settings: Settings, *, purge: bool) -> None:
-    """Removes the containers; with ``purge`` also volumes, the network and the names of pulled images.
-
-    Raises:
-        LocalAwsError: The engine does not answer.
-    """
+    """Removes the containers; with ``purge`` also volumes, the network and the names of pulled images."""
     client = connect()
     mine: dict[str, str | list[str] | bool] = {
         "label": [f"{name}={value}" for name, value in settings.labels.items()]

@@ -28,11 +28,7 @@ def local_image(image: str, registry: str) -> str:
 
 
 def start_order(definitions: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Indexes of the container definitions so that what a container depends on comes before it.
-
-    Raises:
-        graphlib.CycleError: The dependencies form a circle.
-    """
+    """Indexes of the container definitions, each after those that it depends on; raises graphlib.CycleError."""
     positions = {definition["name"]: index for index, definition in enumerate(definitions)}
     order = TopologicalSorter(
         {

@@ -201,11 +201,7 @@ def _serving(task: dict[str, Any], definitions: list[dict[str, Any]]) -> str:
 
 
 def _await_dependencies(client: Any, task: dict[str, Any], cdef: dict[str, Any]) -> None:
-    """Waits until the containers that this one depends on have met their conditions.
-
-    Raises:
-        DependencyError: One of them cannot meet its condition any more, or took too long.
-    """
+    """Waits for the containers that this one depends on; raises DependencyError when one cannot meet its condition."""
     for wanted in cdef.get("dependsOn") or []:
         name, condition = wanted["containerName"], wanted["condition"]
         index = [container["name"] for container in task["containers"]].index(name)
