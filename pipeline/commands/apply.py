@@ -8,7 +8,7 @@ from pipeline.targets import ecs
 
 
 def run(environment_name: str, *, acknowledged: Collection[str] = ()) -> Result:
-    environment = environments.resolved(environment_name)
+    environment = environments.planned(environments.load(environment_name))
     if environments.waits_for_release(environment):
         return Result(environments.unreleased(environment_name))
     return Result(ecs.deliver(environment, acknowledged))

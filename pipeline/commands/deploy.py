@@ -48,7 +48,7 @@ def steps(target: Target) -> list[Step]:
         "push": lambda: push.run(name).headline,
         "plan": lambda: plan.run(name).headline,
         **dict.fromkeys(
-            ("apply", "sync", "start"), lambda: target.deliver(environments.resolved(name))
+            ("apply", "sync", "start"), lambda: target.deliver(environments.load(name))
         ),
         "verify": lambda: target.verify(environments.load(name))[0],
     }

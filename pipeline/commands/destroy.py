@@ -11,7 +11,7 @@ from pipeline.terraform import run as terraform
 
 
 def run(environment_name: str, *, confirm: str) -> Result:
-    environment = environments.resolved(environment_name)
+    environment = environments.planned(environments.resolved(environment_name))
     if confirm != environment_name:
         raise PipelineError(
             f"destroying {environment_name} was not confirmed by its name",

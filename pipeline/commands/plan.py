@@ -1,10 +1,14 @@
 """Plans an environment: what an apply would change, what that costs a month; saves the plan for the apply."""
 
+import tempfile
+from pathlib import Path
+
 from pipeline.aws import account as aws
 from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.releases import acknowledgements, environments
+from pipeline.releases.environments import Environment
 from pipeline.terraform import cost, plan_summary, roots, state_bucket
 from pipeline.terraform import run as terraform
 
@@ -20,15 +24,24 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
         digest = PLACEHOLDER
     if environments.waits_for_release(environment, digest):
         return Result(environments.unreleased(environment_name))
-    environment = environments.resolve(environment, digest or environment.image.digest)
+    digest = digest or environment.image.digest
+    if lock:
+        folder = environments.plan_folder(environment_name)
+        return _plan(environments.resolve(environment, digest, folder), lock=True)
+    # Nothing that a review writes is there for another command.
+    with tempfile.TemporaryDirectory() as review:
+        return _plan(environments.resolve(environment, digest, Path(review)), lock=False)
+
+
+def _plan(environment: Environment, *, lock: bool) -> Result:
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
     if account.local and not lock:
         # Nobody bootstraps the local AWS on the runner of a fork's pull request: it plans against an empty state.
         state_bucket.ensure(root.bucket, root.region, account)
-    with console.progress(f"terraform plan {environment_name}") as step:
+    with console.progress(f"terraform plan {environment.name}") as step:
         plan = terraform.plan(root, lock=lock, show=step.update)
-    summary = plan_summary.summarise(plan.document, environment_name)
+    summary = plan_summary.summarise(plan.document, environment.name)
     console.info(plan_summary.as_text(summary))
     markdown = plan_summary.as_markdown(summary)
     if plan.document is not None:
@@ -37,7 +50,7 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
         markdown = plan_summary.as_markdown(summary, extra=cost.as_markdown(estimate))
     if not lock:
         try:
-            meant = acknowledgements.committed(environment_name)
+            meant = acknowledgements.committed(environment.name)
             plan_summary.require_acknowledgement(summary, meant)
         except PipelineError as error:
             error.report = markdown

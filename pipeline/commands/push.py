@@ -15,7 +15,7 @@ from pipeline.scanners import sbom
 
 
 def run(environment_name: str, *, preview: bool = False) -> Result:
-    """Pushes the image and resolves the environment to its digest; a preview's image resolves nothing."""
+    """Pushes the image; this machine's environment runs it from then on, unless it is a preview's."""
     environment = environments.load(environment_name)
     record = app_image.current()
     repository = preview_repository(environment) if preview else environment.repository
@@ -24,7 +24,7 @@ def run(environment_name: str, *, preview: bool = False) -> Result:
     if preview:
         return Result(f"{headline}, for a preview", f"### Pushed for a preview\n\n{report}")
     app_image.save(replace(record, repository=image.repository, digest=image.digest))
-    environments.resolve(environment, image.digest)
+    environments.remember(environment, image.digest)
     outputs = {"repository": image.repository, "digest": image.digest}
     off = actions.switched_off("ATTESTATIONS", "The attestation of the image")
     if actions.running():

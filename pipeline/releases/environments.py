@@ -1,5 +1,6 @@
 """The desired state of an environment: ``environments/<name>.yaml``, read by Terraform, Helm and the tasks."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline.releases.image_reference import ImageReference
 
 #: The environment of this machine: no workflow plans or deploys it.
 LOCAL_ENVIRONMENT = "local"
+MEMORY = LOCAL / "environments" / "digest.json"
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,15 @@ def waits_for_release(environment: Environment, digest: str | None = None) -> bo
     return not (digest or environment.digest) and environment.name != LOCAL_ENVIRONMENT
 
 
+def path(name: str) -> Path:
+    """Git's file of an environment."""
+    return ENVIRONMENTS / f"{name}.yaml"
+
+
 def load(name: str) -> Environment:
     """Reads and checks an environment file; raises PipelineError for an unknown name, or what may not be in it."""
     require_choice("environment", name, names())
-    return read(ENVIRONMENTS / f"{name}.yaml")
+    return read(path(name))
 
 
 def read(file: Path) -> Environment:
@@ -106,16 +113,33 @@ def read(file: Path) -> Environment:
     return Environment(file.stem, file, repository, digest, replicas, database, raw)
 
 
-def resolve(environment: Environment, digest: str) -> Environment:
-    """A copy of the environment that runs ``digest``, written to ``.local/environments``; Git's file stays as it is."""
-    text = environment.file.read_text(encoding="utf-8")
-    target = LOCAL / "environments" / f"{environment.name}.yaml"
+def resolve(environment: Environment, digest: str, folder: Path) -> Environment:
+    """A copy of the environment that runs ``digest``, written to a folder; Git's file stays as it is."""
+    text = path(environment.name).read_text(encoding="utf-8")
+    target = folder / f"{environment.name}.yaml"
     files.write(target, with_digest(text, digest))
     return read(target)
 
 
 def resolved(name: str) -> Environment:
-    """Git's file with the digest that was resolved last on this machine, if there is one; raises as ``load`` does."""
+    """Git's file; for this machine's environment with the digest that ``remember`` kept; raises as ``load`` does."""
     environment = load(name)
-    file = LOCAL / "environments" / f"{name}.yaml"
-    return resolve(environment, read(file).image.digest) if file.is_file() else environment
+    digest = (files.read_json(MEMORY) or {}).get("digest") if name == LOCAL_ENVIRONMENT else None
+    return resolve(environment, digest, MEMORY.parent) if digest else environment
+
+
+def remember(environment: Environment, digest: str) -> None:
+    """Keeps what this machine's environment runs on every target. Of other environments Git alone says so."""
+    if environment.name == LOCAL_ENVIRONMENT:
+        files.write(MEMORY, json.dumps({"digest": digest}))
+
+
+def plan_folder(name: str) -> Path:
+    """Where the copy lies that the environment's saved plan is of."""
+    return LOCAL / "terraform" / name
+
+
+def planned(environment: Environment) -> Environment:
+    """The environment as its saved plan has it; itself where there is none."""
+    file = plan_folder(environment.name) / f"{environment.name}.yaml"
+    return read(file) if file.is_file() else environment

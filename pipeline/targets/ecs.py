@@ -12,7 +12,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.git import repository as git
 from pipeline.images import catalogue
-from pipeline.releases import acknowledgements
+from pipeline.releases import acknowledgements, environments
 from pipeline.releases.environments import Environment
 from pipeline.releases.project import project
 from pipeline.targets import web
@@ -80,6 +80,7 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
 
     Where ECS has rolled the deployment back the cause of the PipelineError names why the newest task stopped.
     """
+    environment = environments.planned(environment)
     with exclusive(f"apply-{environment.name}"):
         account = aws.account(environment)
         root = roots.environment_root(environment, account.environ)

@@ -184,16 +184,16 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
 
 
 def _next_digest(environment: Environment) -> str:
-    """The digest that the environment is to run: the pushed one, else the one that it has."""
-    current = git_server.digest(environment.name) or environment.digest
-    if environment.name == environments.LOCAL_ENVIRONMENT:
-        with contextlib.suppress(PipelineError):
-            if pushed := app_image.current().digest:
-                return pushed
-        if current:
-            console.warn(
-                f"the last build is not pushed: {current[7:19]} keeps running (./inv push)"
-            )
+    """The digest that the environment is to run: on this machine's every target the same."""
+    current = environments.resolved(environment.name).digest or git_server.digest(environment.name)
+    built = app_image.load()
+    if (
+        current
+        and built
+        and not built.digest
+        and environment.name == environments.LOCAL_ENVIRONMENT
+    ):
+        console.warn(f"the last build is not pushed: {current[7:19]} keeps running (./inv push)")
     if current is None:
         raise PipelineError(
             f"environment {environment.name} has no image digest yet",

@@ -14,7 +14,7 @@ from pipeline.terraform import cli
 
 @dataclass(frozen=True)
 class Root:
-    """A root module: where its state lies, its variables, and the environment variables that lead to AWS."""
+    """A root module: where its state lies, its variables, the variables that lead to AWS, and Git's own file."""
 
     name: str
     folder: Path
@@ -23,6 +23,7 @@ class Root:
     variables: Mapping[str, str]
     environ: Mapping[str, str]
     protected: bool = False
+    desired: Path | None = None
 
     @property
     def home(self) -> Path:
@@ -55,6 +56,7 @@ def environment_root(environment: Environment, environ: Mapping[str, str]) -> Ro
         variables={"environment_file": str(environment.file)},
         environ=environ,
         protected=bool(environment.raw["aws"].get("deletion_protection", True)),
+        desired=environments.path(environment.name),
     )
 
 
@@ -113,6 +115,9 @@ def source_key(root: Root) -> str:
     """A hash of what a plan depends on apart from the state: HCL, variables, and the files that it reads."""
     named = [Path(value) for name, value in root.variables.items() if name.endswith("_file")]
     settings = [f"{name}={value}" for name, value in sorted(root.variables.items())]
+    if root.desired:
+        # A plan keeps its digest; it is stale once Git names another one.
+        named.append(root.desired)
     return git.content_key([*TERRAFORM.rglob("*.tf"), *named, project.FILE], *settings)
 
 

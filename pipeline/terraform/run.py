@@ -2,6 +2,7 @@
 ``.local/terraform/<name>``, private, because plans contain secrets."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,7 @@ def plan(
     """
     init(root)
     # A plan that nobody applies does not take the place of one that somebody has read.
-    file = root.home / PLAN if lock else root.home / "review.tfplan"
+    file = root.home / (PLAN if lock else f"review-{os.getpid()}.tfplan")
     file.unlink(missing_ok=True)
     if lock:
         (root.home / RECORD).unlink(missing_ok=True)

@@ -93,7 +93,9 @@ def credentials(
 
 def staging(digest: str, role: str, **claims: str) -> Root:
     """Staging's root, worked on with a role's rights alone."""
-    environment = environments.resolve(environments.load("staging"), digest)
+    environment = environments.resolve(
+        environments.load("staging"), digest, environments.plan_folder("staging")
+    )
     # All that an environment can have: what the others leave out is asked for as well.
     yaml = YAML()
     document = yaml.load(environment.file.read_text(encoding="utf-8"))
