@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from pipeline.core import files
 from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.paths import ENVIRONMENTS, LOCAL
+from pipeline.releases import documents
 from pipeline.releases.history import with_digest
 from pipeline.releases.image_reference import ImageReference
 
@@ -80,37 +78,17 @@ def load(name: str) -> Environment:
 
 def read(file: Path) -> Environment:
     """Reads the environment file at a path; raises PipelineError as ``load`` does."""
-
-    def refuse(cause: str) -> PipelineError:
-        return PipelineError(f"{file.name}: {cause}", next_step=f"correct environments/{file.name}")
-
-    try:
-        raw = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
-    except YAMLError as error:
-        raise refuse(f"not valid YAML ({str(error).splitlines()[-1].strip()})") from error
-    if not isinstance(raw, dict):
-        raise refuse("not a mapping")
-    try:
-        image, replicas = raw["image"], raw["replicaCount"]
-        repository, digest = image["repository"], image.get("digest")
-        database = raw["database"]["engine"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise refuse(f"{error} is missing or has the wrong type") from error
-    if raw.get("name") != file.stem:
-        raise refuse(f"name is {raw.get('name')!r}, it must be {file.stem!r}")
-    if "tag" in image:
-        raise refuse("image.tag is not allowed, a tag can move: name the image by digest")
-    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 1:
-        raise refuse(f"replicaCount is {replicas!r}, it must be a whole number of at least 1")
-    if database not in ("sqlite", "postgresql"):
-        raise refuse(f"database.engine is {database!r}, it must be sqlite or postgresql")
+    raw = documents.read(file)
+    name, image, replicas = raw["name"], raw["image"], raw["replicaCount"]
+    database = raw["database"]["engine"]
+    if name != file.stem:
+        raise documents.refusal(file, f"name is {name!r}, it must be {file.stem!r}")
     if database == "sqlite" and replicas > 1:
-        raise refuse(
-            f"{replicas} replicas on sqlite: each would keep a database of its own and lose the other's data"
-        )
-    if digest is not None:
-        ImageReference(repository, str(digest))
-    return Environment(file.stem, file, repository, digest, replicas, database, raw)
+        cause = f"{replicas} replicas on sqlite: each would keep a database of its own and lose the other's data"
+        raise documents.refusal(file, cause)
+    return Environment(
+        name, file, image["repository"], image.get("digest"), replicas, database, raw
+    )
 
 
 def resolve(environment: Environment, digest: str, folder: Path) -> Environment:

@@ -1,0 +1,83 @@
+"""Environment files, held against ``rules.yaml``: a refusal names file, line, key and what is allowed."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import shown
+
+RULES = Path(__file__).with_name("rules.yaml")
+KINDS = {"mapping": dict, "flag": bool}
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The document in a file, held against the rules; raises PipelineError for the first breach."""
+    try:
+        content = file.read_text(encoding="utf-8")
+        document = YAML(typ="safe", pure=True).load(content)
+    except OSError as error:
+        raise refusal(file, f"cannot be read ({error.strerror})") from error
+    except MarkedYAMLError as error:
+        problem = str(error.problem).partition(" with value")[0]
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise refusal(file, f"is not valid YAML ({problem})", line) from error
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise refusal(file, "is not valid YAML in UTF-8") from error
+    if not isinstance(document, dict):
+        raise refusal(file, "is not a mapping")
+    for key, rule in _rules().items():
+        value: Any = document
+        for name in key.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if not (rule.get("optional") if value is None else _fits(value, rule)):
+            problem = "is missing" if value is None else f"is {value!r}"
+            cause = f"{key} {problem}; allowed is {rule['allowed']}"
+            raise refusal(file, cause, _line(content, key))
+    return document
+
+
+def refusal(file: Path, cause: str, line: int | None = None) -> PipelineError:
+    """The error for what is wrong with a file, at one of its lines."""
+    place = f"{shown(file)}:{line}" if line else shown(file)
+    return PipelineError(f"{place}: {cause}", next_step=f"correct {shown(file)}")
+
+
+@cache
+def _rules() -> dict[str, dict[str, Any]]:
+    rules: dict[str, dict[str, Any]] = YAML(typ="safe").load(RULES)
+    return rules
+
+
+def _fits(value: Any, rule: dict[str, Any]) -> bool:
+    if "least" in rule:
+        return type(value) is int and rule["least"] <= value <= rule["most"]
+    if "is" not in rule:
+        return _matches(rule["pattern"], value)
+    if not isinstance(value, KINDS[rule["is"]]) or "keys" not in rule:
+        return isinstance(value, KINDS[rule["is"]])
+    return (
+        len(value) <= rule["most"]
+        and all(_matches(rule["keys"], key) for key in value)
+        and all(_matches(rule["values"], text) for text in value.values())
+    )
+
+
+def _matches(pattern: str, value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _line(content: str, key: str) -> int:
+    """The line of a key, else of the nearest one above it that is there."""
+    node, line = YAML().compose(content), 1
+    for name in key.split("."):
+        for child, value in node.value if isinstance(node, MappingNode) else []:
+            if child.value == name:
+                node, line = value, child.start_mark.line + 1
+                break
+    return line
