@@ -13,7 +13,6 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import shown
 
 RULES = Path(__file__).with_name("rules.yaml")
-KINDS = {"mapping": dict, "flag": bool}
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -31,12 +30,12 @@ def read(file: Path) -> dict[str, Any]:
         raise refusal(file, "is not valid YAML in UTF-8") from error
     if not isinstance(document, dict):
         raise refusal(file, "is not a mapping")
-    for key, rule in _rules().items():
+    for key, rule in rules().items():
         value: Any = document
         for name in key.split("."):
             value = value.get(name) if isinstance(value, dict) else None
         if not (rule.get("optional") if value is None else _fits(value, rule)):
-            problem = "is missing" if value is None else f"is {value!r}"
+            problem = "is missing" if value is None else f"is {value!r:.80}"
             cause = f"{key} {problem}; allowed is {rule['allowed']}"
             raise refusal(file, cause, _line(content, key))
     return document
@@ -49,9 +48,10 @@ def refusal(file: Path, cause: str, line: int | None = None) -> PipelineError:
 
 
 @cache
-def _rules() -> dict[str, dict[str, Any]]:
-    rules: dict[str, dict[str, Any]] = YAML(typ="safe").load(RULES)
-    return rules
+def rules() -> dict[str, dict[str, Any]]:
+    """The rules by dotted key."""
+    by_key: dict[str, dict[str, Any]] = YAML(typ="safe").load(RULES)
+    return by_key
 
 
 def _fits(value: Any, rule: dict[str, Any]) -> bool:
@@ -59,12 +59,15 @@ def _fits(value: Any, rule: dict[str, Any]) -> bool:
         return type(value) is int and rule["least"] <= value <= rule["most"]
     if "is" not in rule:
         return _matches(rule["pattern"], value)
-    if not isinstance(value, KINDS[rule["is"]]) or "keys" not in rule:
-        return isinstance(value, KINDS[rule["is"]])
-    return (
-        len(value) <= rule["most"]
-        and all(_matches(rule["keys"], key) for key in value)
-        and all(_matches(rule["values"], text) for text in value.values())
+    if rule["is"] == "flag":
+        return isinstance(value, bool)
+    return isinstance(value, dict) and (
+        "keys" not in rule
+        or (
+            len(value) <= rule["most"]
+            and all(_matches(rule["keys"], key) for key in value)
+            and all(_matches(rule["values"], text) for text in value.values())
+        )
     )
 
 

@@ -1,15 +1,20 @@
 """An environment file that could deploy something wrong is refused, with the file and the reason named."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from pipeline.aws import account
 from pipeline.commands import plan
 from pipeline.core.errors import PipelineError
-from pipeline.releases import environments
+from pipeline.releases import documents, environments, project
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 from pipeline.terraform.roots import Root
@@ -24,6 +29,8 @@ image:
 replicaCount: 2
 database:
   engine: postgresql
+aws:
+  account_id: "000000000001"
 """
 
 
@@ -43,31 +50,100 @@ def test_bootstrap_makes_a_role_for_each_environment_of_the_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, number in (("local", 1), ("staging", 1), ("qa", 1), ("elsewhere", 2)):
-        text = GOOD.replace("demo", name) + f"aws: {{account_id: '{number:012}'}}\n"
+        text = GOOD.replace("demo", name).replace("000000000001", f"{number:012}")
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
     root = roots.bootstrap_root(environments.load("staging"), {})
     assert root.variables["github_environments"] == '["qa", "staging"]'
 
 
+AWS = 'aws:\n  account_id: "000000000001"\n'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (DIGEST, "sha256:abc", "not an image digest"),
-        (f"digest: {DIGEST}", "tag: latest", "name the image by digest"),
-        ("replicaCount: 2", "replicaCount: 0", "at least 1"),
-        ("replicaCount: 2", "replicaCount: true", "at least 1"),
-        ("replicaCount: 2", "", "replicaCount' is missing"),
+        (DIGEST, "sha256:abc", "4: image.digest is 'sha256:abc'; allowed is sha256: and 64 hex"),
+        (f"digest: {DIGEST}", "tag: latest", "4: image.tag is 'latest'.*name the image by digest"),
+        ("replicaCount: 2", "replicaCount: 0", "5: replicaCount is 0; .* from 1 to 50"),
+        ("replicaCount: 2", "replicaCount: true", "5: replicaCount is True; .* from 1 to 50"),
+        ("replicaCount: 2", "", "replicaCount is missing"),
         ("postgresql", "sqlite", "2 replicas on sqlite"),
-        ("postgresql", "oracle", "sqlite or postgresql"),
+        (
+            "postgresql",
+            "oracle",
+            "7: database.engine is 'oracle'; allowed is sqlite, postgresql or none",
+        ),
         ("name: demo", "name: other", "it must be 'demo'"),
-        ("name: demo", "name: [", "not valid YAML"),
-        (GOOD, "- a list\n", "not a mapping"),
+        ("name: demo", "name: [", "demo.yaml:3: is not valid YAML"),
+        (
+            "name: demo",
+            "name: demo\nname: demo",
+            '2: is not valid YAML .found duplicate key "name"',
+        ),
+        ("  engine", "\tengine", "7: is not valid YAML .found character"),
+        ("# kept", "# k\xe9pt", "is not valid YAML in UTF-8"),
+        (GOOD, "- a list\n", "is not a mapping"),
+        (GOOD, "", "is not a mapping"),
+        (AWS, "", "aws is missing; allowed is a mapping"),
+        (AWS, "aws:\n", "8: aws is missing; allowed is a mapping"),
+        (AWS, "aws: [a]\n", "8: aws is .'a'.; allowed is a mapping"),
+        ('"000000000001"', "012345678901", "9: aws.account_id is 12345678901; .* in quotes"),
+        (AWS, AWS + "  load_balancer: []\n", "10: aws.load_balancer is .*; allowed is a mapping"),
+        (AWS, AWS + "  tags: {'aws:x': y}\n", "10: aws.tags is .*; allowed is up to 40 tags"),
+        (
+            AWS,
+            AWS + f"  tags: {{x: {'y' * 300}}}\n",
+            "10: aws.tags is .*; allowed is up to 40 tags",
+        ),
+        (AWS, AWS + f"  tags: {dict.fromkeys(map(str, range(41)), 'x')}\n", "up to 40 tags"),
     ],
 )
-def test_a_bad_file_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
-    with pytest.raises(PipelineError, match=message):
-        environments.read(write(tmp_path, GOOD.replace(old, new)))
+def test_a_bad_file_is_refused_by_file_line_key_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    file = tmp_path / "demo.yaml"
+    assert old in GOOD
+    file.write_bytes(GOOD.replace(old, new).encode("latin-1"))
+    with pytest.raises(PipelineError, match=message) as refused:
+        environments.read(file)
+    assert str(refused.value).startswith(str(file))
+    assert "\n" not in str(refused.value)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(key=st.sampled_from([*documents.rules(), "whole"]), value=ANYTHING)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_stands_at_a_key_is_taken_or_refused(tmp_path: Path, key: str, value: Any) -> None:
+    document = YAML(typ="safe").load(GOOD)
+    *parents, name = ("document", *key.split(".")) if key != "whole" else ("document",)
+    place = {"document": document}
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[name] = value
+    file = tmp_path / "demo.yaml"
+    with file.open("w", encoding="utf-8") as sink:
+        YAML(typ="safe").dump(document if key != "whole" else value, sink)
+    with contextlib.suppress(PipelineError):
+        environments.read(file)
+
+
+@given(content=st.binary(max_size=200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_bytes_a_file_has_they_are_refused(tmp_path: Path, content: bytes) -> None:
+    for name, read in (("demo.yaml", environments.read), ("project.yaml", project.load)):
+        file = tmp_path / name
+        file.write_bytes(content)
+        with pytest.raises(PipelineError):
+            read(file)
 
 
 def test_an_unreleased_environment_has_no_image(tmp_path: Path) -> None:
@@ -141,7 +217,7 @@ def test_a_plan_is_stale_once_git_names_another_digest(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
-    file = write(tmp_path, f"{GOOD}aws: {{account_id: '000000000001'}}\n")
+    file = write(tmp_path, GOOD)
     environments.resolve(environments.read(file), DIGEST, environments.plan_folder("demo"))
 
     def key() -> str:

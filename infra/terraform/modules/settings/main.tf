@@ -13,11 +13,13 @@ locals {
 
   # Fargate offers memory (MiB) by CPU units; anything else is refused by AWS only at apply.
   fargate_memory = {
-    256  = [512, 1024, 2048]
-    512  = range(1024, 4097, 1024)
-    1024 = range(2048, 8193, 1024)
-    2048 = range(4096, 16385, 1024)
-    4096 = range(8192, 30721, 1024)
+    256   = [512, 1024, 2048]
+    512   = range(1024, 4097, 1024)
+    1024  = range(2048, 8193, 1024)
+    2048  = range(4096, 16385, 1024)
+    4096  = range(8192, 30721, 1024)
+    8192  = range(16384, 61441, 4096)
+    16384 = range(32768, 122881, 8192)
   }
 
   # As RDS computes it: memory in bytes / 9531392, for the smallest classes; larger ones have room to spare.
