@@ -17,6 +17,7 @@ from pipeline.core import console, locks, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import log_file, shown
 from pipeline.github import actions, reports
+from pipeline.releases.image_reference import require_digest
 
 P = ParamSpec("P")
 
@@ -38,6 +39,8 @@ def command(body: Callable[P, Result]) -> Callable[P, None]:
         removing = "down" in (name, kwargs.get("action"))
         hold = locks.exclusive if removing else locks.shared
         try:
+            if digest := kwargs.get("digest"):
+                require_digest(str(digest))  # before anything is looked for, made or changed
             with hold("checkout"):
                 result = body(*args, **kwargs)
             publish(name, result.markdown, result.outputs)

@@ -99,8 +99,13 @@ def backend(root: Root) -> list[str]:
 
     Without ``encrypt``: the bucket encrypts with our own key by default; ``encrypt=true`` would ask for one of S3's.
     """
-    place = (f"bucket={root.bucket}", f"key={root.name}/terraform.tfstate", f"region={root.region}")
+    place = (f"bucket={root.bucket}", f"key={state_key(root)}", f"region={root.region}")
     return [f"-backend-config={setting}" for setting in (*place, "use_lockfile=true")]
+
+
+def state_key(root: Root) -> str:
+    """The state's object in its bucket; the lock's has ``.tflock`` added."""
+    return f"{root.name}/terraform.tfstate"
 
 
 def init_key(root: Root) -> str:

@@ -1,10 +1,14 @@
 """What the runner makes of a task's result, and of its failure."""
 
 import errno
+import inspect
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
 
+import tasks
 from pipeline import runner
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
@@ -70,3 +74,47 @@ def test_what_no_stage_expected_is_a_line_as_well(
         odd()
     assert capsys.readouterr().err.startswith(f"odd failed: {cause}. Next: ")
     assert (github / "odd-error.log").is_file() == isinstance(error, ValueError)
+
+
+def arguments(task: str) -> dict[str, inspect.Parameter]:
+    """The task's own parameters."""
+    return dict([*inspect.signature(tasks.ns[task].body).parameters.items()][1:])
+
+
+def refused(task: str, capsys: pytest.CaptureFixture[str], **given: str) -> str:
+    """What a task prints that fails, with something for each argument that it requires."""
+    required = {
+        name: "x"
+        for name, argument in arguments(task).items()
+        if argument.default is argument.empty
+    }
+    with pytest.raises(SystemExit):
+        tasks.ns[task].body(Context(), **required | given)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", [task for task in tasks.ns.tasks if "digest" in arguments(task)])
+def test_what_is_no_digest_is_refused_before_anything_else(
+    task: str, github: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = import_module(f"pipeline.commands.{task.replace('-', '_')}")
+    monkeypatch.setattr(module, "run", lambda *_, **__: pytest.fail("the task has begun"))
+    assert "'nonsense' is not an image digest" in refused(task, capsys, digest="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("task", "argument"),
+    [
+        (task, argument)
+        for task in tasks.ns.tasks
+        for argument in ("environment", "source", "target")
+        if argument in arguments(task)
+    ],
+)
+def test_an_unknown_environment_is_refused_with_those_that_there_are(
+    task: str, argument: str, github: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = {"digest": f"sha256:{'1' * 64}"} if "digest" in arguments(task) else {}
+    message = refused(task, capsys, **{argument: "nowhere"}, **digest)
+    assert "there is no environment" in message
+    assert "choose one of: local, production, staging" in message
