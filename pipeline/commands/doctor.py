@@ -48,16 +48,8 @@ def _tools() -> list[str]:
         if not found and entry.source == "path":
             todo = entry.missing
             missing.append(entry.name)
-        rows.append(
-            (
-                entry.name,
-                entry.purpose,
-                entry.wanted or entry.pinned or "as locked",
-                version,
-                entry.source,
-                todo,
-            )
-        )
+        wanted = entry.wanted or entry.pinned or "as locked"
+        rows.append((entry.name, entry.purpose, wanted, version, entry.source, todo))
     console.table(("tool", "for", "wanted", "found", "from", "what to do"), rows, title="Tools")
     return missing
 

@@ -9,7 +9,7 @@ from pipeline.core import tools
 def find(name: str) -> Path | None:
     """The program on PATH, or built before; None where it is neither."""
     if on_path := tools.find(tools.catalogue()[name]):
-        return on_path.path
+        return on_path[0]
     from offline import provide  # noqa: PLC0415 - only where it is not on PATH
 
     return provide.built(name)

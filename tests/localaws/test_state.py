@@ -24,5 +24,5 @@ def test_a_state_that_is_free_needs_no_unlock(
     assert unlock.run("local", "6b1c66c5").headline == "the state of local is not locked"
     key = f"{roots.state_key(root)}.tflock"
     account.client("s3").put_object(Bucket=root.bucket, Key=key, Body=b'{"ID": "another"}')
-    with pytest.raises(PipelineError, match="does not match the existing lock ID 'another'"):
+    with pytest.raises(PipelineError, match="held by lock another, not by 6b1c66c5"):
         unlock.run("local", "6b1c66c5")
