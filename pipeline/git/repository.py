@@ -83,9 +83,23 @@ def revision(root: Path = ROOT) -> str:
     return run("rev-parse", "HEAD", root=root).strip()
 
 
-def is_dirty(*paths: str, root: Path = ROOT) -> bool:
-    """Whether the work tree (or what lies under the paths) differs from HEAD; untracked files count."""
-    return bool(run("status", "--porcelain", "--", *paths, root=root).strip())
+def is_dirty(*, root: Path = ROOT) -> bool:
+    """Whether the work tree differs from HEAD; untracked files count, whatever the user's settings are."""
+    return bool(run("status", "--porcelain", "--untracked-files=normal", root=root).strip())
+
+
+def committed(*paths: str, root: Path = ROOT) -> dict[str, str]:
+    """The blob ids of HEAD's files below the paths, by name; links are left out."""
+    listed = run("ls-tree", "-r", "-z", "HEAD", "--", *paths, root=root).split("\0")
+    entries = (entry.partition("\t") for entry in listed if entry and not entry.startswith("12"))
+    return {name: about.split()[2] for about, _, name in entries}
+
+
+def hashed(paths: Sequence[Path], *, root: Path = ROOT) -> dict[str, str]:
+    """The blob ids that files would have in a commit now, by name; links are left out."""
+    names = [str(path.relative_to(root)) for path in paths if not path.is_symlink()]
+    ids = run("hash-object", "--stdin-paths", root=root, stdin="\n".join(names))
+    return dict(zip(names, ids.split(), strict=True))
 
 
 def committed_at(revision: str = "HEAD", *, root: Path = ROOT) -> datetime:
@@ -94,10 +108,9 @@ def committed_at(revision: str = "HEAD", *, root: Path = ROOT) -> datetime:
 
 
 def release_tag(*, root: Path = ROOT) -> str | None:
-    """The version tag (``v1.2.3``) of HEAD itself, if it has one; the highest of several."""
-    listed = run(
-        *("tag", "--points-at", "HEAD", "--sort=-version:refname", "--list", "v[0-9]*"), root=root
-    )
+    """The version tag (``v1.2.3``) of HEAD itself, if it has one; the highest of several, a release before its -rc."""
+    options = ("--points-at", "HEAD", "--sort=-version:refname", "--list", "v[0-9]*")
+    listed = run("-c", "versionsort.suffix=-", "tag", *options, root=root)
     return listed.splitlines()[0] if listed.strip() else None
 
 

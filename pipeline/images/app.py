@@ -1,11 +1,13 @@
 """The application's image: what its version is, how it is built, and what is known of the last build."""
 
 import json
+import re
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import docker.errors
+from docker.utils.build import exclude_paths
 
 from pipeline.core import console, files
 from pipeline.core.errors import PipelineError
@@ -28,6 +30,10 @@ INPUTS = (
     "pipeline/images/images.yaml",
     "offline/containers",
 )
+
+
+#: A version as the tag of an image, with room for what follows where the work tree differs.
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,31 @@ class Record:
 
 
 def version(root: Path = ROOT) -> Version:
-    """The version of the work tree: HEAD's version tag or commit, and a hash of the content where that differs."""
+    """The version of the work tree: HEAD's version tag or commit, and a hash of the content where that differs.
+
+    Read from the files that a build takes in, not from Git's view of them: it can be told to overlook some.
+    """
     revision = git.revision(root)
-    name = git.release_tag(root=root) or f"0.0.0-g{revision[:12]}"
-    if git.is_dirty(*INPUTS, root=root):
-        name += f"-dirty-{git.content_key(git.files(*INPUTS, root=root), root=root)[:12]}"
+    tag = git.release_tag(root=root)
+    # As Helm does: a tag of an image has no plus sign.
+    name = tag.replace("+", "_") if tag else f"0.0.0-g{revision[:12]}"
+    if not TAG.fullmatch(name):
+        raise PipelineError(
+            f"the Git tag {tag!r} cannot name an image",
+            next_step="give the commit a tag such as v1.2.3 or v1.2.3-rc.1, of at most 100 characters",
+        )
+    files = _inputs(root)
+    if git.hashed(files, root=root) != git.committed(*INPUTS, root=root):
+        name += f"-dirty-{git.content_key(files, root=root)[:12]}"
     return Version(name, revision, f"{git.committed_at(root=root):%Y-%m-%dT%H:%M:%SZ}")
+
+
+def _inputs(root: Path) -> list[Path]:
+    """All files that decide about the image: Git's, and in the context of the build those that Git ignores too."""
+    ignored = (root / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    patterns = [line for line in ignored if line and not line.startswith("#")]
+    context = (root / name for name in exclude_paths(str(root), patterns))
+    return sorted({*git.files(*INPUTS, root=root), *(path for path in context if path.is_file())})
 
 
 def build(*, no_cache: bool = False) -> Record:

@@ -1,6 +1,7 @@
 """Pushes an image to a registry by an immutable tag, and returns the digest that names it from then on."""
 
 import base64
+import hashlib
 from typing import Any
 
 import docker.errors
@@ -37,12 +38,19 @@ def push(
 ) -> ImageReference:
     """Pushes a local image as ``repository:tag``; raises PipelineError when the registry refuses or does not answer.
 
-    A tag that is there already is not pushed again: it is immutable and names its content, so its digest is returned.
+    A tag that holds this image already is not pushed again; one that holds another image is refused.
     """
-    if present := digest_of(repository, tag, credentials):
+    local = engine.client().images.get(image)
+    present, image_id = _manifest(repository, tag, credentials)
+    if present and local.id not in (image_id, present):
+        raise PipelineError(
+            f"the tag {tag} of {repository} holds another image ({present[7:19]})",
+            next_step="commit the change or take another tag: a version that was pushed stays what it is",
+        )
+    if present:
         console.info(f"  {tag} is in the registry already: {present}")
         return ImageReference(repository, present)
-    engine.client().images.get(image).tag(repository, tag)
+    local.tag(repository, tag)
     login = dict(zip(("username", "password"), credentials, strict=True)) if credentials else None
     digest = ""
     try:
@@ -65,14 +73,18 @@ def push(
     return ImageReference(repository, digest)
 
 
-def digest_of(repository: str, tag: str, credentials: Credentials | None = None) -> str | None:
-    """The digest that a registry has under a tag, or None; raises PipelineError as ``push``."""
+def _manifest(
+    repository: str, tag: str, credentials: Credentials | None
+) -> tuple[str | None, str | None]:
+    """The digest that a registry has under a tag, and the id of that image; None where there is none."""
     host, _, name = repository.partition("/")
-    url = f"{registries.base_url(host)}/v2/{name}/manifests/{tag}"
-    headers, local = {"Accept": ", ".join(MANIFESTS)}, registries.is_loopback(host)
     try:
-        response = httpx.head(
-            url, headers=headers, auth=credentials, timeout=API_SECONDS, trust_env=not local
+        response = httpx.get(
+            f"{registries.base_url(host)}/v2/{name}/manifests/{tag}",
+            headers={"Accept": ", ".join(MANIFESTS)},
+            auth=credentials,
+            timeout=API_SECONDS,
+            trust_env=not registries.is_loopback(host),
         )
     except httpx.HTTPError as error:
         raise PipelineError(
@@ -80,13 +92,11 @@ def digest_of(repository: str, tag: str, credentials: Credentials | None = None)
             next_step="check the network, or ./inv status for the local AWS",
         ) from error
     if response.status_code == httpx.codes.NOT_FOUND:
-        return None
+        return None, None
     if response.status_code != httpx.codes.OK:
         raise _refused(repository, f"HTTP {response.status_code}")
-    digest = response.headers.get("Docker-Content-Digest", "")
-    if not DIGEST.fullmatch(digest):
-        raise _refused(repository, "it named no digest")
-    return str(digest)
+    digest = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
+    return digest, response.json().get("config", {}).get("digest")
 
 
 def _refused(repository: str, why: str) -> PipelineError:
