@@ -355,6 +355,44 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
     return body.run(environment, revision or None)
 
 
+@task(
+    positional=["source"],
+    help={
+        "source": "the application: a folder or a Git address; default: what lies in app/",
+        "name": "of the chart, the service, the image and the namespaces",
+        "title": "for people; default: the name",
+        "repository": "this repository on GitHub, owner/name",
+        "account": "the AWS account, 12 digits",
+        "region": "the AWS region",
+        "domain": "production's domain; the other environments are below it",
+        "wsgi": "what gunicorn serves, module:callable; default: what is found",
+        "database": "postgresql, sqlite or none; default: what is found",
+        "dry_run": "show what would change, and change nothing",
+        "checks": "run lint and the fast tests afterwards",
+    },
+)
+@command
+def adopt(  # noqa: PLR0917 - the options of the task
+    _context: Context,
+    source: str | None = None,
+    name: str | None = None,
+    title: str | None = None,
+    repository: str | None = None,
+    account: str | None = None,
+    region: str | None = None,
+    domain: str | None = None,
+    wsgi: str | None = None,
+    database: str | None = None,
+    dry_run: bool = False,
+    checks: bool = True,
+) -> Result:
+    """Make this repository deliver an application of yours."""
+    from pipeline.commands import adopt as body
+
+    given = {name: value for name, value in locals().items() if name in body.FIELDS}
+    return body.run(given, dry_run=dry_run, checks=checks)
+
+
 @task(help={"json": "one JSON object on standard output"})
 @command
 def status(_context: Context, json: bool = False) -> Result:
@@ -436,6 +474,7 @@ def bench(_context: Context, name: str) -> Result:
 
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
+    "Make it yours": [adopt],
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
     "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],

@@ -14,9 +14,10 @@ from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL, ENGINES, LOGS, ROOT
 from pipeline.core.tools import python_environment
 from pipeline.images import catalogue
 from pipeline.images import docker as engine
+from pipeline.releases import environments
 
-ACCOUNT = "123456789012"
-REGION = "us-east-1"
+_PLACE = environments.load(environments.LOCAL_ENVIRONMENT).raw["aws"]
+ACCOUNT, REGION = str(_PLACE["account_id"]), str(_PLACE["region"])
 STATE = ENGINES / "aws"
 #: The certificate of the authority behind everything that it serves by HTTPS.
 AUTHORITY = STATE / "web-ca.pem"

@@ -9,13 +9,15 @@ from pipeline.core.paths import ROOT, log_file
 from pipeline.core.tools import tool
 from pipeline.kubernetes import helm
 from pipeline.releases import written
+from pipeline.releases.project import project
 
 
 def run() -> Result:
     """Formats the tree and writes the generated READMEs anew; raises PipelineError when a tool fails."""
+    unchecked = ".local" if project().checked else "app"
     commands: list[list[str | Path]] = [
-        [tool("ruff"), "check", "--fix", "--exit-zero", "."],
-        [tool("ruff"), "format", "."],
+        [tool("ruff"), "check", "--fix", "--exit-zero", "--extend-exclude", unchecked, "."],
+        [tool("ruff"), "format", "--exclude", unchecked, "."],
         [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
         [sys.executable, "-m", "pipeline.terraform.module_readme"],
         helm.write_readme_command(),

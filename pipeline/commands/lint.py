@@ -16,6 +16,7 @@ from pipeline.core.tools import tool
 from pipeline.git import repository as git
 from pipeline.github import actions
 from pipeline.kubernetes import helm
+from pipeline.releases.project import project
 
 CHECKS = ROOT / "tools" / "lint.yaml"
 #: What decides about the verdict of every check besides the files it looks at.
@@ -34,6 +35,9 @@ WORDS = {
     "python": sys.executable,
     # GitHub shows findings of its own format on the lines of a change.
     "ruff-format": "github" if actions.running() else "concise",
+    # An application is held to these rules only where its project file says so.
+    "unchecked": ".local" if project().checked else "app",
+    "typed": "app" if project().checked else "",
     "yamllint-format": "github" if actions.running() else "parsable",
 }
 
@@ -77,6 +81,8 @@ def run() -> Result:
 def _findings(check: str, files: str, command: str = "") -> str:
     """The check's output when it has findings, else nothing; what has passed is not checked again."""
     paths = git.files(*files.split())
+    if not project().checked:
+        paths = [path for path in paths if not path.is_relative_to(ROOT / "app")]
     if not paths:
         # A tool that looked at nothing must not pass.
         return f"no file matches {files}: the check would look at nothing"
@@ -104,6 +110,8 @@ def _argv(command: str, files: Sequence[Path]) -> list[str | Path]:
             argv += files
         elif argv and name == word:
             argv.append(word)
+        elif name in WORDS:
+            argv += [WORDS[name]] if WORDS[name] else []
         else:
-            argv.append(WORDS.get(name) or tool(name))
+            argv.append(tool(name))
     return argv

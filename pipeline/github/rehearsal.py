@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.aws import localaws
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import HOST, ROOT
@@ -23,7 +24,6 @@ from pipeline.releases.project import project
 PULL_REQUEST = 1
 ACTIONS = Path("localgithub") / "actions"
 WORKFLOWS = Path(".github") / "workflows"
-ACCOUNT = "123456789012"
 #: The secrets that docs/github.md asks for; nothing behind them is secret here.
 SECRETS = {"GITHUB_TOKEN": "job-token", "RELEASE_APP_KEY": "stand-in"}
 
@@ -108,7 +108,7 @@ def run(
 ) -> list[act.Job]:
     """The jobs of a workflow, named by its file, for the event; raises PipelineError as ``act.run`` does."""
     tree = rehearsal.folder / "tree"
-    role = f"arn:aws:iam::{ACCOUNT}:role/github/{project().name}"
+    role = f"arn:aws:iam::{localaws.ACCOUNT}:role/github/{project().name}"
     variables = {
         # What docs/github.md asks for, with the values of the local AWS.
         "AWS_REGION": "us-east-1",

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 ENVIRONMENT = "edge"
 NAMESPACE = f"{NAME}-{ENVIRONMENT}"
 WEB = ("-n", NAMESPACE, "exec", DEPLOYMENT, "-c", NAME, "--", "python", "-c")
-HOST = "potluck.example.org"
+HOST = "shop.example.org"
 KEYS = "signing-keys"
 #: What a client can send to be taken for somebody else.
 FORGED = {

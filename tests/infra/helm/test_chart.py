@@ -495,33 +495,33 @@ def test_proxies_are_trusted_only_where_there_is_one(render: Render) -> None:
 
 
 def test_users_come_by_https_where_a_proxy_ends_it(render: Render) -> None:
-    hosts = {"host": "potluck.example.org", "hostnames": ["potluck.example.org"]}
+    hosts = {"host": "shop.example.org", "hostnames": ["shop.example.org"]}
     route = {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": hosts["hostnames"]}
     for values in (
         {"ingress": {"enabled": True, "host": hosts["host"], "tls": True}},
         {"ingress": {"enabled": True, "host": hosts["host"], "tlsSecret": "certificate"}},
         {"httpRoute": route},
-        {"publicUrl": "https://potluck.example.org"},
+        {"publicUrl": "https://shop.example.org"},
     ):
         resources = render(values)
         service = need(resources, "Service", "ecs-saas-app")["metadata"]
-        assert service["annotations"] == {"delivery/url": "https://potluck.example.org"}
+        assert service["annotations"] == {"delivery/url": "https://shop.example.org"}
         assert need(resources, "ConfigMap")["data"]["COOKIES_ALWAYS_SECURE"] == "1"
     plain = render({"ingress": {"enabled": True, "host": hosts["host"]}})
     annotations = need(plain, "Service", "ecs-saas-app")["metadata"]["annotations"]
-    assert annotations == {"delivery/url": "http://potluck.example.org"}
+    assert annotations == {"delivery/url": "http://shop.example.org"}
     assert need(plain, "ConfigMap")["data"]["COOKIES_ALWAYS_SECURE"] == "0"
     assert "annotations" not in need(render(), "Service", "ecs-saas-app")["metadata"]
 
 
 def test_the_controller_finds_a_certificate_where_no_secret_has_it(render: Render) -> None:
-    ingress = {"enabled": True, "host": "potluck.example.org", "tls": True}
+    ingress = {"enabled": True, "host": "shop.example.org", "tls": True}
     assert need(render({"ingress": ingress}), "Ingress")["spec"]["tls"] == [
-        {"hosts": ["potluck.example.org"]}
+        {"hosts": ["shop.example.org"]}
     ]
     ingress["tlsSecret"] = "certificate"
     assert need(render({"ingress": ingress}), "Ingress")["spec"]["tls"] == [
-        {"hosts": ["potluck.example.org"], "secretName": "certificate"}
+        {"hosts": ["shop.example.org"], "secretName": "certificate"}
     ]
 
 

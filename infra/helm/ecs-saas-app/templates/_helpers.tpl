@@ -24,7 +24,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Folders that the application writes to besides /tmp, as volumes' mounts; SQLite's is /data. */}}
+{{/* Folders that the application writes to besides /tmp, as volumes' mounts; the first keeps an SQLite file. */}}
 {{- define "delivery.volumeMounts" -}}
 - name: tmp
   mountPath: /tmp
@@ -45,7 +45,7 @@
 {{- range $index, $path := (include "delivery.project" . | fromYaml).writable | default (list "/data") }}
 {{- if ne $path "/tmp" }}
 - name: writable-{{ $index }}
-  {{- if and (eq $.Values.database.engine "sqlite") (eq $path "/data") }}
+  {{- if and (eq $.Values.database.engine "sqlite") (eq $index 0) }}
   persistentVolumeClaim:
     claimName: {{ include "delivery.suffixed" (list $ "data") }}
   {{- else }}

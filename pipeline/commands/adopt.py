@@ -1,0 +1,183 @@
+"""Makes this repository deliver another Flask application: puts it into ``app/`` and names it wherever it is named."""
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.commands import Result
+from pipeline.core import console, process
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT, log_file
+from pipeline.git import repository as git
+from pipeline.releases import adoption, application, project
+from pipeline.releases.adoption import Answers
+from pipeline.releases.application import Application
+
+#: What no copy of an application takes along.
+LEFT = shutil.ignore_patterns(
+    ".git", ".github", "__pycache__", ".venv", "venv", "node_modules", ".tox", "*.db", ".env"
+)
+
+
+FIELDS = tuple(field.name for field in fields(Answers))
+
+
+def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) -> Result:
+    """Adopts the application, then runs lint and the fast tests; ``dry_run`` shows the difference and takes it back.
+
+    ``given`` are the fields of ``Answers``; on a terminal it asks for those that are None.
+
+    Raises:
+        PipelineError: The work tree is not clean, an answer is wrong (nothing is changed then), or a check failed.
+    """
+    if git.is_dirty():
+        raise PipelineError(
+            "the work tree is not clean", next_step="commit your changes, then adopt"
+        )
+    answers = _ask(given)
+    with _source(answers) as folder, console.progress("adopt") as step:
+        own = application.look(folder, answers.wsgi)
+        document = _document(answers, own)
+        old = project.load()
+        names = adoption.names(old, answers)
+        for line in (f"serves {own.wsgi}", f"locks {own.requirements.name}", f"probes {own.probe}"):
+            console.info(f"  {line}")
+        console.info(
+            f"  database {document['database']}, migrates by {list(own.migrate) or 'nothing'}"
+        )
+        try:
+            adoption.edit(answers, own, folder, names, document, sample=not old.delivery)
+            for task in ("lock-dependencies", "format"):
+                step.update(task)
+                process.run([ROOT / "inv", task], log=log_file("adopt"), append=task == "format")
+            git.run("add", "--all")
+            difference = git.run("diff", "--cached", "HEAD")
+        except BaseException:
+            _restore()
+            raise
+    if dry_run:
+        _restore()
+        console.info(difference)
+        return Result(f"would change {difference.count('diff --git')} files")
+    for check in (["lint"], ["test", "--fast"]) if checks else ():
+        console.info(f"./inv {' '.join(check)}")
+        process.run(
+            [ROOT / "inv", *check],
+            log=log_file(f"adopt-{check[0]}"),
+            on_line=console.info,
+            next_step="git diff --cached shows what was changed, git reset --hard takes it back",
+        )
+    console.info(
+        "Next:\n  git commit -m 'Deliver our application'\n  ./inv deploy --to compose\n  ./inv deploy"
+    )
+    changed = difference.count("diff --git")
+    return Result(f"{answers.name}: {changed} files changed" if changed else "nothing to change")
+
+
+def _ask(given: Mapping[str, str | None]) -> Answers:
+    """The answers, by default what the repository says now."""
+    answers: dict[str, Any] = dict(given)
+    for field, (question, default) in _questions().items():
+        if answers[field] is None:
+            typed = input(f"{question} [{default}]: ").strip() if sys.stdin.isatty() else ""
+            answers[field] = typed or default
+    if not answers["name"]:
+        raise PipelineError("the application has no name", next_step="name it: --name shop")
+    return Answers(**answers | {"title": answers["title"] or answers["name"].capitalize()})
+
+
+def _questions() -> dict[str, tuple[str, str]]:
+    own, now = project.load(), adoption.now()
+    return {
+        "source": ("the application's folder or Git address; empty: what lies in app/", ""),
+        "name": (
+            "its name, 2 to 18 lower-case letters, digits or hyphens",
+            own.name if own.delivery else "",
+        ),
+        "title": ("its title for people", own.title if own.delivery else ""),
+        "repository": ("this repository on GitHub, owner/name", now["repository"]),
+        "account": ("the AWS account, 12 digits", now["account"]),
+        "region": ("the AWS region", now["region"]),
+        "domain": ("the domain of production; empty: none", now["domain"] if own.delivery else ""),
+    }
+
+
+@contextmanager
+def _source(answers: Answers) -> Iterator[Path]:
+    """A copy of the application's files."""
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / "application"
+        if re.match(r"[\w+]+://|[\w.-]+@[\w.-]+:", answers.source) or answers.source.endswith(
+            ".git"
+        ):
+            process.run(
+                ["git", "clone", "--quiet", "--depth=1", answers.source, copy],
+                log=log_file("adopt-clone"),
+            )
+            shutil.rmtree(copy / ".git")
+        else:
+            folder = Path(answers.source).expanduser() if answers.source else ROOT / "app"
+            if not folder.is_dir():
+                raise PipelineError(
+                    f"{folder} is no folder",
+                    next_step="name the application's folder or Git address",
+                )
+            shutil.copytree(folder, copy, ignore=LEFT, symlinks=True)
+        yield copy
+
+
+def _document(answers: Answers, own: Application) -> dict[str, Any]:
+    """The new project file; raises PipelineError where an answer breaks its contract."""
+    wrong = {
+        "--repository must be owner/name": re.fullmatch(r"[\w.-]+/[\w.-]+", answers.repository),
+        "--account must be 12 digits": re.fullmatch(r"[0-9]{12}", answers.account),
+        "--region must be a region such as eu-west-1": re.fullmatch(
+            r"[a-z]{2}(-[a-z]+)+-[0-9]", answers.region
+        ),
+        "--domain must be a host name": re.fullmatch(
+            r"([a-z0-9-]+(\.[a-z0-9-]+)+)?", answers.domain
+        ),
+    }
+    if failed := [text for text, passed in wrong.items() if not passed]:
+        raise PipelineError("; ".join(failed), next_step="correct the answer; nothing was changed")
+    database = dict(own.database)
+    if answers.database:
+        database = (
+            {"engine": "none"}
+            if answers.database == "none"
+            else database | {"engine": answers.database}
+        )
+    found = {
+        "wsgi": own.wsgi,
+        "port": 5000,
+        "probes": {"live": own.probe, "ready": own.probe},
+        "database": database,
+        **({"migrate": list(own.migrate)} if own.migrate and database["engine"] != "none" else {}),
+        **({"python_path": list(own.python_path)} if own.python_path else {}),
+        **({"writable": list(own.writable)} if own.writable != ("/data",) else {}),
+    }
+    # Of an application that lies here already, the project file knows more than a look at it can.
+    kept = YAML(typ="safe").load(project.FILE.read_text("utf-8")) if project.load().delivery else {}
+    names = {"name": answers.name, "title": answers.title, "image": answers.name}
+    document = names | ({**kept, **found} if answers.source else {**found, **kept}) | names
+    document["delivery"] = kept.get("delivery") or git.revision()
+    try:
+        project.parse(document)
+    except ValueError as error:
+        raise PipelineError(
+            str(error), next_step="correct the answer; nothing was changed"
+        ) from error
+    return document
+
+
+def _restore() -> None:
+    git.run("reset", "--hard", "--quiet")
+    git.run("clean", "-d", "--force", "--quiet")

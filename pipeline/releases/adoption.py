@@ -1,0 +1,184 @@
+"""Names another application wherever this repository names its own, and puts its files into ``app/``."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.core import files
+from pipeline.core.paths import CHART, ENVIRONMENTS, ROOT
+from pipeline.git import repository as git
+from pipeline.releases import project
+from pipeline.releases.application import Application
+
+#: The sample application, its tests and what shows it; tests elsewhere that use it have its words.
+SAMPLE = ("app", "tests/app", "tests/acceptance", "tests/adopt")
+SHOWN = ("docs/application.md", "docs/screenshots", "docs/plans")
+WORDS = r"tests\.(acceptance|app)\b|[Tt]hanksgiving"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Who adopts what; ``source`` is a folder or a Git address, empty for what lies in ``app/``."""
+
+    name: str
+    title: str
+    repository: str
+    account: str
+    region: str
+    domain: str
+    source: str
+    wsgi: str | None
+    database: str | None
+
+
+def now() -> dict[str, str]:
+    """What the repository says of its places now."""
+    local = YAML(typ="safe").load((ENVIRONMENTS / "local.yaml").read_text("utf-8"))["aws"]
+    production = YAML(typ="safe").load((ENVIRONMENTS / "production.yaml").read_text("utf-8"))["aws"]
+    return {
+        "repository": _repository(),
+        "account": local["account_id"],
+        "region": local["region"],
+        "domain": production.get("load_balancer", {}).get("domain", ""),
+    }
+
+
+def _repository() -> str:
+    text = (ROOT / "argocd/apps/base/repository.yaml").read_text("utf-8")
+    return re.search(r"github\.com/(.+)\.git", text)[1]  # type: ignore[index] # the file is ours
+
+
+def names(old: project.Project, answers: Answers) -> dict[str, str]:
+    """What the sample, or the application before, is called outside ``app/``, with what stands there from now on."""
+    owner = answers.repository.partition("/")[0]
+    before = now()
+    renamed = {
+        before["repository"]: answers.repository,
+        f"owner: {before['repository'].partition('/')[0]}": f"owner: {owner}",
+        f"@{before['repository'].partition('/')[0]}/": f"@{owner}/",
+        old.image: answers.name,
+        old.name: answers.name,
+        old.title: answers.title,
+    }
+    return {word: name for word, name in renamed.items() if word != name}
+
+
+def edit(
+    answers: Answers,
+    own: Application,
+    folder: Path,
+    names: Mapping[str, str],
+    document: Mapping[str, Any],
+    *,
+    sample: bool,
+) -> None:
+    """Edits the work tree; ``sample``: the application that goes is the sample, with its tests and pages."""
+    if sample:
+        _remove_sample()
+    shutil.rmtree(ROOT / "app", ignore_errors=True)
+    shutil.copytree(folder, ROOT / "app", symlinks=True)
+    if own.requirements.name != "pyproject.toml":
+        source = own.requirements.relative_to(folder)
+        if str(source) == "requirements.txt":
+            (ROOT / "app" / source).rename(ROOT / "app" / "requirements.in")
+        elif str(source) != "requirements.in":
+            files.write(ROOT / "app" / "requirements.in", f"-r {source}\n")
+    if CHART.name != answers.name:
+        git.run("mv", str(CHART), str(CHART.with_name(answers.name)))
+    for path in git.files(":!app", ":!project.yaml", ":!*.lock.hcl", ":!requirements"):
+        _rename(path, names)
+    with (ROOT / "project.yaml").open("w", encoding="utf-8") as stream:
+        stream.write(
+            "# The application that this repository delivers: docs/reference/project.md.\n"
+        )
+        _yaml().dump(dict(document), stream)
+    before = now()
+    for path in (*ENVIRONMENTS.glob("*.yaml"), *(ROOT / "argocd").rglob("*.yaml")):
+        _rename(path, {before["account"]: answers.account, before["region"]: answers.region})
+    for path in ENVIRONMENTS.glob("*.yaml"):
+        _environment(path, answers.domain, document)
+
+
+def _rename(path: Path, names: Mapping[str, str]) -> None:
+    """Replaces whole words in a text file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, FileNotFoundError):
+        return
+    renamed = text
+    for word, name in names.items():
+        renamed = re.sub(
+            rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", name.replace("\\", r"\\"), renamed
+        )
+    if renamed != text:
+        path.write_text(renamed, encoding="utf-8")
+
+
+def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
+    """Gives an environment file the domain, the probe and the database."""
+    yaml = _yaml()
+    state = yaml.load(path.read_text(encoding="utf-8"))
+    host = domain if state["name"] == "production" or not domain else f"{state['name']}.{domain}"
+    balancer, ingress = state["aws"].get("load_balancer", {}), state.get("ingress")
+    if ingress:
+        ingress["host"] = host
+        ingress["annotations"]["alb.ingress.kubernetes.io/healthcheck-path"] = document["probes"][
+            "ready"
+        ]
+    if "domain" in balancer:
+        balancer["domain"] = host
+    if not domain:
+        for settings, names in (
+            (balancer, ("domain", "certificate_arn")),
+            (state, ("ingress", "service")),
+        ):
+            for name in names:
+                settings.pop(name, None)
+    if not balancer:
+        state["aws"].pop("load_balancer", None)
+    engine = document["database"]["engine"]
+    if engine != "postgresql":
+        state["database"] = {"engine": engine}
+    if engine == "sqlite":
+        state["replicaCount"] = 1
+        state["aws"].get("service", {}).pop("max_replicas", None)
+    if not state["aws"].get("service", True):
+        del state["aws"]["service"]
+    with path.open("w", encoding="utf-8") as stream:
+        yaml.dump(state, stream)
+
+
+def _yaml() -> YAML:
+    """YAML as yamllint and the tasks that edit digests want it; comments are kept."""
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.preserve_quotes = True
+    yaml.width = 140
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(
+        type(None), lambda node, _: node.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
+def _remove_sample() -> None:
+    """Removes the sample, and the lines of pages and workflows that lead to what went."""
+    tests = [
+        path
+        for path in git.files("tests/*.py")
+        if re.search(WORDS, path.read_text(encoding="utf-8"))
+    ]
+    before = git.files("tests/**/test_*.py", *SHOWN)
+    git.run("rm", "-r", "--quiet", "--", *SAMPLE, *SHOWN)
+    git.run("rm", "--quiet", "--ignore-unmatch", "--", *map(str, tests))
+    gone = "|".join(re.escape(path.name) for path in before if not path.exists())
+    for path in git.files("*.md", ".github/workflows/*.yml"):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not re.search(rf"[(/ ]({gone})[)#\s/]", line)]
+        if kept != lines:
+            path.write_text("".join(kept), encoding="utf-8")

@@ -1,0 +1,234 @@
+"""Finds out how a Flask application is served, migrated and probed, by looking at its files; runs none of its code."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.errors import PipelineError
+
+#: Modules that Flask and its users give the application, the likeliest first.
+MODULES = ("wsgi", "app", "application", "main", "run", "server", "manage", "autoapp")
+LISTS = ("requirements.txt", "requirements/prod.txt", "requirements/base.txt")
+INSTANCES = ("app", "application")
+FACTORIES = ("create_app", "make_app")
+SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
+HEALTH = ("healthz", "health", "livez", "ready", "readyz", "ping", "status", "up")
+ROUTE = re.compile(r"""\.(?:route|get)\(\s*f?["'](/[^"'<]*)["']""")
+#: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
+#: Flask-SQLAlchemy as well: it counts where the environment is read.
+URLS = (
+    r"""["'](DATABASE_URL|DATABASE_URI|POSTGRES_URL|DB_URL|DB_URI)["']""",
+    r"""(?:environ|getenv)\W+(?:get\W+)?(SQLALCHEMY_DATABASE_URI)\b""",
+)
+PART = r"""["']((?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|RDS)_?(?:{}))["']"""
+PARTS = {
+    "host": "HOST|HOSTNAME|SERVER",
+    "port": "PORT",
+    "name": "NAME|DB|DB_NAME|DATABASE",
+    "user": "USER|USERNAME",
+    "password": "PASSWORD|PASS",
+}
+INSTANCE = re.compile(r"instance_path|instance_relative_config|sqlite:///\w")
+MYSQL = {"pymysql", "mysqlclient", "mysql-connector-python"}
+#: PostgreSQL's drivers by package. SQLAlchemy wants them named: its default has changed from 2.0 to 2.1.
+DRIVERS = {
+    "psycopg2": "psycopg2",
+    "psycopg2-binary": "psycopg2",
+    "psycopg": "psycopg",
+    "pg8000": "pg8000",
+    "asyncpg": "asyncpg",
+}
+
+
+@dataclass(frozen=True)
+class Application:
+    """What was found; ``requirements`` is the file to lock, in words that ``project.yaml`` takes otherwise."""
+
+    wsgi: str
+    requirements: Path
+    database: Mapping[str, str]
+    migrate: tuple[str, ...]
+    probe: str
+    python_path: tuple[str, ...]
+    writable: tuple[str, ...]
+
+
+def look(folder: Path, wsgi: str | None = None) -> Application:
+    """Looks at the application in a folder; ``wsgi`` spares the search for its callable.
+
+    Raises:
+        PipelineError: It has no list of requirements that can be locked, or no callable was found.
+    """
+    requirements = _requirements(folder)
+    packages = {
+        name.lower().replace("_", "-")
+        for name in re.findall(r"[\w-]+", requirements.read_text("utf-8"))
+    }
+    sources = [
+        path
+        for path in sorted(folder.rglob("*.py"))
+        if not SKIPPED & {*path.relative_to(folder).parts}
+    ]
+    python_path = (
+        ("src",) if any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py")) else ()
+    )
+    wsgi = wsgi or _wsgi(folder, [folder, *(folder / name for name in python_path)])
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    database = _database(text, packages)
+    migrate: tuple[str, ...] = ()
+    if (folder / "migrations" / "env.py").exists() and "flask-migrate" in packages:
+        migrate = ("flask", "--app", wsgi, "db", "upgrade")
+    elif (folder / "alembic.ini").exists():
+        migrate = ("alembic", "upgrade", "head")
+    return Application(
+        wsgi=wsgi,
+        requirements=requirements,
+        database=database,
+        migrate=migrate if database["engine"] != "none" else (),
+        probe=_probe(text),
+        python_path=python_path,
+        writable=_writable(text, database, python_path),
+    )
+
+
+def _requirements(folder: Path) -> Path:
+    """The file that declares the packages: a lock beside ``pyproject.toml``, or ``-e .``, declares none."""
+    pyproject = folder / "pyproject.toml"
+    tables = tomllib.loads(pyproject.read_text("utf-8")) if pyproject.is_file() else {}
+    packaged = "project" in tables or "poetry" in tables.get("tool", {})
+    for name in ("requirements.in", *LISTS):
+        if (folder / name).is_file():
+            text = (folder / name).read_text("utf-8")
+            if not (packaged and re.search(r"--hash=|^(-e )?\.", text, re.M)):
+                return folder / name
+    if packaged:
+        return pyproject
+    if (folder / "Pipfile").is_file():
+        raise PipelineError(
+            "a Pipfile cannot be locked with hashes here",
+            next_step="pipenv requirements > requirements.txt, commit it, and adopt again",
+        )
+    raise PipelineError(
+        "the application lists no packages",
+        next_step="add requirements.txt or pyproject.toml with a [project] table, and adopt again",
+    )
+
+
+def _wsgi(folder: Path, roots: list[Path]) -> str:
+    """The callable as gunicorn names it; from the Procfile or ``.flaskenv`` where they name it."""
+    named = "\n".join(
+        (folder / name).read_text("utf-8")
+        for name in ("Procfile", ".flaskenv")
+        if (folder / name).is_file()
+    )
+    if match := re.search(
+        r"""gunicorn\b.*?\s["']?([A-Za-z_][\w.]*:[A-Za-z_]\w*(?:\(.*?\))?)""", named
+    ):
+        return str(match[1])
+    if match := re.search(r"FLASK_APP\s*=\s*[\"']?([\w.]+:\w+(?:\(.*?\))?)", named):
+        return str(match[1])
+    unusable = ""
+    for module, path in _modules(roots):
+        instance, factory, required = _callables(path)
+        if instance:
+            return f"{module}:{instance}"
+        if factory and not required:
+            return f"{module}:{factory}()"
+        unusable = unusable or (f"{module}:{factory}" if factory else "")
+    why = f"{unusable} wants arguments" if unusable else "no module has a Flask application"
+    raise PipelineError(
+        f"the WSGI callable was not found: {why}",
+        next_step=f"name it: --wsgi '{unusable or 'package'}{'(…)' if unusable else ':app'}'",
+    )
+
+
+def _modules(roots: list[Path]) -> Iterator[tuple[str, Path]]:
+    """Modules that may hold the callable, the likeliest first: those of usual names, then packages, then all others."""
+    for root in roots:
+        for name in MODULES:
+            if (root / f"{name}.py").is_file():
+                yield name, root / f"{name}.py"
+        packages = [
+            path.parent
+            for path in sorted(root.glob("*/__init__.py"))
+            if path.parent.name not in SKIPPED
+        ]
+        for package in packages:
+            for name in ("__init__", *MODULES, "factory"):
+                if (package / f"{name}.py").is_file():
+                    dotted = package.name if name == "__init__" else f"{package.name}.{name}"
+                    yield dotted, package / f"{name}.py"
+        for path in sorted(root.glob("*.py")):
+            yield path.stem, path
+
+
+def _callables(path: Path) -> tuple[str, str, bool]:
+    """A module's instance and its factory (empty: none), and whether the factory has arguments without defaults."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    instance = factory = ""
+    required = False
+    for node in body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
+            function = ast.unparse(node.value.func).rpartition(".")[2]
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            if names and function in ("Flask", "APIFlask", "OpenAPI", *FACTORIES):
+                instance = names[0]
+        elif isinstance(node, ast.ImportFrom) and path.stem in MODULES:
+            imported = [alias.asname or alias.name for alias in node.names]
+            instance = instance or next((name for name in imported if name in INSTANCES), "")
+        elif isinstance(node, ast.FunctionDef) and node.name in FACTORIES:
+            factory = node.name
+            arguments = node.args
+            required = (
+                len(arguments.args) > len(arguments.defaults) or None in arguments.kw_defaults
+            )
+    return instance, factory, required
+
+
+def _database(text: str, packages: set[str]) -> dict[str, str]:
+    """The database block of ``project.yaml``."""
+    driver = next((driver for package, driver in DRIVERS.items() if package in packages), "")
+    if MYSQL & packages and not driver:
+        raise PipelineError(
+            "the application uses MySQL, which is not delivered",
+            next_step="give it PostgreSQL's driver (psycopg), or name --database none",
+        )
+    sqlalchemy = {"flask-sqlalchemy", "sqlalchemy", "flask-migrate"} & packages
+    if not (driver or sqlalchemy or "peewee" in packages or "import sqlite3" in text):
+        return {"engine": "none"}
+    database = {"engine": "postgresql" if driver else "sqlite"}
+    matches = (re.search(pattern, text) for pattern in URLS)
+    url = next((match[1] for match in matches if match), "")
+    if not url and "from_prefixed_env()" in text and "flask-sqlalchemy" in packages:
+        url = "FLASK_SQLALCHEMY_DATABASE_URI"
+    if url:
+        scheme = {"scheme": f"postgresql+{driver}"} if driver and sqlalchemy else {}
+        return database | {"url": url} | scheme
+    for part, names in PARTS.items():
+        if match := re.search(PART.format(names), text):
+            database[part] = str(match[1])
+    return database
+
+
+def _writable(
+    text: str, database: Mapping[str, str], python_path: Sequence[str]
+) -> tuple[str, ...]:
+    """``/data`` and Flask's instance folder where it is used; the first one keeps an SQLite file."""
+    if not INSTANCE.search(text):
+        return ("/data",)
+    folders = ("/data", "/".join(["/app", *python_path, "instance"]))
+    file = database["engine"] == "sqlite" and "url" not in database
+    return folders[::-1] if file else folders
+
+
+def _probe(text: str) -> str:
+    """A path that answers without an error: that of a health check, else the first page."""
+    paths = set(ROUTE.findall(text))
+    for name in HEALTH:
+        if path := next((path for path in sorted(paths) if path.strip("/") == name), None):
+            return str(path)
+    return "/" if "/" in paths or not paths else min(paths)

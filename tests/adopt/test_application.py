@@ -1,0 +1,127 @@
+"""What is found out about applications of other people by looking at their files."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import PipelineError
+from pipeline.releases import application
+
+FIXTURES = Path(__file__).with_name("fixtures")
+FLASK = "from flask import Flask\napp = Flask(__name__)\n"
+FACTORY = "def create_app():\n    return Flask(__name__)\n"
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in {"requirements.txt": "flask\n", **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "wsgi", "engine", "probe"),
+    [
+        ("quickstart", "hello:app", "none", "/"),
+        ("notes", "app:app", "postgresql", "/"),
+        ("library", "library:create_app()", "none", "/health"),
+    ],
+)
+def test_the_three_applications_are_understood(
+    name: str, wsgi: str, engine: str, probe: str
+) -> None:
+    found = application.look(FIXTURES / name)
+    assert (found.wsgi, found.database["engine"], found.probe) == (wsgi, engine, probe)
+
+
+@pytest.mark.parametrize(
+    ("files", "wsgi"),
+    [
+        (
+            {"wsgi.py": "from shop import create_app\napplication = create_app()\n"},
+            "wsgi:application",
+        ),
+        ({"wsgi.py": "from shop import app\n", "shop/__init__.py": FLASK}, "wsgi:app"),
+        ({"shop/__init__.py": FACTORY}, "shop:create_app()"),
+        ({"src/shop/__init__.py": "", "src/shop/app.py": FACTORY}, "shop.app:create_app()"),
+        ({"shop/__init__.py": "def create_app(config=None): ..."}, "shop:create_app()"),
+        ({"Procfile": "web: gunicorn --bind 0.0.0.0:$PORT shop.web:server\n"}, "shop.web:server"),
+        ({".flaskenv": "FLASK_APP='shop:make_app()'\n"}, "shop:make_app()"),
+        ({"anything.py": FLASK, "tests/app.py": FLASK}, "anything:app"),
+        ({"app.py": "import flask\nserver: flask.Flask = flask.Flask('x')\n"}, "app:server"),
+    ],
+)
+def test_the_callable_is_found(tmp_path: Path, files: dict[str, str], wsgi: str) -> None:
+    assert application.look(written(tmp_path, files)).wsgi == wsgi
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"shop/__init__.py": "def create_app(config): ..."}, r"shop:create_app wants arguments"),
+        ({"notes.txt": "none"}, "no module has a Flask application"),
+        ({"app.py": FLASK, "requirements.txt": "flask\npymysql\n"}, "MySQL"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_with_a_way_out(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    with pytest.raises(PipelineError, match=message):
+        application.look(written(tmp_path, files))
+
+
+def test_a_pipfile_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"app.py": FLASK, "Pipfile": "[packages]\nflask = '*'\n"})
+    (folder / "requirements.txt").unlink()
+    with pytest.raises(PipelineError, match="Pipfile") as refused:
+        application.look(folder)
+    assert refused.value.next_step.startswith("pipenv requirements")
+
+
+@pytest.mark.parametrize(
+    ("packages", "code", "database"),
+    [
+        ("flask", "", {"engine": "none"}),
+        ("flask-sqlalchemy", "uri = 'sqlite:///shop.db'", {"engine": "sqlite"}),
+        (
+            "Flask-SQLAlchemy\npsycopg[binary]",
+            "uri = os.environ['DATABASE_URL']",
+            {"engine": "postgresql", "url": "DATABASE_URL", "scheme": "postgresql+psycopg"},
+        ),
+        (
+            "flask_sqlalchemy\npsycopg2-binary==2.9.9",
+            "app.config['SQLALCHEMY_DATABASE_URI'] = os.getenv('SQLALCHEMY_DATABASE_URI')",
+            {
+                "engine": "postgresql",
+                "url": "SQLALCHEMY_DATABASE_URI",
+                "scheme": "postgresql+psycopg2",
+            },
+        ),
+        (
+            "flask-sqlalchemy\npsycopg2",
+            "app.config['SQLALCHEMY_DATABASE_URI'] = f'postgresql://{os.environ[\"DB_HOST\"]}/x'\n"
+            "user = os.environ.get('DB_USER'), os.environ.get('DB_PASS')",
+            {"engine": "postgresql", "host": "DB_HOST", "user": "DB_USER", "password": "DB_PASS"},
+        ),
+        (
+            "flask-sqlalchemy\npsycopg2",
+            "app.config.from_prefixed_env()",
+            {
+                "engine": "postgresql",
+                "url": "FLASK_SQLALCHEMY_DATABASE_URI",
+                "scheme": "postgresql+psycopg2",
+            },
+        ),
+    ],
+)
+def test_the_database_and_its_variables_are_found(
+    tmp_path: Path, packages: str, code: str, database: dict[str, str]
+) -> None:
+    folder = written(tmp_path, {"app.py": FLASK + code, "requirements.txt": packages})
+    assert application.look(folder).database == database
+
+
+def test_the_instance_folder_keeps_an_sqlite_file(tmp_path: Path) -> None:
+    files = {"app.py": FLASK + "uri = 'sqlite:///shop.db'", "requirements.txt": "flask-sqlalchemy"}
+    assert application.look(written(tmp_path, files)).writable == ("/app/instance", "/data")
