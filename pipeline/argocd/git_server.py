@@ -7,7 +7,7 @@ import contextlib
 import re
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -134,6 +134,17 @@ def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = 
         made = git(*arguments, stdin=message).strip()
         git("update-ref", f"refs/heads/{BRANCH}", made, *([parent] if parent else []))
     return made
+
+
+@contextlib.contextmanager
+def judged(revision: str) -> Iterator[None]:
+    """Notes that a commit failed when the body does, so that no rollback goes back to it; else that it did not."""
+    try:
+        yield
+    except PipelineError:
+        git("notes", f"--ref={history.NOTES}", "add", "--force", "-m", history.FAILED, revision)
+        raise
+    git("notes", f"--ref={history.NOTES}", "remove", "--ignore-missing", revision)
 
 
 def git(*arguments: str, stdin: str | None = None, work_tree: Path | None = None) -> str:

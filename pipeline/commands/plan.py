@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 from pipeline.aws import account as aws
+from pipeline.aws import registry
 from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
@@ -36,7 +37,9 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
 def _plan(environment: Environment, *, lock: bool) -> Result:
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
-    if account.local and not lock:
+    if lock:
+        registry.require(account, environment.image)
+    elif account.local:
         # Nobody bootstraps the local AWS on the runner of a fork's pull request: it plans against an empty state.
         state_bucket.ensure(root.bucket, root.region, account)
     with console.progress(f"terraform plan {environment.name}") as step:

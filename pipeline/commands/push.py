@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipeline.aws import account as aws
-from pipeline.aws import localaws
+from pipeline.aws import registry
 from pipeline.commands import Result
 from pipeline.github import actions
 from pipeline.images import app as app_image
@@ -19,7 +19,9 @@ def run(environment_name: str, *, preview: bool = False) -> Result:
     environment = environments.load(environment_name)
     record = app_image.current()
     repository = preview_repository(environment) if preview else environment.repository
-    image = _push(environment, record, repository)
+    place, credentials = registry.reached(aws.account(environment), repository)
+    pushed = push.push(record.image, place, record.version, credentials)
+    image = ImageReference(repository, pushed.digest)
     headline, report = f"{record.version} is {image.short}", f"`{record.version}` is `{image}`.\n"
     if preview:
         return Result(f"{headline}, for a preview", f"### Pushed for a preview\n\n{report}")
@@ -46,16 +48,3 @@ def registry_is_there(environment_name: str) -> bool:
 def preview_repository(environment: Environment) -> str:
     """Where the images of pull requests go: beside the environment's own, so that none is taken for a release."""
     return f"{environment.repository}-preview"
-
-
-def _push(environment: Environment, record: app_image.Record, repository: str) -> ImageReference:
-    """The pushed image under its real name, wherever the registry was reached."""
-    account = aws.account(environment)
-    if account.local:
-        # The local registry is reached by address; its repositories have the names of the real ones.
-        name = repository.partition("/")[2]
-        pushed = push.push(record.image, f"{localaws.registry()}/{name}", record.version)
-    else:
-        credentials = push.ecr_credentials(account.client("ecr"))
-        pushed = push.push(record.image, repository, record.version, credentials)
-    return ImageReference(repository, pushed.digest)

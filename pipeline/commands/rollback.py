@@ -6,7 +6,7 @@ from pipeline.git import repository as git
 from pipeline.releases import environments, history
 from pipeline.releases.history import Desired, Release
 from pipeline.releases.image_reference import ImageReference
-from pipeline.targets import kubernetes
+from pipeline.targets import ecs, kubernetes
 
 
 def run(environment_name: str, revision: str | None = None) -> Result:
@@ -50,7 +50,7 @@ def run(environment_name: str, revision: str | None = None) -> Result:
     outputs = {"digest": image.digest, "commit": commit or tip}
     if commit is None:
         return Result(f"{environment_name} runs {image.short} already", outputs=outputs)
-    where = kubernetes.released(environment, commit)
+    where = kubernetes.released(environment, commit) + ecs.follow(environment, image.digest)
     settings = "settings" if image.digest == left[0].digest else "release"
     return Result(
         f"{environment_name} gets its earlier {settings} back: {image.short}{where}",

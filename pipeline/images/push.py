@@ -41,7 +41,7 @@ def push(
     A tag that holds this image already is not pushed again; one that holds another image is refused.
     """
     local = engine.client().images.get(image)
-    present, image_id = _manifest(repository, tag, credentials)
+    present, image_id = manifest(repository, tag, credentials)
     if present and local.id not in (image_id, present):
         raise PipelineError(
             f"the tag {tag} of {repository} holds another image ({present[7:19]})",
@@ -73,10 +73,10 @@ def push(
     return ImageReference(repository, digest)
 
 
-def _manifest(
+def manifest(
     repository: str, tag: str, credentials: Credentials | None
 ) -> tuple[str | None, str | None]:
-    """The digest that a registry has under a tag, and the id of that image; None where there is none."""
+    """The digest that a registry has under a tag or digest, and the id of that image; None where there is none."""
     host, _, name = repository.partition("/")
     try:
         response = httpx.get(

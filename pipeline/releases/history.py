@@ -23,6 +23,8 @@ ATTEMPTS = 5
 SOURCE = "Source-Commit"
 #: Names each commit that a rollback left, in its message.
 REVERTS = "Reverts"
+#: Notes of commits that did not become healthy on this machine, and their text.
+NOTES, FAILED = "delivery", "failed"
 #: GitHub starts no workflow for a push whose newest commit has this anywhere in its message: a digest's commit builds
 #: nothing. It stands in the body: a revert quotes the subject, and must build.
 NO_BUILD = "[skip ci]"
@@ -50,7 +52,8 @@ class Desired:
 class Release:
     """A commit of an environment's file. ``content`` is the file's, parsed: a comment makes no other state.
 
-    ``source`` is the commit that the image was built from; ``reverts`` are the commits that a rollback left.
+    ``source`` is the commit that the image was built from; ``reverts`` are the commits that a rollback left; ``failed``
+    says that it did not become healthy on this machine.
     """
 
     commit: str
@@ -59,6 +62,7 @@ class Release:
     subject: str
     source: str
     reverts: Sequence[str]
+    failed: bool
 
     @property
     def digest(self) -> str | None:
@@ -146,19 +150,21 @@ def contains(source: Desired, later: str, revision: str, environment: str) -> bo
 
 def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
     """The commits of the environment's file, newest first."""
-    fields = ("%H", "%s", *(_trailer(key) for key in (SOURCE, REVERTS)))
+    fields = ("%H", "%s", *(_trailer(key) for key in (SOURCE, REVERTS)), "%N%x1e")
     listed = git.run(
         *("log", f"-{limit}", "--first-parent", f"--format={'%x1f'.join(fields)}"),
+        f"--notes={NOTES}",
         *(tip, "--", path(environment)),
         root=root,
     )
     releases: list[Release] = []
-    for line in listed.splitlines():
-        commit, subject, source, reverts = line.split("\x1f")
+    for entry in listed.split("\x1e")[:-1]:
+        commit, subject, source, reverts, note = entry.strip("\n").split("\x1f")
         text = git.show(commit, path(environment), root=root)
         content = YAML(typ="safe").load(text)
         left = re.findall(r"\b[0-9a-f]{40}\b", reverts)
-        releases.append(Release(commit, text, content, subject, source.strip(), left))
+        failed = note.strip() == FAILED
+        releases.append(Release(commit, text, content, subject, source.strip(), left, failed))
     return releases
 
 
@@ -179,11 +185,11 @@ def present(releases: Sequence[Release]) -> list[Release]:
 
 
 def earlier(releases: Sequence[Release]) -> Release | None:
-    """The newest state before the present one that has an image; one that a later rollback left does not count."""
+    """The newest state before the present one that has an image; what failed or was rolled back does not count."""
     contents = {release.commit: release.content for release in releases}
     left = [releases[0].content]
     for release in releases:
-        if release.digest and release.content not in left:
+        if release.digest and not release.failed and release.content not in left:
             return release
         left += [contents[commit] for commit in release.reverts if commit in contents]
     return None

@@ -107,6 +107,17 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
         return headline
 
 
+def follow(environment: Environment, digest: str) -> str:
+    """Brings this machine's environment to a digest where it runs on ECS as well; returns that in words."""
+    environments.remember(environment, digest)
+    if environment.name != environments.LOCAL_ENVIRONMENT or observe(environment) is None:
+        return ""
+    folder = environments.plan_folder(environment.name)
+    wanted = environments.resolve(environment, digest, folder)
+    terraform.plan(roots.environment_root(wanted, aws.account(wanted).environ))
+    return f"; ECS: {deliver(environment)}"
+
+
 def observe(environment: Environment) -> State | None:
     """What the service runs, and whether all its tasks run that."""
     account = aws.existing_account(environment)

@@ -10,7 +10,8 @@ import docker.errors
 from pipeline.argocd import application, git_server, install
 from pipeline.argocd.drift import differences
 from pipeline.argocd.sync import await_synced
-from pipeline.aws import localaws
+from pipeline.aws import localaws, registry
+from pipeline.aws.account import Account
 from pipeline.core import console
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.github import actions
@@ -100,6 +101,9 @@ def deliver(environment: Environment, digest: str | None = None) -> str:
         revision = desired().tip()
     else:
         digest = digest or _next_digest(environment)
+        if localaws.running() and not kubernetes.CONTEXT_FILE.is_file():
+            account = Account(localaws.process_environment(), local=True)
+            registry.require(account, ImageReference(environment.repository, digest))
         cluster = prepared()
         map_registries()
         message = f"Release {digest[7:19]} to {environment.name}\n"
@@ -172,7 +176,10 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     def contains(later: str) -> bool:
         return history.contains(source, later, revision, environment.name)
 
-    with console.progress(f"sync {environment.name} to {revision[:12]}") as step:
+    with (
+        console.progress(f"sync {environment.name} to {revision[:12]}") as step,
+        contextlib.nullcontext() if actions.running() else git_server.judged(revision),
+    ):
         await_synced(
             *(cluster, environment.name, revision),
             contains=contains,
@@ -186,13 +193,8 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
 def _next_digest(environment: Environment) -> str:
     """The digest that the environment is to run: on this machine's every target the same."""
     current = environments.resolved(environment.name).digest or git_server.digest(environment.name)
-    built = app_image.load()
-    if (
-        current
-        and built
-        and not built.digest
-        and environment.name == environments.LOCAL_ENVIRONMENT
-    ):
+    built = app_image.load() if environment.name == environments.LOCAL_ENVIRONMENT else None
+    if current and built and not built.digest:
         console.warn(f"the last build is not pushed: {current[7:19]} keeps running (./inv push)")
     if current is None:
         raise PipelineError(

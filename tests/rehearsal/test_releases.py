@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from localgithub import server
+from pipeline.argocd import git_server
+from pipeline.aws import account
 from pipeline.commands import apply, drift, plan, promote, release, rollback, verify
 from pipeline.commands import environments as environments_command
 from pipeline.core.errors import CommandFailedError, PipelineError
@@ -18,7 +20,10 @@ from pipeline.git import repository as git
 from pipeline.releases import environments
 from pipeline.releases import history as releases
 from pipeline.releases.image_reference import ImageReference
-from pipeline.targets import kubernetes
+from pipeline.targets import ecs, kubernetes
+from pipeline.targets.state import State
+from pipeline.terraform import run as terraform
+from pipeline.terraform.roots import Root
 
 OLD, NEW, OLDEST = (f"sha256:{letter * 64}" for letter in "abc")
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
@@ -240,6 +245,60 @@ def test_a_rollback_keeps_the_settings_that_the_earlier_image_ran_with(
     settle(clone, 4)
     publish(clone, NEW, merge(clone, "two"))
     assert back() == (OLD, 4)
+
+
+def test_what_never_became_healthy_is_not_gone_back_to(
+    clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_server, "BARE", clone / ".git")
+    publish(clone, OLDEST, merge(clone, "zero"))
+    never = publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    assert never
+    with pytest.raises(PipelineError), git_server.judged(never):
+        raise PipelineError("a pod is not ready", next_step="look")
+    assert [entry.failed for entry in commits(clone)] == [False, True, False, False]
+    with git_server.judged(never):
+        pass
+    assert not any(entry.failed for entry in commits(clone))
+    with pytest.raises(PipelineError), git_server.judged(never):
+        raise PipelineError("a pod is not ready", next_step="look")
+    assert back() == (OLDEST, 2)
+
+
+def commits(clone: Path) -> list[releases.Release]:
+    return releases.commits(desired(clone).tip(), "staging", root=clone)
+
+
+def test_a_rollback_on_this_machine_brings_every_target_to_the_digest(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = (ENVIRONMENTS / "local.yaml").read_text(encoding="utf-8")
+    for digest in (OLD, NEW):
+        run(clone, "fetch", "-q")
+        run(clone, "checkout", "-q", "--detach", "origin/main")
+        file = clone / "environments" / "local.yaml"
+        file.write_text(releases.with_digest(local, digest), encoding="utf-8")
+        run(clone, "add", ".")
+        run(clone, "commit", "-q", "-m", "Release")
+        run(clone, "push", "-q", "origin", "HEAD:main")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr(environments, "LOCAL", tmp_path)
+    monkeypatch.setattr(environments, "MEMORY", tmp_path / "digest.json")
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(kubernetes, "released", lambda *_: "")
+    monkeypatch.setattr(ecs, "observe", lambda _: State("", "", "", healthy=True, replicas=2))
+    monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=True))
+    planned: list[str | None] = []
+
+    def plan_local(root: Root) -> None:
+        planned.append(environments.read(Path(root.variables["environment_file"])).digest)
+
+    monkeypatch.setattr(terraform, "plan", plan_local)
+    monkeypatch.setattr(ecs, "deliver", lambda _: "1 resources changed")
+    assert rollback.run("local").headline.endswith("; ECS: 1 resources changed")
+    assert planned == [OLD]
+    assert environments.resolved("local").digest == OLD
 
 
 def test_what_was_released_again_can_be_gone_back_to(
