@@ -9,8 +9,7 @@ from pipeline.releases import environments
 
 def run(since: str) -> Result:
     """Prints the verdict with its reasons; its outputs are JSON lists for the workflow's conditions."""
-    paths = repository.changed(repository.resolve(since))
-    verdict = affected.judge(paths, environments.deployed())
+    verdict = affected.judge(repository.changed_since(since) or (), environments.deployed())
     console.table(("stage", "decision"), verdict.reasons.items())
     rows = [(stage, markdown.inline(why)) for stage, why in verdict.reasons.items()]
     report = "\n".join(["### Affected", "", *markdown.table(("stage", "decision"), rows)])

@@ -25,7 +25,8 @@ def run(event: str, *, since: str | None = None, fork: bool = False) -> Result:
     """Runs the workflow of an event on the work tree as it is; main is ``since``, else HEAD or what HEAD changed."""
     require_choice("pipeline for the event", event, WORKFLOWS)
     commit = git.snapshot("The work tree under test")
-    base = git.resolve(since or ("HEAD" if commit != git.revision() else "HEAD^1"))
+    head = git.revision()
+    base = git.resolve(since) if since else head if commit != head else git.before_head()
     paths = git.changed(base, commit)
     wanted = _wanted(event, paths, fork=fork)
     if event == "push":

@@ -140,6 +140,19 @@ def changed(since: str, until: str = "HEAD", *, root: Path = ROOT) -> list[str]:
     return sorted(name for name in listed.split("\0") if name)
 
 
+def changed_since(revision: str, *, root: Path = ROOT) -> list[str] | None:
+    """The paths that have changed since a revision; None where it is not in the history, which may be shallow."""
+    try:
+        return changed(resolve(revision, root=root), root=root)
+    except PipelineError:
+        return None
+
+
+def before_head(*, root: Path = ROOT) -> str:
+    """The commit before HEAD; HEAD itself where the history has no other."""
+    return run("rev-list", "--max-count=2", "--first-parent", "HEAD", root=root).split()[-1]
+
+
 def show(revision: str, path: str, *, root: Path = ROOT) -> str:
     """The text of a file in a commit; raises CommandFailedError when it is not there."""
     return run("show", f"{revision}:{path}", root=root)

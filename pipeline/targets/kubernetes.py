@@ -220,6 +220,8 @@ def observe(environment: Environment) -> State | None:
     answers = image.partition("@")[2] in ("", shown) and web.is_ready(url, via)
     synced = (application.get(cluster, environment.name) or {}).get("status", {})
     deployments = synced.get("history") or []
+    compared = synced.get("sync", {})
+    live = compared if compared.get("status") == "Synced" else (deployments or [{}])[-1]
     return State(
         url=url,
         via=via,
@@ -227,7 +229,7 @@ def observe(environment: Environment) -> State | None:
         version=str(answer.get("version", "")),
         healthy=ready >= deployment["spec"].get("replicas", 1) and (place.internal or answers),
         replicas=ready,
-        revision=synced.get("sync", {}).get("revision"),
+        revision=live.get("revision"),
         wanted_revision=git_server.head() if synced and cluster.local else None,
         age=seconds_since(deployments[-1]["deployedAt"]) if deployments else None,
     )

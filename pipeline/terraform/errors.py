@@ -34,7 +34,8 @@ class TerraformError(PipelineError):
     def __init__(self, errors: Sequence[Diagnostic], *, name: str, log: Path | None) -> None:
         entry, values = _explanation(errors)
         # Bootstrap is reached by way of an environment of its account.
-        values |= {"name": name, "reached": "NAME --bootstrap" if name == "bootstrap" else name}
+        reached, file = ("NAME --bootstrap", "*") if name == "bootstrap" else (name, name)
+        values |= {"name": name, "reached": reached, "file": f"environments/{file}.yaml"}
         cause, next_step = (entry[key].format_map(values) for key in ("cause", "next"))
         super().__init__(cause, next_step=next_step, log=log)
         self.about_service = bool(entry.get("service"))

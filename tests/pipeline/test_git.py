@@ -1,5 +1,6 @@
 """Git commands of the pipeline in repositories of their own, never in the one that the user's environment names."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands import affected as affected_command
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
+from pipeline.github import affected
 
 
 def make(folder: Path) -> Path:
@@ -85,3 +88,18 @@ def test_tests_that_a_hook_runs_leave_its_repository_alone(
     )
     assert done.returncode == 0, done.stdout
     assert state(tmp_path / "users") == before
+
+
+@pytest.mark.parametrize("depth", ["--depth=1", "--depth=2"])
+def test_a_history_that_ends_is_an_ordinary_one(tmp_path: Path, depth: str) -> None:
+    whole = make(tmp_path / "whole")
+    shallow = tmp_path / "shallow"
+    git.run("clone", "--quiet", depth, f"file://{whole}", shallow, root=tmp_path)
+    ends = depth == "--depth=1"
+    assert git.changed_since("HEAD^1", root=shallow) == (None if ends else ["kept.txt"])
+    assert git.before_head(root=shallow) == git.resolve("HEAD" if ends else "HEAD^1", root=shallow)
+
+
+def test_all_stages_are_affected_where_the_change_is_not_known() -> None:
+    stages = affected_command.run("of-no-history").outputs["stages"]
+    assert json.loads(stages) == list(affected.STAGES)

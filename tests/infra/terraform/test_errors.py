@@ -186,7 +186,7 @@ def test_diagnostics_are_read_from_the_stream() -> None:
 
 def test_every_explanation_names_only_values_that_there_are() -> None:
     for entry in EXPLANATIONS:
-        given = {"name", "reached", "address", "where", "detail"}
+        given = {"name", "file", "reached", "address", "where", "detail"}
         given |= re.compile(entry["pattern"]).groupindex.keys()
         assert set(entry) <= {"pattern", "cause", "next", "service"}
         assert set(re.findall(r"{(\w+)}", entry["cause"] + entry["next"])) <= given, entry
