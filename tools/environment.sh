@@ -48,6 +48,7 @@ if command -v uv >/dev/null 2>&1; then
 else
   uv="$root/.local/uv/bin/uv"
   if ! [ -x "$uv" ]; then
+    "$python" -m pip --version >"$log" 2>&1 || fail "$python has no pip" "install python3-pip, or uv, and run ./inv again"
     "$python" -m pip install --quiet --require-hashes --target "$root/.local/uv" \
       -r "$root/requirements/uv.txt" >"$log" 2>&1 ||
       fail "uv could not be installed by pip" "read the log; check the network and any proxy"

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
+from botocore.session import Session as BotocoreSession
 
 from pipeline.aws import localaws
 from pipeline.core.errors import PipelineError
@@ -28,13 +28,15 @@ class Account:
 
     def client(self, service: str) -> Any:
         """A boto3 client of the account."""
+        own = BotocoreSession(session_vars=_deaf_variables() if self.local else None)
         # The variables are named by the service's id, which is not always its boto3 name.
-        service_id = get_session().get_service_model(service).service_id.hyphenize()
+        service_id = own.get_service_model(service).service_id.hyphenize()
         endpoint = self.environ.get(
             f"AWS_ENDPOINT_URL_{service_id.upper().replace('-', '_')}",
             self.environ.get("AWS_ENDPOINT_URL"),
         )
         session = boto3.Session(
+            botocore_session=own,
             aws_access_key_id=self.environ.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=self.environ.get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=self.environ.get("AWS_SESSION_TOKEN"),
@@ -47,6 +49,7 @@ class Account:
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=READ_SECONDS,
                 retries={"max_attempts": 3, "mode": "standard"},
+                proxies={} if self.local else None,
             ),
         )
 
@@ -74,6 +77,16 @@ def existing_account(environment: Environment) -> Account | None:
     return _account(environment)
 
 
+def _deaf_variables() -> dict[str, tuple[str | None, None, Any, Any]]:
+    """botocore's settings by name, read from no variable and no file of the user's: defaults alone."""
+    settings = {
+        name: (key, None, default, cast)
+        for name, (key, _, default, cast) in BotocoreSession.SESSION_VARIABLES.items()
+    }
+    files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+    return settings | files
+
+
 def _account(environment: Environment) -> Account:
     if is_local(environment):
         return Account(localaws.process_environment(), local=True)
@@ -82,8 +95,9 @@ def _account(environment: Environment) -> Account:
     try:
         actual = account.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
+        given = ", ".join(sorted(name for name in os.environ if name.startswith("AWS_")))
         raise PipelineError(
-            f"no AWS credentials for {environment.name} ({error})",
+            f"no AWS credentials for {environment.name} ({error}; set are: {given or 'none'})",
             next_step="log in (AWS_PROFILE …), or rehearse on the local AWS with LOCAL_AWS=1",
         ) from error
     if actual != expected:

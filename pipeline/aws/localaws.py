@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,6 +26,12 @@ OWNER = CHECKOUT_ID
 #: The Docker network of tasks and databases.
 NETWORK = f"delivery-{OWNER}"
 SOURCES = ROOT / "localaws" / "src"
+#: What it, and a program that uses it, get of the user's environment: where this machine keeps what, and its network.
+KEPT = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TZ|LANG|LC_\w+|TMPDIR|XDG_\w+|NO_COLOR|CI|DOCKER_\w+|GITHUB_\w+"
+    r"|(https?|all|no)_proxy|SSL_CERT_\w+|(CURL|REQUESTS)_CA_BUNDLE|TF_(PLUGIN|REGISTRY)_\w+|TF_CLI_CONFIG_FILE",
+    re.IGNORECASE,
+)
 
 
 def registry() -> str:
@@ -43,11 +50,9 @@ def process_environment(
     base: Mapping[str, str] | None = None, *, https: bool = False
 ) -> dict[str, str]:
     """The environment of a program that is to use the local AWS, made from ``base`` or this process's own."""
-    given = os.environ if base is None else base
+    given = _kept(os.environ if base is None else base)
     options = (*_options(), *(["--https"] if https else []))
-    variables = _variables(options, tuple(given.items()))
-    kept = {name: value for name, value in given.items() if name not in variables["unset"]}
-    return kept | dict(variables["set"])
+    return given | _variables(options, tuple(given.items()))
 
 
 def start(*settings: str) -> None:
@@ -100,10 +105,14 @@ def _options() -> tuple[str, ...]:
     )
 
 
+def _kept(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if KEPT.fullmatch(name)}
+
+
 @cache
-def _variables(options: Sequence[str], environ: tuple[tuple[str, str], ...]) -> dict[str, Any]:
-    """What ``localaws env --json`` prints in an environment: the variables to set and to unset."""
-    return dict(json.loads(_run(["env", "--json", *options], environ=dict(environ))))
+def _variables(options: Sequence[str], environ: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """The variables that ``localaws env --json`` sets in an environment."""
+    return dict(json.loads(_run(["env", "--json", *options], environ=dict(environ)))["set"])
 
 
 def _run(
@@ -115,7 +124,7 @@ def _run(
     """The command's output; only ``up`` needs the emulators' own Python. Its errors become PipelineErrors."""
     own = {"PYTHONPATH": str(SOURCES), "PYTHONDONTWRITEBYTECODE": ""}
     try:
-        return process.capture([python, "-m", "localaws", *arguments], env={**environ, **own})
+        return process.capture([python, "-m", "localaws", *arguments], env=_kept(environ) | own)
     except CommandFailedError as error:
         message = "".join(error.tail[-1:]).removeprefix("localaws: ")
         cause, separator, next_step = message.rpartition("; ")

@@ -91,12 +91,18 @@ def pip_settings() -> str:
 def _secrets(folder: Path) -> list[str]:
     arguments: list[str] = []
     if bundle := ca_bundle():
-        arguments += ["--secret", f"id=ca,src={bundle}"]
+        arguments += _secret("ca", bundle)
     if settings := pip_settings():
         # The index's address may hold a password.
         files.write(folder / "pip.conf", settings, mode=files.PRIVATE)
-        arguments += ["--secret", f"id=pip,src={folder / 'pip.conf'}"]
+        arguments += _secret("pip", folder / "pip.conf")
     return arguments
+
+
+def _secret(name: str, file: Path) -> list[str]:
+    """The option is a line of CSV: a path may hold a comma or a quote."""
+    quoted = str(file).replace('"', '""')
+    return ["--secret", f'id={name},"src={quoted}"']
 
 
 def _with_time(image_id: str, tags: Sequence[str], created: str) -> str:

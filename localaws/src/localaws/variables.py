@@ -1,5 +1,6 @@
 """The environment variables that lead Terraform, boto3 and the AWS CLI to a local AWS."""
 
+import os
 from collections.abc import Mapping
 
 from localaws.settings import Settings
@@ -25,6 +26,8 @@ def to_set(
         "AWS_REGION": settings.region,
         "AWS_DEFAULT_REGION": settings.region,  # boto3 reads this one alone
         "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "LOCALAWS_URL": f"http://localhost:{settings.http_port}",
         "NO_PROXY": direct,
         "no_proxy": direct,
