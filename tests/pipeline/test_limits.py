@@ -12,7 +12,7 @@ from pipeline.git import repository as git
 #: Functions that start what outlives them or end it themselves; all else runs programs by pipeline.core.process.
 STARTERS = {
     "pipeline/core/process.py: _child",
-    "pipeline/core/daemons.py: start",
+    "pipeline/argocd/git_server.py: serve",
     "pipeline/github/rehearsal.py: _served",
     "pipeline/kubernetes/service.py: forward",
     "offline/engine.py: _start",
