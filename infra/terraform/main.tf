@@ -90,8 +90,12 @@ module "endpoints" {
   region                 = local.aws.region
   vpc_id                 = module.network.vpc_id
   subnet_ids             = module.network.private_subnet_ids
-  route_table_ids        = module.network.private_route_table_ids
   task_security_group_id = module.service.security_group_id
+}
+
+moved {
+  from = module.endpoints[0].aws_vpc_endpoint.s3
+  to   = module.network.aws_vpc_endpoint.s3[0]
 }
 
 module "certificate" {

@@ -31,13 +31,3 @@ resource "aws_vpc_endpoint" "interface" {
 
   tags = { Name = "${var.name}-${replace(each.value, ".", "-")}" }
 }
-
-# Image layers lie in S3. A gateway endpoint costs nothing.
-resource "aws_vpc_endpoint" "s3" {
-  vpc_id            = var.vpc_id
-  service_name      = "com.amazonaws.${var.region}.s3"
-  vpc_endpoint_type = "Gateway"
-  route_table_ids   = var.route_table_ids
-
-  tags = { Name = "${var.name}-s3" }
-}

@@ -4,6 +4,6 @@ output "security_group_id" {
 }
 
 output "endpoint_ids" {
-  description = "Endpoints by service, the S3 gateway included."
-  value       = merge({ for service, endpoint in aws_vpc_endpoint.interface : service => endpoint.id }, { s3 = aws_vpc_endpoint.s3.id })
+  description = "Endpoints by service."
+  value       = { for service, endpoint in aws_vpc_endpoint.interface : service => endpoint.id }
 }

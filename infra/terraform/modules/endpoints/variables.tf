@@ -38,16 +38,6 @@ variable "subnet_ids" {
   }
 }
 
-variable "route_table_ids" {
-  description = "Route tables that reach S3 through the gateway endpoint."
-  type        = list(string)
-
-  validation {
-    condition     = length(var.route_table_ids) >= 1
-    error_message = "route_table_ids must not be empty."
-  }
-}
-
 variable "task_security_group_id" {
   description = "Security group that may use the endpoints."
   type        = string

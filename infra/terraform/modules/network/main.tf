@@ -114,6 +114,18 @@ resource "aws_route" "nat" {
   nat_gateway_id         = aws_nat_gateway.main[contains(local.nat_zones, each.key) ? each.key : local.zones[0]].id
 }
 
+# Image layers lie in S3. A gateway endpoint costs nothing, and keeps them off the NAT gateways, which cost by the byte.
+resource "aws_vpc_endpoint" "s3" {
+  count = var.egress == "public" ? 0 : 1
+
+  vpc_id            = aws_vpc.main.id
+  service_name      = "com.amazonaws.${var.region}.s3"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [for zone in local.zones : aws_route_table.private[zone].id]
+
+  tags = { Name = "${var.name}-s3" }
+}
+
 # Who talked to whom, kept in CloudWatch Logs.
 data "aws_iam_policy_document" "flow_log_trust" {
   statement {

@@ -13,15 +13,10 @@ output "private_subnet_ids" {
   value       = [for zone in local.zones : aws_subnet.private[zone].id]
 }
 
-output "private_route_table_ids" {
-  description = "Route tables of the private subnets, for gateway endpoints."
-  value       = [for zone in local.zones : aws_route_table.private[zone].id]
-}
-
 output "task_subnet_ids" {
   description = "Subnets that tasks run in."
   value       = [for zone in local.zones : var.egress == "public" ? aws_subnet.public[zone].id : aws_subnet.private[zone].id]
 
   # Tasks must not start before their way out exists.
-  depends_on = [aws_route.internet, aws_route.nat, aws_route_table_association.public, aws_route_table_association.private]
+  depends_on = [aws_route.internet, aws_route.nat, aws_vpc_endpoint.s3, aws_route_table_association.public, aws_route_table_association.private]
 }
