@@ -1,4 +1,6 @@
-"""The image registry of an account: where images are pushed and looked up."""
+"""The image registry of an account: where images are pushed, looked up, and kept from expiry."""
+
+from typing import Any
 
 from pipeline.aws import localaws
 from pipeline.aws.account import Account
@@ -18,7 +20,37 @@ def require(account: Account, image: ImageReference) -> None:
     """Raises PipelineError where the image is not where it will be pulled from."""
     repository, credentials = reached(account, image.repository)
     if push.manifest(repository, image.digest, credentials)[0] is None:
-        raise PipelineError(
-            f"{image.repository} has no image {image.digest}",
-            next_step="push it there first, or name the digest of an image that was",
-        )
+        raise _missing(image)
+
+
+def keep(client: Any, image: ImageReference, environment: str) -> None:
+    """Gives an image the tag of what was deployed to an environment, which the registry spares from expiry.
+
+    Tags are immutable, so that each image has its own: a role that could move one could delete images as well.
+
+    Args:
+        client: Of ``ecr``. A registry's own API takes a tag only with a push's rights.
+    """
+    host, _, name = image.repository.partition("/")
+    place = {"registryId": host.partition(".")[0], "repositoryName": name}
+    tag = f"deployed-{environment}-{image.short}"
+
+    def images(**image_id: str) -> list[dict[str, Any]]:
+        types = list(push.MANIFESTS)
+        answer = client.batch_get_image(**place, imageIds=[image_id], acceptedMediaTypes=types)
+        return list(answer["images"])
+
+    if images(imageTag=tag):
+        return
+    present = images(imageDigest=image.digest)
+    if not present:
+        raise _missing(image)
+    manifest = {key: present[0][key] for key in ("imageManifest", "imageManifestMediaType")}
+    client.put_image(**place, **manifest, imageDigest=image.digest, imageTag=tag)
+
+
+def _missing(image: ImageReference) -> PipelineError:
+    return PipelineError(
+        f"{image.repository} has no image {image.digest}",
+        next_step="push it there first, or name the digest of an image that was",
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.aws import account as aws
-from pipeline.aws import ecs, localaws
+from pipeline.aws import ecs, localaws, registry
 from pipeline.aws.account import Account
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
@@ -86,6 +86,7 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
         root = roots.environment_root(environment, account.environ)
         plan = terraform.saved_plan(root)
         headline = "nothing to change"
+        registry.keep(account.client("ecr"), environment.image, environment.name)
         if plan.changed:
             summary = plan_summary.summarise(plan.document, environment.name)
             meant = {*acknowledged, *acknowledgements.committed(environment.name)}

@@ -27,7 +27,7 @@ run "tags_stay_images_are_scanned_and_end" {
   }
 
   assert {
-    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.main.policy).rules : rule.selection.countNumber] == [7, 100] && !aws_ecr_repository.main.force_delete
+    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.main.policy).rules : rule.selection.countNumber] == [1000, 7, 100] && !aws_ecr_repository.main.force_delete
     error_message = "Old images go, the registry stays."
   }
 
@@ -47,6 +47,7 @@ run "another_account_pulls" {
   variables {
     pull_account_ids = ["210987654321"]
     keep_images      = 20
+    keep_deployed    = 200
     force_delete     = true
   }
 
@@ -56,12 +57,12 @@ run "another_account_pulls" {
   }
 
   assert {
-    condition     = jsondecode(aws_ecr_lifecycle_policy.main.policy).rules[1].selection.countNumber == 20 && aws_ecr_repository.main.force_delete
-    error_message = "Both settings must arrive."
+    condition     = jsondecode(aws_ecr_lifecycle_policy.main.policy).rules[2].selection.countNumber == 20 && jsondecode(aws_ecr_lifecycle_policy.main.policy).rules[0].selection.countNumber == 200 && aws_ecr_repository.main.force_delete
+    error_message = "All settings must arrive."
   }
 }
 
-# Refused here: a name with capitals, a key that is no arn, to keep few images, an account that is none.
+# Refused here: a name with capitals, a key that is no arn, to keep few images, to keep few that were deployed, an account that is none.
 run "refuses_nonsense" {
   command = plan
 
@@ -73,8 +74,9 @@ run "refuses_nonsense" {
     name             = "Shop"
     kms_key_arn      = "key"
     keep_images      = 3
+    keep_deployed    = 10
     pull_account_ids = ["1"]
   }
 
-  expect_failures = [var.name, var.kms_key_arn, var.keep_images, var.pull_account_ids]
+  expect_failures = [var.name, var.kms_key_arn, var.keep_images, var.keep_deployed, var.pull_account_ids]
 }

@@ -13,7 +13,7 @@ from typing import Any
 from localaws import authority, emulator, processes, restart, settings, snapshots, versions
 from localaws.acm import certificates
 from localaws.ec2 import network
-from localaws.ecr import registry
+from localaws.ecr import lifecycle, registry
 from localaws.ecs import services, tasks
 from localaws.elb import balancer
 from localaws.elb.targets import Tracker
@@ -40,6 +40,7 @@ def extend(chosen: Settings) -> Tracker:
     policies.install()
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")
+    lifecycle.install()
     return tracker
 
 

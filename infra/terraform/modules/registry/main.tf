@@ -1,4 +1,4 @@
-# Image registry: a tag never changes its image, every push is scanned, old images go.
+# Image registry: a tag never changes its image, every push is scanned, old images go unless an environment runs them.
 
 resource "aws_ecr_repository" "main" {
   name                 = var.name
@@ -21,14 +21,22 @@ resource "aws_ecr_lifecycle_policy" "main" {
   policy = jsonencode({
     rules = [
       {
+        # An image that a rule's tags match is spared by all later ones. One rule for all environments: with one for each,
+        # the first could end what the second runs. The pipeline sets the tags (pipeline/aws/registry.py).
         rulePriority = 1
+        description  = "What was deployed: the newest ${var.keep_deployed}"
+        selection    = { tagStatus = "tagged", tagPatternList = ["deployed-*"], countType = "imageCountMoreThan", countNumber = var.keep_deployed }
+        action       = { type = "expire" }
+      },
+      {
+        rulePriority = 2
         description  = "Layers of interrupted pushes"
         selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
         action       = { type = "expire" }
       },
       {
-        rulePriority = 2
-        description  = "Keep the newest ${var.keep_images}: far more than any environment rolls back"
+        rulePriority = 3
+        description  = "What was pushed and never deployed, beyond the newest ${var.keep_images}"
         selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
         action       = { type = "expire" }
       },
@@ -45,6 +53,7 @@ data "aws_iam_policy_document" "pull" {
       "ecr:BatchCheckLayerAvailability",
       "ecr:BatchGetImage",
       "ecr:GetDownloadUrlForLayer",
+      "ecr:PutImage", # a further tag: layers they cannot push
     ]
 
     principals {

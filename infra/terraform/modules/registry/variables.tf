@@ -18,14 +18,25 @@ variable "kms_key_arn" {
   }
 }
 
+variable "keep_deployed" {
+  description = "Images kept of those that an environment ran, the newest ones: an environment may be that far behind."
+  type        = number
+  default     = 1000
+
+  validation {
+    condition     = var.keep_deployed >= 100
+    error_message = "keep_deployed must be 100 or more: an image that an environment still runs must not expire."
+  }
+}
+
 variable "keep_images" {
-  description = "Images kept, the newest ones."
+  description = "Newest images that are kept, deployed or not."
   type        = number
   default     = 100
 
   validation {
     condition     = var.keep_images >= 10
-    error_message = "keep_images must be 10 or more: an image that an environment still runs must not expire."
+    error_message = "keep_images must be 10 or more: an image waits for its deployment."
   }
 }
 
