@@ -219,3 +219,37 @@ def test_without_a_target_the_answer_is_503(world: World, service: Service) -> N
     finally:
         elb.delete_rule(RuleArn=rule)
         elb.delete_target_group(TargetGroupArn=empty)
+
+
+def test_a_body_longer_than_the_firewall_inspects_passes_where_its_rule_only_counts(
+    service: Service, client: httpx.Client
+) -> None:
+    waf = service.world.client("wafv2")
+    group: dict[str, Any] = {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}
+    visibility = {
+        "SampledRequestsEnabled": True,
+        "CloudWatchMetricsEnabled": True,
+        "MetricName": "door",
+    }
+
+    def rules(**more: object) -> list[dict[str, Any]]:
+        statement = {"ManagedRuleGroupStatement": {**group, **more}}
+        rule = {"Name": "common", "Priority": 1, "OverrideAction": {"None": {}}}
+        return [{**rule, "Statement": statement, "VisibilityConfig": visibility}]
+
+    place = {"Name": "door", "Scope": "REGIONAL"}
+    shared = {"DefaultAction": {"Allow": {}}, "VisibilityConfig": visibility}
+    made = waf.create_web_acl(**place, **shared, Rules=rules())["Summary"]
+    waf.associate_web_acl(WebACLArn=made["ARN"], ResourceArn=service.balancer)
+    try:
+        assert client.post("/", content=b"x" * 8192).json()["received"] == 8192
+        refused = client.post("/", content=b"x" * 8193)
+        assert refused.status_code == httpx.codes.FORBIDDEN
+        assert refused.headers["server"] == "awselb/2.0"
+        counted = {"Name": "SizeRestrictions_BODY", "ActionToUse": {"Count": {}}}
+        token = waf.get_web_acl(**place, Id=made["Id"])["LockToken"]
+        longer = rules(RuleActionOverrides=[counted])
+        waf.update_web_acl(**place, **shared, Id=made["Id"], LockToken=token, Rules=longer)
+        assert client.post("/", content=b"x" * 8193).json()["received"] == 8193
+    finally:
+        waf.disassociate_web_acl(ResourceArn=service.balancer)

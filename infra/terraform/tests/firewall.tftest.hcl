@@ -27,6 +27,11 @@ run "known_attacks_and_floods" {
   }
 
   assert {
+    condition     = flatten([for rule in aws_wafv2_web_acl.main.rule : [for group in rule.statement[0].managed_rule_group_statement : [for override in group.rule_action_override : "${rule.name}: ${override.name}"]]]) == ["AWSManagedRulesCommonRuleSet: SizeRestrictions_BODY"]
+    error_message = "A long form must pass, and nothing else be let through."
+  }
+
+  assert {
     condition     = aws_cloudwatch_log_group.main.name == "aws-waf-logs-shop" && aws_cloudwatch_log_group.main.retention_in_days == 365
     error_message = "What was refused must be recorded."
   }

@@ -18,6 +18,7 @@ from yarl import URL
 from localaws.elb import balancer
 from localaws.elb.targets import Target, Tracker
 from localaws.emulator import alb, responses
+from localaws.waf import bodies
 
 CONNECT_TIMEOUT = 10.0
 #: Seconds that an idle connection to a target is kept.
@@ -43,7 +44,12 @@ _HOP_BY_HOP = frozenset(
 )
 #: Headers that aiohttp would add.
 _NOT_COPIED = ("user-agent", "accept", "accept-encoding", "content-type")
-_REASONS = {502: "Bad Gateway", 503: "Service Temporarily Unavailable", 504: "Gateway Time-out"}
+_REASONS = {
+    403: "Forbidden",
+    502: "Bad Gateway",
+    503: "Service Temporarily Unavailable",
+    504: "Gateway Time-out",
+}
 
 logger = logging.getLogger("localaws.frontdoor")
 
@@ -71,6 +77,9 @@ class Door:
         chosen = balancer.listener(request.headers.get("Host", ""), self.stands_for)
         if chosen is None:
             return _own(503)
+        arn, length = chosen.balancer["LoadBalancerArn"], request.content_length or 0
+        if bodies.blocks(chosen.account, chosen.region, arn, length):
+            return _own(403)
         path, _, query = request.raw_path.partition("?")
         low = {name.lower(): value for name, value in request.headers.items()}
         parsed = parse_qs(query, keep_blank_values=True)
