@@ -1,5 +1,6 @@
 """An environment's Application: its names, its state as the API server returns it, and requests to Argo CD."""
 
+import hashlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,8 @@ from typing import Any
 from pipeline.core.errors import CommandFailedError
 from pipeline.core.waiting import wait
 from pipeline.kubernetes.cluster import Cluster
+from pipeline.releases import history
+from pipeline.releases.history import Desired
 from pipeline.releases.project import project
 
 #: Argo CD's own namespace.
@@ -70,9 +73,29 @@ def compare(cluster: Cluster, environment: str, *, timeout: float = 60) -> bool:
     return wait(lambda: reconciled(get(cluster, environment), since), timeout=timeout)
 
 
+def wanted(commit: str, content: dict[str, Any]) -> str:
+    """What ``revision`` returns of an Application at a commit, given the content of the environment's file there."""
+    promoted = content.get("revision")
+    return _at(promoted, {"helm": {"valuesObject": content}}) if promoted else commit
+
+
+def contains(source: Desired, commit: str, environment: str, later: str) -> bool:
+    """Whether a state as of ``revision`` is a release's own, or a later one that still runs its image."""
+    content = history.at(commit, environment, root=source.root)
+    if not content.get("revision"):
+        return history.contains(source, later, commit, environment)
+    newest = history.at(source.tip(), environment, root=source.root)
+    same = newest["image"] == content["image"]
+    return later == wanted(commit, content) or (same and later == wanted(commit, newest))
+
+
 def revision(application: dict[str, Any]) -> str:
-    """The commit that it was compared with last; empty before the first time."""
-    return str(application.get("status", {}).get("sync", {}).get("revision", ""))
+    """What it was compared with last: a commit, with a hash of the values that are not of that commit, ``-…``.
+
+    Empty before the first time.
+    """
+    sync = application.get("status", {}).get("sync", {})
+    return _at(sync.get("revision", ""), sync.get("comparedTo", {}).get("source", {}))
 
 
 def health(application: dict[str, Any]) -> str:
@@ -87,11 +110,10 @@ def operation(application: dict[str, Any]) -> dict[str, Any]:
 
 
 def operation_revision(application: dict[str, Any]) -> str:
-    """The commit of that sync; empty when there was none."""
+    """What that sync leads to, as of ``revision``; empty when there was none."""
     state = operation(application)
-    synced = (state.get("syncResult") or {}).get("revision")
-    wanted = ((state.get("operation") or {}).get("sync") or {}).get("revision")
-    return str(synced or wanted or "")
+    result = state.get("syncResult") or (state.get("operation") or {}).get("sync") or {}
+    return _at(result.get("revision", ""), result.get("source") or application["spec"]["source"])
 
 
 def is_running(application: dict[str, Any]) -> bool:
@@ -131,3 +153,12 @@ def reconciled(application: dict[str, Any] | None, since: datetime) -> bool:
 def now() -> datetime:
     """This moment in the API server's precision, which is a second."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def _at(commit: str, source: dict[str, Any]) -> str:
+    """A commit, with a hash of the values where a promoted revision gets them from a newer commit."""
+    helm = source.get("helm", {})
+    if not commit or "valuesObject" not in helm or helm.get("valueFiles"):
+        return commit
+    values = json.dumps(helm["valuesObject"], sort_keys=True)
+    return f"{commit}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"

@@ -1,6 +1,6 @@
 """A bare repository that the local cluster's Argo CD reads: the work tree as it is, with digests that live here alone.
 
-Deploy, promote and rollback move ``image.digest`` in ``environments/<name>.yaml``; the next commit keeps it.
+Deploy, promote and rollback move digest and revision in ``environments/<name>.yaml``; the next commit keeps them.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 from ruamel.yaml import YAML
@@ -107,10 +108,13 @@ def head() -> str | None:
 
 def digest(environment: str) -> str | None:
     """The digest that the newest commit names for an environment; None when there is none."""
-    tip = head()
-    with contextlib.suppress(CommandFailedError):
-        return history.at(tip, environment, root=BARE) if tip else None
-    return None
+    released: str | None = _content(environment)["image"]["digest"]
+    return released
+
+
+def wanted(environment: str) -> str | None:
+    """The commit whose chart an environment is to run: the promoted one, else the newest."""
+    return _content(environment).get("revision") or head()
 
 
 def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = ROOT) -> str:
@@ -156,13 +160,14 @@ def git(*arguments: str, stdin: str | None = None, work_tree: Path | None = None
 
 
 def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str]:
-    """The files that differ from the work tree: digests, the repository's address, and vendored manifests."""
+    """The files that differ from the work tree: releases, the repository's address, and vendored manifests."""
     changed: dict[str, str] = {}
     for file in sorted((root / "environments").glob("*.yaml")):
-        released = digests.get(file.stem) or digest(file.stem)
-        if released:
-            text = file.read_text(encoding="utf-8")
-            changed[history.path(file.stem)] = history.with_digest(text, released)
+        content = _content(file.stem)
+        # A revision of the work tree is none of this repository's commits.
+        text = history.with_revision(file.read_text(encoding="utf-8"), content.get("revision"))
+        released = digests.get(file.stem) or content["image"]["digest"]
+        changed[history.path(file.stem)] = history.with_digest(text, released) if released else text
     text = (root / REPOSITORY).read_text(encoding="utf-8")
     changed[str(REPOSITORY)] = text.replace(upstream(root), url(host))
     if registries.answers(REGISTRY):
@@ -177,6 +182,15 @@ def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str
             changed[str((file.parent / VENDORED).relative_to(root))] = manifests.read_text("utf-8")
             changed[str(file.relative_to(root))] = UPSTREAM.sub(VENDORED, text)
     return changed
+
+
+def _content(environment: str) -> dict[str, Any]:
+    """An environment's file in the newest commit; without a digest where there is none."""
+    tip = head()
+    with contextlib.suppress(CommandFailedError):
+        if tip:
+            return history.at(tip, environment, root=BARE)
+    return {"image": {"digest": None}}
 
 
 def _stage(root: Path) -> None:

@@ -1,16 +1,20 @@
-"""Gives an environment the image that another one runs, by a commit."""
+"""Gives an environment the release that another one has, by a commit: the image, and the revision of HCL and chart."""
 
 from pipeline.commands import Result
 from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
+from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.releases import environments, history
 from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import kubernetes
 
+#: What a revision brings to an environment, apart from the image.
+DELIVERED = ("infra", "project.yaml")
+
 
 def run(source: str, target: str) -> Result:
-    """Commits the digest of ``source`` to ``target``'s file; on this machine the cluster is brought to it as well.
+    """Commits the release of ``source`` to ``target``'s file; on this machine the cluster is brought to it as well.
 
     In a workflow the commit is proposed as a pull request, and its merge deploys it.
     """
@@ -21,21 +25,31 @@ def run(source: str, target: str) -> Result:
         )
     desired = kubernetes.desired()
     tip = desired.tip()
-    digest = history.at(tip, source, root=desired.root)
+    content = history.at(tip, source, root=desired.root)
+    digest = content["image"]["digest"]
     if digest is None:
         return Result(environments.unreleased(source))
     image = ImageReference(giving.repository, digest)
     subject = f"Promote {image.short} from {source} to {target}"
-    if actions.running() and history.at(tip, target, root=desired.root) == digest:
-        return Result(f"{target} runs {image.short} already")
     # The commit that the image was built from is handed on.
     releases = history.history(tip, source, root=desired.root)
     built_from = releases[0].source if releases else ""
+    # An environment that follows main was deployed at that commit; on this machine it is at the newest one.
+    revision = content.get("revision") or git.last_change(
+        built_from or tip, *DELIVERED, root=desired.root
+    )
+
+    def promoted(text: str) -> str:
+        return history.with_revision(history.with_digest(text, digest), revision)
+
+    before = git.show(tip, history.path(target), root=desired.root)
+    if actions.running() and promoted(before) == before:
+        return Result(f"{target} runs {image.short} already")
     if actions.running():
         # The checks must run on the proposal, and its merge must deploy it.
         message = history.message(subject, image, source=built_from, starts_workflows=True)
-        branch = f"promote/{target}-{image.short}"
-        history.propose(desired, target, digest, branch=branch, tip=tip, message=message)
+        branch = f"promote/{target}-{image.short}-{revision[:12]}"
+        history.propose(desired, target, promoted(before), branch=branch, tip=tip, message=message)
         title, _, body = message.partition("\n")
         url = api.api("RELEASE_TOKEN").pull_request(
             branch=branch, base=desired.branch, title=title, body=markdown.code_block(body.strip())
@@ -44,7 +58,7 @@ def run(source: str, target: str) -> Result:
     commit = history.set_text(
         desired,
         target,
-        lambda text: history.with_digest(text, digest),
+        promoted,
         message=history.message(subject, image, source=built_from),
     )
     if commit is None:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -156,6 +157,23 @@ def before_head(*, root: Path = ROOT) -> str:
 def show(revision: str, path: str, *, root: Path = ROOT) -> str:
     """The text of a file in a commit; raises CommandFailedError when it is not there."""
     return run("show", f"{revision}:{path}", root=root)
+
+
+def last_change(revision: str, *paths: str, root: Path = ROOT) -> str:
+    """The newest commit of a revision's branch that changed one of the paths; empty where none did."""
+    listed = run("log", "-1", "--first-parent", "--format=%H", revision, "--", *paths, root=root)
+    return listed.strip()
+
+
+def export(revision: str, into: Path, *paths: str, root: Path = ROOT) -> None:
+    """Writes a commit's files below the paths into a folder that does not exist; all of them, or none."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent) as folder:
+        archive, unpacked = Path(folder) / "archive", Path(folder) / "unpacked"
+        run("archive", "--format=tar", f"--output={archive}", revision, "--", *paths, root=root)
+        with tarfile.open(archive) as content:
+            content.extractall(unpacked, filter="data")
+        unpacked.replace(into)
 
 
 def resolve(revision: str, *, root: Path = ROOT) -> str:

@@ -19,12 +19,16 @@ MEMORY = LOCAL / "environments" / "digest.json"
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment file. ``raw`` is the whole document; the fields are what the tasks themselves use."""
+    """One environment file. ``raw`` is the whole document; the fields are what the tasks themselves use.
+
+    ``revision`` is the promoted commit whose Terraform and chart it runs; None follows main.
+    """
 
     name: str
     file: Path
     repository: str
     digest: str | None
+    revision: str | None
     replicas: int
     database: str
     raw: dict[str, Any]
@@ -80,14 +84,14 @@ def read(file: Path) -> Environment:
     """Reads the environment file at a path; raises PipelineError as ``load`` does."""
     raw = documents.read(file)
     name, image, replicas = raw["name"], raw["image"], raw["replicaCount"]
-    database = raw["database"]["engine"]
+    database, revision = raw["database"]["engine"], raw.get("revision")
     if name != file.stem:
         raise documents.refusal(file, f"name is {name!r}, it must be {file.stem!r}")
     if database == "sqlite" and replicas > 1:
         cause = f"{replicas} replicas on sqlite: each would keep a database of its own and lose the other's data"
         raise documents.refusal(file, cause)
     return Environment(
-        name, file, image["repository"], image.get("digest"), replicas, database, raw
+        name, file, image["repository"], image.get("digest"), revision, replicas, database, raw
     )
 
 

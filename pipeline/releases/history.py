@@ -1,4 +1,4 @@
-"""The digest of an environment in Git: read from a commit, changed by a commit, never by anything else."""
+"""The release of an environment in Git: read from a commit, changed by a commit, never by anything else."""
 
 import os
 import re
@@ -67,7 +67,8 @@ class Release:
     @property
     def digest(self) -> str | None:
         """The image's digest, None where nothing is released."""
-        return _digest(self.content)
+        digest: str | None = self.content["image"]["digest"]
+        return digest
 
 
 def on_github() -> Desired:
@@ -89,27 +90,21 @@ def path(environment: str) -> str:
     return f"environments/{environment}.yaml"
 
 
-def digest_in(text: str) -> str | None:
-    """The image digest in the text of an environment file, or None when nothing has been released."""
-    return _digest(YAML(typ="safe").load(text))
-
-
 def with_digest(text: str, digest: str) -> str:
     """The text with another digest: that one line differs. Raises PipelineError where it has no ``image.digest``."""
     require_digest(digest)
     try:
-        image = YAML().load(text)["image"]
-        number, column = image.lc.value("digest")
+        return _with_value(text, YAML().load(text)["image"], "digest", digest)
     except (KeyError, TypeError, AttributeError) as error:
         raise PipelineError(
             "the environment file has no image.digest", next_step="add `digest: null` under image"
         ) from error
-    if image["digest"] == digest:
-        return text
-    lines = text.splitlines(keepends=True)
-    # A remark such as “nothing released yet” belonged to the old value.
-    lines[number] = f"{lines[number][:column]}{digest}\n"
-    return "".join(lines)
+
+
+def with_revision(text: str, revision: str | None) -> str:
+    """The text with another promoted revision; as it is where the file has no ``revision``, and so follows main."""
+    content = YAML().load(text)
+    return _with_value(text, content, "revision", revision) if "revision" in content else text
 
 
 def message(
@@ -131,9 +126,12 @@ def message(
     return "\n".join(lines) + "\n"
 
 
-def at(revision: str, environment: str, *, root: Path = ROOT) -> str | None:
-    """The digest that a commit names for an environment."""
-    return digest_in(git.show(revision, path(environment), root=root))
+def at(revision: str, environment: str, *, root: Path = ROOT) -> dict[str, Any]:
+    """The content of an environment's file in a commit."""
+    content: dict[str, Any] = YAML(typ="safe").load(
+        git.show(revision, path(environment), root=root)
+    )
+    return content
 
 
 def contains(source: Desired, later: str, revision: str, environment: str) -> bool:
@@ -144,7 +142,8 @@ def contains(source: Desired, later: str, revision: str, environment: str) -> bo
     with suppress(CommandFailedError):  # where it is a commit of another branch
         source.tip()
         if git.is_ancestor(revision, later, root=root):
-            return at(later, environment, root=root) == at(revision, environment, root=root)
+            images = [at(each, environment, root=root)["image"] for each in (later, revision)]
+            return bool(images[0] == images[1])
     return False
 
 
@@ -229,11 +228,10 @@ def set_text(
 
 
 def propose(
-    desired: Desired, environment: str, digest: str, *, branch: str, tip: str, message: str
+    desired: Desired, environment: str, text: str, *, branch: str, tip: str, message: str
 ) -> None:
-    """Pushes a commit with a digest to a branch of its own; a branch that is there already is left as it is."""
+    """Pushes the file's new text to a branch of its own, as a commit; one that is there already is left as it is."""
     try:
-        text = with_digest(git.show(tip, path(environment), root=desired.root), digest)
         desired.push(_commit(desired, environment, text, tip, message), branch)
     except CommandFailedError as error:
         if not _moved(error):
@@ -246,9 +244,15 @@ def _commit(desired: Desired, environment: str, text: str, tip: str, message: st
     return git.commit_files(files, parent=tip, message=message, author=author, root=desired.root)
 
 
-def _digest(content: dict[str, Any]) -> str | None:
-    digest = content["image"]["digest"]
-    return None if digest is None else str(digest)
+def _with_value(text: str, parent: Any, key: str, value: str | None) -> str:
+    """The text with another value of a key of one of its mappings, as ruamel has loaded that one."""
+    if parent[key] == value:
+        return text
+    number, column = parent.lc.value(key)
+    lines = text.splitlines(keepends=True)
+    # A remark such as “nothing released yet” belonged to the old value.
+    lines[number] = f"{lines[number][:column]}{value or 'null'}\n"
+    return "".join(lines)
 
 
 def _trailer(key: str) -> str:

@@ -169,20 +169,18 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     if cluster.local:
         external_database.ensure(cluster, environment, application.namespace(environment.name))
     source = desired()
-    digest = history.at(revision, environment.name, root=source.root)
-    image = ImageReference(environment.repository, digest) if digest else None
-
-    @functools.cache
-    def contains(later: str) -> bool:
-        return history.contains(source, later, revision, environment.name)
-
+    content = history.at(revision, environment.name, root=source.root)
+    digest = content["image"]["digest"]
+    image = digest and ImageReference(environment.repository, digest)
+    wanted = application.wanted(revision, content)
+    contains = functools.partial(application.contains, source, revision, environment.name)
     with (
         console.progress(f"sync {environment.name} to {revision[:12]}") as step,
         contextlib.nullcontext() if actions.running() else git_server.judged(revision),
     ):
         await_synced(
-            *(cluster, environment.name, revision),
-            contains=contains,
+            *(cluster, environment.name, wanted),
+            contains=functools.cache(contains),
             image=image,
             on_change=step.update,
         )
@@ -230,7 +228,7 @@ def observe(environment: Environment) -> State | None:
         healthy=ready >= deployment["spec"].get("replicas", 1) and (place.internal or answers),
         replicas=ready,
         revision=live.get("revision"),
-        wanted_revision=git_server.head() if synced and cluster.local else None,
+        wanted_revision=git_server.wanted(environment.name) if synced and cluster.local else None,
         age=seconds_since(deployments[-1]["deployedAt"]) if deployments else None,
     )
 

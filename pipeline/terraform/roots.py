@@ -5,16 +5,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.core.paths import LOCAL, TERRAFORM
+from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.core.paths import LOCAL, ROOT, TERRAFORM
 from pipeline.git import repository as git
 from pipeline.releases import environments, project
 from pipeline.releases.environments import Environment
 from pipeline.terraform import cli
 
+#: What the root of an environment is read from, in any revision.
+_HCL, _PROJECT = (str(path.relative_to(ROOT)) for path in (TERRAFORM, project.FILE))
+
 
 @dataclass(frozen=True)
 class Root:
-    """A root module: where its state lies, its variables, the variables that lead to AWS, and Git's own file."""
+    """A root module: where its state lies, its variables, the variables that lead to AWS, and Git's own file.
+
+    ``tree`` is what its files are part of: the work tree, or the files of a promoted revision.
+    """
 
     name: str
     folder: Path
@@ -24,6 +31,7 @@ class Root:
     environ: Mapping[str, str]
     protected: bool = False
     desired: Path | None = None
+    tree: Path = ROOT
 
     @property
     def home(self) -> Path:
@@ -46,17 +54,19 @@ def state_bucket(account_id: str, region: str) -> str:
 
 
 def environment_root(environment: Environment, environ: Mapping[str, str]) -> Root:
-    """The root of an environment."""
+    """The root of an environment, with the HCL of its promoted revision where it has one."""
     account_id, region = _place(environment)
+    tree = _tree(environment)
     return Root(
         name=environment.name,
-        folder=TERRAFORM,
+        folder=tree / _HCL,
         bucket=state_bucket(account_id, region),
         region=region,
         variables={"environment_file": str(environment.file)},
         environ=environ,
         protected=bool(environment.raw["aws"].get("deletion_protection", True)),
         desired=environments.path(environment.name),
+        tree=tree,
     )
 
 
@@ -111,7 +121,7 @@ def state_key(root: Root) -> str:
 def init_key(root: Root) -> str:
     """A hash of what init depends on: lock file, module calls, where the state lies and how it is reached."""
     endpoints = [root.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")]
-    modules = [folder.name for folder in sorted((TERRAFORM / "modules").iterdir())]
+    modules = [folder.name for folder in sorted((root.tree / _HCL / "modules").iterdir())]
     words = [*backend(root), *endpoints, str(cli.configuration(root.environ)), *modules]
     return git.content_key([*root.folder.glob("*.tf"), root.folder / ".terraform.lock.hcl"], *words)
 
@@ -123,7 +133,28 @@ def source_key(root: Root) -> str:
     if root.desired:
         # A plan keeps its digest; it is stale once Git names another one.
         named.append(root.desired)
-    return git.content_key([*TERRAFORM.rglob("*.tf"), *named, project.FILE], *settings)
+    own = [*(root.tree / _HCL).rglob("*.tf"), root.tree / _PROJECT]
+    return git.content_key([*own, *named], *settings)
+
+
+def _tree(environment: Environment) -> Path:
+    """The work tree, or the files of the environment's promoted revision."""
+    revision = environment.revision
+    if revision is None:
+        return ROOT
+    tree = LOCAL / "revisions" / revision
+    try:
+        merged = git.is_ancestor(revision, "HEAD")
+    except CommandFailedError:
+        merged = False
+    if not merged:
+        raise PipelineError(
+            f"{environment.name} is to run revision {revision[:12]}, which this branch does not contain",
+            next_step=f"fetch the whole history, or promote to {environment.name} again",
+        )
+    if not tree.is_dir():
+        git.export(revision, tree, _HCL, _PROJECT)
+    return tree
 
 
 def _place(environment: Environment) -> tuple[str, str]:

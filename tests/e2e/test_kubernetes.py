@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from pipeline.benchmarks.load import Load, constant
 from pipeline.core.errors import CommandFailedError
+from pipeline.core.paths import CHART, ROOT
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import (
@@ -168,6 +170,29 @@ def test_promotions_move_the_digest_from_environment_to_environment(
     assert "already" in again
 
 
+def test_a_change_of_the_chart_waits_for_its_promotion(disturbed: OnKubernetes) -> None:
+    checkout = disturbed.checkout
+
+    def kept() -> list[int]:
+        namespaces = (f"{NAME}-staging", f"{NAME}-production")
+        return [_deployment(disturbed, name)["revisionHistoryLimit"] for name in namespaces]
+
+    checkout.inv("promote", "local", "staging")
+    checkout.inv("promote", "staging", "production")
+    assert kept() == [5, 5]
+    checkout.edit(
+        f"{CHART.relative_to(ROOT)}/values.yaml",
+        "revisionHistoryLimit: 5",
+        "revisionHistoryLimit: 6",
+    )
+    checkout.inv("sync", "--environment", "staging")
+    assert kept() == [6, 5]
+    checkout.inv("promote", "staging", "production")
+    assert kept() == [6, 6]
+    checkout.inv("rollback", "production")
+    assert kept() == [6, 5]
+
+
 def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
     with watched(kubernetes.cluster) as seen:
         kubernetes.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, "--replicas=4")
@@ -179,10 +204,11 @@ def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
     eventually(lambda: len(kubernetes.ready_pods()) == 2, 60, "two ready pods")
 
 
-def _deployment(kubernetes: OnKubernetes) -> object:
-    found = kubernetes.cluster.get("deployment", NAME, NAMESPACE)
+def _deployment(kubernetes: OnKubernetes, namespace: str = NAMESPACE) -> dict[str, Any]:
+    found = kubernetes.cluster.get("deployment", NAME, namespace)
     assert found is not None
-    return found["spec"]
+    spec: dict[str, Any] = found["spec"]
+    return spec
 
 
 def test_a_killed_pod_and_a_drained_node_lose_no_request(kubernetes: OnKubernetes) -> None:

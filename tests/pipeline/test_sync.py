@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.argocd import failures
+from pipeline.argocd import application, failures
 
 
 def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:
@@ -32,3 +32,41 @@ def test_a_late_configuration_is_waited_for() -> None:
 def test_a_container_that_is_being_started_is_waited_for() -> None:
     assert failures.terminal_reason(pod("ContainerCreating", "")) == ("", "")
     assert failures.terminal_reason({"status": {"phase": "Pending"}}) == ("", "")
+
+
+PROMOTED, NEWEST = "a" * 40, "b" * 40
+
+
+def compared(source: dict[str, Any]) -> dict[str, Any]:
+    """An Application that was compared with, and synced to, a source at the promoted revision."""
+    return {
+        "spec": {"source": source},
+        "status": {
+            "sync": {
+                "status": "Synced",
+                "revision": PROMOTED,
+                "comparedTo": {"source": source},
+            },
+            "health": {"status": "Healthy"},
+            "operationState": {
+                "phase": "Succeeded",
+                "syncResult": {"revision": PROMOTED, "source": source},
+            },
+        },
+    }
+
+
+def test_a_promoted_revision_is_live_with_the_values_of_the_newest_file_alone() -> None:
+    before = {"revision": PROMOTED, "image": {"digest": "one"}}
+    content = {"revision": PROMOTED, "image": {"digest": "two"}}
+    wanted = application.wanted(NEWEST, content)
+    for values, live in ((before, False), (content, True)):
+        state = compared({"helm": {"valuesObject": values, "parameters": []}})
+        assert application.is_live(state, wanted) is live
+        assert (application.operation_revision(state) == wanted) is live
+
+
+def test_an_environment_that_follows_main_is_live_at_its_commit() -> None:
+    wanted = application.wanted(PROMOTED, {"revision": None})
+    assert wanted == PROMOTED
+    assert application.is_live(compared({"helm": {"valueFiles": ["/one.yaml"]}}), wanted)

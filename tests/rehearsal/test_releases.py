@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from localgithub import server
 from pipeline.argocd import git_server
@@ -28,6 +29,7 @@ from pipeline.terraform.roots import Root
 OLD, NEW, OLDEST = (f"sha256:{letter * 64}" for letter in "abc")
 REPOSITORY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
 TEXT = f"name: staging\nimage:\n  repository: {REPOSITORY}\n  digest: null # nothing yet\nreplicaCount: 2\n"
+REST = 'database:\n  engine: postgresql\naws: {account_id: "123456789012"}\n'
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -65,6 +67,7 @@ def merge(clone: Path, name: str) -> str:
     """Somebody merges a change to main; returns the commit."""
     run(clone, "fetch", "-q")
     run(clone, "checkout", "-q", "--detach", "origin/main")
+    (clone / name).parent.mkdir(exist_ok=True)
     (clone / name).write_text(name, encoding="utf-8")
     run(clone, "add", ".")
     run(clone, "commit", "-q", "-m", f"Add {name}")
@@ -94,7 +97,7 @@ def test_exactly_one_line_of_every_environment_changes() -> None:
         changed = releases.with_digest(text, NEW)
         pairs = zip(text.splitlines(), changed.splitlines(), strict=True)
         assert [new for old, new in pairs if old != new] == [f"  digest: {NEW}"]
-        assert releases.digest_in(changed) == NEW
+        assert YAML(typ="safe").load(changed)["image"]["digest"] == NEW
         assert releases.with_digest(changed, OLD) == releases.with_digest(text, OLD)
 
 
@@ -403,6 +406,85 @@ def test_the_jobs_of_the_workflows_come_from_the_files(
     assert json.loads(unknown) == ["production", "qa"]
 
 
+def promoted(clone: Path, name: str) -> tuple[str | None, str | None]:
+    """Promotes staging as on one machine; returns the digest and the revision that Git then names."""
+    promote.run("staging", name)
+    content = releases.at(desired(clone).tip(), name, root=clone)
+    return content["image"]["digest"], content.get("revision")
+
+
+@pytest.fixture
+def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The clone with a production that runs promoted revisions, and a qa that follows main."""
+    run(clone, "checkout", "-q", "--detach", "origin/main")
+    for name, line in (("production", "revision: null # of chart and HCL\n"), ("qa", "")):
+        file = clone / "environments" / f"{name}.yaml"
+        text = TEXT.replace("staging", name).replace("replica", f"{line}replica")
+        file.write_text(f"{text}{REST}", encoding="utf-8")
+    run(clone, "add", ".")
+    run(clone, "commit", "-q", "-m", "Add production and qa")
+    run(clone, "push", "-q", "origin", "HEAD:main")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(kubernetes, "released", lambda *_: "")
+    monkeypatch.setattr(environments, "load", lambda name: environments.read(file_of(name)))
+
+    def file_of(name: str) -> Path:
+        return clone / "environments" / f"{name}.yaml"
+
+    file_of("staging").write_text(
+        f"{TEXT}{REST}",
+        encoding="utf-8",
+    )
+    return clone
+
+
+def test_a_promotion_takes_the_revision_of_chart_and_terraform_along(production: Path) -> None:
+    first = merge(production, "infra/chart-one")
+    publish(production, OLD, first)
+    assert promoted(production, "production") == (OLD, first)
+    second = merge(production, "infra/chart-two")
+    publish(production, NEW, second)
+    assert promoted(production, "qa") == (NEW, None)
+    assert promoted(production, "production") == (NEW, second)
+    tip = merge(production, "documentation")
+    assert promoted(production, "production") == (NEW, second)
+    assert desired(production).tip() == tip
+
+
+def test_a_change_of_the_chart_alone_is_promoted(production: Path) -> None:
+    first = merge(production, "infra/chart-one")
+    publish(production, NEW, first)
+    assert promoted(production, "production") == (NEW, first)
+    publish(production, OLD, merge(production, "infra/chart-two"))
+    third = merge(production, "infra/chart-three")
+    publish(production, NEW, third)
+    assert promoted(production, "production") == (NEW, third)
+
+
+def test_a_rollback_takes_image_and_revision_back(production: Path) -> None:
+    first = merge(production, "infra/chart-one")
+    publish(production, OLD, first)
+    promoted(production, "production")
+    publish(production, NEW, merge(production, "infra/chart-two"))
+    promoted(production, "production")
+    rollback.run("production")
+    content = releases.at(desired(production).tip(), "production", root=production)
+    assert (content["image"]["digest"], content["revision"]) == (OLD, first)
+
+
+@pytest.mark.parametrize("revision", ["main", "abc1234", 7])
+def test_a_revision_is_a_full_commit_id(tmp_path: Path, revision: object) -> None:
+    file = tmp_path / "staging.yaml"
+    text = TEXT.replace("replica", f"revision: {revision}\nreplica")
+    file.write_text(
+        f"{text}{REST}",
+        encoding="utf-8",
+    )
+    with pytest.raises(PipelineError, match="40 hex digits"):
+        environments.read(file)
+
+
 def test_a_laptop_does_not_change_main(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     with pytest.raises(PipelineError, match="by the workflows alone"):
@@ -415,7 +497,7 @@ def test_a_proposal_is_a_branch_that_starts_the_checks(
     tip = merge(clone, "one")
     for _ in range(2):
         releases.propose(
-            desired(clone), "staging", NEW, branch="promote/x", tip=tip, message="Promote\n"
+            desired(clone), "staging", to_new(TEXT), branch="promote/x", tip=tip, message="Go\n"
         )
     run(clone, "fetch", "-q", "origin", "promote/x")
     assert run(clone, "diff", "--name-only", tip, "FETCH_HEAD") == "environments/staging.yaml"

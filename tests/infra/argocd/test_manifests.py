@@ -63,8 +63,7 @@ def test_environments_are_the_released_value_files_of_the_chart(overlay: str) ->
     source = spec["template"]["spec"]["source"]
     assert ROOT / source["path"] == CHART
     assert source["helm"]["valueFiles"] == ["/environments/{{ .name }}.yaml"]
-    assert spec["template"]["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
-    assert "prune: false" in spec["templatePatch"]
+    assert 'prune: {{ ne .name "production" }}, selfHeal: true' in spec["templatePatch"]
 
 
 def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> None:

@@ -1,5 +1,6 @@
 """A plan is applied once and as it was read; a state that could not be saved is saved by the next run."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import TERRAFORM
+from pipeline.core.paths import LOCAL, TERRAFORM
+from pipeline.git import repository as git
+from pipeline.releases import environments
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 from pipeline.terraform.errors import TerraformError
@@ -49,6 +52,23 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(terraform, "_stream", machine.stream)
     monkeypatch.setattr(terraform, "_json", lambda *_: DOCUMENT)
     return machine
+
+
+def test_a_promoted_revision_is_planned_with_its_own_hcl() -> None:
+    environment = environments.load("staging")
+    revision = git.revision()
+    promoted = roots.environment_root(dataclasses.replace(environment, revision=revision), {})
+    assert promoted.folder == LOCAL / "revisions" / revision / "infra" / "terraform"
+    committed = git.show(revision, "infra/terraform/main.tf")
+    assert (promoted.folder / "main.tf").read_text(encoding="utf-8") == committed
+    assert (promoted.tree / "project.yaml").is_file()
+    assert roots.environment_root(environment, {}).folder == TERRAFORM
+
+
+def test_a_revision_that_is_not_merged_is_refused() -> None:
+    environment = dataclasses.replace(environments.load("staging"), revision="1" * 40)
+    with pytest.raises(PipelineError, match="does not contain"):
+        roots.environment_root(environment, {})
 
 
 def test_a_plan_is_saved_for_its_owner_alone_and_applied_once(machine: Machine) -> None:
