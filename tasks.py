@@ -177,7 +177,9 @@ ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
     help={
         **ENVIRONMENT,
         "repository": "owner/name on GitHub whose workflows get roles; default: this checkout's origin",
-    }
+        "acknowledge": "the address of a resource whose loss is meant; can be given several times",
+    },
+    iterable=["acknowledge"],
 )
 @command
 def bootstrap(
@@ -186,11 +188,12 @@ def bootstrap(
     repository: str | None = None,
     owner_id: str | None = None,
     repository_id: str | None = None,
+    acknowledge: list[str] | None = None,
 ) -> Result:
     """Prepare the environment's AWS account, once: state bucket, image registry, roles."""
     from pipeline.commands import bootstrap as body
 
-    return body.run(environment, repository, owner_id, repository_id)
+    return body.run(environment, repository, owner_id, repository_id, acknowledge or [])
 
 
 @task(help={"no_cache": "build every step anew"})

@@ -1,6 +1,7 @@
 """Prepares an AWS account, once: the bucket for Terraform's state, the image registry, GitHub's roles."""
 
 import re
+from collections.abc import Collection
 
 from pipeline.aws import account as aws
 from pipeline.commands import Result
@@ -19,6 +20,7 @@ def run(
     repository: str | None = None,
     owner_id: str | None = None,
     repository_id: str | None = None,
+    acknowledged: Collection[str] = (),
 ) -> Result:
     """Prepares an environment's account; a repository's workflows get roles (default: a real account's origin)."""
     environment = environments.load(environment_name)
@@ -30,7 +32,8 @@ def run(
                 next_step="name the repository: --repository owner/name",
             )
     if repository is None:
-        return Result(ecs.prepare(environment))
+        return Result(ecs.prepare(environment, acknowledged=acknowledged))
     if not owner_id or not repository_id:
         owner_id, repository_id = api.ids(repository)
-    return Result(ecs.prepare(environment, GitHubRepository(repository, owner_id, repository_id)))
+    named = GitHubRepository(repository, owner_id, repository_id)
+    return Result(ecs.prepare(environment, named, acknowledged))

@@ -52,7 +52,11 @@ def names(environment: Environment) -> Names:
     return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}", base)
 
 
-def prepare(environment: Environment, repository: roots.GitHubRepository | None = None) -> str:
+def prepare(
+    environment: Environment,
+    repository: roots.GitHubRepository | None = None,
+    acknowledged: Collection[str] = (),
+) -> str:
     """Prepares the account: state bucket, image registry and, for a GitHub repository, the roles of its workflows."""
     account = aws.account(environment)
     root = roots.bootstrap_root(environment, account.environ, repository, disposable=account.local)
@@ -65,9 +69,10 @@ def prepare(environment: Environment, repository: roots.GitHubRepository | None 
         plan = terraform.plan(root, show=step.update)
         if plan.changed:
             summary = plan_summary.summarise(plan.document, "bootstrap")
-            plan_summary.require_acknowledgement(summary, ())
-            completed = terraform.apply(plan, show=step.update)
-            headline = f"{completed} resources made"
+            console.info(plan_summary.as_text(summary))
+            plan_summary.require_acknowledgement(summary, acknowledged)
+            terraform.apply(plan, show=step.update)
+            headline = f"the account is prepared ({summary.headline})"
     if repository:
         console.info("Set the roles on GitHub (docs/github.md):")
         for command in _role_commands(terraform.output(root)):

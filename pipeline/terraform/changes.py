@@ -109,7 +109,10 @@ def _change(resource: Mapping[str, Any], action: str) -> Change:
         or attribute.forces_replacement
         or attribute.after not in (_UNKNOWN, _NONE)
     ]
-    lost = GUARDED.get(kind) if action in ("destroy", "replace") and not tainted else None
+    guarded = [kind] if action in ("destroy", "replace") and not tainted else []
+    if action == "update":
+        guarded = [f"{kind}.{re.split(r'[.[]', attribute.name)[0]}" for attribute in attributes]
+    lost = next((GUARDED[name] for name in guarded if name in GUARDED), None)
     return Change(resource["address"], action, tuple(attributes), lost, note, imported)
 
 

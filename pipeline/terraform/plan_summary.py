@@ -53,7 +53,7 @@ def require_acknowledgement(summary: Summary, acknowledged: Collection[str]) -> 
         flags = " ".join(f"--acknowledge '{change.address}'" for change in missing)
         raise PipelineError(
             f"the plan for {summary.name} would {first.action} {first.address}: lost would be {first.loss}{more}",
-            next_step=f"read the plan; if that is meant, add {flags} to ./inv apply, or for a workflow the address "
+            next_step=f"read the plan; if that is meant, add {flags} to the command, or for a workflow the address "
             "to infra/terraform/acknowledged.yaml",
         )
 

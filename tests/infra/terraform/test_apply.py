@@ -14,6 +14,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
 from pipeline.targets import ecs as ecs_target
 from pipeline.terraform import run as terraform
+from pipeline.terraform import state_bucket
 from pipeline.terraform.errors import Diagnostic, TerraformError
 
 WANTED = f"sha256:{'1' * 64}"
@@ -80,3 +81,42 @@ def test_success_is_believed_when_ecs_runs_the_wanted_image(
         applied(monkeypatch, serving(OTHER), None)
     with pytest.raises(PipelineError, match="no running service"):
         applied(monkeypatch, None, None)
+
+
+def test_the_account_is_prepared_after_its_plan_is_shown_and_never_trusts_another_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trust = {"assume_role_policy": "acme"}, {"assume_role_policy": "mallory"}
+    changes = [
+        ("aws_iam_role.apply", ["update"], *trust),
+        ("aws_iam_policy.old", ["delete"], {}, None),
+        ("aws_s3_bucket.state", ["create"], None, {}),
+    ]
+    document = {
+        "resource_changes": [
+            {
+                "address": address,
+                "type": address.partition(".")[0],
+                "mode": "managed",
+                "change": {"actions": actions, "before": before, "after": after},
+            }
+            for address, actions, before, after in changes
+        ]
+    }
+    monkeypatch.setattr(aws, "account", lambda _: Account({}, local=False))
+    monkeypatch.setattr(state_bucket, "ensure", lambda *_: None)
+    monkeypatch.setattr(
+        terraform, "plan", lambda root, **_: terraform.Plan(root, True, document, "")
+    )
+    monkeypatch.setattr(terraform, "apply", lambda *_, **__: 3)
+    staging = environments.load("staging")
+    with pytest.raises(
+        PipelineError, match=r"aws_iam_role\.apply: lost would be the trust"
+    ) as error:
+        ecs_target.prepare(staging)
+    assert "--acknowledge 'aws_iam_role.apply'" in error.value.next_step
+    assert 'assume_role_policy: "acme" -> "mallory"' in capsys.readouterr().out
+    headline = ecs_target.prepare(staging, acknowledged=["aws_iam_role.apply"])
+    assert headline == (
+        "the account is prepared (bootstrap: 1 to create, 1 to change, 1 to destroy)"
+    )

@@ -212,3 +212,15 @@ def test_any_limit_is_kept(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     many = [change(f"aws_subnet.number_{number:05}", ["create"]) for number in range(2000)]
     summary = plan_summary.summarise(plan(*many), "local")
     assert len(plan_summary.as_markdown(summary)) <= limit
+
+
+def test_who_may_assume_a_role_is_not_changed_in_silence() -> None:
+    trust = [{"assume_role_policy": f'{{"sub": "repo:{name}:*"}}'} for name in ("acme/x", "evil/x")]
+    summary = plan_summary.summarise(plan(change("aws_iam_role.apply", ["update"], *trust)), "x")
+    assert "lost would be the trust" in plan_summary.as_text(summary)
+    with pytest.raises(PipelineError, match=r"update aws_iam_role\.apply: lost would be the trust"):
+        plan_summary.require_acknowledgement(summary, [])
+    plan_summary.require_acknowledgement(summary, ["aws_iam_role.apply"])
+    tags = [{"tags": {"owner": name}} for name in ("acme", "evil")]
+    other = plan_summary.summarise(plan(change("aws_iam_role.apply", ["update"], *tags)), "x")
+    plan_summary.require_acknowledgement(other, [])
