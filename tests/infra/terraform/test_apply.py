@@ -37,6 +37,7 @@ def applied(
     monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws, "existing_account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws.Account, "client", lambda *_: None)
+    monkeypatch.setattr(ecs_target.registry, "keep", lambda *_: None)
     monkeypatch.setattr(ecs_target, "exclusive", lambda _: nullcontext())
     monkeypatch.setattr(
         terraform,
