@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeline.aws import account as aws
-from pipeline.aws import ecs
+from pipeline.aws import ecs, registry
 from pipeline.aws.account import Account
 from pipeline.aws.ecs import Service
 from pipeline.core.errors import PipelineError
@@ -37,7 +37,7 @@ def applied(
     monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws, "existing_account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws.Account, "client", lambda *_: None)
-    monkeypatch.setattr(ecs_target.registry, "keep", lambda *_: None)
+    monkeypatch.setattr(registry, "keep", lambda *_: None)
     monkeypatch.setattr(ecs_target, "exclusive", lambda _: nullcontext())
     monkeypatch.setattr(
         terraform,
