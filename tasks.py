@@ -396,6 +396,29 @@ def adopt(  # noqa: PLR0917 - the options of the task
     return body.run(given, dry_run=dry_run, checks=checks)
 
 
+@task(
+    positional=["source"],
+    help={
+        "source": "the delivery repository: a folder or a Git address",
+        "to": "its tag, branch or commit",
+        "base": "the commit of it that was adopted; default: found by project.yaml",
+        "checks": "run lint and the fast tests afterwards",
+    },
+)
+@command
+def upgrade(
+    _context: Context,
+    source: str,
+    to: str = "main",
+    base: str | None = None,
+    checks: bool = True,
+) -> Result:
+    """Take a later version of the delivery repository, by a three-way merge that keeps your edits."""
+    from pipeline.commands import upgrade as body
+
+    return body.run(source, to, base, checks=checks)
+
+
 @task(help={"json": "one JSON object on standard output"})
 @command
 def status(_context: Context, json: bool = False) -> Result:
@@ -477,7 +500,7 @@ def bench(_context: Context, name: str) -> Result:
 
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
-    "Make it yours": [adopt],
+    "Make it yours": [adopt, upgrade],
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
     "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],

@@ -168,7 +168,7 @@ def _document(answers: Answers, own: Application) -> dict[str, Any]:
     kept = YAML(typ="safe").load(project.FILE.read_text("utf-8")) if project.load().delivery else {}
     names = {"name": answers.name, "title": answers.title, "image": answers.name}
     document = names | ({**kept, **found} if answers.source else {**found, **kept}) | names
-    document["delivery"] = kept.get("delivery") or git.revision()
+    document["delivery"] = kept.get("delivery") or git.run("rev-parse", "HEAD^{tree}").strip()
     try:
         project.parse(document)
     except ValueError as error:

@@ -17,7 +17,7 @@ from pipeline.releases.application import Application
 
 #: The sample application, its tests and what shows it; tests elsewhere that use it have its words.
 SAMPLE = ("app", "tests/app", "tests/acceptance", "tests/adopt")
-SHOWN = ("docs/application.md", "docs/screenshots", "docs/plans")
+SHOWN = tuple(f"docs/{name}" for name in ("application.md", "screenshots", "plans"))
 WORDS = r"tests\.(acceptance|app)\b|[Tt]hanksgiving"
 
 

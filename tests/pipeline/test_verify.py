@@ -17,6 +17,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.releases.project import Probes, project
 from pipeline.targets import web
 
+PROBES = Probes(live="/healthz", ready="/readyz", version="/version")
 DIGEST, OTHER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
 
@@ -26,7 +27,7 @@ class Application(ThreadingHTTPServer):
     replicas: Iterator[tuple[str, str]]
     ready = 200
     running = True
-    ready_path = project().probes.ready
+    ready_path = PROBES.ready
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -49,6 +50,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def application(monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
     monkeypatch.setattr(web, "PATIENCE", 1)
+    own = replace(project(), probes=PROBES)
+    monkeypatch.setattr(web, "project", lambda: own)
     with Application(("127.0.0.1", 0), Handler) as server:
         server.replicas = cycle([("a", DIGEST), ("b", DIGEST)])
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -24,6 +24,11 @@ MANIFESTS = ROOT / "argocd"
 OVERLAYS = ("full", "ha", "local")
 
 NAME = project().name
+#: Staging's values, whatever database its application has.
+STAGING = (
+    *("--values", str(ROOT / "environments" / "staging.yaml")),
+    *("--set", "database.engine=postgresql"),
+)
 
 pytestmark = pytest.mark.chart
 
@@ -140,7 +145,7 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
     values = template["source"]["helm"]["valuesObject"]
     made = {
         (each["apiVersion"].rpartition("/")[0], each["kind"])
-        for each in render(values, "--values", str(ROOT / "environments" / "staging.yaml"))
+        for each in render(values, *STAGING)
         if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
     }
     allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
@@ -162,7 +167,7 @@ def test_a_preview_renders_from_the_values_it_gets(render: Render) -> None:
     spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
     values = spec["template"]["spec"]["source"]["helm"]["valuesObject"]
     values["image"]["tag"] = "0123abc"
-    resources = render(values, "--values", str(ROOT / "environments" / "staging.yaml"))
+    resources = render(values, *STAGING)
     deployment = next(each for each in resources if each["kind"] == "Deployment")
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(":0123abc")
     assert any(each["kind"] == "StatefulSet" for each in resources)
