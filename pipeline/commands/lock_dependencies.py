@@ -1,8 +1,15 @@
-"""Locks the Python packages: each requirements file with the hashes of all its packages, for all platforms."""
+"""Locks the Python packages: each requirements file with the hashes of all its packages, for all platforms.
+``python -m pipeline.commands.lock_dependencies`` compares the locks with their sources."""
 
 import os
+import re
 import shutil
+import sys
+import tomllib
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pipeline.commands import Result
 from pipeline.core import console, process
@@ -11,11 +18,13 @@ from pipeline.releases.project import project
 
 #: The environment of the tasks includes the packages of an application that it checks, in the application's versions.
 LOCKS = {
-    "requirements/pipeline.in": ("requirements/pipeline.txt",),
-    "requirements/uv.in": ("requirements/uv.txt",),
-    "localaws/pyproject.toml": ("requirements/localaws.txt",),
-    "requirements/checkov.in": ("requirements/checkov.txt",),
+    "requirements/pipeline.in": "requirements/pipeline.txt",
+    "requirements/uv.in": "requirements/uv.txt",
+    "localaws/pyproject.toml": "requirements/localaws.txt",
+    "requirements/checkov.in": "requirements/checkov.txt",
 }
+#: A package in a lock: its name, its version, and hashes and origins below it.
+ENTRY = re.compile(r"^([\w.-]+)(?:\[.*?\])?==([^\s;\\]+)(.*(?:\n    .*)*)", re.MULTILINE)
 #: Where the application names its packages, the first one that is there.
 APPLICATION = ("app/requirements.in", "app/pyproject.toml")
 #: The oldest Python that the locks must serve.
@@ -24,23 +33,62 @@ PYTHON = "3.11"
 
 def run(*, upgrade: bool) -> Result:
     uv = shutil.which("uv") or LOCAL / "uv" / "bin" / "uv"
-    # The image takes wheels alone, so that no code of a package runs at a build.
-    application = ("app/requirements.txt", "server/requirements.in", "--only-binary", ":all:")
-    declared = next(path for path in APPLICATION if (ROOT / path).is_file())
-    for source, (target, *options) in {declared: application, **LOCKS}.items():
-        if source == "requirements/pipeline.in" and project().checked:
-            options += [APPLICATION[0], "--constraint", "app/requirements.txt"]
+    for target, (sources, options) in _locks().items():
         argv: list[str | Path] = [
-            *(uv, "pip", "compile", source, "-o", target),
+            *(uv, "pip", "compile", *sources, "-o", target),
             *("--generate-hashes", "--no-header", "--universal", "--python-version", PYTHON),
             *options,
             *(["--upgrade"] if upgrade else []),
         ]
-        with console.progress(source) as step:
+        with console.progress(target) as step:
             process.run(
                 argv,
                 log=log_file(f"lock-{Path(target).stem}"),
                 env={**os.environ, "UV_NO_PROGRESS": "1"},
                 on_line=step.update,
             )
-    return Result(f"{len(LOCKS) + 1} locks written")
+    return Result(f"{len(_locks())} locks written")
+
+
+def stale() -> list[str]:
+    """A line for each package that a lock has otherwise than its source wants it: added, removed, another version."""
+    findings = []
+    for target, (sources, _) in _locks().items():
+        entries = ENTRY.findall((ROOT / target).read_text(encoding="utf-8"))
+        versions = {canonicalize_name(name): version for name, version, _ in entries}
+        for source in sources:
+            wanted = {canonicalize_name(each.name): each.specifier for each in _declared(source)}
+            via = re.compile(rf"(-r |\(){re.escape(source)}\)?$", re.MULTILINE)
+            locked = {canonicalize_name(name) for name, _, why in entries if via.search(why)}
+            names = {name for name in wanted.keys() & locked if versions[name] not in wanted[name]}
+            for name in sorted(names | (wanted.keys() ^ locked)):
+                asked = f"wants {name}{wanted[name]}" if name in wanted else f"names no {name}"
+                findings.append(f"{source} {asked}, unlike {target}: run ./inv lock-dependencies")
+    return findings
+
+
+def _locks() -> dict[str, tuple[list[str], list[str]]]:
+    """Each lock with its sources, and uv's options beside the usual ones."""
+    declared = next(path for path in APPLICATION if (ROOT / path).is_file())
+    # The image takes wheels alone, so that no code of a package runs at a build.
+    locks = {
+        "app/requirements.txt": ([declared, "server/requirements.in"], ["--only-binary=:all:"])
+    }
+    for source, target in LOCKS.items():
+        own = target == "requirements/pipeline.txt" and project().checked
+        constraint = ["--constraint", "app/requirements.txt"] if own else []
+        locks[target] = ([source, *([APPLICATION[0]] if own else [])], constraint)
+    return locks
+
+
+def _declared(source: str) -> list[Requirement]:
+    text = (ROOT / source).read_text(encoding="utf-8")
+    lines = text.splitlines()
+    if source.endswith(".toml"):
+        lines = tomllib.loads(text)["project"]["dependencies"]
+    names = (line.partition(" #")[0].strip() for line in lines)
+    return [Requirement(name) for name in names if name and not name.startswith(("#", "-"))]
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(stale()) or 0)

@@ -1,0 +1,43 @@
+"""The locks of Python packages are those of their sources, whichever side was edited alone."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands import lock_dependencies
+from pipeline.core.paths import ROOT
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Locks and sources alone, to edit."""
+    for target, (sources, _) in lock_dependencies._locks().items():
+        for name in (target, *sources):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, tmp_path / name)
+    monkeypatch.setattr(lock_dependencies, "ROOT", tmp_path)
+    assert lock_dependencies.stale() == []
+    return tmp_path
+
+
+@pytest.mark.parametrize("source", [*lock_dependencies.LOCKS, "app/requirements.in"])
+def test_a_package_that_is_added_to_a_source_alone_is_named(tree: Path, source: str) -> None:
+    text = (tree / source).read_text(encoding="utf-8")
+    added = 'dependencies = [\n  "left-pad",' if source.endswith(".toml") else "left-pad\n"
+    text = text.replace("dependencies = [", added) if "[project]" in text else text + added
+    (tree / source).write_text(text, encoding="utf-8")
+    findings = lock_dependencies.stale()
+    assert findings
+    assert all(f"{source} wants left-pad, unlike" in finding for finding in findings)
+    assert all(finding.endswith("run ./inv lock-dependencies") for finding in findings)
+
+
+def test_a_package_that_is_removed_or_wanted_in_another_version_is_named(tree: Path) -> None:
+    source = tree / "requirements" / "pipeline.in"
+    text = source.read_text(encoding="utf-8")
+    source.write_text(text.replace("rich==15.0.0\n", "rich==15.0.1\n").replace("\npsutil\n", "\n"))
+    assert [finding.partition(", unlike")[0] for finding in lock_dependencies.stale()] == [
+        "requirements/pipeline.in names no psutil",
+        "requirements/pipeline.in wants rich==15.0.1",
+    ]
