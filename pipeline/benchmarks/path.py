@@ -3,9 +3,8 @@
 An edit is a comment in the application's base template; the file and what runs are as before in the end.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import httpx
@@ -17,6 +16,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.waiting import wait
 from pipeline.releases import environments
+from pipeline.targets import web
 from pipeline.targets.state import State
 
 ROUNDS = 3
@@ -31,58 +31,41 @@ def run() -> str:
     states = {name: state for name, state in targets_up if state}
     if not states:
         raise PipelineError("no target is up", next_step="run ./inv deploy first")
-    series: dict[str, list[float]] = {}
-    for name, state in states.items():
-        edited = series.setdefault(f"{name}: edit of a template until live", [])
-        unchanged = series.setdefault(f"{name}: nothing changed", [])
-        deploy = partial(_deploy, name)
-        with console.progress(f"path to {name}") as step, _edits() as edit:
-            for number in range(ROUNDS):
-                step.update(f"round {number + 1} of {ROUNDS}")
-                edited.append(seconds(partial(_until_live, name, state, edit())))
-                deploy()  # builds what was only reloaded
-                unchanged.append(seconds(deploy))
-        deploy()
-    show(series)
-    return f"{', '.join(states)}: {ROUNDS} rounds each"
-
-
-@contextmanager
-def _edits() -> Iterator[Callable[[], str]]:
-    """A function that puts a new comment into the base template and returns it; the template is restored in the end."""
     template = min((ROOT / "app").rglob("templates/*.html"), default=None)
     if template is None:
         raise PipelineError(
             "app/ has no template to edit", next_step="add a page, or measure by hand"
         )
     before = template.read_text(encoding="utf-8")
-
-    def edit() -> str:
-        comment = f"<!-- bench path {time.time_ns()} -->"
-        template.write_text(f"{before.rstrip()}\n{comment}\n", encoding="utf-8")
-        return comment
-
-    try:
-        yield edit
-    finally:
-        template.write_text(before, encoding="utf-8")
+    series: dict[str, list[float]] = {}
+    for name, state in states.items():
+        edited = series.setdefault(f"{name}: edit of a template until live", [])
+        unchanged = series.setdefault(f"{name}: nothing changed", [])
+        deploy = partial(_deploy, name)
+        with console.progress(f"path to {name}") as step:
+            try:
+                for number in range(ROUNDS):
+                    step.update(f"round {number + 1} of {ROUNDS}")
+                    comment = f"<!-- bench path {time.time_ns()} -->"
+                    template.write_text(f"{before.rstrip()}\n{comment}\n", encoding="utf-8")
+                    edited.append(seconds(partial(_until_live, name, state, comment)))
+                    deploy()  # builds what was only reloaded
+                    unchanged.append(seconds(deploy))
+            finally:
+                template.write_text(before, encoding="utf-8")
+        deploy()
+    show(series)
+    return f"{', '.join(states)}: {ROUNDS} rounds each"
 
 
 def _until_live(name: str, state: State, comment: str) -> None:
     if "push" in targets.TARGETS[name].STAGES:  # else the code is reloaded
         _deploy(name)
-    via = state.via
 
     def shown() -> bool:
-        try:
-            with (
-                via.client(RELOAD_SECONDS)
-                if via
-                else httpx.Client(timeout=RELOAD_SECONDS) as client
-            ):
-                return comment in client.get(state.url).text
-        except httpx.HTTPError:  # a worker is being replaced
-            return False
+        with contextlib.suppress(httpx.HTTPError):  # a worker is being replaced
+            return comment in web.get(state.url, "", state.via).text
+        return False
 
     if not wait(shown, timeout=RELOAD_SECONDS):
         raise PipelineError(f"the edit does not show at {state.url}", next_step="run ./inv status")

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -63,19 +63,19 @@ def run(steps: Sequence[Step], *, title: str) -> list[Outcome]:
             if failed:
                 console.info(f"  {failed.name} failed: {failed.error}; what still runs is ended")
         finally:
-            # On Ctrl-C as well.
-            _end(running)
-    _show(list(outcomes.values()), title, time.monotonic() - started)
+            # On Ctrl-C as well; again and again, since a step may start its program only now.
+            while not all(future.done() for future in running):
+                process.interrupt_all()
+                wait(running, timeout=AGAIN_SECONDS)
+    rows = []
+    for outcome in outcomes.values():
+        time_taken = f"{outcome.seconds:.1f} s" if outcome.state != "not run" else ""
+        rows.append((outcome.name, MARKS[outcome.state], time_taken, escape(outcome.result)))
+    rows.append(("[bold]total[/]", "", f"[bold]{time.monotonic() - started:.1f} s[/]", ""))
+    console.table(("stage", "", "time", "result"), rows, title=title)
     if failed and failed.error:
         raise failed.error
     return list(outcomes.values())
-
-
-def _end(running: Collection[Future[Outcome]]) -> None:
-    # Again and again: a step may start its program only now.
-    while not all(future.done() for future in running):
-        process.interrupt_all()
-        wait(running, timeout=AGAIN_SECONDS)
 
 
 def _run(step: Step) -> Outcome:
@@ -87,12 +87,3 @@ def _run(step: Step) -> Outcome:
     except BaseException as error:  # noqa: BLE001 - raised by ``run`` in the thread of the task
         return Outcome(step.name, "failed", "", time.monotonic() - began, error)
     return Outcome(step.name, "passed", result, time.monotonic() - began)
-
-
-def _show(outcomes: Sequence[Outcome], title: str, seconds: float) -> None:
-    rows = []
-    for outcome in outcomes:
-        time_taken = f"{outcome.seconds:.1f} s" if outcome.state != "not run" else ""
-        rows.append((outcome.name, MARKS[outcome.state], time_taken, escape(outcome.result)))
-    rows.append(("[bold]total[/]", "", f"[bold]{seconds:.1f} s[/]", ""))
-    console.table(("stage", "", "time", "result"), rows, title=title)

@@ -7,18 +7,12 @@ import psutil
 
 from pipeline.core.errors import PipelineError
 
-
-def _offset() -> int:
-    text = os.environ.get("PORT_OFFSET", "0")
-    if not text.isdigit() or int(text) > 20000:  # noqa: PLR2004 - the highest port stays below 65,536
-        raise PipelineError(
-            f"PORT_OFFSET is {text!r}", next_step="set it to a whole number from 0 to 20000"
-        )
-    return int(text)
-
-
-OFFSET = _offset()
-
+_TEXT = os.environ.get("PORT_OFFSET", "0")
+if not _TEXT.isdigit() or int(_TEXT) > 20000:  # noqa: PLR2004 - the highest port stays below 65,536
+    raise PipelineError(
+        f"PORT_OFFSET is {_TEXT!r}", next_step="set it to a whole number from 0 to 20000"
+    )
+OFFSET = int(_TEXT)
 COMPOSE_WEB = 5000 + OFFSET
 AWS_API = 4566 + OFFSET
 MOTO = 4567 + OFFSET

@@ -3,27 +3,17 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from pipeline.core.errors import PipelineError
 from pipeline.core.paths import TERRAFORM
+from pipeline.releases import documents
 
 FILE = TERRAFORM / "acknowledged.yaml"
 
 
 def committed(environment: str, file: Path = FILE) -> Collection[str]:
     """The addresses of resources whose loss was reviewed; raises PipelineError for a file of another form."""
-    if not file.is_file():
-        return ()
-    try:
-        content = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
-        addresses = content.get(environment) or []
-        if not isinstance(addresses, list) or not all(isinstance(each, str) for each in addresses):
-            raise ValueError
-    except (YAMLError, AttributeError, ValueError) as error:
-        raise PipelineError(
-            f"{file.name} is not a mapping of environments to lists of addresses",
-            next_step="write it as its first comment shows",
-        ) from error
-    return tuple(addresses)
+    addresses = documents.load(file).get(environment) if file.is_file() else None
+    if not isinstance(addresses or [], list) or not all(
+        isinstance(each, str) for each in addresses or ()
+    ):
+        raise documents.refusal(file, f"{environment} is not a list of addresses")
+    return tuple(addresses or ())

@@ -15,11 +15,10 @@ from pipeline.core.paths import shown
 RULES = Path(__file__).with_name("rules.yaml")
 
 
-def read(file: Path) -> dict[str, Any]:
-    """The document in a file, held against the rules; raises PipelineError for the first breach."""
+def load(file: Path) -> dict[str, Any]:
+    """The mapping in a file; raises PipelineError where there is none."""
     try:
-        content = file.read_text(encoding="utf-8")
-        document = YAML(typ="safe", pure=True).load(content)
+        document = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise refusal(file, f"cannot be read ({error.strerror})") from error
     except MarkedYAMLError as error:
@@ -30,6 +29,12 @@ def read(file: Path) -> dict[str, Any]:
         raise refusal(file, "is not valid YAML in UTF-8") from error
     if not isinstance(document, dict):
         raise refusal(file, "is not a mapping")
+    return document
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The document in a file, held against the rules; raises PipelineError for the first breach."""
+    document = load(file)
     for key, rule in rules().items():
         value: Any = document
         for name in key.split("."):
@@ -37,7 +42,7 @@ def read(file: Path) -> dict[str, Any]:
         if not (rule.get("optional") if value is None else _fits(value, rule)):
             problem = "is missing" if value is None else f"is {value!r:.80}"
             cause = f"{key} {problem}; allowed is {rule['allowed']}"
-            raise refusal(file, cause, _line(content, key))
+            raise refusal(file, cause, _line(file, key))
     return document
 
 
@@ -75,9 +80,9 @@ def _matches(pattern: str, value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
-def _line(content: str, key: str) -> int:
+def _line(file: Path, key: str) -> int:
     """The line of a key, else of the nearest one above it that is there."""
-    node, line = YAML().compose(content), 1
+    node, line = YAML().compose(file.read_text(encoding="utf-8")), 1
     for name in key.split("."):
         for child, value in node.value if isinstance(node, MappingNode) else []:
             if child.value == name:

@@ -34,10 +34,10 @@ class Via:
     host: str
     authority: Path | None = None
 
-    def client(self, seconds: float) -> httpx.Client:
-        """A client whose requests are for the host; each may take so many seconds."""
+    def client(self) -> httpx.Client:
+        """A client whose requests are for the host."""
         verify = _trusting(self.authority) if self.authority else True
-        client = httpx.Client(timeout=seconds, headers={"Host": self.host}, verify=verify)
+        client = httpx.Client(timeout=REQUEST_SECONDS, headers={"Host": self.host}, verify=verify)
         if not self.authority:
             client.event_hooks = {"request": [self._name], "response": []}
         return client
@@ -77,7 +77,7 @@ def at(url: str, host: str) -> Reached:
 
 def ask(url: str, via: Via | None = None) -> dict[str, Any]:
     """The JSON of the version probe; raises httpx.HTTPError, or ValueError for an answer that is no JSON object."""
-    response = _get(url, project().probes.version, via)
+    response = get(url, project().probes.version, via)
     response.raise_for_status()
     answer = response.json()
     if not isinstance(answer, dict):
@@ -96,7 +96,7 @@ def answer(url: str, via: Via | None = None) -> dict[str, Any]:
 def is_ready(url: str, via: Via | None = None) -> bool:
     """Whether the readiness probe is answered without an error now; a redirect is none, as for Kubernetes."""
     try:
-        return _get(url, project().probes.ready, via).status_code < httpx.codes.BAD_REQUEST
+        return get(url, project().probes.ready, via).status_code < httpx.codes.BAD_REQUEST
     except httpx.HTTPError:
         return False
 
@@ -146,7 +146,7 @@ def verify(
         )
 
 
-def _get(url: str, path: str, via: Via | None) -> httpx.Response:
+def get(url: str, path: str, via: Via | None) -> httpx.Response:
     address = f"{url.rstrip('/')}{path}"
-    with via.client(REQUEST_SECONDS) if via else httpx.Client(timeout=REQUEST_SECONDS) as client:
+    with via.client() if via else httpx.Client(timeout=REQUEST_SECONDS) as client:
         return client.get(address)
