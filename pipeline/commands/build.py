@@ -13,7 +13,7 @@ def run(*, no_cache: bool = False) -> Result:
     """Builds and tags the image, and records it in ``.local/build.json``."""
     record = app_image.build(no_cache=no_cache)
     base = "an equivalent from Debian packages" if record.base_equivalent else "the official image"
-    size = f"{record.size / MB:.1f} MB{against(figures.before('build'), record.size)}"
+    size = f"{record.size / MB:.1f} MB{against(figures.before('build', 'size'), record.size)}"
     figures.keep("build", {"size": record.size})
     return Result(
         f"{record.image}, {size}",

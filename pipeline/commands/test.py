@@ -101,7 +101,7 @@ def _all_fast(marks: str) -> str:
         raise PipelineError("no test ran", next_step="check the markers of the tests")
     if not measured:
         return figures
-    totals = (files.read_json(COVERAGE) or {})["totals"]
+    totals = (files.read_json(COVERAGE, {"totals"}) or {})["totals"]
     return f"{figures}, {totals['percent_covered']:.1f} % of app/ covered"
 
 

@@ -49,5 +49,5 @@ def forget(stage: str, folder: Path = FOLDER) -> None:
 
 
 def _record(stage: str, key: str, folder: Path) -> dict[str, str] | None:
-    record = files.read_json(folder / f"{stage}.json")
+    record = files.read_json(folder / f"{stage}.json", FIELDS)
     return record if record and record.keys() == FIELDS and record["key"] == key else None

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ def write(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
         partial.unlink(missing_ok=True)
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a file; None when there is no file, or anything else in it."""
+def read_json(path: Path, fields: Collection[str]) -> dict[str, Any] | None:
+    """The JSON object in a file; None when there is no file, anything else in it, or a field is missing."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return document if isinstance(document, dict) else None
+    whole = isinstance(document, dict) and document.keys() >= {*fields}
+    return document if whole else None

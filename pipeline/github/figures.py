@@ -19,6 +19,6 @@ def keep(stage: str, figures: dict[str, Any], folder: Path = FOLDER) -> None:
     files.write(folder / f"{stage}.json", json.dumps({"commit": git.revision(), **figures}) + "\n")
 
 
-def before(stage: str, folder: Path = FOLDER) -> dict[str, Any] | None:
-    """A stage's figures on main, with their ``commit``; None where they are not known."""
-    return files.read_json(folder / f"{stage}.json")
+def before(stage: str, *fields: str, folder: Path = FOLDER) -> dict[str, Any] | None:
+    """A stage's figures on main, with their ``commit`` and these fields; None where they are not known."""
+    return files.read_json(folder / f"{stage}.json", {"commit", *fields})

@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import docker.errors
@@ -126,11 +126,9 @@ def build(*, no_cache: bool = False) -> Record:
 
 def load() -> Record | None:
     """The last build on this machine, or None."""
-    record = files.read_json(BUILD_RECORD)
-    try:
-        return Record(**record) if record else None
-    except TypeError:
-        return None
+    names = {field.name for field in fields(Record)}
+    record = files.read_json(BUILD_RECORD, names)
+    return Record(**record) if record and record.keys() == names else None
 
 
 def save(record: Record) -> None:

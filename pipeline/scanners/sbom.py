@@ -32,7 +32,7 @@ def keep(listed: Path, image: str, reports: Path = REPORTS) -> int:
 
 def of(image: str, reports: Path = REPORTS) -> Path:
     """The bill of an image, named as for ``keep``; PipelineError unless the last scan with a database was of it."""
-    document = files.read_json(reports / FILE)
+    document = files.read_json(reports / FILE, {"metadata"})
     if document is None or document["metadata"]["component"]["name"] != image:
         raise PipelineError(
             "there is no bill of materials of the image", next_step="run ./inv scan before the push"

@@ -85,7 +85,7 @@ def plan(
 
 def saved_plan(root: Root) -> Plan:
     """The plan that ``plan`` saved last; PipelineError when there is none, or the configuration has changed since."""
-    record = files.read_json(root.home / RECORD)
+    record = files.read_json(root.home / RECORD, ("key", "changed", "document"))
     if not record or not (root.home / PLAN).is_file():
         raise PipelineError(
             f"there is no plan for {root.name}", next_step="run ./inv plan and read it"

@@ -1,10 +1,18 @@
 """Files are replaced whole, and private ones are private from the first byte on."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from localaws.settings import recorded
 
-from pipeline.core import files
+from pipeline.core import cache, files
+from pipeline.core.errors import PipelineError
+from pipeline.github import figures
+from pipeline.images import app
+from pipeline.releases import environments
+from pipeline.terraform import roots
+from pipeline.terraform import run as terraform
 
 
 def test_a_private_file_is_for_its_owner_alone(tmp_path: Path) -> None:
@@ -29,13 +37,42 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="no space"):
         files.write(record, '{"a": 2}', mode=files.PRIVATE)
-    assert files.read_json(record) == {"a": 1}
+    assert files.read_json(record, {"a"}) == {"a": 1}
     assert list(tmp_path.iterdir()) == [record]
 
 
-@pytest.mark.parametrize("content", [None, "", "{", "[1]", "null"])
-def test_what_is_no_json_object_reads_as_none(tmp_path: Path, content: str | None) -> None:
-    file = tmp_path / "record.json"
+BROKEN = ("", "''", "{", "[]", "null", "{}", '{"key": "a"', '{"of": "another"}', "\xff")
+
+
+@pytest.mark.parametrize("content", [None, *BROKEN])
+def test_what_is_no_whole_json_object_reads_as_none(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "settings.json"
     if content is not None:
-        file.write_text(content, encoding="utf-8")
-    assert files.read_json(file) is None
+        file.write_bytes(content.encode("latin-1"))
+    assert files.read_json(file, {"key"}) is None
+    assert "key" not in recorded(tmp_path)
+
+
+@pytest.mark.parametrize("content", BROKEN)
+@pytest.mark.parametrize("memory", ["build", "figures", "pass", "plan", "local environment"])
+def test_no_memory_outlives_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str, content: str
+) -> None:
+    root = roots.Root("local", tmp_path, "bucket", "us-east-1", {}, {})
+    monkeypatch.setattr(roots, "LOCAL", tmp_path)
+    monkeypatch.setattr(app, "BUILD_RECORD", tmp_path / "x.json")
+    monkeypatch.setattr(environments, "MEMORY", tmp_path / "x.json")
+    place = root.home / "saved.json" if memory == "plan" else tmp_path / "x.json"
+    files.write(place, content.encode("latin-1"))
+    if memory == "plan":
+        (root.home / "plan.tfplan").touch()
+        with pytest.raises(PipelineError, match="there is no plan for local"):
+            terraform.saved_plan(root)
+        return
+    memories: dict[str, Callable[[], object]] = {
+        "build": app.load,
+        "figures": lambda: figures.before("x", "size", folder=tmp_path),
+        "pass": lambda: cache.passed("x", "a", tmp_path),
+        "local environment": lambda: environments.resolved("local").digest,
+    }
+    assert memories[memory]() is None

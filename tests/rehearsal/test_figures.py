@@ -45,10 +45,10 @@ def test_figures_are_kept_in_workflows_alone(
 ) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     figures.keep("build", {"size": 1}, tmp_path)
-    assert figures.before("build", tmp_path) is None
+    assert figures.before("build", folder=tmp_path) is None
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     figures.keep("build", {"size": 1}, tmp_path)
-    kept = figures.before("build", tmp_path)
+    kept = figures.before("build", folder=tmp_path)
     assert kept is not None
     assert kept["size"] == 1
     assert len(kept["commit"]) == 40

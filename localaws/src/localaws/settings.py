@@ -76,10 +76,10 @@ def from_environment() -> dict[str, str]:
 def recorded(state: Path) -> dict[str, Any]:
     """What the last ``localaws up`` on this folder has kept, with ``fingerprint``; empty when there was none."""
     try:
-        record: dict[str, Any] = json.loads((state / _FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        record = json.loads((state / _FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
         return {}
-    return record
+    return record if isinstance(record, dict) else {}
 
 
 def _typed(option: "Field[Any]", values: Mapping[str, Any]) -> Any:
