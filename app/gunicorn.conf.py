@@ -19,6 +19,7 @@ from thanksgiving.observability import LOGGING
 
 DEVELOPMENT = os.environ.get("ENVIRONMENT") == "development"
 DRAIN_SECONDS = float(os.environ.get("DRAIN_SECONDS", "0" if DEVELOPMENT else "5"))
+MASTER = os.getpid()
 
 # Threads keep idle connections open without holding a thread each; the default sync worker would close them.
 worker_class = "gthread"
@@ -38,13 +39,10 @@ accesslog = None  # the application logs requests itself, without secret links
 logconfig_dict = LOGGING
 
 
-MASTER, METRICS = os.getpid(), os.environ["PROMETHEUS_MULTIPROC_DIR"]
-
-
 @atexit.register
 def remove_metrics() -> None:
     if os.getpid() == MASTER:  # workers inherit this, and end earlier
-        shutil.rmtree(METRICS, ignore_errors=True)
+        shutil.rmtree(os.environ["PROMETHEUS_MULTIPROC_DIR"], ignore_errors=True)
 
 
 def on_starting(server: Any) -> None:
@@ -55,18 +53,6 @@ def on_starting(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    """Hooks the drain in, after gunicorn has set its own signal handlers.
-
-    Takes what is imported out of garbage collection: each page makes hundreds of objects, which would have it looked
-    through again and again.
-    """
-    gc.collect()
+    """Takes what is imported out of garbage collection; hooks the drain in after gunicorn's own signal handlers."""
     gc.freeze()
     lifecycle.delay_stop(server, DRAIN_SECONDS)
-
-
-def child_exit(_server: Any, worker: Any) -> None:
-    """Drops the gauges of a worker that has ended; its counters still count."""
-    from prometheus_client import multiprocess  # noqa: PLC0415 - after the variable above
-
-    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

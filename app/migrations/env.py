@@ -3,9 +3,8 @@
 from alembic import context
 from thanksgiving.models import Base
 
-connection = context.config.attributes["connection"]
 context.configure(
-    connection=connection,
+    connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
     render_as_batch=True,  # SQLite cannot alter most of a table in place
 )

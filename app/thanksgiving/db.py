@@ -1,14 +1,13 @@
-"""The database: one engine, and sessions that read or write in one transaction."""
+"""The database: one engine, and for each request one session, which is one transaction."""
 
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from alembic.runtime.migration import MigrationContext
+from flask import Flask, current_app, g, request
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -16,57 +15,55 @@ from thanksgiving.config import Settings
 from thanksgiving.observability import DATABASE
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+#: Methods of requests that change nothing.
+READING = {"GET", "HEAD", "OPTIONS"}
 #: Seconds that a request waits for a connection of the pool, and for SQLite's write lock.
 WAIT_SECONDS = 10
-POSTGRES_OPTIONS = "-c statement_timeout=10s -c idle_in_transaction_session_timeout=15s"
+OPTIONS = "-c timezone=UTC -c statement_timeout=10s -c idle_in_transaction_session_timeout=15s"
+#: SQLite has one writer at a time; its own waiting polls, so threads of one worker queue here.
+_sqlite_turn = threading.Lock()
 
 
-class Database:
-    """Sessions on one engine. Objects stay usable after their session, with what was loaded in it."""
+def init_app(app: Flask) -> None:
+    """Gives the application its engine, and ends the transaction of each request."""
+    app.extensions["engine"] = make_engine(app.config)
 
-    def __init__(self, settings: Settings) -> None:
-        self.engine = make_engine(settings)
-        # SQLite has one writer at a time; its own waiting polls, so threads of one worker queue here.
-        self._turn = threading.Lock() if settings.sqlite else nullcontext()
-        # All queries of a page see the database at one moment.
-        consistent = {} if settings.sqlite else {"isolation_level": "REPEATABLE READ"}
-        self._reading = self.engine.execution_options(**consistent)
-        self._writing = self.engine.execution_options(writes=True)
-
-    @contextmanager
-    def read(self) -> Iterator[Session]:
-        """A session that changes nothing."""
-        with DATABASE.labels("read").time(), Session(self._reading) as session:
-            yield session
-
-    @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A session in one transaction: committed at the end, rolled back when an exception leaves it."""
-        session = Session(self._writing, expire_on_commit=False)
-        with DATABASE.labels("write").time(), self._turn, session, session.begin():
-            yield session
+    @app.teardown_appcontext
+    def roll_back(_error: BaseException | None) -> None:
+        if transaction := g.pop("transaction", None):
+            transaction.close()
 
 
-def database() -> Database:
-    """The database of the current application."""
-    current: Database = current_app.extensions["database"]
-    return current
+def session() -> Session:
+    """The session of this request. Whoever changes something commits; the end of the request rolls back the rest."""
+    if "transaction" not in g:
+        engine: Engine = current_app.extensions["engine"]
+        reads, sqlite = request and request.method in READING, engine.dialect.name == "sqlite"
+        g.transaction = ExitStack()
+        g.transaction.enter_context(DATABASE.labels("read" if reads else "write").time())
+        if sqlite and not reads:
+            g.transaction.enter_context(_sqlite_turn)
+        # A page sees the database at one moment. A change takes SQLite's lock first, or it could be refused later.
+        consistent = {} if sqlite else {"isolation_level": "REPEATABLE READ"}
+        engine = engine.execution_options(**consistent if reads else {"writes": True})
+        g.session = g.transaction.enter_context(Session(engine))
+    return g.session  # type: ignore[no-any-return]
 
 
-def make_engine(settings: Settings, options: str = POSTGRES_OPTIONS) -> Engine:
+def make_engine(settings: Settings, options: str = OPTIONS) -> Engine:
     """An engine that connects on first use; a connection that broke meanwhile is replaced before it is used."""
+    sqlite = settings["DATABASE_URL"].get_backend_name() == "sqlite"
     postgres = {"connect_timeout": 3, "keepalives_idle": 30, "options": options}
     engine = create_engine(
-        settings.database_url,
-        pool_size=settings.database_pool,
+        settings["DATABASE_URL"],
+        pool_size=settings["DATABASE_POOL"],
         max_overflow=0,
         pool_timeout=WAIT_SECONDS,
-        pool_use_lifo=True,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={} if settings.sqlite else postgres,
+        connect_args={} if sqlite else postgres,
     )
-    if settings.sqlite:
+    if sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -80,7 +77,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Takes the write lock first: a transaction that reads before it writes could be refused in the middle."""
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -92,16 +88,13 @@ def head() -> str:
 
 def schema_version(connection: Connection) -> str:
     """The schema version of the database; empty when it was never migrated."""
-    if not inspect(connection).has_table("alembic_version"):
-        return ""
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
+    return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 def unready_because(engine: Engine) -> str:
     """Why the database cannot serve this code now, empty when it can.
 
-    A newer schema is fine: each migration keeps the previous version of the code working, or a
-    rollout would turn every old replica unready at once.
+    A newer schema is fine: each migration keeps the previous version of the code working during a rollout.
     """
     try:
         with engine.connect() as connection:
@@ -110,18 +103,3 @@ def unready_because(engine: Engine) -> str:
         return "the database cannot be reached"
     outdated = f"the database is at schema {version or 'none'}, this version needs {head()}"
     return outdated if version < head() else ""
-
-
-def init_app(app: Flask, settings: Settings) -> None:
-    """Gives the application its database, migrated where the settings ask for it; ends the process when that fails."""
-    engine = make_engine(settings)
-    app.extensions["database"] = Database(settings)
-    if settings.auto_migrate and unready_because(engine):
-        from thanksgiving import migrate  # noqa: PLC0415 - Alembic takes a while to import
-
-        try:
-            migrate.upgrade(settings)
-        except (SQLAlchemyError, OSError) as error:
-            cause = " ".join(str(error).split())
-            sys.exit(f"thanksgiving cannot start: migrating the database failed: {cause}")
-    engine.dispose()  # the application's own has not connected yet: gunicorn forks next

@@ -1,14 +1,14 @@
 """A believable gathering to look at (``demo.json``): ``flask --app app seed-demo``."""
 
 import json
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
 from flask.cli import with_appcontext
 
-from thanksgiving.db import database
+from thanksgiving.db import session
 from thanksgiving.gatherings import new_gathering
 from thanksgiving.models import Claim, Gratitude, Guest, new_id, new_token, now
 
@@ -32,17 +32,13 @@ def seed_demo() -> None:
             dishes[name].claims.append(Claim(guest=guest, portions=portions))
         if thanks:
             event.posts.append(Gratitude(author=guest, text=thanks))
-    guest_token = event.guest_token
-    with database().write() as session:
-        session.add(event)
-    click.echo(f"organiser: /o/{token}\nguests:    /g/{guest_token}")
+    click.echo(f"organiser: /o/{token}\nguests:    /g/{event.guest_token}")
+    session().add(event)
+    session().commit()
 
 
 def next_thanksgiving(today: date) -> date:
     """The fourth Thursday of November, this year's or, once that is over, next year's."""
-    for year in (today.year, today.year + 1):
-        november = (date(year, 11, day) for day in range(22, 29))
-        fourth = next(day for day in november if day.strftime("%a") == "Thu")
-        if fourth >= today:
-            break
-    return fourth
+    firsts = (date(year, 11, 1) for year in (today.year, today.year + 1))
+    fourths = (day + timedelta(weeks=3, days=(3 - day.weekday()) % 7) for day in firsts)
+    return next(day for day in fourths if day >= today)

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from importlib.resources import files
+from itertools import zip_longest
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from flask import request
 from flask_wtf import FlaskForm
+from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, Field, IntegerField, StringField, ValidationError
-from wtforms.validators import AnyOf, DataRequired
-from wtforms.widgets import NumberInput
+from wtforms.validators import AnyOf, DataRequired, Length, NumberRange
 
-from thanksgiving.models import CATEGORIES, DIETS, Gathering, Guest
+from thanksgiving.models import CATEGORIES, DIETS, YES, Base, Gathering
 from thanksgiving.security import VisitorCSRF
 
 MAX_PARTY, MAX_WANTED, MAX_WISHES = 50, 99, 40
@@ -29,10 +31,7 @@ KEPT = set("\n\u200c\u200d\u200e\u200f\u061c") | {chr(tag) for tag in range(0xE0
 
 
 def clean(value: str | None, *, lines: bool = False) -> str:
-    """Text as it is stored: composed, trimmed, without what is invisible, with plain line breaks or none.
-
-    Empty when nothing of it can be seen.
-    """
+    """Text as it is stored: composed, trimmed, without what is invisible; empty when nothing of it can be seen."""
     text = re.sub("\r\n?", "\n", value or "").replace("\t", " ")
     if not lines:
         text = re.sub("[\n\u2028\u2029]", " ", text)
@@ -51,11 +50,7 @@ def zones() -> frozenset[str]:
 
 
 def moment(day: str, time: str, zone: str) -> datetime:
-    """The instant in UTC of a wall time. Where clocks go back and a time comes twice, the first one is meant.
-
-    Raises:
-        ValidationError: The text is no time, or clocks skip it.
-    """
+    """The instant in UTC of a wall time, the first one where it comes twice; ValidationError where clocks skip it."""
     try:
         wall = datetime.strptime(f"{day} {time}", "%Y-%m-%d %H:%M").replace(tzinfo=ZoneInfo(zone))
     except ValueError as error:
@@ -69,51 +64,41 @@ def moment(day: str, time: str, zone: str) -> datetime:
     return instant
 
 
-class Text(StringField):  # type: ignore[misc] # untyped
-    """A text of at most ``limit`` characters; ``subject`` is what messages call it."""
-
-    def __init__(
-        self, label: str, subject: str, limit: int, *, required: bool = False, lines: bool = False, **options: Any
-    ) -> None:  # fmt: skip
-        checks = [DataRequired(f"{subject} is missing.")] if required else []
-        super().__init__(label, checks, [partial(clean, lines=lines)], **options)
-        self.subject, self.limit = subject, limit
-        self.flags.maxlength = limit
-
-    def post_validate(self, form: Any, validation_stopped: bool) -> None:
-        if (length := len(self.data)) > self.limit:
-            problem = f"{self.subject} is too long: {length} characters, {self.limit} fit."
-            raise ValidationError(problem)
+def text(subject: str, limit: int, *, required: bool = False, lines: bool = False) -> StringField:
+    """A field for text; ``subject`` is what messages call it."""
+    too_long = f"{subject} is too long: %(length)d characters, %(max)d fit."
+    checks = [DataRequired(f"{subject} is missing.")] if required else []
+    checks.append(Length(max=limit, message=too_long))
+    return StringField("", checks, [partial(clean, lines=lines)])
 
 
-def choice(label: str, choices: Sequence[str]) -> StringField:
+def choice(subject: str, *choices: str, **options: Any) -> StringField:
     """A field with one of ``choices``."""
-    check = AnyOf(choices, message=f"{label}: please choose one of the list.")
-    return StringField(label, [check])
-
-
-def parse_number(value: str, low: int, high: int) -> int | None:
-    """A whole number in ASCII digits, None when it is anything else or out of range."""
-    value = value.strip()
-    is_number = value.isascii() and value.isdigit() and len(value) < 10  # noqa: PLR2004 - no huge integers
-    return number if is_number and low <= (number := int(value)) <= high else None
+    check = AnyOf(choices, f"{subject}: please choose one of the list.")
+    return StringField("", [check], **options)
 
 
 class WholeNumber(IntegerField):  # type: ignore[misc] # untyped
-    """A whole number from ``low`` to ``high``; the default where nothing is sent."""
+    """A whole number from 1 to ``limit``; 1 where nothing is sent."""
 
-    def __init__(self, label: str, low: int, high: int, default: int = 1, **options: Any) -> None:
-        super().__init__(label, default=default, widget=NumberInput(min=low, max=high), **options)
-        self.low, self.high = low, high
+    data: Any
+
+    def __init__(self, subject: str, limit: int, **options: Any) -> None:
+        problem = f"{subject} must be a whole number from 1 to {limit}."
+        super().__init__("", [NumberRange(1, limit, problem)], default=1, **options)
 
     def process_formdata(self, valuelist: list[str]) -> None:
-        if not valuelist or not valuelist[0].strip():
-            self.data, self.raw_data = self.default, None
-        elif (number := parse_number(valuelist[0], self.low, self.high)) is not None:
-            self.data = number
-        else:
-            limits = f"from {self.low} to {self.high}"
-            raise ValueError(f"{self.label.text} must be a whole number {limits}.")
+        if typed := "".join(valuelist[:1]).strip():  # NumberRange refuses None
+            self.data = int(typed) if re.fullmatch("[0-9]{1,9}", typed) else None
+
+
+class RefusedError(Exception):
+    """A form that must not be taken, with what was typed, why, and the HTTP status for it."""
+
+    def __init__(self, form: "Form", status: int, *problems: str) -> None:
+        super().__init__(status)
+        self.form, self.status = form, status
+        form.form_errors.extend(problems)
 
 
 class Form(FlaskForm):  # type: ignore[misc] # untyped
@@ -122,161 +107,130 @@ class Form(FlaskForm):  # type: ignore[misc] # untyped
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         csrf_class = VisitorCSRF
 
-    status = 0
+    #: The fields that are columns of the same name.
+    columns: Sequence[str] = ()
 
-    def refuse(self, status: int, problem: str) -> Self:
-        """The form with a problem that only the database knows, and the HTTP status for it."""
-        self.status = status
-        self.form_errors.append(problem)
-        return self
-
-    @property
-    def refusal(self) -> int:
-        """The HTTP status for a form with problems."""
-        return self.status or (400 if self.csrf_token.errors else 422)
+    @classmethod
+    def sent(cls) -> Self:
+        """The form of this request; raises RefusedError where something is wrong with it."""
+        form: Self = cls()
+        if not form.validate():
+            raise RefusedError(form, 400 if form.csrf_token.errors else 422)
+        return form
 
     @property
     def problems(self) -> str:
-        """All messages in one line."""
         return " ".join(str(message) for messages in self.errors.values() for message in messages)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What was typed, by column."""
+        return {column: self[column].data for column in self.columns}
+
+    def changes(self, row: Base) -> dict[str, Any]:
+        """The values that differ from what is stored."""
+        return {name: value for name, value in self.values.items() if getattr(row, name) != value}
 
 
 class GatheringForm(Form):
-    """What an organiser says about a gathering."""
-
-    title = Text("What are you celebrating?", "The title", 120, required=True)
-    timezone = StringField("Time zone", filters=[clean])
-    time = StringField("Time", filters=[clean])
-    date = StringField("Date", filters=[clean])
-    place = Text("Place", "The place", 200, required=True)
-    note = Text("A note to your guests", "The note", 2000, lines=True)
-    starts_at = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+    title = text("The title", 120, required=True)
+    timezone = StringField(filters=[clean])
+    time = StringField(filters=[clean])
+    date = StringField(filters=[clean])
+    starts_at = Field()  # set by ``validate_date``
+    place = text("The place", 200, required=True)
+    note = text("The note", 2000, lines=True)
+    columns = ("title", "timezone", "place", "note", "starts_at")
 
     def validate_timezone(self, field: Field) -> None:
         if field.data not in zones():
             raise ValidationError("Time zone: please use a name such as America/New_York.")
 
     def validate_date(self, field: Field) -> None:
-        """Sets ``starts_at``."""
         zone = self.timezone.data if self.timezone.data in zones() else "UTC"
-        self.starts_at = moment(field.data, self.time.data, zone)
-
-    @property
-    def details(self) -> dict[str, Any]:
-        """The values by column."""
-        columns = ("title", "timezone", "place", "note")
-        return {"starts_at": self.starts_at, **{name: self[name].data for name in columns}}
+        self.starts_at.data = moment(field.data, self.time.data, zone)
 
 
 class NewForm(GatheringForm):
     """A new gathering with its wish-list, three fields that repeat row by row."""
 
     dish_name = StringField()
-    dish_category = StringField()
-    dish_wanted = StringField()
-    wishes: Sequence[tuple[str, str, int]] = ()
+    wishes: Sequence[dict[str, Any]] = ()
 
     @property
-    def rows(self) -> list[tuple[str, str, str]]:
-        """Category, name and number of each row as they were typed."""
-        fields = (self.dish_category, self.dish_name, self.dish_wanted)
-        names = self.dish_name.raw_data or []
-        columns = ([*(field.raw_data or []), *[""] * len(names)][: len(names)] for field in fields)
-        return list(zip(*columns, strict=True))
+    def rows(self) -> list["DishForm"]:
+        """The form of each row as it was typed."""
+        typed = (request.form.getlist(f"dish_{column}") for column in DishForm.columns)
+        rows = [zip(DishForm.columns, row, strict=True) for row in zip_longest(*typed)]
+        filled = (MultiDict((column, text) for column, text in row if text) for row in rows)
+        return [DishForm(form, meta={"csrf": False}) for form in filled]
 
     def validate_dish_name(self, _field: Field) -> None:
         """Sets ``wishes``, without rows that have no name."""
-        wishes = []
-        for row, (category, typed, wanted) in enumerate(self.rows, 1):
-            name, number = clean(typed), parse_number(wanted or "1", 1, MAX_WANTED)
-            if not name:
-                continue
-            if len(name) > NAME_LENGTH or (category or "other") not in CATEGORIES or not number:
-                raise ValidationError(
-                    f"Dish {row}: a name of at most {NAME_LENGTH} characters, a category of the list"
-                    f" and a number from 1 to {MAX_WANTED}, please."
-                )
-            wishes.append((category or "other", name, number))
-        if len(wishes) > MAX_WISHES:
+        rows = [(number, row) for number, row in enumerate(self.rows, 1) if row.name.data]
+        for number, row in rows:
+            if not row.validate():
+                raise ValidationError(f"Dish {number}: {row.problems}")
+        if len(rows) > MAX_WISHES:
             raise ValidationError(f"At most {MAX_WISHES} dishes at once; more can be added later.")
-        self.wishes = wishes
+        self.wishes = [row.values for _, row in rows]
 
 
 class EditForm(GatheringForm):
     """Changes to a gathering, made from the ``edit_version`` that the organiser saw."""
 
-    edit_version = WholeNumber("The form", 1, 999_999_999, default=0)
+    edit_version = StringField(default="")
 
-    def changes(self, event: Gathering) -> dict[str, Any]:
-        """The columns that differ from what is stored."""
-        details, start = self.details, event.local_start
-        wall_time = (f"{start:%Y-%m-%d}", f"{start:%H:%M}", event.timezone)
+    def changes(self, row: Gathering) -> dict[str, Any]:  # type: ignore[override]
+        start = row.local_start
+        wall_time = (f"{start:%Y-%m-%d}", f"{start:%H:%M}", row.timezone)
         if wall_time == (self.date.data, self.time.data, self.timezone.data):
-            details["starts_at"] = event.starts_at  # perhaps the second of an hour that comes twice
-        return {name: value for name, value in details.items() if getattr(event, name) != value}
+            self.starts_at.data = row.starts_at  # perhaps the second of an hour that comes twice
+        return super().changes(row)
 
 
 class DishForm(Form):
     """A wish of the organiser; ``edit_version`` is that of the dish which they saw, empty where a client has none."""
 
-    name = Text("Dish", "The dish", NAME_LENGTH, required=True)
-    category = choice("The category", list(CATEGORIES))
-    wanted = WholeNumber("How many", 1, MAX_WANTED)
-    edit_version = StringField(filters=[clean])
-
-    @property
-    def wish(self) -> dict[str, Any]:
-        """The dish as typed, by column."""
-        return {column: self[column].data for column in ("category", "name", "wanted")}
+    name = text("The dish", NAME_LENGTH, required=True)
+    category = choice("The category", *CATEGORIES, default="other")
+    wanted = WholeNumber("The number", MAX_WANTED)
+    edit_version = StringField(default="")
+    columns = ("category", "name", "wanted")
 
 
 class OwnDishForm(DishForm):
     """Something that a guest brings unasked."""
 
-    name = Text("What is it?", "The dish", NAME_LENGTH, required=True)
-    wanted = WholeNumber("The number of portions", 1, MAX_WANTED, name="portions")
+    wanted = WholeNumber("The number of portions", MAX_WANTED, name="portions")
 
 
 class RsvpForm(Form):
-    """A guest's answer."""
-
-    name = Text("Your name", "Your name", NAME_LENGTH, required=True)
-    attending = choice("Are you coming", ["yes", "no"])
-    party_size = WholeNumber("The number of people", 1, MAX_PARTY)
-    vegetarian = BooleanField("Vegetarian")
-    vegan = BooleanField("Vegan")
-    gluten_free = BooleanField("Gluten-free")
-    nuts = BooleanField("No nuts")
-    dietary_note = Text("What else should we know?", "What else to know", 300)
-
-    @classmethod
-    def of(cls, guest: Guest | None) -> Self:
-        """The form with a guest's present answer, or an empty one."""
-        form: Self = cls(None, obj=guest)
-        form.attending.data = "no" if guest and not guest.attending else "yes"
-        return form
-
-    def populate(self, guest: Guest) -> None:
-        """Records the answer."""
-        for column in ("name", "party_size", "dietary_note", *DIETS):
-            setattr(guest, column, self[column].data)
-        guest.attending = self.attending.data == "yes"
+    name = text("Your name", NAME_LENGTH, required=True)
+    attending = choice("Are you coming", "yes", "no", filters=[lambda value: YES.get(value, value)])
+    party_size = WholeNumber("The number of people", MAX_PARTY)
+    vegetarian = BooleanField()
+    vegan = BooleanField()
+    gluten_free = BooleanField()
+    nuts = BooleanField()
+    dietary_note = text("What else to know", 300)
+    columns = ("name", "party_size", "dietary_note", *DIETS)
 
 
 class ClaimForm(Form):
-    portions = WholeNumber("The number of portions", 1, MAX_WANTED)
+    portions = WholeNumber("The number of portions", MAX_WANTED)
 
 
 class ThanksForm(Form):
-    text = Text("", "What you are grateful for", 500, required=True, lines=True)
+    text = text("What you are grateful for", 500, required=True, lines=True)
 
 
 class RsvpsForm(Form):
-    rsvps = choice("RSVPs", ["open", "close"])
+    rsvps = choice("RSVPs", "open", "close")
 
 
 class GuestLinkForm(Form):
-    link = choice("The guest link", ["new", "off"])
+    link = choice("The guest link", "new", "off")
 
 
 class DeleteForm(Form):

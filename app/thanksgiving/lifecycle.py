@@ -1,7 +1,4 @@
-"""The orderly stop: SIGTERM turns readiness false, requests are served while the balancer notices, then gunicorn stops.
-
-The times are one chain, see docs/application.md.
-"""
+"""The orderly stop: SIGTERM turns readiness false, requests are served while balancers notice, then gunicorn stops."""
 
 import mmap
 import signal
@@ -35,6 +32,5 @@ def delay_stop(arbiter: Any, drain_seconds: float) -> None:
         else:
             on_alarm(number, frame)
 
-    set_draining(False)
     signal.signal(signal.SIGALRM, on_alarm)
     signal.signal(signal.SIGTERM, on_term)

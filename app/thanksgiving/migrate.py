@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from thanksgiving.config import ConfigurationError, Settings, from_environment
 from thanksgiving.db import MIGRATIONS, head, make_engine, schema_version
@@ -24,50 +24,43 @@ def upgrade(
 ) -> tuple[str, str]:
     """Migrates up to ``target`` under a lock and returns the versions before and after.
 
-    A database that is already newer is left alone: it belongs to the next version of this code.
-
-    Raises:
-        SQLAlchemyError: The database cannot be reached within ``wait`` seconds, or a migration fails (and is undone).
+    A database that is already newer is left alone: it belongs to the next version of this code. Raises
+    SQLAlchemyError where it cannot be reached within ``wait`` seconds, or a migration fails (and is undone).
     """
-    with _exclusive(settings, wait) as (connection, alembic):
+    with exclusive(settings, wait) as (connection, alembic):
         before = schema_version(connection)
         if before < (head() if target == "head" else target):
             command.upgrade(alembic, target)
         return before, schema_version(connection)
 
 
-def downgrade(settings: Settings, target: str) -> None:
-    """Migrates down to ``target``, ``base`` for an empty database; raises as ``upgrade`` does."""
-    with _exclusive(settings, DATABASE_WAIT) as (_, alembic):
-        command.downgrade(alembic, target)
-
-
 @contextmanager
-def _exclusive(settings: Settings, wait: float) -> Iterator[tuple[Connection, Config]]:
-    """One transaction for all migrations, with a lock that ends with it."""
-    engine = make_engine(settings, "-c lock_timeout=120s")
-    alembic = Config()
-    alembic.set_main_option("script_location", str(MIGRATIONS))
-    try:
-        with _reachable(engine, wait) as connection, connection.begin():
-            if not settings.sqlite:
-                lock = text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
-                connection.execute(lock)
-            alembic.attributes["connection"] = connection
-            yield connection, alembic
-    finally:
-        engine.dispose()
-
-
-def _reachable(engine: Engine, wait: float) -> Connection:
-    deadline = time.monotonic() + wait
+def exclusive(
+    settings: Settings, wait: float = DATABASE_WAIT
+) -> Iterator[tuple[Connection, Config]]:
+    """One transaction for all migrations, with a lock that ends with it; raises as ``upgrade`` does."""
+    engine = make_engine(settings, "-c lock_timeout=120s").execution_options(writes=True)
+    sqlite, deadline = engine.dialect.name == "sqlite", time.monotonic() + wait
     while True:
         try:
-            return engine.connect().execution_options(writes=True)
+            connection = engine.connect()
+            break
         except OperationalError:
-            if engine.dialect.name == "sqlite" or time.monotonic() >= deadline:
+            if sqlite or time.monotonic() >= deadline:
                 raise
             time.sleep(0.5)
+    with connection, connection.begin():
+        if not sqlite:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+        alembic = Config(attributes={"connection": connection})
+        alembic.set_main_option("script_location", str(MIGRATIONS))
+        yield connection, alembic
+    engine.dispose()
+
+
+def explain(error: Exception) -> str:
+    """The cause of a failure in one line."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def main() -> int:
@@ -78,8 +71,7 @@ def main() -> int:
         print(f"migrate: {error}", file=sys.stderr)
         return 2
     except (SQLAlchemyError, OSError) as error:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        print(f"migrate: failed: {' '.join(str(cause).split())}", file=sys.stderr)
+        print(f"migrate: failed: {explain(error)}", file=sys.stderr)
         return 1
     is_same = f"nothing to do, the schema is at {after}"
     print("migrate:", is_same if before == after else f"schema {before or 'empty'} -> {after}")

@@ -1,4 +1,4 @@
-"""The tables. Relationships load nothing by themselves: the queries of a page are counted."""
+"""The tables. ``gatherings.load`` says what a page loads of them; a test counts its queries."""
 
 import hashlib
 import secrets
@@ -11,35 +11,36 @@ import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, ForeignKey, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, mapped_column, relationship
 
-CATEGORIES = {"mains": "Mains", "sides": "Sides", "desserts": "Desserts", "drinks": "Drinks"}
-CATEGORIES["other"] = "Everything else"
+YES = {True: "yes", False: "no"}
+CATEGORIES = ("mains", "sides", "desserts", "drinks", "other")
 #: Columns of ``Guest``.
-DIETS = {"vegetarian": "vegetarian", "vegan": "vegan", "gluten_free": "gluten-free"}
-DIETS["nuts"] = "no nuts"
-#: Largest value of an INTEGER column; a URL with a larger number names nothing.
-MAX_ID = 2**31 - 1
+DIETS = {
+    "vegetarian": "vegetarian",
+    "vegan": "vegan",
+    "gluten_free": "gluten-free",
+    "nuts": "no nuts",
+}
+#: Smaller numbers were given in order, by the first releases; a larger one does not fit an INTEGER column.
+MIN_ID, MAX_ID = 2**20, 2**31 - 1
+TOKEN_LENGTH = 24
+
+now = partial(datetime.now, UTC)
 
 
 def new_id() -> int:
-    """A random number for a new row: no row gets the number of a deleted one.
-
-    A database would give it again (SQLite after a deletion, PostgreSQL after a restore), and a form
-    opened before would change what belongs to somebody else.
-    """
-    return secrets.randbelow(MAX_ID - 2**20) + 2**20
+    """A random number for a new row. A database gives that of a deleted row again (SQLite at once, PostgreSQL after
+    a restore), and a form opened before would change what belongs to somebody else."""
+    return MIN_ID + secrets.randbelow(MAX_ID - MIN_ID)
 
 
 def new_token() -> str:
-    """A token of 24 URL-safe characters that nobody can guess (144 bits)."""
-    return secrets.token_urlsafe(18)
+    """A token of URL-safe characters that nobody can guess (144 bits)."""
+    return secrets.token_urlsafe(TOKEN_LENGTH * 3 // 4)
 
 
 def digest(token: str) -> str:
     """What the database keeps of a token, and looks up in the same time for a wrong and a right one: 64 hex digits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-now = partial(datetime.now, UTC)
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -54,7 +55,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return value.astimezone(UTC) if value else None
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        return value and (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+        return value.replace(tzinfo=UTC) if value and not value.tzinfo else value
 
 
 class Base(DeclarativeBase):
@@ -83,18 +84,13 @@ def part_of(table: str, *, index: bool = True, primary_key: bool = False) -> Map
 
 
 class Gathering(Base):
-    """One Thanksgiving.
-
-    Links are looked up by digest. The guest token itself is kept too, because the organiser sends it on;
-    NULL means that the guest link is switched off. ``edit_version`` counts the organiser's edits,
-    ``revision`` every change: the previous release caches pages by it.
-    """
+    """One Thanksgiving. Links are looked up by digest."""
 
     __tablename__ = "gathering"
-
     id: Mapped[Id]
     organiser_digest: Mapped[str] = mapped_column(String(64), unique=True)
     guest_digest: Mapped[str | None] = mapped_column(String(64), unique=True)
+    #: Kept, because the organiser sends it on; NULL where the guest link is switched off.
     guest_token: Mapped[str | None] = mapped_column(String(64))
     #: Fingerprint of the form that made the present guest link.
     guest_link_form: Mapped[str | None] = mapped_column(String(64))
@@ -104,19 +100,21 @@ class Gathering(Base):
     place: Mapped[str] = mapped_column(String(200))
     note: Mapped[str] = mapped_column(sa.Text)
     rsvps_open: Mapped[bool] = mapped_column(default=True)
+    #: Counts every change: the previous release caches pages by it.
     revision: Mapped[int] = mapped_column(default=1)
+    #: Counts the organiser's edits.
     edit_version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[Created]
 
-    guests: Mapped[list["Guest"]] = relationship(
-        lazy="raise", order_by="(Guest.created_at, Guest.id)"
-    )
-    dishes: Mapped[list["Dish"]] = relationship(
-        lazy="raise", order_by="(Dish.created_at.nulls_first(), Dish.id)"
-    )
+    guests: Mapped[list["Guest"]] = relationship(order_by="(Guest.created_at, Guest.id)")
+    dishes: Mapped[list["Dish"]] = relationship(order_by="(Dish.created_at.nulls_first(), Dish.id)")
     posts: Mapped[list["Gratitude"]] = relationship(
-        lazy="raise", order_by="(Gratitude.created_at.desc(), Gratitude.id)"
+        order_by="(Gratitude.created_at.desc(), Gratitude.id)"
     )
+
+    def share(self, guest_token: str | None) -> None:
+        """Replaces the guest link, or switches it off."""
+        self.guest_token, self.guest_digest = guest_token, guest_token and digest(guest_token)
 
     @property
     def local_start(self) -> datetime:
@@ -156,10 +154,7 @@ class Guest(Base):
 
 
 class Dish(Base):
-    """A wish of the organiser, or (with ``own_guest_id``) something that a guest brings unasked.
-
-    ``taken`` is the sum of its claims, kept here so that the database itself refuses one portion too many.
-    """
+    """A wish of the organiser, or (with ``own_guest_id``) something that a guest brings unasked."""
 
     __tablename__ = "dish"
     __table_args__ = (
@@ -173,11 +168,12 @@ class Dish(Base):
     category: Mapped[str] = mapped_column(String(20))
     name: Mapped[str] = mapped_column(String(80))
     wanted: Mapped[int]
+    #: The sum of its claims, kept here so that the database itself refuses one portion too many.
     taken: Mapped[int] = mapped_column(default=0)
     #: NULL for what the release before this column added.
     created_at: Mapped[datetime | None] = mapped_column(default=now)
 
-    claims: Mapped[list["Claim"]] = relationship(lazy="raise", order_by="Claim.guest_id")
+    claims: Mapped[list["Claim"]] = relationship(order_by="Claim.guest_id", passive_deletes="all")
 
     @property
     def edit_version(self) -> str:
@@ -195,27 +191,25 @@ class Claim(Base):
     guest_id: Mapped[int] = part_of("guest", primary_key=True)
     portions: Mapped[int]
 
-    guest: Mapped[Guest] = relationship(lazy="raise")
+    guest: Mapped[Guest] = relationship()
 
 
 class Gratitude(Base):
     """What a guest is thankful for, on the wall that everybody sees."""
 
     __tablename__ = "gratitude"
-
     id: Mapped[Id]
     gathering_id: Mapped[int] = part_of("gathering")
     guest_id: Mapped[int] = part_of("guest")
     text: Mapped[str] = mapped_column(String(500))
     created_at: Mapped[Created]
 
-    author: Mapped[Guest] = relationship(lazy="raise")
+    author: Mapped[Guest] = relationship()
 
 
 class RemovedGathering(Base):
     """The organiser link of a deleted gathering: whoever deletes it twice learns that it is done."""
 
     __tablename__ = "removed_gathering"
-
     organiser_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
     removed_at: Mapped[Created]

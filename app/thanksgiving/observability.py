@@ -1,15 +1,13 @@
 """JSON logs and Prometheus metrics of requests. No names, addresses of people, links or query strings in either."""
 
 import logging
-import os
 import random
 import re
 from time import perf_counter
 from typing import Any
 
 from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import Counter, Histogram
 from pythonjsonlogger.json import JsonFormatter
 
 BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -35,29 +33,21 @@ access = logging.getLogger("access")
 class Formatter(JsonFormatter):
     """One JSON object a line: time (UTC), level, logger, message, and the fields given as ``extra``."""
 
+    def __init__(self) -> None:
+        names = {"levelname": "level", "name": "logger", "exc_info": "exception"}
+        super().__init__(["levelname", "name", "message"], rename_fields=names, timestamp="time")
+
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         return {**log_data, "level": log_data["level"].lower()}
 
 
+_STDOUT = {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
 #: For logging.config: the application's and gunicorn's own messages in the same form.
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": Formatter,
-            "fmt": ["levelname", "name", "message"],
-            "rename_fields": {"levelname": "level", "name": "logger", "exc_info": "exception"},
-            "timestamp": "time",
-        }
-    },
-    "handlers": {
-        "stdout": {
-            "class": "logging.StreamHandler",
-            "formatter": "json",
-            "stream": "ext://sys.stdout",
-        }
-    },
+    "formatters": {"json": {"()": Formatter}},
+    "handlers": {"stdout": _STDOUT},
     "root": {"level": "INFO", "handlers": ["stdout"]},
     "loggers": {"gunicorn.error": {"propagate": True}, "alembic": {"level": "WARNING"}},
 }
@@ -70,15 +60,6 @@ def request_id() -> str:
         if _REQUEST_ID.fullmatch(given):
             return str(given)
     return f"{random.getrandbits(128):032x}"  # a name, not a secret
-
-
-def exposition() -> bytes:
-    """All metrics of all workers in Prometheus' text format."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return generate_latest()
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
 
 
 def init_app(app: Flask) -> None:

@@ -1,14 +1,12 @@
 """Rendering: templates with their notices and validators, static files by content, and error pages."""
 
 import hashlib
-import logging
 import re
 from datetime import datetime
-from functools import cache
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, Response, current_app, g, make_response, redirect, render_template, request
-from markupsafe import Markup, escape
+from flask import Flask, Response, current_app, g, redirect, render_template, request, session
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -18,12 +16,9 @@ from thanksgiving import forms, models, security
 from thanksgiving.observability import LIMITED
 
 # ruff: noqa: PLR2004 - statuses of HTTP
-log = logging.getLogger("thanksgiving")
 STATIC = Path(__file__).parent / "static"
-STATIC_CACHING = "public, max-age=31536000, immutable"
 
 
-@cache
 def static_hash(name: str) -> str:
     """The beginning of a static file's SHA-256."""
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
@@ -31,74 +26,53 @@ def static_hash(name: str) -> str:
 
 def static_url(name: str) -> str:
     """The address of a static file; it changes with the content, so browsers may keep it for ever."""
-    if current_app.extensions["settings"].development:
-        static_hash.cache_clear()
     return f"/static/{name}?v={static_hash(name)}"
 
 
 def long_date(moment: datetime) -> str:
     """``Thursday, November 26, 2026 at 3:00 PM EST``."""
-    hour = moment.hour % 12 or 12
-    return f"{moment:%A, %B} {moment.day}, {moment.year} at {hour}:{moment:%M %p %Z}"
-
-
-def paragraphs(text: str) -> Markup:
-    """Text with its line breaks, escaped."""
-    return Markup("<br>").join(escape(line) for line in text.split("\n"))
+    return f"{moment:%A, %B %-d, %Y at %-I:%M %p %Z}"
 
 
 def notice() -> str:
     """The key of the notice in this address for whom it happened to; for others, who only follow a link, empty."""
     key = request.args.get("notice", "")
-    is_mine = security.known_visitor() and request.args.get("to") == security.notice_mark(key)
+    is_mine = "visitor" in session and request.args.get("to") == security.notice_mark(key)
     return key if is_mine else ""
 
 
-def page(template: str, *, status: int = 200, **context: object) -> Response:
+def page(template: str, refused: forms.RefusedError | None = None, **context: Any) -> Response:
     """A rendered page; a 304 where the browser has it already (If-None-Match).
 
     The validator is a hash of what is shown, so it depends on data, code and templates alike. Only the
     form key, which each rendering makes anew, counts as the visitor to whom it belongs.
     """
-    html = forms.BIDI.sub("", render_template(template, **context))
-    response = make_response(html, status)
-    if status == 200:
-        shown = html.replace(g.form_key, g.visitor) if "form_key" in g else html
+    html = forms.BIDI.sub("", render_template(template, refused=refused, **context))
+    response = Response(html, refused.status if refused else 200)
+    if not refused:
+        shown = html.replace(g.form_key, security.visitor()) if "form_key" in g else html
         response.set_etag(hashlib.sha256(shown.encode()).hexdigest()[:24], weak=True)
         response.make_conditional(request)
     return response
 
 
-def back(path: str, notice: str, anchor: str = "top") -> AnyResponse:
+def back(path: str, notice: str, anchor: str = "top") -> Response:
     """Sends the visitor to a page with a notice."""
-    return redirect(f"{path}?notice={notice}&to={security.notice_mark(notice)}#{anchor}", 303)
-
-
-def download(content: str, mimetype: str, name: str) -> Response:
-    """A file to keep."""
-    response = Response(content, content_type=f"{mimetype}; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+    address = f"{path}?notice={notice}&to={security.notice_mark(notice)}#{anchor}"
+    return Response(status=303, headers={"Location": address})
 
 
 def error_page(status: int, text: str | None = None) -> Response:
     """The page for a status that is not 200."""
-    response = make_response(render_template("error.html", status=status, text=text), status)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    html = render_template("error.html", status=status, text=text)
+    return Response(html, status, {"Cache-Control": "no-store"})
 
 
 def init_app(app: Flask) -> None:
     """Gives the templates what they use, and registers error pages."""
-    app.jinja_env.globals.update(
-        static_url=static_url,
-        form_key=security.form_key,
-        notice=notice,
-        categories=models.CATEGORIES,
-        diets=models.DIETS,
-        limits=forms,
-    )
-    app.jinja_env.filters.update(long_date=long_date, paragraphs=paragraphs)
+    for function in (static_url, long_date, notice, security.form_key):
+        app.jinja_env.globals[function.__name__] = function
+    app.jinja_env.globals["diets"] = models.DIETS
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(Exception, _failed)
@@ -108,7 +82,7 @@ def init_app(app: Flask) -> None:
 def _keep_static(response: Response) -> Response:
     name = (request.view_args or {}).get("filename")
     if name and response.status_code < 400 and request.args.get("v") == static_hash(name):
-        response.headers["Cache-Control"] = STATIC_CACHING
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response
 
 
@@ -133,7 +107,8 @@ def _refused(error: HTTPException) -> AnyResponse:
 
 
 def _failed(error: Exception) -> Response:
-    log.error("request failed", exc_info=error, extra={"request_id": g.request_id})
+    fields = {"request_id": g.request_id}
+    current_app.logger.error("request failed", exc_info=error, extra=fields)
     if not isinstance(error, DBAPIError | PoolTimeout):
         return error_page(500)
     response = error_page(503)

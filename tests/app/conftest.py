@@ -3,14 +3,18 @@
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from flask import Flask
+from sqlalchemy.orm import Session
 from thanksgiving import create_app, migrate
-from thanksgiving.config import Settings, from_environment
+from thanksgiving.config import from_environment
+from thanksgiving.db import session
 from werkzeug.test import TestResponse
 
 from tests.acceptance import journeys
@@ -19,7 +23,7 @@ from tests.app import postgres, servers
 SECRET = "a-secret-for-tests-only-0123456789abcdef"
 
 
-def settings_for(database: str, **env: str) -> Settings:
+def settings_for(database: str, **env: str) -> dict[str, Any]:
     """Production-like settings on a database address; writes are not limited."""
     base = {
         "ENVIRONMENT": "test",
@@ -29,6 +33,14 @@ def settings_for(database: str, **env: str) -> Settings:
         "WRITE_BURST": "0",
     }
     return from_environment({**base, **env})
+
+
+@contextmanager
+def transaction(app: Flask) -> Iterator[Session]:
+    """The database beside the requests; what is changed is committed unless an exception leaves it."""
+    with app.app_context():
+        yield session()
+        session().commit()
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +93,7 @@ def app(database_url: str) -> Iterator[Flask]:
     """The application on each kind of database."""
     made = create_app(settings_for(database_url))
     yield made
-    made.extensions["database"].engine.dispose()
+    made.extensions["engine"].dispose()
 
 
 @pytest.fixture
@@ -89,7 +101,7 @@ def lite(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Flask]:
     """The application on SQLite alone, for what has nothing to do with the database."""
     made = create_app(settings_for(sqlite_copy(migrated_sqlite, tmp_path)))
     yield made
-    made.extensions["database"].engine.dispose()
+    made.extensions["engine"].dispose()
 
 
 def notice(answer: httpx.Response | TestResponse) -> str:

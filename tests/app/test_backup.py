@@ -12,6 +12,7 @@ from pipeline.core.errors import PipelineError
 from tests.acceptance import journeys
 from tests.app.conftest import browsers, notice, settings_for
 from tests.app.servers import Server
+from tests.app.test_migrations import downgrade
 
 
 def test_round_trip(database_url: str, empty_database: str, tmp_path: Path) -> None:
@@ -36,24 +37,24 @@ def test_round_trip(database_url: str, empty_database: str, tmp_path: Path) -> N
     journeys.create_with(browsers(copy)())
     with pytest.raises(PipelineError, match="not empty"):
         db.restore(empty_database, file)
-    copy.extensions["database"].engine.dispose()
+    copy.extensions["engine"].dispose()
     db.restore(empty_database, file, replace=True)
     again = create_app(settings_for(empty_database))
     assert "Ann" in browsers(again)().open(event.guest_path).text
     for one in (app, again):
-        one.extensions["database"].engine.dispose()
+        one.extensions["engine"].dispose()
 
 
 def test_a_backup_of_an_older_schema_is_migrated(database_url: str, tmp_path: Path) -> None:
     newest, file = settings_for(database_url), tmp_path / "old"
-    migrate.downgrade(newest, "0001")
+    downgrade(newest, "0001")
     db.backup(database_url, file)
     migrate.upgrade(newest)
     db.restore(database_url, file, replace=True)
     app = create_app(newest)
     assert app.test_client().get("/readyz").status_code == 200
     journeys.create_with(browsers(app)())
-    app.extensions["database"].engine.dispose()
+    app.extensions["engine"].dispose()
 
 
 def test_after_a_restore_nothing_older_is_shown(
@@ -106,7 +107,7 @@ def test_a_damaged_backup_is_refused(database_url: str, tmp_path: Path) -> None:
         db.restore(database_url, file, replace=True)
     app = create_app(settings_for(database_url))
     assert app.test_client().get("/readyz").status_code == 200
-    app.extensions["database"].engine.dispose()
+    app.extensions["engine"].dispose()
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,10 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from thanksgiving import gatherings, security
-from thanksgiving.db import Database
 from thanksgiving.models import Claim, Dish, Gathering, Guest, new_id, now
 
 from tests.acceptance import journeys
-from tests.app.conftest import browsers, notice
+from tests.app.conftest import browsers, notice, transaction
 
 Crowd = dict[str, "Person"]
 
@@ -46,12 +45,6 @@ class Person:
 
 
 @pytest.fixture
-def database(app: Flask) -> Database:
-    found: Database = app.extensions["database"]
-    return found
-
-
-@pytest.fixture
 def dish(app: Flask, event: journeys.Gathering) -> int:
     """Mashed potatoes, two portions."""
     return int(browsers(app)().open(event.guest_path).dish("Mashed potatoes"))
@@ -67,88 +60,84 @@ def bob(app: Flask, event: journeys.Gathering) -> Person:
     return Person(app, event.guest_path)
 
 
-def taken(database: Database, dish: int) -> int:
+def taken(app: Flask, dish: int) -> int:
     """The portions of the dish, once by its counter and once by its claims: they must agree."""
-    with database.read() as session:
+    with transaction(app) as session:
         counter = session.scalar(select(Dish.taken).where(Dish.id == dish)) or 0
         held = session.scalars(select(Claim.portions).where(Claim.dish_id == dish)).all()
     assert counter == sum(held)
     return counter
 
 
-def test_portions_are_counted(database: Database, ann: Person, bob: Person, dish: int) -> None:
+def test_portions_are_counted(app: Flask, ann: Person, bob: Person, dish: int) -> None:
     assert ann.claim(dish) == "claimed"
-    assert taken(database, dish) == 1
+    assert taken(app, dish) == 1
     assert bob.claim(dish) == "claimed"
-    assert taken(database, dish) == 2
+    assert taken(app, dish) == 2
 
 
-def test_no_more_than_wanted(database: Database, ann: Person, bob: Person, dish: int) -> None:
+def test_no_more_than_wanted(app: Flask, ann: Person, bob: Person, dish: int) -> None:
     assert ann.claim(dish, 3) == "taken"
     assert ann.claim(dish, 2) == "claimed"
     assert bob.claim(dish) == "taken"
-    assert taken(database, dish) == 2
+    assert taken(app, dish) == 2
 
 
-def test_pressing_twice_claims_once(database: Database, ann: Person, dish: int) -> None:
+def test_pressing_twice_claims_once(app: Flask, ann: Person, dish: int) -> None:
     assert [ann.claim(dish), ann.claim(dish)] == ["claimed", "unchanged"]
-    assert taken(database, dish) == 1
+    assert taken(app, dish) == 1
 
 
-def test_a_claim_can_grow_and_shrink(
-    database: Database, ann: Person, bob: Person, dish: int
-) -> None:
+def test_a_claim_can_grow_and_shrink(app: Flask, ann: Person, bob: Person, dish: int) -> None:
     assert [ann.claim(dish, 1), ann.claim(dish, 2)] == ["claimed", "claimed"]
-    assert taken(database, dish) == 2
+    assert taken(app, dish) == 2
     assert ann.claim(dish, 1) == "claimed"
-    assert taken(database, dish) == 1
+    assert taken(app, dish) == 1
     assert [bob.claim(dish, 1), ann.claim(dish, 2)] == ["claimed", "taken"]
-    assert taken(database, dish) == 2
+    assert taken(app, dish) == 2
 
 
 def test_giving_back_frees_all_portions_once(
-    database: Database, ann: Person, bob: Person, dish: int
+    app: Flask, ann: Person, bob: Person, dish: int
 ) -> None:
     ann.claim(dish, 2)
     assert bob.release(dish) == "unchanged"
     assert [ann.release(dish), ann.release(dish)] == ["released", "unchanged"]
-    assert taken(database, dish) == 0
+    assert taken(app, dish) == 0
 
 
 def test_only_who_comes_claims(
-    app: Flask, database: Database, event: journeys.Gathering, ann: Person, dish: int
+    app: Flask, event: journeys.Gathering, ann: Person, dish: int
 ) -> None:
     assert Person(app, event.guest_path, attending="").claim(dish) == "say-you-come"
     ann.send("rsvp", name="Ann", attending="no")
     assert [ann.claim(dish), ann.release(dish)] == ["say-you-come", "say-you-come"]
-    assert taken(database, dish) == 0
+    assert taken(app, dish) == 0
 
 
 def test_declining_gives_everything_back(
-    database: Database, event: journeys.Gathering, ann: Person, bob: Person, dish: int
+    app: Flask, event: journeys.Gathering, ann: Person, bob: Person, dish: int
 ) -> None:
     ann.claim(dish)
     bob.claim(dish)
     assert ann.send("dishes", category="sides", name="Cornbread", portions="3") == "added"
     assert ann.send("rsvp", name="Ann", attending="no") == "given-back"
-    assert taken(database, dish) == 1
+    assert taken(app, dish) == 1
     assert "Cornbread" not in ann.browser.open(event.guest_path).dishes.values()
 
 
-def test_declining_gives_back_every_portion_of_a_claim(
-    database: Database, ann: Person, dish: int
-) -> None:
+def test_declining_gives_back_every_portion_of_a_claim(app: Flask, ann: Person, dish: int) -> None:
     ann.claim(dish, 2)
     assert ann.send("rsvp", name="Ann", attending="no") == "given-back"
-    assert taken(database, dish) == 0
+    assert taken(app, dish) == 0
 
 
 def test_an_own_dish_belongs_to_its_guest(
-    app: Flask, database: Database, event: journeys.Gathering, ann: Person, bob: Person
+    app: Flask, event: journeys.Gathering, ann: Person, bob: Person
 ) -> None:
     ann.send("dishes", category="sides", name="Cornbread", portions="3")
     own = int(browsers(app)().open(event.guest_path).dish("Cornbread"))
-    assert taken(database, own) == 3
+    assert taken(app, own) == 3
     assert [bob.claim(own), ann.claim(own, 1)] == ["gone", "gone"]
     assert [bob.release(own), ann.release(own)] == ["unchanged", "released"]
     assert str(own) not in browsers(app)().open(event.guest_path).dishes
@@ -161,26 +150,22 @@ def test_the_list_does_not_grow_without_end(ann: Person, monkeypatch: pytest.Mon
     assert ann.send("dishes", category="sides", name="Beans", portions="1") == "full"
 
 
-def test_a_dish_of_another_gathering_is_out_of_reach(
-    app: Flask, database: Database, ann: Person, dish: int
-) -> None:
+def test_a_dish_of_another_gathering_is_out_of_reach(app: Flask, ann: Person, dish: int) -> None:
     other = journeys.create_with(browsers(app)())
     ann.claim(dish)
     eve = Person(app, other.guest_path)
     assert [eve.claim(dish), eve.release(dish)] == ["gone", "gone"]
-    assert taken(database, dish) == 1
+    assert taken(app, dish) == 1
 
 
-def test_closed_means_closed(
-    database: Database, event: journeys.Gathering, ann: Person, dish: int
-) -> None:
+def test_closed_means_closed(app: Flask, event: journeys.Gathering, ann: Person, dish: int) -> None:
     ann.claim(dish)
     journeys_page = ann.browser.open(event.organiser_path)
     ann.browser.send(journeys_page, f"{event.organiser_path}/rsvps", {"rsvps": "close"})
     assert [ann.claim(dish, 2), ann.release(dish)] == ["closed", "closed"]
     assert ann.send("rsvp", name="Ann", attending="no") == "403"
     assert ann.send("dishes", category="sides", name="Rice", portions="1") == "closed"
-    assert taken(database, dish) == 1
+    assert taken(app, dish) == 1
 
 
 @pytest.mark.parametrize(
@@ -191,24 +176,25 @@ def test_closed_means_closed(
         "UPDATE dish SET wanted = 0 WHERE id = :id",
     ],
 )
-def test_the_database_itself_refuses(database: Database, dish: int, wrong: str) -> None:
-    with pytest.raises(IntegrityError), database.write() as session:
+def test_the_database_itself_refuses(app: Flask, dish: int, wrong: str) -> None:
+    with pytest.raises(IntegrityError), transaction(app) as session:
         session.execute(text(wrong), {"id": dish})
 
 
 def test_a_thousand_at_once_for_ten_portions(
-    app: Flask, database: Database, event: journeys.Gathering, dish: int
+    app: Flask, event: journeys.Gathering, dish: int
 ) -> None:
     visitors = [f"visitor-{number:014}" for number in range(1000)]
-    with database.write() as session:
+    with transaction(app) as session:
         session.execute(update(Dish).where(Dish.id == dish).values(wanted=10))
         gathering = session.scalar(select(Gathering.id))
         common = {"gathering_id": gathering, "name": "Guest", "created_at": now()}
         rows = [{**common, "id": new_id(), "visitor": visitor} for visitor in visitors]
         session.execute(insert(Guest), rows)
-    forms = []
+    forms, sign = [], security.VisitorSession().get_signing_serializer(app)
+    assert sign
     for visitor in visitors:
-        cookie = app.extensions["visitors"].sign(visitor).decode()
+        cookie = sign.dumps({"visitor": visitor})
         with app.test_request_context(headers={"Cookie": f"visitor={cookie}"}):
             forms.append((cookie, security.form_key()))
     barrier = threading.Barrier(16)
@@ -225,11 +211,11 @@ def test_a_thousand_at_once_for_ten_portions(
     with ThreadPoolExecutor(16) as pool:
         outcomes = Counter(one for some in pool.map(crowd, range(16)) for one in some)
     assert outcomes == {"claimed": 10, "taken": 990}
-    assert taken(database, dish) == 10
+    assert taken(app, dish) == 10
 
 
 def test_claims_and_returns_at_once_keep_the_count(
-    app: Flask, database: Database, event: journeys.Gathering, dish: int
+    app: Flask, event: journeys.Gathering, dish: int
 ) -> None:
     people = [Person(app, event.guest_path) for _ in range(8)]
 
@@ -240,17 +226,15 @@ def test_claims_and_returns_at_once_keep_the_count(
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(wave, people))
-    assert taken(database, dish) == 0
+    assert taken(app, dish) == 0
 
 
-def test_two_first_answers_at_once_are_one_guest(
-    app: Flask, database: Database, event: journeys.Gathering
-) -> None:
+def test_two_first_answers_at_once_are_one_guest(app: Flask, event: journeys.Gathering) -> None:
     person = Person(app, event.guest_path, attending="")
     with ThreadPoolExecutor(4) as pool:
         answers = pool.map(lambda _: person.send("rsvp", name="Ann", attending="yes"), range(8))
         assert set(answers) == {"coming"}
-    with database.read() as session:
+    with transaction(app) as session:
         assert len(session.scalars(select(Guest)).all()) == 1
 
 
@@ -329,9 +313,9 @@ MEANWHILE = {
 }
 
 
-def wait_for_a_waiter(database: Database) -> None:
+def wait_for_a_waiter(app: Flask) -> None:
     """Returns once a statement waits for a lock; SQLite does not tell, there it very likely does."""
-    if database.engine.dialect.name == "sqlite":
+    if app.extensions["engine"].dialect.name == "sqlite":
         time.sleep(0.03)
         return
     waits = text(
@@ -340,7 +324,7 @@ def wait_for_a_waiter(database: Database) -> None:
     )
     deadline = time.monotonic() + 20
     while True:
-        with database.read() as session:
+        with transaction(app) as session:
             if session.execute(waits).first():
                 return
         assert time.monotonic() < deadline, "nothing waits for a lock"
@@ -349,30 +333,30 @@ def wait_for_a_waiter(database: Database) -> None:
 
 @pytest.mark.parametrize("case", MEANWHILE.values(), ids=MEANWHILE)
 def test_what_changes_while_an_attempt_waits_counts(
-    database: Database, ann: Person, bob: Person, dish: int, case: Meanwhile
+    app: Flask, ann: Person, bob: Person, dish: int, case: Meanwhile
 ) -> None:
     if case.first:
-        with database.write() as session:
+        with transaction(app) as session:
             case.first(session, dish)
     attempt = (lambda: ann.claim(dish, case.portions)) if case.portions else lambda: ann.release(dish)  # fmt: skip
     with ThreadPoolExecutor(1) as pool:
-        with database.write() as session:
+        with transaction(app) as session:
             session.execute(select(Gathering.id).with_for_update())
             case.change(session, dish)
             session.flush()
             outcome = pool.submit(attempt)
-            wait_for_a_waiter(database)
+            wait_for_a_waiter(app)
         assert outcome.result() == case.outcome
-    assert taken(database, dish) == case.taken
+    assert taken(app, dish) == case.taken
 
 
 def test_every_change_raises_the_revision(
-    database: Database, ann: Person, dish: int, event: journeys.Gathering
+    app: Flask, ann: Person, dish: int, event: journeys.Gathering
 ) -> None:
     """The previous release, which may run beside this one, caches pages by it."""
 
     def revision() -> int:
-        with database.read() as session:
+        with transaction(app) as session:
             return session.scalars(select(Gathering.revision)).one()
 
     before = revision()

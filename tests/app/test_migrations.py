@@ -8,8 +8,10 @@ import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
@@ -27,11 +29,16 @@ VERSIONS = sorted(path.name.split("_")[0] for path in MIGRATIONS.glob("versions/
 
 
 def tables(url: str) -> set[str]:
-    engine = create_engine(settings_for(url).database_url)
+    engine = create_engine(settings_for(url)["DATABASE_URL"])
     try:
         return set(inspect(engine).get_table_names())
     finally:
         engine.dispose()
+
+
+def downgrade(settings: dict[str, Any], target: str) -> None:
+    with migrate.exclusive(settings) as (_, alembic):
+        command.downgrade(alembic, target)
 
 
 def test_up_and_down_step_by_step(empty_database: str) -> None:
@@ -42,7 +49,7 @@ def test_up_and_down_step_by_step(empty_database: str) -> None:
         before.append(tables(empty_database))
     assert len(before[-1]) > len(before[1]) > 1
     for version, expected in zip([*VERSIONS[:-1][::-1], "base"], before[:-1][::-1], strict=True):
-        migrate.downgrade(settings, version)
+        downgrade(settings, version)
         assert tables(empty_database) - {"alembic_version"} == expected - {"alembic_version"}
     assert migrate.upgrade(settings) == ("", VERSIONS[-1])
 
@@ -50,7 +57,7 @@ def test_up_and_down_step_by_step(empty_database: str) -> None:
 def test_the_models_say_what_the_migrations_do(empty_database: str) -> None:
     settings = settings_for(empty_database)
     migrate.upgrade(settings)
-    engine = create_engine(settings.database_url)
+    engine = create_engine(settings["DATABASE_URL"])
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
@@ -161,7 +168,7 @@ def test_the_command_migrates(
 def test_the_application_migrates_when_told_to(empty_database: str) -> None:
     app = create_app(settings_for(empty_database, AUTO_MIGRATE="1"))
     assert app.test_client().get("/readyz").status_code == 200
-    app.extensions["database"].engine.dispose()
+    app.extensions["engine"].dispose()
 
 
 def previous_release(folder: Path) -> Path:

@@ -11,24 +11,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 #: Test file, file, what stands there (once), what a mistake would make of it.
 MUTANTS = [
-    ("claims", "views/guest.py", "Dish.taken + portions <= Dish.wanted", "Dish.taken + portions <= Dish.wanted + 1"),
-    ("claims", "views/guest.py", "Dish.taken + portions <= Dish.wanted", "Dish.taken + portions < Dish.wanted"),
+    ("claims", "views/guest.py", "Dish.taken + more <= Dish.wanted", "Dish.taken + more <= Dish.wanted + 1"),
+    ("claims", "views/guest.py", "Dish.taken + more <= Dish.wanted", "Dish.taken + more < Dish.wanted"),
     ("claims", "views/guest.py", "portions - (held.portions if held else 0)", "portions"),
-    ("claims", "views/guest.py", "if held and held.portions == portions:", "if False:"),
-    ("claims", "views/guest.py", "_take(session, dish, -held.portions)", "_take(session, dish, -1)"),
+    ("claims", "views/guest.py", "if more == 0:", "if False:"),
+    ("claims", "views/guest.py", "values(taken=Dish.taken + more)", "values(taken=Dish.taken - more)"),
+    ("claims", "views/guest.py", "(dish.own_guest_id and portions)", "False"),
     ("claims", "views/guest.py", 'if event.rsvps_open else "closed"', 'if True else "closed"'),
     ("claims", "gatherings.py", "model.gathering_id == gathering.id, *conditions", "*conditions"),
     ("claims", "gatherings.py", "Dish.taken - claim.portions", "Dish.taken - 1 + claim.portions * 0"),
     ("claims", "gatherings.py", "gathering.revision += 1", "gathering.revision += 0"),
     ("claims", "models.py", "sha256(token.encode", "sha256(token[:4].encode"),
-    ("faults", "views/organiser.py", "changes and event.edit_version != form", "event.edit_version != form"),
+    ("faults", "gatherings.py", "if session().scalar(rows.where(type(row).id == row.id)):", "if False:"),
+    ("faults", "views/organiser.py", "changes and form.edit_version.data !=", "form.edit_version.data !="),
     ("faults", "views/organiser.py", "if event.guest_link_form != fingerprint:", "if True:"),
     ("faults", "views/organiser.py", 'not in ("", dish.edit_version)', "in ()"),
-    ("faults", "security.py", "next(_macs(purpose, request.path, repr(fields)))", "secrets.token_hex(32)"),
-    ("faults", "security.py", "len(mac) != _MAC or not is_signed(mac, visitor(), nonce)", "len(mac) != _MAC"),
-    ("faults", "models.py", "secrets.randbelow(MAX_ID - 2**20) + 2**20", "7"),
+    ("faults", "security.py", "get_signature(repr((request.path, fields)))", "get_signature(secrets.token_hex(32))"),
+    ("faults", "security.py", 'salt=f"{purpose} {visitor()}"', "salt=purpose"),
+    ("faults", "models.py", "MIN_ID + secrets.randbelow(MAX_ID - MIN_ID)", "7"),
     ("pages", "views/organiser.py", "LINK = Gathering.organiser_digest", "LINK = Gathering.guest_digest"),
-    ("pages", "pages.py", "html.replace(g.form_key, g.visitor)", 'html.replace(g.form_key, "")'),
+    ("pages", "pages.py", "html.replace(g.form_key, security.visitor())", 'html.replace(g.form_key, "")'),
 ]  # fmt: skip
 
 

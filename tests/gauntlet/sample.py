@@ -9,8 +9,8 @@ BAD = (
         ("tests/app", "ready"),
         replace(
             "app/thanksgiving/views/system.py",
-            "unready_because(database().engine)\n",
-            'unready_because(database().engine) and ""\n',
+            "unready_because(engine)\n",
+            'unready_because(engine) and ""\n',
         ),
     ),
     Change(

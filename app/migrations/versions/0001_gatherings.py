@@ -1,5 +1,7 @@
 """Gatherings, guests, dishes and who brings what."""
 
+from functools import partial
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,80 +11,60 @@ down_revision = None
 
 def upgrade() -> None:
     """Creates the first four tables."""
-    time = sa.DateTime(timezone=True)
+    column, time = partial(sa.Column, nullable=False), sa.DateTime(timezone=True)
+    part_of = partial(sa.ForeignKey, ondelete="CASCADE")
     op.create_table(
         "gathering",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("organiser_digest", sa.String(64), nullable=False),
-        sa.Column("guest_digest", sa.String(64)),
+        column("id", sa.Integer, primary_key=True),
+        column("organiser_digest", sa.String(64), unique=True),
+        sa.Column("guest_digest", sa.String(64), unique=True),
         sa.Column("guest_token", sa.String(64)),
-        sa.Column("title", sa.String(120), nullable=False),
-        sa.Column("starts_at", time, nullable=False),
-        sa.Column("timezone", sa.String(64), nullable=False),
-        sa.Column("place", sa.String(200), nullable=False),
-        sa.Column("note", sa.Text, nullable=False),
-        sa.Column("rsvps_open", sa.Boolean, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
-        sa.Column("edit_version", sa.Integer, nullable=False),
-        sa.Column("created_at", time, nullable=False),
-        sa.UniqueConstraint("organiser_digest", name="uq_gathering_organiser_digest"),
-        sa.UniqueConstraint("guest_digest", name="uq_gathering_guest_digest"),
+        column("title", sa.String(120)),
+        column("starts_at", time),
+        column("timezone", sa.String(64)),
+        column("place", sa.String(200)),
+        column("note", sa.Text),
+        column("rsvps_open", sa.Boolean),
+        column("revision", sa.Integer),
+        column("edit_version", sa.Integer),
+        column("created_at", time),
     )
     op.create_table(
         "guest",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("gathering_id", sa.Integer, nullable=False),
-        sa.Column("visitor", sa.String(32), nullable=False),
-        sa.Column("name", sa.String(80), nullable=False),
-        sa.Column("attending", sa.Boolean, nullable=False),
-        sa.Column("party_size", sa.Integer, nullable=False),
-        sa.Column("vegetarian", sa.Boolean, nullable=False),
-        sa.Column("vegan", sa.Boolean, nullable=False),
-        sa.Column("gluten_free", sa.Boolean, nullable=False),
-        sa.Column("nuts", sa.Boolean, nullable=False),
-        sa.Column("dietary_note", sa.String(300), nullable=False),
-        sa.Column("created_at", time, nullable=False),
-        sa.UniqueConstraint("gathering_id", "visitor", name="uq_guest_gathering_id_visitor"),
-        sa.ForeignKeyConstraint(
-            ["gathering_id"], ["gathering.id"], name="fk_guest_gathering_id", ondelete="CASCADE"
-        ),
+        column("id", sa.Integer, primary_key=True),
+        column("gathering_id", sa.Integer, part_of("gathering.id")),
+        column("visitor", sa.String(32)),
+        column("name", sa.String(80)),
+        column("attending", sa.Boolean),
+        column("party_size", sa.Integer),
+        column("vegetarian", sa.Boolean),
+        column("vegan", sa.Boolean),
+        column("gluten_free", sa.Boolean),
+        column("nuts", sa.Boolean),
+        column("dietary_note", sa.String(300)),
+        column("created_at", time),
+        sa.UniqueConstraint("gathering_id", "visitor"),
         sa.CheckConstraint("party_size BETWEEN 1 AND 50", name="ck_guest_party_size"),
     )
     op.create_table(
         "dish",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("gathering_id", sa.Integer, nullable=False),
-        sa.Column("own_guest_id", sa.Integer),
-        sa.Column("category", sa.String(20), nullable=False),
-        sa.Column("name", sa.String(80), nullable=False),
-        sa.Column("wanted", sa.Integer, nullable=False),
-        sa.Column("taken", sa.Integer, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["gathering_id"], ["gathering.id"], name="fk_dish_gathering_id", ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["own_guest_id"], ["guest.id"], name="fk_dish_own_guest_id", ondelete="CASCADE"
-        ),
+        column("id", sa.Integer, primary_key=True),
+        column("gathering_id", sa.Integer, part_of("gathering.id"), index=True),
+        sa.Column("own_guest_id", sa.Integer, part_of("guest.id"), index=True),
+        column("category", sa.String(20)),
+        column("name", sa.String(80)),
+        column("wanted", sa.Integer),
+        column("taken", sa.Integer),
         sa.CheckConstraint("wanted BETWEEN 1 AND 99", name="ck_dish_wanted"),
         sa.CheckConstraint("taken BETWEEN 0 AND wanted", name="ck_dish_taken"),
     )
-    op.create_index("ix_dish_gathering_id", "dish", ["gathering_id"])
-    op.create_index("ix_dish_own_guest_id", "dish", ["own_guest_id"])
     op.create_table(
         "claim",
-        sa.Column("dish_id", sa.Integer, nullable=False),
-        sa.Column("guest_id", sa.Integer, nullable=False),
-        sa.Column("portions", sa.Integer, nullable=False),
-        sa.PrimaryKeyConstraint("dish_id", "guest_id", name="pk_claim"),
-        sa.ForeignKeyConstraint(
-            ["dish_id"], ["dish.id"], name="fk_claim_dish_id", ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(
-            ["guest_id"], ["guest.id"], name="fk_claim_guest_id", ondelete="CASCADE"
-        ),
+        column("dish_id", sa.Integer, part_of("dish.id"), primary_key=True),
+        column("guest_id", sa.Integer, part_of("guest.id"), primary_key=True, index=True),
+        column("portions", sa.Integer),
         sa.CheckConstraint("portions BETWEEN 1 AND 99", name="ck_claim_portions"),
     )
-    op.create_index("ix_claim_guest_id", "claim", ["guest_id"])
 
 
 def downgrade() -> None:

@@ -1,7 +1,4 @@
-"""What tells a form that is sent twice, and the order of dishes now that their numbers are random.
-
-A table and columns that may be NULL: the previous version of the code does not notice.
-"""
+"""What tells a form that is sent twice; the order of dishes. The previous version of the code does not notice."""
 
 import sqlalchemy as sa
 from alembic import op

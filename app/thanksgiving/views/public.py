@@ -3,13 +3,12 @@
 from flask import Blueprint, Response
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from werkzeug.wrappers import Response as AnyResponse
 
 from thanksgiving import security
-from thanksgiving.db import database
-from thanksgiving.forms import NewForm
+from thanksgiving.db import session
+from thanksgiving.forms import NewForm, RefusedError
 from thanksgiving.gatherings import new_gathering
-from thanksgiving.models import Gathering, digest
+from thanksgiving.models import TOKEN_LENGTH, Gathering, digest
 from thanksgiving.observability import GATHERINGS
 from thanksgiving.pages import back, page
 
@@ -18,31 +17,31 @@ blueprint = Blueprint("public", __name__)
 
 @blueprint.get("/")
 def home() -> Response:
-    """What this is, and a button to start."""
     return page("home.html")
 
 
 @blueprint.get("/new")
 def new() -> Response:
-    """The form for a new gathering."""
     return page("new.html", form=NewForm(None, time="15:00", timezone="America/New_York"))
 
 
+@blueprint.errorhandler(RefusedError)
+def again(refused: RefusedError) -> Response:
+    """The form with what was typed."""
+    return page("new.html", refused, form=refused.form)
+
+
 @blueprint.post("/new")
-def create() -> AnyResponse:
+def create() -> Response:
     """Creates the gathering and goes to the organiser's page; the same form twice leads to the same gathering."""
-    form = NewForm()
-    if not form.validate():
-        return page("new.html", status=form.refusal, form=form)
-    token, link = security.token_of_form("organiser"), Gathering.organiser_digest
-    for last in (False, True):
+    form = NewForm.sent()
+    token = security.fingerprint("organiser")[:TOKEN_LENGTH]
+    is_same = Gathering.organiser_digest == digest(token)
+    while not session().scalar(select(Gathering.id).where(is_same)):
+        session().add(new_gathering(token, form.wishes, **form.values))
         try:
-            with database().write() as session:
-                if not session.scalar(select(Gathering.id).where(link == digest(token))):
-                    session.add(new_gathering(token, form.wishes, **form.details))
-                    GATHERINGS.inc()
-            break
+            session().commit()
+            GATHERINGS.inc()
         except IntegrityError:  # the same form arrived at the same moment
-            if last:
-                raise
+            session().rollback()
     return back(f"/o/{token}", "created")
