@@ -106,8 +106,9 @@ def resolve(environment: Environment, digest: str, folder: Path) -> Environment:
 def resolved(name: str) -> Environment:
     """Git's file; for this machine's environment with the digest that ``remember`` kept; raises as ``load`` does."""
     environment = load(name)
-    memory = files.read_json(MEMORY, {"digest"}) if name == LOCAL_ENVIRONMENT else None
-    return resolve(environment, str(memory["digest"]), MEMORY.parent) if memory else environment
+    memory = (files.read_json(MEMORY, {"digest"}) or {}) if name == LOCAL_ENVIRONMENT else {}
+    digest = memory.get("digest")
+    return resolve(environment, str(digest), MEMORY.parent) if digest else environment
 
 
 def remember(environment: Environment, digest: str) -> None:
