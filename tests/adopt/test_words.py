@@ -1,0 +1,25 @@
+"""The sample application is named where it is, and by what goes with it; nowhere else in code, chart or HCL."""
+
+import re
+
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.releases import adoption
+from pipeline.releases.project import project
+
+PLACES = (
+    *("pipeline", "server", "offline", "localaws", "localgithub", "tools", "tests", ".github"),
+    *("infra/terraform", "infra/helm/**/templates/*"),
+)
+
+
+def test_no_code_names_the_sample() -> None:
+    words = "|".join(map(re.escape, (project().name, project().image, project().title, "potluck")))
+    gone = [ROOT / path for path in adoption.SAMPLE]
+    naming = set()
+    for path in git.files(*PLACES):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        own = any(map(path.is_relative_to, gone)) or re.search(adoption.WORDS, text)
+        if re.search(words, text, re.IGNORECASE) and not own:
+            naming.add(str(path.relative_to(ROOT)))
+    assert naming == set()
