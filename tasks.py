@@ -419,6 +419,27 @@ def upgrade(
     return body.run(source, to, base, checks=checks)
 
 
+@task(
+    name="github-setup",
+    help={
+        "app_client_id": "client id of the release app, Iv23…",
+        "app_id": "id of the release app, which may pass the branch rules; without it no rules are set",
+        "dry_run": "print what would be set",
+    },
+)
+@command
+def github_setup(
+    _context: Context,
+    app_client_id: str | None = None,
+    app_id: str | None = None,
+    dry_run: bool = False,
+) -> Result:
+    """Set environments, variables, label and branch rules on GitHub, where they differ."""
+    from pipeline.commands import github_setup as body
+
+    return body.run(app_client_id, app_id, dry_run=dry_run)
+
+
 @task(help={"json": "one JSON object on standard output"})
 @command
 def status(_context: Context, json: bool = False) -> Result:
@@ -500,7 +521,7 @@ def bench(_context: Context, name: str) -> Result:
 
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
-    "Make it yours": [adopt, upgrade],
+    "Make it yours": [adopt, upgrade, github_setup],
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
     "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],

@@ -8,6 +8,9 @@ from typing import Any
 
 #: Status and JSON body.
 Answer = tuple[int, Any]
+#: Paths of a repository's settings, and those that list what they hold by id.
+SETTINGS = r"(?:actions/variables|environments|labels|rulesets)(?:/.+)?"
+LISTS = ("rulesets", "deployment-branch-policies")
 NOT_FOUND: Answer = (404, {"message": "Not Found"})
 
 
@@ -19,6 +22,7 @@ class Store:
     pulls: list[dict[str, Any]] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     customised_subject: bool = False
     _comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -62,6 +66,10 @@ class Store:
             ("POST", r"issues/(\d+)/comments", self._add_comment),
             ("PATCH", r"issues/comments/(\d+)", self._change_comment),
             ("GET", "actions/oidc/customization/sub", self._subject_template),
+            ("GET", f"({SETTINGS})", self._get_setting),
+            ("POST", f"({SETTINGS})", self._add_setting),
+            ("PUT", f"({SETTINGS})", self._change_setting),
+            ("PATCH", f"({SETTINGS})", self._change_setting),
             ("GET", "issues", self._list_issues),
             ("POST", "issues", self._add_issue),
             ("PATCH", r"issues/(\d+)", self._change_issue),
@@ -71,6 +79,29 @@ class Store:
             ("POST", "releases", self._add_release),
             ("PATCH", r"releases/(\d+)", self._change_release),
         ]
+
+    def _get_setting(self, path: str, _query: dict[str, str], _body: dict[str, Any]) -> Answer:
+        if not path.endswith(LISTS):
+            return (200, self.settings[path]) if path in self.settings else NOT_FOUND
+        items = [body for name, body in self.settings.items() if name.startswith(f"{path}/")]
+        return 200, items if path == "rulesets" else {"branch_policies": items}
+
+    def _add_setting(self, path: str, _query: dict[str, str], body: dict[str, Any]) -> Answer:
+        environment = path.rpartition("/")[0]
+        if environment.startswith("environments/") and environment not in self.settings:
+            return NOT_FOUND
+        # Lists have their items by id, all else by name.
+        name = len(self.settings) if path.endswith(LISTS) else body["name"]
+        if f"{path}/{name}" in self.settings:
+            return 409, {"message": "Already exists"}
+        self.settings[f"{path}/{name}"] = {**body, "id": name}
+        return 201, self.settings[f"{path}/{name}"]
+
+    def _change_setting(self, path: str, _query: dict[str, str], body: dict[str, Any]) -> Answer:
+        if path not in self.settings and not re.fullmatch(r"environments/\w+", path):
+            return NOT_FOUND
+        self.settings[path] = {**self.settings.get(path, {}), **body}
+        return 200, self.settings[path]
 
     def _subject_template(self, _query: dict[str, str], _body: dict[str, Any]) -> Answer:
         return 200, {"use_default": not self.customised_subject}

@@ -100,7 +100,7 @@ def _rest(store: Store, repository: str, tokens: tuple[str, ...], call: Call) ->
 
 def _described(repository: str) -> dict[str, Any]:
     ids = {"id": int(identity.REPOSITORY_ID), "owner": {"id": int(identity.OWNER_ID)}}
-    return {"full_name": repository, **ids}
+    return {"full_name": repository, "default_branch": "main", **ids}
 
 
 def _identity(repository: str, event: str, workflows: Path, call: Call) -> Answer:
@@ -171,7 +171,7 @@ def _listening(
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PATCH = _handle  # noqa: N815 - the names that the base class calls
+        do_GET = do_POST = do_PUT = do_PATCH = _handle  # noqa: N815 - the names that the base class calls
 
         def log_message(self, *_: Any) -> None:
             pass

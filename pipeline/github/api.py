@@ -102,6 +102,11 @@ def api(variable: str = "GITHUB_TOKEN") -> Api:
             f"{variable} or GITHUB_REPOSITORY is not set",
             next_step="run this task from its workflow, which passes the token",
         )
+    return of(repository, token)
+
+
+def of(repository: str, token: str) -> Api:
+    """The API of a repository, with a token."""
     return Api(_client(repository, token), repository)
 
 

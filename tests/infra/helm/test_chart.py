@@ -504,14 +504,14 @@ def test_users_come_by_https_where_a_proxy_ends_it(render: Render) -> None:
         {"publicUrl": "https://shop.example.org"},
     ):
         resources = render(values)
-        service = need(resources, "Service", "ecs-saas-app")["metadata"]
+        service = need(resources, "Service", CHART.name)["metadata"]
         assert service["annotations"] == {"delivery/url": "https://shop.example.org"}
         assert need(resources, "ConfigMap")["data"]["COOKIES_ALWAYS_SECURE"] == "1"
     plain = render({"ingress": {"enabled": True, "host": hosts["host"]}})
-    annotations = need(plain, "Service", "ecs-saas-app")["metadata"]["annotations"]
+    annotations = need(plain, "Service", CHART.name)["metadata"]["annotations"]
     assert annotations == {"delivery/url": "http://shop.example.org"}
     assert need(plain, "ConfigMap")["data"]["COOKIES_ALWAYS_SECURE"] == "0"
-    assert "annotations" not in need(render(), "Service", "ecs-saas-app")["metadata"]
+    assert "annotations" not in need(render(), "Service", CHART.name)["metadata"]
 
 
 def test_the_controller_finds_a_certificate_where_no_secret_has_it(render: Render) -> None:
@@ -527,9 +527,9 @@ def test_the_controller_finds_a_certificate_where_no_secret_has_it(render: Rende
 
 def test_a_load_balancer_is_made_by_the_class_that_is_named(render: Render) -> None:
     values = {"service": {"loadBalancerClass": "service.k8s.aws/nlb"}}
-    service = need(render(values), "Service", "ecs-saas-app")["spec"]
+    service = need(render(values), "Service", CHART.name)["spec"]
     assert service["loadBalancerClass"] == "service.k8s.aws/nlb"
-    assert "loadBalancerClass" not in need(render(), "Service", "ecs-saas-app")["spec"]
+    assert "loadBalancerClass" not in need(render(), "Service", CHART.name)["spec"]
 
 
 def test_pods_may_ask_the_name_servers_of_their_node(render: Render) -> None:
@@ -546,9 +546,9 @@ def test_a_secret_of_others_replaces_the_pods_when_it_changes(render: Render) ->
     resources = render(values)
     [reads, replaces] = need(resources, "Role", "-restart")["rules"]
     assert (reads["resourceNames"], reads["verbs"]) == (["keys", "db"], ["get"])
-    assert (replaces["resourceNames"], replaces["verbs"]) == (["ecs-saas-app"], ["get", "patch"])
+    assert (replaces["resourceNames"], replaces["verbs"]) == ([CHART.name], ["get", "patch"])
     job = need(resources, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert job["containers"][0]["args"][1:] == ["restart", "ecs-saas-app", "keys", "db"]
+    assert job["containers"][0]["args"][1:] == ["restart", CHART.name, "keys", "db"]
 
 
 def test_the_previous_signing_key_may_be_missing(render: Render) -> None:

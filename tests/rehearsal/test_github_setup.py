@@ -1,0 +1,56 @@
+"""GitHub is told all that docs/github.md asks for, once."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from localgithub import server
+from localgithub.api import Store
+from pipeline.commands import github_setup
+from pipeline.core.paths import ROOT
+from pipeline.releases import adoption, environments
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    with server.serve(adoption.now()["repository"], "token") as (address, store):
+        monkeypatch.setenv("GITHUB_API_URL", address)
+        monkeypatch.setenv("GITHUB_TOKEN", "token")
+        yield store
+
+
+def test_what_the_workflows_read_is_set_once(store: Store) -> None:
+    assert github_setup.run("Iv23", "77", dry_run=True).headline.startswith("would set")
+    assert store.settings == {}
+    github_setup.run("Iv23", "77", dry_run=False)
+    kept = store.settings
+    for name in environments.deployed():
+        assert kept[f"environments/{name}"]["deployment_branch_policy"]["custom_branch_policies"]
+        role = kept[f"environments/{name}/variables/AWS_APPLY_ROLE_ARN"]["value"]
+        assert role.endswith(f"-apply-{name}")
+    assert kept["actions/variables/RELEASE_APP_CLIENT_ID"]["value"] == "Iv23"
+    assert kept["labels/preview"]
+    (rules,) = (body for path, body in kept.items() if path.startswith("rulesets/"))
+    assert rules["bypass_actors"][0]["actor_id"] == 77
+    written = json.dumps(kept)
+    assert github_setup.run("Iv23", "77", dry_run=False).headline.startswith("set 0 ")
+    assert json.dumps(store.settings) == written
+
+
+def test_what_was_changed_by_hand_is_set_back(store: Store) -> None:
+    github_setup.run(None, None, dry_run=False)
+    store.settings["actions/variables/AWS_REGION"]["value"] = "mars-north-1"
+    assert github_setup.run(None, None, dry_run=False).headline.startswith("set 1 ")
+    region = environments.load(environments.deployed()[0]).raw["aws"]["region"]
+    assert store.settings["actions/variables/AWS_REGION"]["value"] == region
+
+
+def test_every_variable_that_a_workflow_needs_is_set_or_optional(store: Store) -> None:
+    github_setup.run("Iv23", None, dry_run=False)
+    names = {path.rpartition("/")[2] for path in store.settings if "/variables/" in path}
+    page = (ROOT / "docs" / "github.md").read_text(encoding="utf-8")
+    table = [line for line in page.splitlines() if "| variable |" in line]
+    needed = {line.split("`")[1] for line in table if "optional" not in line}
+    assert needed
+    assert needed <= names
