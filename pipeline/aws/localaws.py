@@ -92,7 +92,6 @@ def _options() -> tuple[str, ...]:
         f"--logs={LOGS}",
         f"--api-port={ports.AWS_API}",
         f"--api-tls-port={ports.AWS_API_TLS}",
-        f"--moto-port={ports.MOTO}",
         f"--http-port={ports.BALANCER_HTTP}",
         f"--https-port={ports.BALANCER_HTTPS}",
         f"--database-port={ports.RDS_BASE}",
@@ -121,7 +120,7 @@ def _run(
     python: Path | str = sys.executable,
     environ: Mapping[str, str] = os.environ,
 ) -> str:
-    """The command's output; only ``up`` needs the emulators' own Python. Its errors become PipelineErrors."""
+    """The command's output; only ``up`` needs the emulator's own Python. Its errors become PipelineErrors."""
     own = {"PYTHONPATH": str(SOURCES), "PYTHONDONTWRITEBYTECODE": ""}
     try:
         return process.capture([python, "-m", "localaws", *arguments], env=_kept(environ) | own)

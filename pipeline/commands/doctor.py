@@ -15,7 +15,6 @@ DISK_BYTES = 5 * GIB
 PORTS = {
     "compose": ports.COMPOSE_WEB,
     "local AWS": ports.AWS_API,
-    "local AWS (scaling, alarms)": ports.MOTO,
     "load balancer": ports.BALANCER_HTTP,
     "Kubernetes API": ports.KUBERNETES_API,
     "Kubernetes load balancer": ports.KUBERNETES_WEB,

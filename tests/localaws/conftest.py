@@ -74,14 +74,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory, label: str) -> Iterator[Pa
         patch.setattr(localaws, "OWNER", label)
         patch.setattr(localaws, "NETWORK", f"delivery-{label}")
         patch.setattr(localaws, "LOGS", LOGS / "localaws-tests")
-        for name in (
-            "AWS_API",
-            "AWS_API_TLS",
-            "MOTO",
-            "BALANCER_HTTP",
-            "BALANCER_HTTPS",
-            "RDS_BASE",
-        ):
+        for name in ("AWS_API", "AWS_API_TLS", "BALANCER_HTTP", "BALANCER_HTTPS", "RDS_BASE"):
             patch.setattr(ports, name, getattr(ports, name) + PORT_STEP)
         yield state
 

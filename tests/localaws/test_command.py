@@ -20,7 +20,7 @@ SOURCES = Path(__file__).parents[2] / "localaws" / "src"
 #: Ports that no other test uses.
 PORTS = {
     f"LOCALAWS_{name}_PORT": str(port)
-    for port, name in enumerate(("API", "API_TLS", "MOTO", "HTTP", "HTTPS", "DATABASE"), 29460)
+    for port, name in enumerate(("API", "API_TLS", "HTTP", "HTTPS", "DATABASE"), 29460)
 }
 
 
@@ -66,7 +66,7 @@ def test_options_win_over_variables_and_those_over_what_was_started(tmp_path: Pa
     assert "AWS_REGION=eu-west-3" in localaws(tmp_path, "env").stdout
 
 
-def test_settings_survive_the_way_to_the_servers(tmp_path: Path) -> None:
+def test_settings_survive_the_way_to_the_server(tmp_path: Path) -> None:
     chosen = complete({"state": tmp_path, "cpu_quota": True, "auth": False, "owner": "me"})
     chosen.write("fingerprint")
     assert complete(recorded(tmp_path)) == chosen
@@ -114,11 +114,11 @@ def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        variables = PORTS | {"LOCALAWS_MOTO_PORT": str(port)}
+        variables = PORTS | {"LOCALAWS_API_TLS_PORT": str(port)}
         refused = localaws(tmp_path, "up", code=1, variables=variables)
     assert refused.stderr.startswith(f"localaws: port {port} is taken by ")
     assert f"(pid {os.getpid()})" in refused.stderr
-    assert refused.stderr.endswith("--moto-port\n")
+    assert refused.stderr.endswith("--api-tls-port\n")
 
 
 def test_the_state_of_another_owner_is_left_alone(tmp_path: Path) -> None:
@@ -137,10 +137,7 @@ def test_a_change_of_a_setting_is_one_of_the_fingerprint(tmp_path: Path) -> None
 
 @pytest.mark.engine
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", [processes.API, processes.MOTO])
-def test_an_interrupted_start_leaves_no_server(
-    tmp_path: Path, number: signal.Signals, name: str
-) -> None:
+def test_an_interrupted_start_leaves_no_server(tmp_path: Path, number: signal.Signals) -> None:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCES), **PORTS}
     python = python_environment("localaws") / "bin" / "python"
     child = subprocess.Popen(
@@ -151,10 +148,10 @@ def test_an_interrupted_start_leaves_no_server(
     )
     settings = complete({"state": tmp_path / ".localaws"})
     ports = complete({name[9:].lower(): number for name, number in PORTS.items()})
-    pid_file = settings.state / "run" / f"{name}.pid"
+    pid_file = settings.state / "run" / "localaws.pid"
     until(pid_file.exists, "a server")
     child.send_signal(number)
     assert child.wait(60) == 130
-    assert set(processes.pids(settings).values()) == {None}
+    assert processes.pid(settings) is None
     processes.require_ports(ports)
     localaws(tmp_path, "down", "--purge")

@@ -33,9 +33,9 @@ def test_what_does_not_run_is_not_started() -> None:
 @pytest.mark.usefixtures("running")
 def test_what_runs_with_other_settings_is_not_restarted() -> None:
     localaws.start("--cpu-quota")
-    before = localaws.status()["servers"]
+    before = localaws.status()["pid"]
     try:
         assert account.existing_account(environments.load("local")) is not None
-        assert localaws.status()["servers"] == before
+        assert localaws.status()["pid"] == before
     finally:
         localaws.start()

@@ -26,7 +26,7 @@ IMAGE = "python:3.11-slim"
 #: Ports that no other test uses.
 PORTS = {
     f"LOCALAWS_{name}_PORT": str(port)
-    for port, name in enumerate(("API", "API_TLS", "MOTO", "HTTP", "HTTPS", "DATABASE"), 29470)
+    for port, name in enumerate(("API", "API_TLS", "HTTP", "HTTPS", "DATABASE"), 29470)
 }
 
 

@@ -1,4 +1,4 @@
-"""A local AWS: ministack and moto, each wrapped at one exact version so that production Terraform behaves as on AWS."""
+"""A local AWS: ministack, wrapped at one exact version so that production Terraform behaves as on AWS."""
 
 
 class LocalAwsError(Exception):

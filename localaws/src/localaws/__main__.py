@@ -86,7 +86,7 @@ def status(chosen: Settings, given: dict[str, Any]) -> None:
     document = {
         "running": running,
         "current": running and _is_current(chosen),
-        "servers": processes.pids(chosen),
+        "pid": processes.pid(chosen),
         "api": f"http://127.0.0.1:{chosen.api_port}",
         "registry": chosen.registry,
         "http": f"http://localhost:{chosen.http_port}",
@@ -103,7 +103,7 @@ def status(chosen: Settings, given: dict[str, Any]) -> None:
 
 
 def _is_current(chosen: Settings) -> bool:
-    """Whether the servers run with these settings and this code."""
+    """Whether the server runs with these settings and this code."""
     kept = settings.recorded(chosen.state).get("fingerprint")
     return kept == processes.fingerprint(chosen) and processes.answering(chosen)
 

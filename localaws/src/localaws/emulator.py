@@ -1,4 +1,4 @@
-"""Access to the emulators: process settings, modules (typed as Any, as they ship no types) and hooks into them."""
+"""Access to ministack: process settings, modules (typed as Any, as they ship no types) and hooks into them."""
 
 import functools
 import os
@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
 
 
 def prepare(settings: Settings) -> None:
-    """Sets the emulators' own variables and removes the user's AWS from this process; call it before importing them."""
+    """Sets ministack's own variables and removes the user's AWS from this process; call it before importing it."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ |= {
@@ -52,7 +52,6 @@ def prepare(settings: Settings) -> None:
         "MINISTACK_HOSTNAME": settings.owner,  # with the port it tells our containers from another's
         "MINISTACK_IMAGE_PREFIX": settings.image_prefix,
         "MINISTACK_REGION": settings.region,
-        "MOTO_ACCOUNT_ID": settings.account,
         "NO_PROXY": variables.no_proxy(os.environ),
         "PERSIST_STATE": "1",
         "RDS_BASE_PORT": str(settings.database_port),

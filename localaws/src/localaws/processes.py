@@ -1,4 +1,4 @@
-"""The two server processes: detached, with a pid file each, which a server holds locked for as long as it lives."""
+"""The server process: detached, with a pid file that it holds locked for as long as it lives."""
 
 import contextlib
 import fcntl
@@ -18,8 +18,6 @@ from pathlib import Path
 from localaws import LocalAwsError
 from localaws.settings import Settings
 
-API, MOTO = "localaws", "localaws-moto"
-_MODULES = {API: "localaws.server", MOTO: "localaws.cloudwatch.server"}
 START_SECONDS = 60
 STOP_SECONDS = 20
 ANSWER_SECONDS = 2
@@ -30,9 +28,8 @@ _POLL = 0.05
 def exclusive(settings: Settings) -> Iterator[None]:
     """One command at a time works on a state folder; another one waits."""
     settings.state.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(
-        settings.state.parent, os.O_RDONLY
-    )  # the state itself may be removed meanwhile
+    # The state itself may be removed meanwhile.
+    folder = os.open(settings.state.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         settings.state.mkdir(exist_ok=True)
@@ -42,7 +39,7 @@ def exclusive(settings: Settings) -> Iterator[None]:
 
 
 def fingerprint(settings: Settings) -> str:
-    """Changes with all that running servers would have to be started again for: settings, our code, packages."""
+    """Changes with all that a running server would have to be started again for: settings, our code, packages."""
     digest = hashlib.sha256(repr(sorted(asdict(settings).items())).encode())
     packages = {f"{package.name}={package.version}" for package in metadata.distributions()}
     digest.update(repr(sorted(packages)).encode())
@@ -52,22 +49,16 @@ def fingerprint(settings: Settings) -> str:
 
 
 def start(settings: Settings) -> None:
-    """Starts both servers and waits until they answer.
-
-    Raises:
-        LocalAwsError: One ended or did not answer in time.
-    """
+    """Starts the server and waits until it answers; raises LocalAwsError when it ended, or did not in time."""
     try:
-        for name in _MODULES:
-            _spawn(settings, name)
+        _spawn(settings)
         deadline = time.monotonic() + START_SECONDS
         while not answering(settings):
-            for name in _MODULES:
-                log = f"read {_log(settings, name)}"
-                if pid(settings, name) is None:
-                    raise LocalAwsError(f"{name} ended while it started", log)
-                if time.monotonic() > deadline:
-                    raise LocalAwsError(f"{name} did not answer within {START_SECONDS} s", log)
+            log = f"read {_log(settings)}"
+            if pid(settings) is None:
+                raise LocalAwsError("localaws ended while it started", log)
+            if time.monotonic() > deadline:
+                raise LocalAwsError(f"localaws did not answer within {START_SECONDS} s", log)
             time.sleep(_POLL)
     except BaseException:
         stop(settings)
@@ -75,23 +66,21 @@ def start(settings: Settings) -> None:
 
 
 def stop(settings: Settings) -> None:
-    """Ends both servers."""
-    processes = {name: number for name in _MODULES if (number := pid(settings, name))}
-    for number in processes.values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(number, signal.SIGTERM)
+    """Ends the server."""
+    if (number := pid(settings)) is None:
+        return
     deadline = time.monotonic() + STOP_SECONDS
-    for name, number in processes.items():
-        while pid(settings, name) == number:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(number, signal.SIGTERM)
+        while pid(settings) == number:
             if time.monotonic() > deadline:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(number, signal.SIGKILL)
+                os.killpg(number, signal.SIGKILL)
             time.sleep(_POLL)
 
 
 def require_ports(settings: Settings) -> None:
     """Raises LocalAwsError naming the holder when a port is taken."""
-    for option in ("api_port", "api_tls_port", "moto_port", "http_port", "https_port"):
+    for option in ("api_port", "api_tls_port", "http_port", "https_port"):
         port = getattr(settings, option)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -104,14 +93,9 @@ def require_ports(settings: Settings) -> None:
                 ) from None
 
 
-def pids(settings: Settings) -> dict[str, int | None]:
-    """The process id of each server by name; None for one that does not run."""
-    return {name: pid(settings, name) for name in _MODULES}
-
-
-def pid(settings: Settings, name: str) -> int | None:
+def pid(settings: Settings) -> int | None:
     """The server's process id, or None when it does not run."""
-    path = _pid_file(settings, name)
+    path = _pid_file(settings)
     with contextlib.suppress(FileNotFoundError), path.open() as file:
         while True:
             try:
@@ -126,29 +110,32 @@ def pid(settings: Settings, name: str) -> int | None:
     return None
 
 
-def announce(settings: Settings, name: str) -> None:
+def announce(settings: Settings) -> None:
     """Writes this server's process id. Not its parent does: that may be killed as soon as the server is started."""
-    _pid_file(settings, name).write_text(str(os.getpid()), encoding="utf-8")
+    _pid_file(settings).write_text(str(os.getpid()), encoding="utf-8")
 
 
 def answering(settings: Settings) -> bool:
-    """Whether both servers run and answer."""
-    return (
-        None not in pids(settings).values()
-        and _answers(settings.api_port, "/_ministack/ready")
-        and _answers(settings.moto_port, "/moto-api/data.json")
-    )
+    """Whether the server runs and answers."""
+    if pid(settings) is None:
+        return False
+    connection = http.client.HTTPConnection("127.0.0.1", settings.api_port, timeout=ANSWER_SECONDS)
+    errors = (OSError, http.client.HTTPException)
+    with contextlib.closing(connection), contextlib.suppress(*errors):
+        connection.request("GET", "/_ministack/ready")
+        return connection.getresponse().status == http.client.OK
+    return False
 
 
-def _spawn(settings: Settings, name: str) -> None:
-    file = _pid_file(settings, name)
+def _spawn(settings: Settings) -> None:
+    file = _pid_file(settings)
     for folder in (file.parent, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
-    with file.open("a") as held, _log(settings, name).open("ab") as log:
+    with file.open("a") as held, _log(settings).open("ab") as log:
         fcntl.flock(held, fcntl.LOCK_EX)
         held.truncate(0)
         subprocess.Popen(
-            [sys.executable, "-u", "-m", _MODULES[name], str(settings.state)],
+            [sys.executable, "-u", "-m", "localaws.server", str(settings.state)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -172,18 +159,9 @@ def _holder(port: int) -> str:
     return "another process"
 
 
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
-    errors = (OSError, http.client.HTTPException)
-    with contextlib.closing(connection), contextlib.suppress(*errors):
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    return False
+def _pid_file(settings: Settings) -> Path:
+    return settings.state / "run" / "localaws.pid"
 
 
-def _pid_file(settings: Settings, name: str) -> Path:
-    return settings.state / "run" / f"{name}.pid"
-
-
-def _log(settings: Settings, name: str) -> Path:
-    return settings.logs / f"{name}.log"
+def _log(settings: Settings) -> Path:
+    return settings.logs / "localaws.log"

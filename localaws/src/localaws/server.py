@@ -14,7 +14,7 @@ from localaws import authority, emulator, processes, restart, settings, snapshot
 from localaws.acm import certificates
 from localaws.ec2 import network
 from localaws.ecr import lifecycle, registry
-from localaws.ecs import services, tasks
+from localaws.ecs import autoscaling, services, tasks
 from localaws.elb import balancer
 from localaws.elb.targets import Tracker
 from localaws.iam import policies
@@ -97,8 +97,8 @@ async def serve(app: Any, chosen: Settings) -> None:
 def main() -> None:
     """Serves until it is ended."""
     chosen = settings.complete(settings.recorded(Path(sys.argv[1])))
-    processes.announce(chosen, processes.API)
-    versions.check("ministack")
+    processes.announce(chosen)
+    versions.check()
     emulator.prepare(chosen)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
@@ -106,6 +106,7 @@ def main() -> None:
     from ministack import app  # noqa: PLC0415 - after the version check
 
     tracker = extend(chosen)
+    autoscaling.install(app)
     restart.install(app)
     start_data_plane(tracker, chosen)
     for work in (partial(snapshots.run, app), databases.restart_ended):

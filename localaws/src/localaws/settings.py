@@ -1,4 +1,4 @@
-"""The settings of one local AWS: the options of ``localaws up``, kept in its state folder for its servers."""
+"""The settings of one local AWS: the options of ``localaws up``, kept in its state folder for its server."""
 
 import hashlib
 import json
@@ -19,11 +19,10 @@ _FILE = "settings.json"
 class Settings:
     """Each field is an option of the same name, with its help; ``complete`` fills in defaults that depend on others."""
 
-    state: Annotated[Path, "folder of all that outlives the servers"] = Path(".localaws")
-    logs: Annotated[Path, "folder of the servers' logs (<state>/logs)"] = Path()
+    state: Annotated[Path, "folder of all that outlives the server"] = Path(".localaws")
+    logs: Annotated[Path, "folder of the server's log (<state>/logs)"] = Path()
     api_port: Annotated[int, "AWS API and image registry"] = 4566
     api_tls_port: Annotated[int, "AWS API by HTTPS"] = 4568
-    moto_port: Annotated[int, "CloudWatch alarms and Application Auto Scaling"] = 4567
     http_port: Annotated[int, "load balancers' listeners on port 80"] = 8080
     https_port: Annotated[int, "load balancers' listeners on port 443"] = 8443
     database_port: Annotated[int, "first port of the databases"] = 15432
@@ -52,7 +51,7 @@ class Settings:
         return self.state / "web-ca.pem"
 
     def write(self, fingerprint: str) -> None:
-        """Keeps the settings for the servers and for later commands."""
+        """Keeps the settings for the server and for later commands."""
         record = asdict(self) | {"fingerprint": fingerprint}
         files.write(self.state / _FILE, json.dumps(record, default=str, indent=1).encode())
 

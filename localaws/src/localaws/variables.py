@@ -14,13 +14,10 @@ def to_set(
     api = f"http://127.0.0.1:{settings.api_port}"
     if https:
         api = f"https://127.0.0.1:{settings.api_tls_port}"
-    moto = f"http://127.0.0.1:{settings.moto_port}"
     direct = no_proxy(environ)
     return {
         "AWS_ENDPOINT_URL": api,
         "AWS_ENDPOINT_URL_STS": api,  # web-identity credentials read this one alone
-        "AWS_ENDPOINT_URL_CLOUDWATCH": moto,
-        "AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING": moto,
         "AWS_ACCESS_KEY_ID": settings.account,
         "AWS_SECRET_ACCESS_KEY": "local",
         "AWS_REGION": settings.region,

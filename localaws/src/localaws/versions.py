@@ -1,15 +1,15 @@
-"""The emulator versions that the extensions wrap; another version is refused."""
+"""The version of ministack that the extensions wrap; another one is refused."""
 
 from importlib import metadata
 
-PINNED = {"ministack": "1.5.33", "moto": "5.2.5"}
+PINNED = "1.5.33"
 
 
-def check(name: str) -> None:
+def check() -> None:
     """Raises SystemExit with one clear line unless the installed emulator is the pinned one."""
-    installed = metadata.version(name)
-    if installed != PINNED[name]:
+    installed = metadata.version("ministack")
+    if installed != PINNED:
         raise SystemExit(
-            f"the local AWS extends {name} {PINNED[name]}, but {installed} is installed: "
+            f"the local AWS extends ministack {PINNED}, but {installed} is installed: "
             "install localaws again into its environment"
         )

@@ -198,7 +198,7 @@ def all_ready() -> bool:
 
 
 def _has_ended(container_id: str) -> bool:
-    from docker.errors import NotFound  # noqa: PLC0415 - the emulators' environment alone has it
+    from docker.errors import NotFound  # noqa: PLC0415 - the emulator's environment alone has it
 
     try:
         return bool(rds._get_docker().containers.get(container_id).status in ("exited", "dead"))

@@ -1,1 +1,0 @@
-"""CloudWatch alarms and Application Auto Scaling, by moto."""
