@@ -89,7 +89,12 @@ def _deaf_variables() -> dict[str, tuple[str | None, None, Any, Any]]:
 
 def _account(environment: Environment) -> Account:
     if is_local(environment):
-        return Account(localaws.process_environment(), local=True)
+        # There the key's id names the account: each environment has its own, and its own region.
+        aws = environment.raw["aws"]
+        region = str(aws.get("region") or localaws.REGION)
+        place = {"AWS_ACCESS_KEY_ID": str(aws["account_id"]), "AWS_REGION": region}
+        place["AWS_DEFAULT_REGION"] = region
+        return Account(localaws.process_environment() | place, local=True)
     account = Account(dict(os.environ), local=False)
     expected = str(environment.raw["aws"]["account_id"])
     try:

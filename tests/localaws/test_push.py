@@ -1,14 +1,17 @@
-"""A tag in a registry is not trusted: it names the image that is pushed, or the push is refused."""
+"""Pushes to the local registry: a tag is not trusted, and every environment has its own account and region."""
 
 import io
+from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
 
-from pipeline.aws import localaws
+from pipeline.aws import account, localaws
 from pipeline.core.errors import PipelineError
 from pipeline.images import push
-from tests.localaws.conftest import World
+from pipeline.releases import environments
+from tests.localaws.conftest import World, until
 
 pytestmark = pytest.mark.engine
 
@@ -35,3 +38,49 @@ def test_a_tag_that_holds_another_image_is_refused(running: None) -> None:
     finally:
         for made in (one, two):
             docker.from_env().images.remove(made, force=True)
+
+
+def test_an_environment_has_its_own_account_and_region(
+    running: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCAL_AWS", "1")
+    text = environments.path("staging").read_text(encoding="utf-8")
+    file = tmp_path / "staging.yaml"
+    text = text.replace("123456789012", "210987654321").replace("us-east-1", "eu-west-3")
+    file.write_text(text, encoding="utf-8")
+    there = account.account(environments.read(file))
+    assert there.client("sts").get_caller_identity()["Account"] == "210987654321"
+    repository = there.client("ecr").create_repository(repositoryName="elsewhere")["repository"]
+    assert repository["repositoryUri"].startswith("210987654321.dkr.ecr.eu-west-3.")
+    made = image("elsewhere")
+    try:
+        pushed = push.push(made, f"{localaws.registry()}/elsewhere", "v1")
+    finally:
+        docker.from_env().images.remove(made, force=True)
+    [kept] = there.client("ecr").describe_images(repositoryName="elsewhere")["imageDetails"]
+    assert kept["imageDigest"] == pushed.digest
+    rds = there.client("rds")
+    rds.create_db_instance(
+        DBInstanceIdentifier="elsewhere",
+        Engine="postgres",
+        EngineVersion="15.7",
+        DBInstanceClass="db.t4g.micro",
+        AllocatedStorage=20,
+        DBName="plans",
+        MasterUsername="planner",
+        ManageMasterUserPassword=True,
+    )
+    try:
+
+        def instance() -> dict[str, Any]:
+            found = rds.describe_db_instances(DBInstanceIdentifier="elsewhere")["DBInstances"][0]
+            return dict(found) if found["DBInstanceStatus"] == "available" else {}
+
+        host = until(instance, "the database to be available")["Endpoint"]["Address"]
+        assert ".eu-west-3.rds." in host
+        mine: dict[str, str | list[str] | bool] = {"label": "db_id=elsewhere"}
+        [container] = docker.from_env().containers.list(filters=mine)
+        network = container.attrs["NetworkSettings"]["Networks"][localaws.NETWORK]
+        assert host in network["Aliases"]
+    finally:
+        rds.delete_db_instance(DBInstanceIdentifier="elsewhere", SkipFinalSnapshot=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from localaws import emulator, files
-from localaws.emulator import ecr
+from localaws.emulator import ecr, responses
 
 
 class Blobs(MutableMapping[str, bytes]):
@@ -75,6 +75,16 @@ def install(folder: Path) -> None:
             blobs.clear()
         return response
 
+    def select(original: Any, name: Any, *request: Any) -> None:
+        """Docker sends no account: a repository is looked for in all of them."""
+        original(name, *request)
+        scopes = [key for key, _ in ecr._repositories.all_items() if key[2] == name]
+        if scopes and name not in ecr._repositories:
+            account, region, _ = scopes[0]
+            responses.set_request_account_id(account)
+            responses.set_request_region(region)
+
     emulator.wrap(ecr, "_create_repository", create)
+    emulator.wrap(ecr, "_select_registry_request_scope", select)
     emulator.wrap(ecr, "_delete_repository", delete)
     emulator.wrap(ecr, "load_persisted_state", restore)

@@ -162,7 +162,7 @@ def _run(
 ) -> Any:
     """Starts the database's container on the tasks' network, under the endpoint's name."""
     labels = kwargs["labels"]
-    name = host_name(labels.get("db_id", ""), settings.account, settings.region)
+    name = host_name(labels.get("db_id", ""), rds.get_account_id(), rds.get_region())
     for volume in kwargs.get("volumes") or {}:
         client.volumes.create(volume, labels=settings.labels)
     chosen = kwargs | {
