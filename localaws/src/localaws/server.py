@@ -12,6 +12,7 @@ from typing import Any
 
 from localaws import authority, emulator, processes, restart, settings, snapshots, versions
 from localaws.acm import certificates
+from localaws.cloudwatch import alarms
 from localaws.ec2 import network
 from localaws.ecr import lifecycle, registry
 from localaws.ecs import autoscaling, services, tasks
@@ -37,6 +38,7 @@ def extend(chosen: Settings) -> Tracker:
     network.install()
     certificates.install()
     firewall.install()
+    alarms.install()
     policies.install()
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")
