@@ -238,7 +238,7 @@ def push(_context: Context, environment: str = "local", preview: bool = False) -
 @task(
     help={
         **ENVIRONMENT,
-        "digest": "the image to run (sha256:…); default: the one pushed last",
+        "digest": "the image to run (sha256:…); default: the one in Git, for local the one pushed last",
         "lock": "hold the state's lock meanwhile; --no-lock for a plan that nobody applies",
     }
 )
