@@ -63,7 +63,12 @@ def last_failure(
     client: "ECSClient", logs: "CloudWatchLogsClient", cluster: str, name: str, log_group: str
 ) -> list[str]:
     """Why the newest failed task stopped: reason, exit codes and its last log lines; empty when none failed."""
-    failed = [task for task in _tasks(client, cluster, name, "STOPPED") if _is_failure(task)]
+    failed = [
+        task
+        for task in _tasks(client, cluster, name, "STOPPED")
+        if any(container.get("exitCode") for container in task["containers"])
+        or "health" in task.get("stoppedReason", "").lower()
+    ]
     if not failed:
         return []
     newest = max(failed, key=lambda task: str(task.get("stoppedAt") or task.get("createdAt")))
@@ -79,11 +84,6 @@ def last_failure(
 def _tasks(client: "ECSClient", cluster: str, name: str, status: Any) -> list[Any]:
     arns = client.list_tasks(cluster=cluster, serviceName=name, desiredStatus=status)["taskArns"]
     return list(client.describe_tasks(cluster=cluster, tasks=arns)["tasks"]) if arns else []
-
-
-def _is_failure(task: Any) -> bool:
-    codes = [container.get("exitCode") for container in task["containers"]]
-    return any(codes) or "health" in task.get("stoppedReason", "").lower()
 
 
 def _log_tail(logs: "CloudWatchLogsClient", group: str, task_id: str) -> list[str]:

@@ -40,12 +40,13 @@ def run() -> str:
     if service is None or reached is None:
         raise PipelineError("nothing is deployed on ECS", next_step="run ./inv deploy first")
     url, _ = reached
-    names = ecs.names(environment)
+    application = ecs.base_name(environment)
+    cluster, name = f"{application}-cluster", f"{application}-service"
     client = account.client("ecs")
-    target = {"cluster": names.cluster, "service": names.service}
+    target = {"cluster": cluster, "service": name}
 
     def settled() -> bool:
-        services = client.describe_services(cluster=names.cluster, services=[names.service])
+        services = client.describe_services(cluster=cluster, services=[name])
         deployments = services["services"][0]["deployments"]
         now = ecs.running(environment, account)
         states = [(each["rolloutState"], each["taskDefinition"]) for each in deployments]
@@ -53,21 +54,21 @@ def run() -> str:
         return done and now is not None and len(now.running) == now.desired
 
     def end_a_task() -> None:
-        task = client.list_tasks(cluster=names.cluster, serviceName=names.service)["taskArns"][0]
-        client.stop_task(cluster=names.cluster, task=task, reason="bench rollout")
+        task = client.list_tasks(cluster=cluster, serviceName=name)["taskArns"][0]
+        client.stop_task(cluster=cluster, task=task, reason="bench rollout")
 
     disturbances: dict[str, Callable[[], object]] = {
         "new deployment": lambda: client.update_service(**target, forceNewDeployment=True),
         "failing version, rolled back": lambda: client.update_service(
-            **target, taskDefinition=_crashing(client, service.task_definition, names.container)
+            **target, taskDefinition=_crashing(client, service.task_definition, application)
         ),
         "task stopped": end_a_task,
     }
     rows: list[tuple[str, float, load.Load]] = []
     with exclusive("deploy"):
-        for name, disturb in disturbances.items():
-            with console.progress(f"{name}, {RATE} requests a second"):
-                rows.append((name, *_measured(url, disturb, settled)))
+        for title, disturb in disturbances.items():
+            with console.progress(f"{title}, {RATE} requests a second"):
+                rows.append((title, *_measured(url, disturb, settled)))
     return _report(rows)
 
 

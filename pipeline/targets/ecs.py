@@ -1,7 +1,6 @@
 """The target ``ecs``: an account with a registry, a saved Terraform plan to apply, and a service behind a balancer."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.aws import account as aws
@@ -34,22 +33,10 @@ STAGES = {
 MISSING = "run ./inv deploy, or ./inv plan and ./inv apply"
 
 
-@dataclass(frozen=True)
-class Names:
-    """Names of an environment's resources by the rule of the Terraform module ``settings``."""
-
-    cluster: str
-    service: str
-    balancer: str
-    log_group: str
-    container: str
-
-
-def names(environment: Environment) -> Names:
-    """The project's name, with ``aws.name_suffix`` where several environments share an account."""
+def base_name(environment: Environment) -> str:
+    """How the names of an environment's resources begin, by the rule of the Terraform module ``settings``."""
     suffix = environment.raw["aws"].get("name_suffix")
-    base = f"{project().name}-{suffix}" if suffix else project().name
-    return Names(f"{base}-cluster", f"{base}-service", f"{base}-alb", f"/ecs/{base}", base)
+    return f"{project().name}-{suffix}" if suffix else project().name
 
 
 def prepare(
@@ -133,7 +120,7 @@ def observe(environment: Environment) -> State | None:
     address = reached(environment, account)
     if service is None or address is None:
         return None
-    container = names(environment).container
+    container = base_name(environment)
     image = ecs.image_of(account.client("ecs"), service.task_definition, container)
     answer = web.answer(*address)
     return State(
@@ -168,11 +155,11 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 
 def last_lines(environment: Environment) -> list[str]:
     """Why the newest failed task stopped, and the last lines of its log; empty when none failed."""
-    account, wanted = aws.existing_account(environment), names(environment)
+    account, name = aws.existing_account(environment), base_name(environment)
     if account is None:
         return []
     clients = account.client("ecs"), account.client("logs")
-    return ecs.last_failure(*clients, wanted.cluster, wanted.service, wanted.log_group)
+    return ecs.last_failure(*clients, f"{name}-cluster", f"{name}-service", f"/ecs/{name}")
 
 
 def reached(environment: Environment, account: Account) -> web.Reached | None:
@@ -188,8 +175,8 @@ def reached(environment: Environment, account: Account) -> web.Reached | None:
 
 def running(environment: Environment, account: Account) -> ecs.Service | None:
     """The service as the API shows it now."""
-    wanted = names(environment)
-    return ecs.service(account.client("ecs"), wanted.cluster, wanted.service, wanted.container)
+    name = base_name(environment)
+    return ecs.service(account.client("ecs"), f"{name}-cluster", f"{name}-service", name)
 
 
 def _require_wanted(environment: Environment, service: ecs.Service) -> None:
@@ -220,7 +207,7 @@ def _role_commands(outputs: dict[str, Any]) -> list[str]:
 def _balancer_host(environment: Environment, account: Account) -> str | None:
     client: Any = account.client("elbv2")
     try:
-        answer = client.describe_load_balancers(Names=[names(environment).balancer])
+        answer = client.describe_load_balancers(Names=[f"{base_name(environment)}-alb"])
     except client.exceptions.LoadBalancerNotFoundException:
         return None
     return str(answer["LoadBalancers"][0]["DNSName"]) if answer["LoadBalancers"] else None
