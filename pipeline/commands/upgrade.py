@@ -1,5 +1,6 @@
 """Brings a later version of this repository to one that adopted it: both versions are adopted alike, then merged."""
 
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pipeline.core import console, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
+from pipeline.github import actions, api
 from pipeline.releases import adoption
 from pipeline.releases.project import FILE, project
 
@@ -60,7 +62,18 @@ def run(source: str, to: str, base: str | None, *, checks: bool = True) -> Resul
     for task in (["format"], *([["lint"], ["test", "--fast"]] if checks else [])):
         process.run([ROOT / "inv", *task], log=log_file(f"upgrade-{task[0]}"), on_line=console.info)
     git.run("add", "--all")
+    if actions.running():
+        return Result(_propose(f"Upgrade the delivery to {new[:12]}", f"upgrade/{new[:12]}", notes))
     return Result(f"{old[:12]} → {new[:12]}; see git diff --cached, then commit", notes)
+
+
+def _propose(title: str, branch: str, notes: str) -> str:
+    """The address of the pull request, by the release app, so that the checks run on it."""
+    commit = git.snapshot(f"{title}\n\n{notes}\n")
+    token = os.environ["RELEASE_TOKEN"]
+    git.push(commit, remote="origin", branch=branch, token=token)
+    base = os.environ["GITHUB_REF_NAME"]
+    return api.api("RELEASE_TOKEN").pull_request(branch=branch, base=base, title=title, body=notes)
 
 
 def _is_branch(upstream: Path, name: str) -> bool:

@@ -41,7 +41,7 @@ READERS = {"lint", "sync"}
 #: Tasks that read or write the cloud: the job assumes a role first (or is a rehearsal).
 CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift"}
 #: Tasks that change the desired state in Git, with the app's token and from main alone.
-GIT_TASKS = {"release", "promote", "rollback"}
+GIT_TASKS = {"release", "promote", "rollback", "upgrade"}
 #: Once for each account, by an administrator, before any workflow can run.
 NOT_IN_WORKFLOWS = {"account"}
 
