@@ -361,13 +361,13 @@ TEST = (
     Change(
         "an invalid chart value",
         "test",
-        ("tests/helm", "replicaCont"),
+        ("tests/infra/helm", "replicaCont"),
         append("environments/staging.yaml", "replicaCont: 5\n"),
     ),
     Change(
         "a template that does not render",
         "test",
-        ("tests/helm", "undefinedHelper"),
+        ("tests/infra/helm", "undefinedHelper"),
         replace(
             DEPLOYMENT,
             '{{ include "delivery.fullname" . }}',
@@ -377,7 +377,7 @@ TEST = (
     Change(
         "a removed probe",
         "test",
-        ("tests/helm", "readinessProbe"),
+        ("tests/infra/helm", "readinessProbe"),
         replace(
             DEPLOYMENT,
             "          readinessProbe:\n            httpGet:\n              path: /readyz\n",
@@ -387,7 +387,7 @@ TEST = (
     Change(
         "a privileged pod",
         "test",
-        ("tests/helm", "privileged"),
+        ("tests/infra/helm", "privileged"),
         # The migration's container and the application's.
         both(
             *[
@@ -403,8 +403,8 @@ TEST = (
 )
 
 SCAN = (
-    Change("hard-coded AWS key", "scan", ("aws-access-token", "infra/backup.env"), _aws_key),
-    Change("private key file", "scan", ("private-key", "infra/deploy.pem"), _private_key),
+    Change("hard-coded AWS key", "secrets", ("aws-access-token", "infra/backup.env"), _aws_key),
+    Change("private key file", "secrets", ("private-key", "infra/deploy.pem"), _private_key),
     Change(
         "port 5000 open to the world",
         "scan",
@@ -537,10 +537,10 @@ PASSING = (
     ),
 )
 
-#: The sample application's own changes go with it.
+#: Faults of the field, and the sample application's own changes, which go with it.
 _OWN = [
     importlib.import_module(name)
-    for name in ("tests.gauntlet.sample",)
+    for name in ("tests.gauntlet.field", "tests.gauntlet.sample")
     if importlib.util.find_spec(name)
 ]
 BAD: tuple[Change, ...] = (

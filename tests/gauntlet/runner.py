@@ -23,14 +23,20 @@ STAGE_SECONDS = 400
 IMPACT = (
     ("app/*", ("tests/app",)),
     (".github/*", ("tests/rehearsal/test_parity.py",)),
-    ("environments/*", ("tests/pipeline/test_environments.py", "tests/helm")),
-    ("infra/helm/*", ("tests/helm",)),
-    ("infra/terraform/*", ("tests/rehearsal/test_affected.py",)),
+    ("docs/*", ("tests/pipeline/test_docs.py", "tests/rehearsal/test_parity.py")),
+    ("Dockerfile", ("tests/pipeline/images/test_catalogue.py",)),
+    ("environments/*", ("tests/pipeline/test_environments.py", "tests/infra/helm")),
+    ("infra/helm/*", ("tests/infra/helm",)),
+    (
+        "infra/terraform/*",
+        ("tests/rehearsal/test_affected.py", "tests/infra/terraform/test_cost.py"),
+    ),
+    ("pipeline/terraform/*", ("tests/infra/terraform/test_errors.py",)),
     ("pipeline/*", ("tests/pipeline",)),
-    ("requirements/*", ("tests/pipeline",)),
+    ("requirements/*", ("tests/pipeline/test_requirements.py",)),
 )
 #: The cheap stages first; the others follow for what none of these stopped.
-ORDER = ("lint", "test", "scan")
+ORDER = ("lint", "test", "secrets", "scan")
 #: What a job on GitHub finds in its caches.
 LENT = (".mypy_cache", ".ruff_cache", ".local/passed")
 
@@ -96,11 +102,12 @@ def _path(folder: Path, paths: Sequence[str], env: dict[str, str]) -> tuple[str,
     for stage in ORDER:
         if stage not in stages:
             continue
+        task = ["scan", "--only", "secrets"] if stage == "secrets" else [stage]
         arguments = _tests(folder, paths) if stage == "test" else []
         if stage == "test" and not arguments:
             continue
         done = subprocess.run(
-            ["./inv", stage, *arguments],
+            ["./inv", *task, *arguments],
             cwd=folder,
             env={**os.environ, "CI": "true", "NO_COLOR": "1", "GITHUB_ACTIONS": "", **env},
             capture_output=True,
@@ -117,9 +124,11 @@ def _path(folder: Path, paths: Sequence[str], env: dict[str, str]) -> tuple[str,
 def _tests(folder: Path, paths: Sequence[str]) -> list[str]:
     wanted = {path for path in paths if fnmatchcase(path, "tests/*/test_*.py")}
     for path in paths:
-        for pattern, tests in IMPACT:
-            if fnmatchcase(path, pattern):
-                wanted.update(one for one in tests if (folder / one).exists())
+        wanted.update(
+            test for pattern, tests in IMPACT if fnmatchcase(path, pattern) for test in tests
+        )
+    missing = [test for test in wanted if not (folder / test).exists()]
+    assert not missing, f"IMPACT names tests that are not there: {missing}"
     if not wanted:
         return []
     chosen = [word for name in sorted(wanted) for word in ("--select", name)]
