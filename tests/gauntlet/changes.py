@@ -7,15 +7,12 @@ import base64
 import importlib.util
 import secrets
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.paths import CHART, ROOT
+from tests.gauntlet.edits import Change, Edit, append, both, replace
 
 HELM = CHART.relative_to(ROOT)
-Edit = Callable[[Path], None]
-
 WORKFLOW = ".github/workflows/pull-request.yml"
 MERGE = ".github/workflows/main.yml"
 SECURITY_GROUPS = "infra/terraform/modules/service/main.tf"
@@ -31,57 +28,6 @@ CONTEXT = (
 #: The package that the fixture's advisory is about.
 VULNERABLE = "shop-helper==0.1.0"
 ADVISORY = "GAUNTLET-2026-1"
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change.
-
-    ``gate`` is the stage that must stop it (empty for a good change), ``says`` what its message must name; with
-    ``engine`` the gate needs Docker or the local AWS.
-    """
-
-    name: str
-    gate: str
-    says: tuple[str, ...]
-    edit: Edit
-    engine: bool = False
-
-
-def replace(file: str, old: str, new: str) -> Edit:
-    """Replaces a text that must be there."""
-
-    def edit(root: Path) -> None:
-        path = root / file
-        text = path.read_text(encoding="utf-8")
-        assert old in text, f"{old!r} is no longer in {file}: the change would change nothing"
-        path.write_text(text.replace(old, new, 1), encoding="utf-8")
-
-    return edit
-
-
-def append(file: str, text: str) -> Edit:
-    """Adds lines at the end of a file, or makes it."""
-
-    def edit(root: Path) -> None:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as sink:
-            body = textwrap.dedent(text)
-            between = "\n" if sink.tell() else ""
-            sink.write(body if body == text else between + body.lstrip("\n"))
-
-    return edit
-
-
-def both(*edits: Edit) -> Edit:
-    """Several edits as one change."""
-
-    def edit(root: Path) -> None:
-        for one in edits:
-            one(root)
-
-    return edit
 
 
 def workflow(trigger: str, steps: str, permissions: str = "contents: read") -> Edit:

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from tests.gauntlet.changes import Change, Edit, append, both, replace
+from tests.gauntlet.edits import Change, Edit, append, both, replace
 
 REFERENCE = "pipeline/releases/image_reference.py"
 BUDGET = "infra/terraform/modules/budget"

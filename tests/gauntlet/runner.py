@@ -16,7 +16,7 @@ from pipeline.core import tools
 from pipeline.core.paths import HOST, LOCAL, ROOT
 from pipeline.git import repository as git
 from pipeline.github import affected
-from tests.gauntlet.changes import Change
+from tests.gauntlet.edits import Change
 
 STAGE_SECONDS = 400
 #: Paths, and the tests that a change of them can turn red; tests themselves when they change.

@@ -1,6 +1,6 @@
 """Changes of the sample application itself; they go with it."""
 
-from tests.gauntlet.changes import Change, append, replace
+from tests.gauntlet.edits import Change, append, replace
 
 BAD = (
     Change(
