@@ -120,7 +120,7 @@ BAD = (
     Change(
         "an explanation that names a value that there is not",
         "test",
-        ("test_errors.py", "{nobody}"),
+        ("test_errors.py", "nobody"),
         replace("pipeline/terraform/explanations.yaml", "by {who} since", "by {nobody} since"),
     ),
     Change(

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.core.paths import REPORTS, ROOT
 from tests.gauntlet import changes, osv, runner, table
+from tests.gauntlet.edits import Change
 
 #: A few of the cheapest, for every whole run of the tests.
 CHEAP = {
@@ -45,7 +46,7 @@ def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
 @pytest.mark.parametrize(
     "change", [one for one in changes.BAD if one.name in CHEAP], ids=lambda one: one.name
 )
-def test_a_cheap_bad_change_is_stopped(change: changes.Change, start: Path, tmp_path: Path) -> None:
+def test_a_cheap_bad_change_is_stopped(change: Change, start: Path, tmp_path: Path) -> None:
     assert not runner.judge(change, start, tmp_path / "clone").problem()
 
 
@@ -56,7 +57,7 @@ def test_the_whole_gauntlet(start: Path, tmp_path: Path, advisories: str) -> Non
     began = time.monotonic()
     env = {"OSV_API": advisories, "NO_PROXY": "127.0.0.1,localhost"}
 
-    def one(change: changes.Change) -> runner.Verdict:
+    def one(change: Change) -> runner.Verdict:
         return runner.judge(
             change, start, tmp_path / change.name.replace(" ", "-").replace("/", "-"), env
         )
