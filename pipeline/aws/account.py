@@ -60,11 +60,7 @@ def is_local(environment: Environment) -> bool:
 
 
 def account(environment: Environment) -> Account:
-    """The account, ready for use; the local AWS is started, or started again when its settings have changed.
-
-    Raises:
-        PipelineError: There are no credentials, or they are of another account than the environment file names.
-    """
+    """The account, ready for use; the local AWS is started, or started again when its settings have changed."""
     if is_local(environment):
         localaws.start()
     return _account(environment)

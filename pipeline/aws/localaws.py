@@ -56,11 +56,7 @@ def process_environment(
 
 
 def start(*settings: str) -> None:
-    """Starts the local AWS, or uses the one of this checkout that runs already with these settings (``--auth``).
-
-    Raises:
-        PipelineError: Docker does not answer, a port is taken, or a server did not become ready.
-    """
+    """Starts the local AWS, or uses the one of this checkout that runs already with these settings (``--auth``)."""
     options = [*_options(), *settings]
     python = python_environment("localaws") / "bin" / "python"
     if json.loads(_run(["status", "--json", *options], python=python))["current"]:

@@ -111,11 +111,7 @@ def of(repository: str, token: str) -> Api:
 
 
 def ids(repository: str) -> tuple[str, str]:
-    """The ids of a repository's owner and of the repository, which its workflows' identity tokens bear.
-
-    Raises:
-        PipelineError: GitHub does not show the repository, or its tokens' subjects have a form of the owner's own.
-    """
+    """The ids of a repository's owner and of the repository, which its workflows' identity tokens bear."""
     token = os.environ.get("GITHUB_TOKEN", "")
     by_hand = "name the ids: --owner-id ID --repository-id ID (gh api repos/OWNER/NAME)"
     with _client(repository, token) as client:

@@ -23,11 +23,7 @@ def template(
     values: Mapping[str, Any] | None = None,
     chart: Path = CHART,
 ) -> list[dict[str, Any]]:
-    """The chart's resources as helm renders them, with further ``arguments`` of its own, and ``values`` on top.
-
-    Raises:
-        CommandFailedError: helm refuses; ``tail`` holds its messages.
-    """
+    """The chart's resources as helm renders them; a CommandFailedError's ``tail`` holds helm's messages."""
     argv: list[str | Path] = [program("helm"), "template", release, chart]
     argv += ["--namespace", namespace, *arguments]
     argv += ["--values", "-"] if values is not None else []

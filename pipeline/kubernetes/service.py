@@ -47,21 +47,14 @@ def address(cluster: Cluster, namespace: str, name: str) -> Address:
 
 
 def forward(cluster: Cluster, namespace: str, pod: str) -> str:
-    """A URL of this machine that leads to a pod's port ``http`` until this process ends.
-
-    Raises:
-        PipelineError: The API server does not forward it.
-    """
+    """A URL of this machine that leads to a pod's port ``http`` until this process ends."""
     log = log_file("port-forward")
     argv = [*cluster.kubectl, "--namespace", namespace, "port-forward", f"pod/{pod}", ":http"]
     with log.open("ab") as errors:
         child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=errors, text=True)
     atexit.register(child.terminate)
-    match = (
-        re.match(r"Forwarding from (127\.0\.0\.1:\d+)", child.stdout.readline())
-        if child.stdout
-        else None
-    )
+    line = child.stdout.readline() if child.stdout else ""
+    match = re.match(r"Forwarding from (127\.0\.0\.1:\d+)", line)
     if match is None:
         raise PipelineError(
             f"the port of pod {pod} cannot be forwarded",
