@@ -33,7 +33,7 @@ def missing() -> list[str]:
 
 
 def granted() -> list[str] | None:
-    """The capabilities to ask for one by one, None where the engine can give all; PipelineError where no node can be."""
+    """The capabilities to ask for, or None where the engine can give all; PipelineError where no node can be."""
     lacking = missing()
     indispensable = ", ".join(name for name in INDISPENSABLE if name in lacking)
     if indispensable or rootless():
