@@ -1,21 +1,28 @@
 """Pushes to the local registry: a tag is not trusted, and every environment has its own account and region."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import docker
 import pytest
 
+from pipeline.argocd import git_server
 from pipeline.aws import account, localaws
+from pipeline.commands import plan
 from pipeline.core.errors import PipelineError
 from pipeline.images import push
 from pipeline.releases import environments
+from pipeline.targets import kubernetes
+from pipeline.terraform import run as terraform
 from tests.localaws.conftest import World, until
 
 pytestmark = pytest.mark.engine
 
 NAME = "pushed-twice"
+NOWHERE = f"sha256:{'1' * 64}"
 
 
 def image(label: str) -> str:
@@ -38,6 +45,22 @@ def test_a_tag_that_holds_another_image_is_refused(running: None) -> None:
     finally:
         for made in (one, two):
             docker.from_env().images.remove(made, force=True)
+
+
+def test_an_image_that_no_registry_has_is_planned_and_committed_nowhere(
+    running: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "LOCAL", tmp_path)
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    steps: dict[tuple[ModuleType, str], Callable[[], object]] = {
+        (terraform, "plan"): lambda: plan.run("local", digest=NOWHERE),
+        (git_server, "commit"): lambda: kubernetes.deliver(local, NOWHERE),
+    }
+    monkeypatch.setattr(kubernetes, "prepared", lambda: pytest.fail("a cluster was asked for"))
+    for (module, step), task in steps.items():
+        monkeypatch.setattr(module, step, lambda *_, **__: pytest.fail("the step has begun"))
+        with pytest.raises(PipelineError, match=f"{local.repository} has no image {NOWHERE}"):
+            task()
 
 
 def test_an_environment_has_its_own_account_and_region(
