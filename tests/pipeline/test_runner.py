@@ -12,6 +12,7 @@ import tasks
 from pipeline import runner
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.github import reports
 
 
@@ -105,10 +106,9 @@ def test_what_is_no_digest_is_refused_before_anything_else(
 @pytest.mark.parametrize(
     ("task", "argument"),
     [
-        (task, argument)
-        for task in tasks.ns.tasks
-        for argument in ("environment", "source", "target")
-        if argument in arguments(task)
+        *((task, "environment") for task in tasks.ns.tasks if "environment" in arguments(task)),
+        ("promote", "source"),
+        ("promote", "target"),
     ],
 )
 def test_an_unknown_environment_is_refused_with_those_that_there_are(
@@ -118,3 +118,34 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are(
     message = refused(task, capsys, **{argument: "nowhere"}, **digest)
     assert "there is no environment" in message
     assert "choose one of: local, production, staging" in message
+
+
+#: The arguments that take one of several words.
+CHOICES = {
+    "verify": "to",
+    "deploy": "to",
+    "cluster": "action",
+    "db": "what",
+    "bench": "name",
+    "scan": "only",
+    "pipeline": "event",
+}
+
+
+@pytest.mark.parametrize("task", CHOICES)
+def test_another_word_is_refused_with_those_that_there_are(
+    task: str, github: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = refused(task, capsys, **{CHOICES[task]: "nonsense"})
+    assert "'nonsense'" in message
+    assert "choose one of: " in message
+
+
+def test_every_choice_is_among_them() -> None:
+    calls = sum(
+        source.read_text(encoding="utf-8").count("require_choice(")
+        for folder in ("commands", "targets")
+        for source in (ROOT / "pipeline" / folder).glob("*.py")
+    )
+    # That of targets is for two tasks.
+    assert calls == len(CHOICES) - 1
