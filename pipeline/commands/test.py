@@ -29,6 +29,8 @@ NO_TESTS = 5
 FIGURES = re.compile(r"=+ (?P<figures>\d+ .* in [\d.]+s.*?) =+")
 #: Columns of pytest's output: wide enough for a test's name and why it failed.
 WIDTH = "200"
+#: Longer than the longest test may take, which is the whole gauntlet: pytest has a limit for each.
+SILENCE_SECONDS = 8000
 #: Failures named in a summary; the rest is in the log.
 SHOWN = 20
 
@@ -120,7 +122,8 @@ def _pytest(name: str, marks: str, arguments: Sequence[str]) -> str:
     log = log_file(f"test-{name}")
     argv: list[str | Path] = [VENV_BIN / "python", "-m", "pytest", "-m", marks, *arguments]
     try:
-        process.run(argv, log=log, env={**os.environ, "COLUMNS": WIDTH}, on_line=read)
+        environ = {**os.environ, "COLUMNS": WIDTH}
+        process.run(argv, log=log, env=environ, on_line=read, silence_seconds=SILENCE_SECONDS)
     except CommandFailedError as error:
         if error.code == NO_TESTS:
             return ""

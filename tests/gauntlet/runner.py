@@ -16,6 +16,7 @@ from pipeline.core import tools
 from pipeline.core.paths import HOST, LOCAL, ROOT
 from pipeline.git import repository as git
 from pipeline.github import affected
+from pipeline.releases import environments
 from tests.gauntlet.edits import Change
 
 STAGE_SECONDS = 400
@@ -97,7 +98,7 @@ def judge(change: Change, start: Path, folder: Path, env: dict[str, str] | None 
 
 
 def _path(folder: Path, paths: Sequence[str], env: dict[str, str]) -> tuple[str, str]:
-    stages = affected.judge(paths, ["staging", "production"]).stages
+    stages = affected.judge(paths, environments.deployed()).stages
     output = ""
     for stage in ORDER:
         if stage not in stages:

@@ -1,11 +1,14 @@
 """Nothing is waited for without a limit: every program, every request, every test."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.commands import test as commands
+from pipeline.core import process
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 
@@ -52,6 +55,13 @@ def test_every_program_and_request_has_a_limit() -> None:
     assert [problem for path in sources for problem in unlimited(path)] == []
 
 
-def test_every_test_has_a_limit(request: pytest.FixtureRequest) -> None:
-    assert float(request.config.getini("timeout")) <= 1800
+def test_every_test_has_a_limit_and_its_session_waits_for_it(
+    request: pytest.FixtureRequest,
+) -> None:
+    limits = [float(request.config.getini("timeout"))]
+    assert limits[0] <= process.SILENCE_SECONDS
     assert request.config.pluginmanager.hasplugin("timeout")
+    for file in git.files("tests/*.py"):
+        text = file.read_text(encoding="utf-8")
+        limits += map(float, re.findall(r"mark\.timeout\((\d+)\)", text))
+    assert max(limits) < commands.SILENCE_SECONDS
