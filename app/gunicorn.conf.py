@@ -26,7 +26,6 @@ worker_class = "gthread"
 threads = int(os.environ.get("THREADS", "8"))
 keepalive = 65
 graceful_timeout = 20
-timeout = 30
 # Imported once and shared by the workers: a faster start and less memory. Development reloads changed files instead.
 preload_app = not DEVELOPMENT
 reload = DEVELOPMENT

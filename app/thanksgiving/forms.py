@@ -19,9 +19,8 @@ from wtforms.validators import AnyOf, DataRequired, Length, NumberRange
 from thanksgiving.models import CATEGORIES, DIETS, YES, Base, Gathering
 from thanksgiving.security import VisitorCSRF
 
-MAX_PARTY, MAX_WANTED, MAX_WISHES = 50, 99, 40
+MAX_PARTY, MAX_WANTED, MAX_WISHES, NAME_LENGTH = 50, 99, 40, 80
 FIRST_YEAR, LAST_YEAR = 2000, 2100
-NAME_LENGTH = 80
 #: What changes the direction of the text around it, beyond the field that it was typed in.
 BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 #: Letters and symbols of Unicode that show nothing: Hangul fillers, the empty Braille pattern, an empty note head.

@@ -412,6 +412,13 @@ def test_no_form_is_taken_without_its_key(lite: Flask, people: NewBrowser, dinne
         assert person.post(path, {}).status_code == 400, rule
 
 
+@pytest.mark.parametrize(
+    "path", ["/g/{}/rsvp", "/o/{}/dishes", "/o/{}/delete", "/o/{}/organiser-link"]
+)
+def test_a_refused_form_of_no_gathering_is_not_found(people: NewBrowser, path: str) -> None:
+    assert people().post(path.format("A" * 24), {"name": "Typed"}).status_code == 404
+
+
 # Lost update
 
 

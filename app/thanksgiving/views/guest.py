@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort
 from sqlalchemy import update
 
 from thanksgiving import export, forms, gatherings, observability, pages, security
@@ -23,12 +23,6 @@ def gathering(token: str) -> Response:
     return _page(token)
 
 
-@blueprint.errorhandler(forms.RefusedError)
-def again(refused: forms.RefusedError) -> Response:
-    """The page with what was typed and why it was refused."""
-    return _page((request.view_args or {})["token"], refused)
-
-
 def _page(token: str, refused: forms.RefusedError | None = None) -> Response:
     event, visitor = gatherings.load(LINK, token), security.visitor()
     me = next((guest for guest in event.guests if guest.visitor == visitor), None)
@@ -46,10 +40,13 @@ def _page(token: str, refused: forms.RefusedError | None = None) -> Response:
 def change(rule: str, form_type: type[forms.Form], anchor: str) -> Callable[..., Any]:
     """Registers what a form changes: a function of the locked gathering, the visitor's answer and form, to a notice."""
 
-    def register(view: Callable[..., str]) -> Callable[..., Response]:
+    def register(view: Callable[..., str]) -> Callable[..., str]:
         @blueprint.post(rule, endpoint=view.__name__)
         def checked(token: str, **ids: int) -> Response:
-            form = form_type.sent()
+            try:
+                form = form_type.sent()
+            except forms.RefusedError as refused:
+                return _page(token, refused)
             event = gatherings.lock(LINK, token)
             if not event.rsvps_open and "dish" not in anchor:
                 abort(403, "The organiser has closed RSVPs; please ask them directly.")
@@ -58,10 +55,9 @@ def change(rule: str, form_type: type[forms.Form], anchor: str) -> Callable[...,
             session().commit()
             if "dish" in anchor:
                 observability.CLAIMS.labels(notice).inc()
-            part = ANCHORS.get(notice, anchor.format(**ids))
-            return pages.back(f"/g/{token}", notice, part)
+            return pages.back(f"/g/{token}", notice, ANCHORS.get(notice, anchor.format(**ids)))
 
-        return checked
+        return view
 
     return register
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort
 from sqlalchemy import delete
 
 from thanksgiving import export, forms, gatherings, models, pages, security
@@ -14,7 +14,6 @@ from thanksgiving.models import MAX_ID, Dish, Gathering, Gratitude, Guest, Remov
 blueprint = Blueprint("organiser", __name__, url_prefix="/o/<token>")
 
 LINK = Gathering.organiser_digest
-#: What the organiser can remove, by its part of the address.
 PARTS: dict[str, Any] = {"dishes": Dish, "guests": Guest, "thanks": Gratitude}
 
 
@@ -31,19 +30,27 @@ def edit(token: str) -> Response:
     return pages.page("edit.html", token=token, form=form, event=event)
 
 
-@blueprint.errorhandler(RefusedError)
-def again(refused: RefusedError) -> Response:
-    """The page with what was typed and why it was refused."""
-    session().rollback()
-    ids = request.view_args or {}
-    if isinstance(refused.form, forms.EditForm):
-        event = gatherings.load(LINK, ids["token"])
-        return pages.page("edit.html", refused, form=refused.form, event=event, **ids)
-    return _page(**ids, refused=refused)
+def post(rule: str, endpoint: str = "") -> Callable[..., Any]:
+    """Registers a view of what a form changes; where the form is refused, the page shows it again, and why."""
+
+    def register(view: Callable[..., Response]) -> Callable[..., Response]:
+        @blueprint.post(rule, endpoint=endpoint or view.__name__)
+        def answer(token: str, **ids: Any) -> Response:
+            try:
+                return view(token, **ids)
+            except RefusedError as refused:
+                session().rollback()
+                return _page(token, refused, **ids)
+
+        return view
+
+    return register
 
 
 def _page(token: str, refused: RefusedError | None = None, dish_id: int = 0, **_: Any) -> Response:
     event = gatherings.load(LINK, token)
+    if refused and isinstance(refused.form, forms.EditForm):
+        return pages.page("edit.html", refused, token=token, form=refused.form, event=event)
     adding, editing = forms.DishForm(None, category="sides"), None
     if refused and isinstance(refused.form, forms.DishForm):
         is_listed = any(dish.id == dish_id for dish in event.dishes)
@@ -55,15 +62,15 @@ def _page(token: str, refused: RefusedError | None = None, dish_id: int = 0, **_
 def change(rule: str, form_type: type[forms.Form], anchor: str = "top") -> Callable[..., Any]:
     """Registers what a form changes: a function of the locked gathering and form, to a notice."""
 
-    def register(view: Callable[..., str]) -> Callable[..., Response]:
-        @blueprint.post(rule, endpoint=view.__name__)
+    def register(view: Callable[..., str]) -> Callable[..., str]:
+        @post(rule, view.__name__)
         def checked(token: str, **ids: Any) -> Response:
             form = form_type.sent()
             notice = view(gatherings.lock(LINK, token), form, **ids)
             session().commit()
             return pages.back(f"/o/{token}", notice, anchor.format(**ids))
 
-        return checked
+        return view
 
     return register
 
@@ -74,8 +81,7 @@ def save(event: Gathering, form: forms.EditForm) -> str:
     changes = form.changes(event)
     if changes and form.edit_version.data != str(event.edit_version):
         form.edit_version.data = event.edit_version
-        problem = "Somebody changed this gathering after you opened the form."
-        raise RefusedError(form, 409, problem)
+        raise RefusedError(form, 409, "Somebody changed this gathering after you opened the form.")
     for column, value in changes.items():
         setattr(event, column, value)
     event.edit_version += bool(changes)
@@ -98,7 +104,7 @@ def guest_link(event: Gathering, form: forms.GuestLinkForm) -> str:
     return "new-guest-link" if share else "no-guest-link"
 
 
-@blueprint.post("/organiser-link")
+@post("/organiser-link")
 def organiser_link(token: str) -> Response:
     """Replaces the organiser link. The answer is the only copy of the new one, so the same form leads there again."""
     forms.Form.sent()
@@ -109,7 +115,7 @@ def organiser_link(token: str) -> Response:
     return pages.back(f"/o/{replacement}", "new-organiser-link")
 
 
-@blueprint.post("/delete")
+@post("/delete")
 def remove_gathering(token: str) -> Response:
     """Deletes the gathering with all that its guests entered, once the organiser has ticked that they mean it."""
     forms.DeleteForm.sent()
