@@ -24,7 +24,7 @@ MANIFESTS = ROOT / "argocd"
 
 
 def version() -> str:
-    """The pinned release of Argo CD, such as ``v3.2.6``."""
+    """The pinned release of Argo CD, such as ``v3.6.1``."""
     text = (MANIFESTS / "install" / "core" / "kustomization.yaml").read_text(encoding="utf-8")
     match = re.search(r"/argo-cd/(v[^/]+)/", text)
     if match is None:
@@ -35,18 +35,28 @@ def version() -> str:
     return match[1]
 
 
-def installed(cluster: Cluster) -> bool:
-    """Whether the Argo CD of the pinned release runs in the cluster."""
+def release(cluster: Cluster) -> str | None:
+    """The release of Argo CD that the cluster has, None without one.
+
+    Raises:
+        PipelineError: It is not the pinned one, which the local cluster's node has no image of.
+    """
     controller = cluster.get("statefulset", CONTROLLER, NAMESPACE)
     if controller is None:
-        return False
+        return None
     image = str(controller["spec"]["template"]["spec"]["containers"][0]["image"])
-    return image.endswith(f":{version()}")
+    present = image.rpartition(":")[2]
+    if cluster.local and present != version():
+        raise PipelineError(
+            f"the local cluster was made for Argo CD {present}, not {version()}",
+            next_step="run ./inv cluster down, then this again: what Git names comes back",
+        )
+    return present
 
 
 def install(cluster: Cluster, repository: str) -> None:
     """Installs Argo CD's core where it is missing, and the Application that brings the others from ``repository``."""
-    if not installed(cluster):
+    if release(cluster) != version():
         with console.progress(f"Argo CD {version()}"):
             cluster.apply(_render("argocd/install/core"))
             _ensure_secret(cluster)

@@ -1,4 +1,4 @@
-"""Images of others (``images.yaml``): pulled by digest where a registry answers, else made by ``offline``."""
+"""Images of others (``images.yaml``): pulled as pinned where a registry answers, else made by ``offline``."""
 
 import contextlib
 import functools
@@ -30,7 +30,7 @@ class Image:
 
     name: str
     reference: str
-    digest: str
+    digest: str = ""
 
     @property
     def local_name(self) -> str:
@@ -57,7 +57,7 @@ def provide(name: str) -> str:
 
 
 def pull(name: str) -> str | None:
-    """The name by digest of an image, which is in the engine afterwards; None where no registry gives it."""
+    """The pinned name of an image, which is in the engine afterwards; None where no registry gives it."""
     image = catalogue()[name]
     with locks.exclusive(f"image-{name}", CACHE / "locks", wait=True):
         if present := _present(image):
@@ -66,7 +66,7 @@ def pull(name: str) -> str | None:
             engine.require_space()
             try:
                 with console.progress(source.partition("@")[0]):
-                    engine.client().images.pull(source.partition("@")[0], tag=image.digest)
+                    engine.client().images.pull(source)
             except docker.errors.APIError as error:
                 console.warn(f"{source} could not be pulled: {error.explanation or error}")
                 registries.forget(source)
@@ -76,7 +76,7 @@ def pull(name: str) -> str | None:
 
 
 def obtainable(name: str) -> bool:
-    """Whether an image need not be made: it is in the engine by digest, or its registry answers."""
+    """Whether an image need not be made: it is in the engine by its pinned name, or its registry answers."""
     image = catalogue()[name]
     return _present(image) is not None or any(map(registries.answers, sources(image)))
 
@@ -91,16 +91,18 @@ def recipe(local_name: str) -> str | None:
 
 
 def sources(image: Image) -> list[str]:
-    """The names by digest that registries are asked for; ``BASE_REGISTRY=host/path`` replaces the official ones."""
-    registry, _, repository = image.reference.rpartition(":")[0].rpartition("/")
+    """The pinned names, by digest where there is one; ``BASE_REGISTRY=host/path`` replaces the official registries."""
+    name, _, tag = image.reference.rpartition(":")
+    registry, _, repository = name.rpartition("/")
+    pin = f"@{image.digest}" if image.digest else f":{tag}"
     own = os.environ.get("BASE_REGISTRY", "").strip("/")
     official = (own,) if own else OFFICIAL
     hosts = official if registry in OFFICIAL else (registry,)
-    return [f"{host}/{repository}@{image.digest}" for host in hosts]
+    return [f"{host}/{repository}{pin}" for host in hosts]
 
 
 def _present(image: Image) -> str | None:
-    """The name by digest of an image that was pulled before, which gets its local name now."""
+    """The pinned name of an image that was pulled before, which gets its local name now."""
     for source in sources(image):
         with contextlib.suppress(docker.errors.ImageNotFound):
             repository, _, tag = image.local_name.rpartition(":")

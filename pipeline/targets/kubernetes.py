@@ -56,9 +56,11 @@ def prepared() -> Cluster:
     cluster = kubernetes.find()
     if cluster is None or cluster.local:
         cluster = kubernetes.up(_registries())
+    # Before a commit has Argo CD bring itself to another release.
+    release = install.release(cluster)
     host = repository_host(cluster)
     git_server.serve(host)
-    if git_server.head() is None or not install.installed(cluster):
+    if git_server.head() is None or release != install.version():
         git_server.commit("Take the work tree as it is\n", host=host, digests={})
     install.install(cluster, git_server.url(host))
     install.await_ready(cluster)

@@ -127,6 +127,12 @@ class Preview:
         found = self.previews.applications().get(self.name)
         return str(found["spec"]["source"]["targetRevision"]) if found else ""
 
+    def message(self) -> str:
+        """What Argo CD says of its last sync, with what it says of each object."""
+        state = self.previews.applications()[self.name].get("status", {}).get("operationState", {})
+        results = state.get("syncResult", {}).get("resources", [])
+        return " ".join([state.get("message", ""), *(each["message"] for each in results)])
+
     def is_there(self) -> bool:
         """Whether it is Synced and Healthy at the pull request's commit, and answers as that commit."""
         status = self.previews.applications().get(self.name, {}).get("status", {})
@@ -155,9 +161,9 @@ def git(checkout: Checkout, *arguments: str) -> str:
     return process.capture(["git", *identity, *arguments], cwd=checkout.folder).strip()
 
 
-def push_commit(checkout: Checkout) -> str:
+def push_commit(checkout: Checkout, *options: str) -> str:
     """Brings the clone's commit to the Git stand-in, as a branch; returns it."""
-    git(checkout, "push", "--quiet", stand_in(checkout), f"HEAD:refs/heads/{BRANCH}")
+    git(checkout, "push", "--quiet", *options, stand_in(checkout), f"HEAD:refs/heads/{BRANCH}")
     return git(checkout, "rev-parse", "HEAD")
 
 
@@ -298,6 +304,31 @@ def test_a_new_commit_moves_the_preview_as_soon_as_its_image_is_there(preview: P
     eventually(preview.is_there, PREVIEW_SECONDS, "the preview runs the new commit")
     assert httpx.get(f"{preview.url()}/readyz", timeout=10).text == "ready to be looked at\n"
     assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
+
+
+def test_a_preview_cannot_make_the_namespace_of_an_environment(preview: Preview) -> None:
+    checkout, chart = preview.previews.kubernetes.checkout, "infra/helm/ecs-saas-app/templates"
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "ecs-saas-app-production"},
+    }
+    file = checkout.folder / chart / "namespace.yaml"
+    file.write_text(json.dumps(namespace), encoding="utf-8")
+    git(checkout, "add", chart)
+    git(checkout, "commit", "--quiet", "--message", "Claim a namespace")
+    preview.pull["head"]["sha"] = push_commit(checkout)
+    preview.previews.look()
+    try:
+        eventually(
+            lambda: "is not permitted in project" in preview.message(), 60, "it is not permitted"
+        )
+        assert (
+            preview.previews.kubernetes.cluster.get("namespace", "ecs-saas-app-production") is None
+        )
+    finally:
+        git(checkout, "reset", "--quiet", "--hard", "HEAD~1")
+        preview.pull["head"]["sha"] = push_commit(checkout, "--force")
 
 
 def test_nothing_of_a_preview_is_left_when_its_pull_request_is_closed(preview: Preview) -> None:

@@ -27,7 +27,7 @@ def required(module: str) -> str:
     ("variable", "module"),
     [
         ("github.com/argoproj/argo-cd/v3/common.version", "github.com/argoproj/argo-cd/v3"),
-        ("helm.sh/helm/v3/internal/version.version", "helm.sh/helm/v3"),
+        ("helm.sh/helm/v4/internal/version.version", "helm.sh/helm/v4"),
         ("k8s.io/client-go/pkg/version.gitVersion", "k8s.io/kubernetes"),
         ("k8s.io/component-base/version.gitVersion", "k8s.io/kubernetes"),
         ("sigs.k8s.io/kustomize/api/provenance.version", "sigs.k8s.io/kustomize/kustomize/v5"),
@@ -43,7 +43,7 @@ def test_the_manifests_of_argocd_are_of_the_release_that_is_built() -> None:
 
 def test_all_parts_of_kubernetes_are_of_one_version() -> None:
     versions = set(
-        re.findall(r"^\tk8s\.io/[a-z-]+ => k8s\.io/[a-z-]+ (v0\.34\.\d+)$", MODULE, re.M)
+        re.findall(r"^\tk8s\.io/[a-z-]+ => k8s\.io/[a-z-]+ (v0\.[1-9]\d*\.\d+)$", MODULE, re.M)
     )
     assert versions == {required("k8s.io/kubernetes").replace("v1.", "v0.")}
 

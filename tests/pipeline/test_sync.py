@@ -1,10 +1,12 @@
-"""When a sync is given up: a passing problem is waited for, a lasting one is reported."""
+"""When a sync is given up: a passing problem is waited for, a lasting one is reported; another release is refused."""
 
 from typing import Any
 
 import pytest
 
-from pipeline.argocd import application, failures
+from pipeline.argocd import application, failures, install
+from pipeline.core.errors import PipelineError
+from pipeline.kubernetes.cluster import Cluster
 
 
 def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:
@@ -70,3 +72,19 @@ def test_an_environment_that_follows_main_is_live_at_its_commit() -> None:
     wanted = application.wanted(PROMOTED, {"revision": None})
     assert wanted == PROMOTED
     assert application.is_live(compared({"helm": {"valueFiles": ["/one.yaml"]}}), wanted)
+
+
+def test_a_cluster_that_was_made_for_another_release_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def controller(image: str) -> dict[str, Any]:
+        return {"spec": {"template": {"spec": {"containers": [{"image": image}]}}}}
+
+    present = {"image": f"quay.io/argoproj/argocd:{install.version()}"}
+    monkeypatch.setattr(Cluster, "get", lambda *_: controller(present["image"]))
+    local, own = (Cluster("any", None, local=local) for local in (True, False))
+    assert install.release(local) == install.version()
+    present["image"] = "quay.io/argoproj/argocd:v3.2.6"
+    assert install.release(own) == "v3.2.6"
+    with pytest.raises(PipelineError, match=r"was made for Argo CD v3\.2\.6, not v"):
+        install.release(local)

@@ -94,7 +94,9 @@ def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> 
         if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
     }
     assert made == allowed
-    assert project["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace"}]
+    assert project["clusterResourceWhitelist"] == [
+        {"group": "", "kind": "Namespace", "name": "ecs-saas-app-*"}
+    ]
     assert project["destinations"] == [
         {"server": "https://kubernetes.default.svc", "namespace": f"{NAME}-*"}
     ]
@@ -141,7 +143,9 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
     assert project["destinations"] == [
         {"server": "https://kubernetes.default.svc", "namespace": f"{NAME}-preview-*"}
     ]
-    assert project["clusterResourceWhitelist"] == [{"group": "", "kind": "Namespace"}]
+    assert project["clusterResourceWhitelist"] == [
+        {"group": "", "kind": "Namespace", "name": "ecs-saas-app-preview-*"}
+    ]
     values = template["source"]["helm"]["valuesObject"]
     made = {
         (each["apiVersion"].rpartition("/")[0], each["kind"])

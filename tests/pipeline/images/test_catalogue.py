@@ -208,6 +208,12 @@ def test_official_images_are_looked_for_where_the_user_says(
     assert catalogue.sources(kind) == [f"docker.io/kindest/node@{kind.digest}"]
 
 
+def test_only_argo_cd_is_pulled_by_its_tag() -> None:
+    entries = catalogue.catalogue()
+    assert {name for name, entry in entries.items() if not entry.digest} == {"argocd"}
+    assert catalogue.sources(entries["argocd"]) == [entries["argocd"].reference]
+
+
 def test_the_dockerfile_by_itself_has_the_bases_of_the_catalogue() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     defaults = dict(re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", dockerfile, re.MULTILINE))
@@ -237,8 +243,8 @@ class Images:
         if name not in self.pulled:
             raise docker.errors.ImageNotFound(name)
         return Image()
-    def pull(self, repository, tag):
-        self.pulled.append(f"{repository}@{tag}")
+    def pull(self, name):
+        self.pulled.append(name)
 
 class Client:
     images = Images()

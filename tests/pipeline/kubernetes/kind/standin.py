@@ -27,10 +27,10 @@ from pipeline.images import docker as engine
 from pipeline.kubernetes.node import SCRIPTS
 
 HERE = Path(__file__).parent
-KIND = "sigs.k8s.io/kind@v0.31.0"
+KIND = "sigs.k8s.io/kind@v0.33.0"
 REGISTRY = "github.com/distribution/distribution/v3/cmd/registry@v3.0.0"
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
-PLAIN = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+PLAIN = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "auto", "GOWORK": "off"}
 
 
 def installed(package: str, folder: Path) -> Path:
