@@ -98,6 +98,15 @@ def affected(_context: Context, since: str = "HEAD^1") -> Result:
     return body.run(since)
 
 
+@task(help={"days": "how long before an end of support the task fails"})
+@command
+def versions(_context: Context, days: int = 30) -> Result:
+    """Show every pinned version, its newest release and the end of its support."""
+    from pipeline.commands import versions as body
+
+    return body.run(days)
+
+
 @task(
     help={
         "since": "only those whose file has changed since this revision",
@@ -525,7 +534,7 @@ GROUPS = {
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
     "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],
-    "Look and clean up": [status, down, cluster, doctor, lock_dependencies, bootstrap],
+    "Look and clean up": [status, down, cluster, doctor, versions, lock_dependencies, bootstrap],
     "In workflows": [pipeline, affected, environments, gate, comment, release, notes, drift_issue],
 }
 
