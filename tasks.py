@@ -368,9 +368,9 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
 
 
 @task(
-    positional=["source"],
+    positional=["application"],
     help={
-        "source": "the application: a folder or a Git address; default: what lies in app/",
+        "application": "the application: a folder or a Git address; default: what lies in app/",
         "name": "of the chart, the service, the image and the namespaces",
         "title": "for people; default: the name",
         "repository": "this repository on GitHub, owner/name",
@@ -386,7 +386,7 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
 @command
 def adopt(  # noqa: PLR0917 - the options of the task
     _context: Context,
-    source: str | None = None,
+    application: str | None = None,
     name: str | None = None,
     title: str | None = None,
     repository: str | None = None,
@@ -402,13 +402,14 @@ def adopt(  # noqa: PLR0917 - the options of the task
     from pipeline.commands import adopt as body
 
     given = {name: value for name, value in locals().items() if name in body.FIELDS}
+    given["source"] = application
     return body.run(given, dry_run=dry_run, checks=checks)
 
 
 @task(
-    positional=["source"],
+    positional=["delivery"],
     help={
-        "source": "the delivery repository: a folder or a Git address",
+        "delivery": "the delivery repository: a folder or a Git address",
         "to": "its tag, branch or commit",
         "base": "the commit of it that was adopted; default: found by project.yaml",
         "checks": "run lint and the fast tests afterwards",
@@ -417,7 +418,7 @@ def adopt(  # noqa: PLR0917 - the options of the task
 @command
 def upgrade(
     _context: Context,
-    source: str,
+    delivery: str,
     to: str = "main",
     base: str | None = None,
     checks: bool = True,
@@ -425,7 +426,7 @@ def upgrade(
     """Take a later version of the delivery repository, by a three-way merge that keeps your edits."""
     from pipeline.commands import upgrade as body
 
-    return body.run(source, to, base, checks=checks)
+    return body.run(delivery, to, base, checks=checks)
 
 
 @task(
