@@ -72,7 +72,8 @@ def deliver(_environment: Environment) -> str:
         if database.development == "postgresql":
             compose("up", "-d", DATABASE)
             _await_database()
-        if database.variables and project().migrate:
+        # The sample, which is checked and reads the plain variables, migrates itself in development.
+        if project().migrate and (database.variables or not project().checked):
             compose("run", "--rm", "--no-deps", SERVICE, *project().migrate)
         compose("up", "-d", "--no-build", "--no-deps", SERVICE)
     return image
