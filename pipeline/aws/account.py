@@ -84,15 +84,15 @@ def _deaf_variables() -> dict[str, tuple[str | None, None, Any, Any]]:
 
 
 def _account(environment: Environment) -> Account:
+    aws = environment.raw["aws"]
+    expected, name = str(aws["account_id"]), str(aws.get("region") or localaws.REGION)
+    region = {"AWS_REGION": name, "AWS_DEFAULT_REGION": name}  # whatever the shell says
     if is_local(environment):
-        # There the key's id names the account: each environment has its own, and its own region.
-        aws = environment.raw["aws"]
-        region = str(aws.get("region") or localaws.REGION)
-        place = {"AWS_ACCESS_KEY_ID": str(aws["account_id"]), "AWS_REGION": region}
-        place["AWS_DEFAULT_REGION"] = region
-        return Account(localaws.process_environment() | place, local=True)
-    account = Account(dict(os.environ), local=False)
-    expected = str(environment.raw["aws"]["account_id"])
+        # There the key's id names the account: each environment has its own.
+        return Account(
+            localaws.process_environment() | {"AWS_ACCESS_KEY_ID": expected} | region, local=True
+        )
+    account = Account({**os.environ, **region}, local=False)
     try:
         actual = account.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:

@@ -1,8 +1,5 @@
 """Creates the bucket for Terraform's state, empty: bootstrap imports it and sets versioning, encryption and policy."""
 
-from dataclasses import replace
-from typing import Any
-
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.aws.account import Account
@@ -15,7 +12,7 @@ _NO_CONSTRAINT = "us-east-1"
 
 def ensure(name: str, region: str, account: Account) -> None:
     """Creates the bucket, private and encrypted by default, unless it exists; PipelineError where AWS refuses."""
-    client = _client(region, account)
+    client = account.client("s3")
     location = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
         if name not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
@@ -30,13 +27,9 @@ def ensure(name: str, region: str, account: Account) -> None:
 
 def is_locked(root: Root) -> bool:
     """Whether the lock of a root's state is there; True where AWS does not answer that, so that Terraform says why."""
-    client = _client(root.region, Account(root.environ, local=False))
+    client = Account(root.environ, local=False).client("s3")
     try:
         found = client.list_objects_v2(Bucket=root.bucket, Prefix=f"{state_key(root)}.tflock")
     except (ClientError, BotoCoreError):
         return True
     return bool(found["KeyCount"])
-
-
-def _client(region: str, account: Account) -> Any:
-    return replace(account, environ={**account.environ, "AWS_REGION": region}).client("s3")

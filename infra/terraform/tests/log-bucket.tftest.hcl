@@ -55,6 +55,13 @@ run "written_by_load_balancers_only" {
     condition     = contains(flatten([for statement in data.aws_iam_policy_document.main.statement : [for one in statement.principals : one.identifiers]]), "logdelivery.elasticloadbalancing.amazonaws.com") && output.prefix == "AWSLogs/123456789012/"
     error_message = "Load balancers write, below their own prefix."
   }
+
+  assert {
+    condition = flatten([for statement in data.aws_iam_policy_document.main.statement : [for limit in statement.condition : [limit.test, limit.variable, limit.values]] if statement.sid == "ServiceWrites"]) == [
+      "ArnLike", "aws:SourceArn", "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/*"
+    ]
+    error_message = "Nobody else's load balancer writes here, and no key that AWS does not send is asked for."
+  }
 }
 
 run "written_by_s3" {

@@ -16,7 +16,7 @@ from localaws.cloudwatch import alarms
 from localaws.ec2 import network
 from localaws.ecr import lifecycle, registry
 from localaws.ecs import autoscaling, services, tasks
-from localaws.elb import balancer
+from localaws.elb import access_logs, balancer
 from localaws.elb.targets import Tracker
 from localaws.iam import policies
 from localaws.rds import databases
@@ -32,6 +32,7 @@ def extend(chosen: Settings) -> Tracker:
     """Installs every extension; ministack must not serve yet."""
     tracker = Tracker()
     balancer.install(tracker)
+    access_logs.install()
     tasks.install(chosen, services.install(tracker))
     databases.install(chosen)
     secrets.install()

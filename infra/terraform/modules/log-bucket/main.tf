@@ -1,8 +1,21 @@
 # Bucket for access logs: of a load balancer, or of another bucket.
 
+data "aws_partition" "current" {}
+
 locals {
   bucket = "${var.name}-${var.account_id}-${var.region}-access-logs"
   prefix = "AWSLogs/${var.account_id}/"
+
+  # Application Load Balancer guide, access logs: AWS names the source by its ARN. S3 names the account as well.
+  sources = {
+    "logdelivery.elasticloadbalancing.amazonaws.com" = {
+      "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:elasticloadbalancing:${var.region}:${var.account_id}:loadbalancer/*"
+    }
+    "logging.s3.amazonaws.com" = {
+      "aws:SourceArn"     = "arn:${data.aws_partition.current.partition}:s3:::*"
+      "aws:SourceAccount" = var.account_id
+    }
+  }
 }
 
 resource "aws_s3_bucket" "main" {
@@ -84,10 +97,14 @@ data "aws_iam_policy_document" "main" {
       identifiers = [var.writer]
     }
 
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [var.account_id]
+    dynamic "condition" {
+      for_each = local.sources[var.writer]
+
+      content {
+        test     = condition.key == "aws:SourceArn" ? "ArnLike" : "StringEquals"
+        variable = condition.key
+        values   = [condition.value]
+      }
     }
   }
 
