@@ -26,7 +26,7 @@ locals {
   repository_arn = "arn:${data.aws_partition.current.partition}:ecr:${split(".", local.registry)[3]}:${split(".", local.registry)[0]}:repository/${trimprefix(module.settings.image_repository, "${local.registry}/")}"
 
   # Made by bootstrap: no role of an environment can exceed it.
-  permissions_boundary_arn = "arn:${data.aws_partition.current.partition}:iam::${local.aws.account_id}:policy/${local.project.name}-boundary"
+  permissions_boundary_arn = "arn:${data.aws_partition.current.partition}:iam::${local.aws.account_id}:policy/${local.name}-boundary"
 }
 
 module "settings" {

@@ -16,6 +16,7 @@ from pipeline.core.locks import exclusive
 from pipeline.core.waiting import wait
 from pipeline.releases import environments
 from pipeline.targets import ecs
+from pipeline.terraform import roots
 
 ENVIRONMENT = "local"
 RATE = 100
@@ -40,7 +41,7 @@ def run() -> str:
     if service is None or reached is None:
         raise PipelineError("nothing is deployed on ECS", next_step="run ./inv deploy first")
     url, _ = reached
-    application = ecs.base_name(environment)
+    application = roots.base_name(environment)
     cluster, name = f"{application}-cluster", f"{application}-service"
     client = account.client("ecs")
     target = {"cluster": cluster, "service": name}

@@ -13,7 +13,7 @@ from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
-from pipeline.github import api
+from pipeline.github import api, roles
 from pipeline.github.api import Api
 from pipeline.releases import adoption, environments
 from pipeline.releases.project import project
@@ -63,9 +63,9 @@ def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Resu
 def _settings(branch: str, app_client_id: str | None, app_id: str | None) -> Iterator[Setting]:
     """What the workflows read (docs/github.md); the roles are named as ``./inv bootstrap`` names them."""
     place = environments.load(environments.deployed()[0]).raw["aws"]
-    roles = f"arn:aws:iam::{place['account_id']}:role/github/{project().name}"
+    preview = f"arn:aws:iam::{place['account_id']}:role/github/{project().name}-preview"
     yield _variable("actions", "AWS_REGION", place["region"])
-    yield _variable("actions", "AWS_PLAN_ROLE_ARN", f"{roles}-plan")
+    yield _variable("actions", "AWS_ROLES", roles.variable())
     if app_client_id:
         yield _variable("actions", "RELEASE_APP_CLIENT_ID", app_client_id)
     policy = {"protected_branches": False, "custom_branch_policies": True}
@@ -74,11 +74,9 @@ def _settings(branch: str, app_client_id: str | None, app_id: str | None) -> Ite
         yield Setting(path, {"deployment_branch_policy": policy}, change="PUT")
         policies = f"{path}/deployment-branch-policies"
         yield Setting(policies, {"name": branch}, within=policies, item="branch_policies")
-        account = environments.load(name).raw["aws"]["account_id"]
-        role = f"arn:aws:iam::{account}:role/github/{project().name}-apply-{name}"
-        yield _variable(path, "AWS_APPLY_ROLE_ARN", role)
+        yield _variable(path, "AWS_APPLY_ROLE_ARN", roles.arn("apply", name))
     yield Setting("environments/preview", {"deployment_branch_policy": None}, change="PUT")
-    yield _variable("environments/preview", "AWS_PREVIEW_ROLE_ARN", f"{roles}-preview")
+    yield _variable("environments/preview", "AWS_PREVIEW_ROLE_ARN", preview)
     yield Setting("labels/preview", {"name": "preview"}, within="labels")
     if app_id:
         rules = json.loads((ROOT / ".github" / "ruleset.json").read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ PLACEHOLDER = f"sha256:{'0' * 64}"
 
 
 def run(environment_name: str, *, digest: str | None = None, lock: bool = True) -> Result:
-    """Prints summary and monthly cost. Without ``lock`` it is a review, which refuses what an apply would."""
+    """Prints summary and monthly cost. Without ``lock``: a review by the state, which refuses what an apply would."""
     environment = environments.resolved(environment_name)
     if not lock and digest is None and environment.digest is None:
         console.info(f"  nothing is released to {environment_name} yet: planned with a placeholder")
@@ -43,7 +43,7 @@ def _plan(environment: Environment, *, lock: bool) -> Result:
         # Nobody bootstraps the local AWS on the runner of a fork's pull request: it plans against an empty state.
         state_bucket.ensure(root.bucket, root.region, account)
     with console.progress(f"terraform plan {environment.name}") as step:
-        plan = terraform.plan(root, lock=lock, show=step.update)
+        plan = terraform.plan(root, lock=lock, refresh=lock, show=step.update)
     summary = plan_summary.summarise(plan.document, environment.name)
     console.info(plan_summary.as_text(summary))
     markdown = plan_summary.as_markdown(summary)

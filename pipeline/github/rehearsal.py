@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.aws import localaws
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import HOST, ROOT
 from pipeline.git import repository as git
-from pipeline.github import act
+from pipeline.github import act, roles
 from pipeline.releases.project import project
 
 PULL_REQUEST = 1
@@ -108,12 +107,11 @@ def run(
 ) -> list[act.Job]:
     """The jobs of a workflow, named by its file, for the event; raises PipelineError as ``act.run`` does."""
     tree = rehearsal.folder / "tree"
-    role = f"arn:aws:iam::{localaws.ACCOUNT}:role/github/{project().name}"
     variables = {
         # What docs/github.md asks for, with the values of the local AWS.
         "AWS_REGION": "us-east-1",
-        "AWS_PLAN_ROLE_ARN": f"{role}-plan",
-        "AWS_APPLY_ROLE_ARN": f"{role}-apply-staging",
+        "AWS_ROLES": roles.variable(),
+        "AWS_APPLY_ROLE_ARN": roles.arn("apply", "staging"),
         "RELEASE_APP_CLIENT_ID": "stand-in",
     }
     return act.run(

@@ -54,9 +54,10 @@ def deployed() -> list[str]:
     return [name for name in names() if name != LOCAL_ENVIRONMENT]
 
 
-def deployed_to(account_id: str) -> list[str]:
-    """The deployed environments of an AWS account."""
-    return [name for name in deployed() if str(load(name).raw["aws"]["account_id"]) == account_id]
+def of_account(account_id: str) -> list[Environment]:
+    """The environments of an AWS account, this machine's own among them where its file names that account."""
+    found = [load(name) for name in names()]
+    return [each for each in found if str(each.raw["aws"]["account_id"]) == account_id]
 
 
 def unreleased(name: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from pipeline.aws import account as aws
-from pipeline.aws import ecs, localaws, registry
+from pipeline.aws import ecs, identity_provider, localaws, registry
 from pipeline.aws.account import Account
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
@@ -13,7 +13,6 @@ from pipeline.git import repository as git
 from pipeline.images import catalogue
 from pipeline.releases import acknowledgements, environments
 from pipeline.releases.environments import Environment
-from pipeline.releases.project import project
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
 from pipeline.terraform import plan_summary, roots, state_bucket
@@ -33,12 +32,6 @@ STAGES = {
 MISSING = "run ./inv deploy, or ./inv plan and ./inv apply"
 
 
-def base_name(environment: Environment) -> str:
-    """How the names of an environment's resources begin, by the rule of the Terraform module ``settings``."""
-    suffix = environment.raw["aws"].get("name_suffix")
-    return f"{project().name}-{suffix}" if suffix else project().name
-
-
 def prepare(
     environment: Environment,
     repository: roots.GitHubRepository | None = None,
@@ -46,7 +39,13 @@ def prepare(
 ) -> str:
     """Prepares the account: state bucket, image registry and, for a GitHub repository, the roles of its workflows."""
     account = aws.account(environment)
-    root = roots.bootstrap_root(environment, account.environ, repository, disposable=account.local)
+    root = roots.bootstrap_root(
+        environment,
+        account.environ,
+        repository,
+        disposable=account.local,
+        shared_provider=repository is not None and identity_provider.is_shared(account),
+    )
     state_bucket.ensure(root.bucket, root.region, account)
     if account.local:
         # What stands behind the local RDS; the real one brings its own.
@@ -61,9 +60,7 @@ def prepare(
             terraform.apply(plan, show=step.update)
             headline = f"the account is prepared ({summary.headline})"
     if repository:
-        console.info("Set the roles on GitHub (docs/github.md):")
-        for command in _role_commands(terraform.output(root)):
-            console.info(f"  {command}")
+        console.info("Set the roles on GitHub: ./inv github-setup (docs/github.md)")
     return headline
 
 
@@ -120,7 +117,7 @@ def observe(environment: Environment) -> State | None:
     address = reached(environment, account)
     if service is None or address is None:
         return None
-    container = base_name(environment)
+    container = roots.base_name(environment)
     image = ecs.image_of(account.client("ecs"), service.task_definition, container)
     answer = web.answer(*address)
     return State(
@@ -155,7 +152,7 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 
 def last_lines(environment: Environment) -> list[str]:
     """Why the newest failed task stopped, and the last lines of its log; empty when none failed."""
-    account, name = aws.existing_account(environment), base_name(environment)
+    account, name = aws.existing_account(environment), roots.base_name(environment)
     if account is None:
         return []
     clients = account.client("ecs"), account.client("logs")
@@ -175,7 +172,7 @@ def reached(environment: Environment, account: Account) -> web.Reached | None:
 
 def running(environment: Environment, account: Account) -> ecs.Service | None:
     """The service as the API shows it now."""
-    name = base_name(environment)
+    name = roots.base_name(environment)
     return ecs.service(account.client("ecs"), f"{name}-cluster", f"{name}-service", name)
 
 
@@ -196,18 +193,10 @@ def _require_wanted(environment: Environment, service: ecs.Service) -> None:
     )
 
 
-def _role_commands(outputs: dict[str, Any]) -> list[str]:
-    roles = [("AWS_PLAN_ROLE_ARN", "", outputs["plan_role_arn"])]
-    roles.append(("AWS_PREVIEW_ROLE_ARN", " --env preview", outputs["preview_role_arn"]))
-    for environment, arn in sorted(outputs["apply_role_arns"].items()):
-        roles.append(("AWS_APPLY_ROLE_ARN", f" --env {environment}", arn))
-    return [f"gh variable set {name}{where} --body {arn}" for name, where, arn in roles]
-
-
 def _balancer_host(environment: Environment, account: Account) -> str | None:
     client: Any = account.client("elbv2")
     try:
-        answer = client.describe_load_balancers(Names=[f"{base_name(environment)}-alb"])
+        answer = client.describe_load_balancers(Names=[f"{roots.base_name(environment)}-alb"])
     except client.exceptions.LoadBalancerNotFoundException:
         return None
     return str(answer["LoadBalancers"][0]["DNSName"]) if answer["LoadBalancers"] else None

@@ -76,15 +76,26 @@ def bootstrap_root(
     repository: GitHubRepository | None = None,
     *,
     disposable: bool = False,
+    shared_provider: bool = False,
 ) -> Root:
-    """The root that prepares the account of an environment; all in a ``disposable`` one may be destroyed."""
+    """The root that prepares the account of an environment.
+
+    Args:
+        disposable: All in the account may be destroyed.
+        shared_provider: The account has GitHub's identity provider, made by somebody else.
+    """
     account_id, region = _place(environment)
-    variables = {"account_id": account_id, "region": region}
-    if applying := environments.deployed_to(account_id):
-        variables["github_environments"] = json.dumps(applying)
-    if disposable:
-        variables["disposable"] = "true"
+    neighbours = environments.of_account(account_id)
+    variables = {
+        "account_id": account_id,
+        "region": region,
+        "environments": json.dumps({each.name: _identity(each) for each in neighbours}),
+        "disposable": json.dumps(disposable),
+    }
     if repository:
+        deployed = [each.name for each in neighbours if each.name in environments.deployed()]
+        variables["github_environments"] = json.dumps(deployed)
+        variables["create_oidc_provider"] = json.dumps(not shared_provider)
         variables["github_repository"] = repository.name
         variables["github_owner_id"] = repository.owner_id
         variables["github_repository_id"] = repository.repository_id
@@ -155,6 +166,19 @@ def _tree(environment: Environment) -> Path:
     if not tree.is_dir():
         git.export(revision, tree, _HCL, _PROJECT)
     return tree
+
+
+def base_name(environment: Environment) -> str:
+    """What the names of an environment's resources begin with: the rule of the Terraform module ``settings``."""
+    suffix = environment.raw["aws"].get("name_suffix")
+    return f"{project.project().name}-{suffix}" if suffix else project.project().name
+
+
+def _identity(environment: Environment) -> dict[str, str | None]:
+    """What the roles of an environment are limited by."""
+    balancer = environment.raw["aws"].get("load_balancer") or {}
+    limits = {key: balancer.get(key) for key in ("domain", "hosted_zone_id")}
+    return {"name": base_name(environment), **limits}
 
 
 def _place(environment: Environment) -> tuple[str, str]:

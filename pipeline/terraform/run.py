@@ -52,6 +52,7 @@ def plan(
     *,
     destroy: bool = False,
     lock: bool = True,
+    refresh: bool = True,
     read: bool = False,
     show: Show | None = None,
 ) -> Plan:
@@ -59,6 +60,7 @@ def plan(
 
     Args:
         lock: False for plans that nobody applies (pull requests): they neither wait for nor hold a lock.
+        refresh: False to compare with the state alone, which needs no right to look at AWS.
         read: Read the plan's document even when nothing changes.
     """
     init(root)
@@ -70,6 +72,7 @@ def plan(
     key = source_key(root)
     arguments = ["plan", "-json", "-input=false", "-detailed-exitcode", f"-out={file}"]
     arguments += ["-destroy"] if destroy else []
+    arguments += [] if refresh else ["-refresh=false"]
     arguments += [f"-lock-timeout={LOCK_SECONDS}s" if lock else "-lock=false"]
     arguments += [f"-var={name}={value}" for name, value in sorted(root.variables.items())]
     changed, _ = _stream(root, arguments, show)

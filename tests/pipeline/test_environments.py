@@ -1,6 +1,7 @@
 """An environment file that could deploy something wrong is refused, with the file and the reason named."""
 
 import contextlib
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -46,15 +47,17 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     assert environment.replicas == 2
 
 
-def test_bootstrap_makes_a_role_for_each_environment_of_the_account(
+def test_bootstrap_makes_roles_for_each_deployed_environment_of_the_account(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, number in (("local", 1), ("staging", 1), ("qa", 1), ("elsewhere", 2)):
         text = GOOD.replace("demo", name).replace("000000000001", f"{number:012}")
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
-    root = roots.bootstrap_root(environments.load("staging"), {})
-    assert root.variables["github_environments"] == '["qa", "staging"]'
+    repository = roots.GitHubRepository("octo/potluck", "11", "22")
+    variables = roots.bootstrap_root(environments.load("staging"), {}, repository).variables
+    assert variables["github_environments"] == '["qa", "staging"]'
+    assert list(json.loads(variables["environments"])) == ["local", "qa", "staging"]
 
 
 AWS = 'aws:\n  account_id: "000000000001"\n'

@@ -220,7 +220,7 @@ def test_what_verifies_does_so_with_a_session_of_its_own_that_can_only_read() ->
     """A role's session lasts an hour, which an apply and a sync can use up."""
     steps_of_job = WORKFLOWS["deploy.yml"]["jobs"]["deploy"]["steps"]
     first = next(i for i, step in enumerate(steps_of_job) if "./inv verify" in step.get("run", ""))
-    assert "AWS_PLAN_ROLE_ARN" in str(steps_of_job[first - 1]["with"])
+    assert "fromJSON(vars.AWS_ROLES).read" in str(steps_of_job[first - 1]["with"])
 
 
 def test_every_night_runs_what_takes_minutes() -> None:

@@ -8,7 +8,7 @@ provider "aws" {
     tags = {
       Application = local.name
       ManagedBy   = "terraform"
-      Component   = "bootstrap"
+      Environment = "bootstrap" # no environment's: its role writes to what bears its tag
     }
   }
 }
@@ -17,6 +17,12 @@ locals {
   project      = yamldecode(file("${path.root}/../../../project.yaml"))
   name         = local.project.name
   state_bucket = "${local.name}-state-${var.account_id}-${var.region}"
+
+  # Without a GitHub repository nobody gets a role.
+  roles = var.github_repository == null ? {} : merge(
+    { for environment in var.github_environments : environment => merge(var.environments[environment], { roles = ["plan", "read", "apply"] }) },
+    { preview = { name = local.name, domain = null, hosted_zone_id = null, roles = ["preview"] } },
+  )
 }
 
 # This root keeps its state in the bucket that it manages. The bucket is therefore made empty by one API call before the
@@ -82,20 +88,28 @@ moved {
 }
 
 module "boundary" {
-  source = "../modules/boundary"
+  source   = "../modules/boundary"
+  for_each = var.environments
 
-  name       = local.name
-  account_id = var.account_id
+  name        = each.value.name
+  application = local.name
+  environment = each.key
+  account_id  = var.account_id
 }
 
 module "permissions" {
-  source = "../modules/permissions"
-  count  = var.github_repository == null ? 0 : 1
+  source   = "../modules/permissions"
+  for_each = local.roles
 
-  name                     = local.name
-  account_id               = var.account_id
-  region                   = var.region
-  permissions_boundary_arn = module.boundary.arn
+  name           = each.value.name
+  application    = local.name
+  environment    = each.key
+  roles          = each.value.roles
+  account_id     = var.account_id
+  region         = var.region
+  state_bucket   = local.state_bucket
+  domain         = each.value.domain
+  hosted_zone_id = each.value.hosted_zone_id
 }
 
 module "github_oidc" {
@@ -107,8 +121,7 @@ module "github_oidc" {
   repository          = var.github_repository
   owner_id            = var.github_owner_id
   repository_id       = var.github_repository_id
-  environments        = var.github_environments
-  read_policy_arns    = module.permissions[0].read_policy_arns
-  write_policy_arns   = module.permissions[0].write_policy_arns
-  preview_policy_arns = module.permissions[0].preview_policy_arns
+  create_provider     = var.create_oidc_provider
+  environments        = { for environment in var.github_environments : environment => module.permissions[environment].policy_arns }
+  preview_policy_arns = module.permissions["preview"].policy_arns["preview"]
 }

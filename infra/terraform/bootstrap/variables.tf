@@ -70,13 +70,48 @@ variable "github_repository_id" {
   }
 }
 
-variable "github_environments" {
-  description = "GitHub environments that apply into this account."
-  type        = set(string)
-  default     = ["production", "staging"]
+variable "environments" {
+  description = "Environments of this account: the base of their resources' names, their domain and its zone."
+  type = map(object({
+    name           = string
+    domain         = optional(string)
+    hosted_zone_id = optional(string)
+  }))
 
   validation {
-    condition     = length(var.github_environments) > 0
-    error_message = "github_environments must not be empty."
+    condition     = alltrue([for environment in values(var.environments) : can(regex("^[a-z][a-z0-9-]{1,26}$", environment.name))])
+    error_message = "environments must have names of 2 to 27 lower-case letters, digits or hyphens."
   }
+}
+
+variable "github_environments" {
+  description = "Environments that GitHub's workflows apply; each gets roles of its own."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = length(setsubtract(var.github_environments, keys(var.environments))) == 0
+    error_message = "github_environments must be of environments."
+  }
+
+  # A name that another begins with would stand for both in a role's policies.
+  validation {
+    condition = alltrue([
+      for pair in setproduct(var.github_environments, var.github_environments) :
+      pair[0] == pair[1] || !startswith(var.environments[pair[1]].name, "${var.environments[pair[0]].name}-")
+    ])
+    error_message = "One environment's names must not begin with another's: set aws.name_suffix in each file."
+  }
+
+  validation {
+    condition     = !contains(var.github_environments, "bootstrap")
+    error_message = "bootstrap is the tag of what all environments share; it cannot be an environment."
+  }
+}
+
+variable "create_oidc_provider" {
+  description = "Whether to make GitHub's identity provider; false where the account has one, which is then used and never destroyed."
+  type        = bool
+  default     = true
+  nullable    = false
 }

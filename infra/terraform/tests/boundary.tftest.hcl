@@ -10,8 +10,10 @@ provider "aws" {
 }
 
 variables {
-  name       = "shop"
-  account_id = "123456789012"
+  name        = "shop-staging"
+  application = "shop"
+  environment = "staging"
+  account_id  = "123456789012"
 }
 
 run "no_wildcard_and_no_iam" {
@@ -32,8 +34,18 @@ run "no_wildcard_and_no_iam" {
   }
 
   assert {
-    condition     = aws_iam_policy.main.name == "shop-boundary"
-    error_message = "Environments find it by this name."
+    condition     = aws_iam_policy.main.name == "shop-staging-boundary"
+    error_message = "The environment finds it by this name."
+  }
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_policy.main.policy).Statement : statement.Sid => [statement.Resource, try(statement.Condition, null)] if strcontains(statement.Sid, "Secret")
+      } == {
+      Secrets        = ["arn:aws:secretsmanager:*:123456789012:secret:shop-staging/*", null]
+      DatabaseSecret = ["arn:aws:secretsmanager:*:123456789012:secret:rds!*", { ArnLike = { "aws:ResourceTag/aws:rds:primaryDBInstanceArn" = "arn:aws:rds:*:123456789012:db:shop-staging" } }]
+    }
+    error_message = "No role reads another environment's secrets."
   }
 }
 
@@ -46,9 +58,11 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name       = "Shop"
-    account_id = "1"
+    name        = "Shop"
+    application = "Shop"
+    environment = "Staging"
+    account_id  = "1"
   }
 
-  expect_failures = [var.name, var.account_id]
+  expect_failures = [var.name, var.application, var.environment, var.account_id]
 }

@@ -10,13 +10,15 @@ provider "aws" {
 }
 
 variables {
-  name              = "shop"
-  account_id        = "123456789012"
-  repository        = "octo/shop"
-  owner_id          = "11"
-  repository_id     = "22"
-  read_policy_arns  = { read = "arn:aws:iam::123456789012:policy/r" }
-  write_policy_arns = { write = "arn:aws:iam::123456789012:policy/w" }
+  name          = "shop"
+  account_id    = "123456789012"
+  repository    = "octo/shop"
+  owner_id      = "11"
+  repository_id = "22"
+  environments = {
+    production = { plan = { plan = "arn:aws:iam::123456789012:policy/1" }, read = { read = "arn:aws:iam::123456789012:policy/2" }, apply = { read = "arn:aws:iam::123456789012:policy/2", write = "arn:aws:iam::123456789012:policy/3" } }
+    staging    = { plan = { plan = "arn:aws:iam::123456789012:policy/4" }, read = { read = "arn:aws:iam::123456789012:policy/5" }, apply = { read = "arn:aws:iam::123456789012:policy/5", write = "arn:aws:iam::123456789012:policy/6" } }
+  }
 }
 
 run "subjects_are_named" {
@@ -27,8 +29,8 @@ run "subjects_are_named" {
   }
 
   assert {
-    condition     = toset(keys(aws_iam_role.github)) == toset(["plan", "apply-production", "apply-staging"])
-    error_message = "One role to plan, one to apply each environment."
+    condition     = toset(keys(aws_iam_role.github)) == toset([for pair in setproduct(["plan", "read", "apply"], ["production", "staging"]) : join("-", pair)])
+    error_message = "Each environment has roles of its own to plan, to read and to apply."
   }
 
   assert {
@@ -37,8 +39,13 @@ run "subjects_are_named" {
   }
 
   assert {
-    condition     = toset(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([for pair in setproduct(["repo:octo@11/shop@22", "repo:octo/shop"], ["pull_request", "ref:refs/heads/main", "environment:production", "environment:staging"]) : join(":", pair)])
-    error_message = "Plans come from these places only."
+    condition     = jsondecode(aws_iam_role.github["plan-production"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/shop@22:pull_request", "repo:octo/shop:pull_request"]
+    error_message = "A pull request gets the role that asks AWS nothing."
+  }
+
+  assert {
+    condition     = toset(jsondecode(aws_iam_role.github["read-staging"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]) == toset([for pair in setproduct(["repo:octo@11/shop@22", "repo:octo/shop"], ["ref:refs/heads/main", "environment:staging"]) : join(":", pair)])
+    error_message = "What was merged is compared with what runs, and nothing else is."
   }
 
   assert {
@@ -52,8 +59,8 @@ run "subjects_are_named" {
   }
 
   assert {
-    condition     = toset(keys(aws_iam_role_policy_attachment.github)) == toset(["plan read", "apply-production read", "apply-production write", "apply-staging read", "apply-staging write"])
-    error_message = "Plans get no right to write."
+    condition     = toset(keys(aws_iam_role_policy_attachment.github)) == toset(flatten([for environment in ["production", "staging"] : ["plan-${environment} plan", "read-${environment} read", "apply-${environment} read", "apply-${environment} write"]])) && aws_iam_role_policy_attachment.github["apply-staging write"].policy_arn == "arn:aws:iam::123456789012:policy/6"
+    error_message = "Each role gets its own environment's rights."
   }
 }
 
@@ -88,16 +95,16 @@ run "another_branch_and_one_environment" {
 
   variables {
     branch       = "trunk"
-    environments = ["live"]
+    environments = { live = var.environments.staging }
   }
 
   assert {
-    condition     = contains(jsondecode(aws_iam_role.github["plan"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:octo/shop:ref:refs/heads/trunk") && toset(keys(aws_iam_role.github)) == toset(["plan", "apply-live"])
+    condition     = contains(jsondecode(aws_iam_role.github["read-live"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:octo/shop:ref:refs/heads/trunk") && toset(keys(aws_iam_role.github)) == toset(["plan-live", "read-live", "apply-live"])
     error_message = "Both settings must arrive."
   }
 }
 
-# Refused here: a name with capitals, an account that is none, a repository with a wildcard, ids that are none, a branch with a wildcard, no environment, no right to read, a policy that is none.
+# Refused here: a name with capitals, an account that is none, a repository with a wildcard, ids that are none, a branch with a wildcard, no environment, a policy that is none.
 run "refuses_nonsense" {
   command = plan
 
@@ -106,19 +113,18 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name             = "Shop"
-    account_id       = "1"
-    repository       = "octo/*"
-    owner_id         = "octo"
-    repository_id    = "*"
-    branch           = "*"
-    environments     = []
-    read_policy_arns = {}
+    name          = "Shop"
+    account_id    = "1"
+    repository    = "octo/*"
+    owner_id      = "octo"
+    repository_id = "*"
+    branch        = "*"
+    environments  = {}
 
     preview_policy_arns = { images = "policy/i" }
   }
 
-  expect_failures = [var.name, var.account_id, var.repository, var.owner_id, var.repository_id, var.branch, var.environments, var.read_policy_arns, var.preview_policy_arns]
+  expect_failures = [var.name, var.account_id, var.repository, var.owner_id, var.repository_id, var.branch, var.environments, var.preview_policy_arns]
 }
 
 run "refuses_an_environment_named_preview" {
@@ -129,7 +135,7 @@ run "refuses_an_environment_named_preview" {
   }
 
   variables {
-    environments = ["preview"]
+    environments = { preview = { plan = { plan = "arn:aws:iam::123456789012:policy/1" }, read = { read = "arn:aws:iam::123456789012:policy/2" }, apply = { write = "arn:aws:iam::123456789012:policy/3" } } }
   }
 
   expect_failures = [var.environments]
@@ -143,8 +149,25 @@ run "refuses_no_right_to_write" {
   }
 
   variables {
-    write_policy_arns = {}
+    environments = { staging = { plan = { plan = "arn:aws:iam::123456789012:policy/1" }, read = { read = "arn:aws:iam::123456789012:policy/2" }, apply = {} } }
   }
 
-  expect_failures = [var.write_policy_arns]
+  expect_failures = [var.environments]
+}
+
+run "a_provider_of_somebody_else_is_left_alone" {
+  command = plan
+
+  module {
+    source = "./modules/github-oidc"
+  }
+
+  variables {
+    create_provider = false
+  }
+
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0 && jsondecode(aws_iam_role.github["read-staging"].assume_role_policy).Statement[0].Principal.Federated == "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    error_message = "The account's provider is used, and nobody's to destroy."
+  }
 }

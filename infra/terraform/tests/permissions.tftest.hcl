@@ -10,10 +10,13 @@ provider "aws" {
 }
 
 variables {
-  name                     = "shop"
-  account_id               = "123456789012"
-  region                   = "us-east-1"
-  permissions_boundary_arn = "arn:aws:iam::123456789012:policy/shop-boundary"
+  name         = "shop-staging"
+  application  = "shop"
+  environment  = "staging"
+  roles        = ["plan", "read", "apply", "preview"]
+  account_id   = "123456789012"
+  region       = "us-east-1"
+  state_bucket = "shop-state-123456789012-us-east-1"
 }
 
 run "every_action_is_named" {
@@ -34,12 +37,12 @@ run "every_action_is_named" {
   }
 
   assert {
-    condition     = alltrue(flatten([for statement in jsondecode(aws_iam_policy.main["read"].policy).Statement : [for action in flatten([statement.Action]) : can(regex(":(Describe|Get|List|View|Decrypt)", action))]]))
-    error_message = "A plan only reads."
+    condition     = alltrue(flatten([for statement in concat([for name in ["plan", "read", "state-read"] : jsondecode(aws_iam_policy.main[name].policy).Statement]...) : [for action in flatten([statement.Action]) : can(regex(":(Describe|Get|List|View|Decrypt)", action))]]))
+    error_message = "Nothing but an apply writes."
   }
 
   assert {
-    condition     = alltrue(flatten([for statement in jsondecode(aws_iam_policy.main["roles-write"].policy).Statement : [for action in flatten([statement.Action]) : try(statement.Condition.StringEquals["iam:PermissionsBoundary"], "") == "arn:aws:iam::123456789012:policy/shop-boundary" if contains(["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"], action)]]))
+    condition     = alltrue(flatten([for statement in jsondecode(aws_iam_policy.main["roles-write"].policy).Statement : [for action in flatten([statement.Action]) : try(statement.Condition.StringEquals["iam:PermissionsBoundary"], "") == "arn:aws:iam::123456789012:policy/shop-staging-boundary" if contains(["iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy"], action)]]))
     error_message = "Roles are made and given rights only under the boundary."
   }
 
@@ -54,7 +57,25 @@ run "every_action_is_named" {
   }
 }
 
-# Refused here: a name with capitals, an account that is none, a region that is none, a boundary that is no arn.
+run "plans_of_pull_requests_see_one_state_and_no_value" {
+  command = plan
+
+  module {
+    source = "./modules/permissions"
+  }
+
+  assert {
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_policy.main["plan"].policy).Statement : statement.Action])) == toset(["s3:ListBucket", "s3:GetObject", "kms:Decrypt", "secretsmanager:GetRandomPassword"])
+    error_message = "A pull request's plan asks for the state alone."
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(aws_iam_policy.main["plan"].policy).Statement : flatten([statement.Resource]) if contains(flatten([statement.Action]), "s3:GetObject")] == [["arn:aws:s3:::shop-state-123456789012-us-east-1/staging/*"]]
+    error_message = "Another environment's state is not read."
+  }
+}
+
+# Refused here: names with capitals, a role that is none, an account that is none, a region that is none.
 run "refuses_nonsense" {
   command = plan
 
@@ -63,11 +84,17 @@ run "refuses_nonsense" {
   }
 
   variables {
-    name                     = "Shop"
-    account_id               = "1"
-    region                   = "virginia"
-    permissions_boundary_arn = "boundary"
+    name        = "Shop"
+    application = "Shop"
+    environment = "Staging"
+    roles       = ["admin"]
+    account_id  = "1"
+    region      = "virginia"
+
+    state_bucket   = "*"
+    domain         = "*.example.org"
+    hosted_zone_id = "*"
   }
 
-  expect_failures = [var.name, var.account_id, var.region, var.permissions_boundary_arn]
+  expect_failures = [var.name, var.application, var.environment, var.roles, var.account_id, var.region, var.state_bucket, var.domain, var.hosted_zone_id]
 }

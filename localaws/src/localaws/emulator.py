@@ -36,6 +36,11 @@ def __getattr__(name: str) -> Any:
     return _Module(f"ministack.{'core' if name in _CORE else 'services'}.{name}")
 
 
+def application(name: str) -> Any:
+    """A service's module as ministack has loaded it, among them our own."""
+    return import_module("ministack.app")._loaded_modules[name]
+
+
 def prepare(settings: Settings) -> None:
     """Sets ministack's own variables and removes the user's AWS from this process; call it before importing it."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:

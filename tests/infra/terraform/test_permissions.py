@@ -25,7 +25,7 @@ UNLISTED = {
     "elasticloadbalancing:GetLoadBalancerWebACL",
     "elasticloadbalancing:SetWebACL",
 }
-NAME = "shop"
+NAME = "shop-staging"
 
 
 def load(name: str) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def allowed(need: str) -> bool:
         if action in actions and (not resource or patterns is None):
             return True
         wanted = resource.replace("APP", NAME)
-        plain = [pattern.replace("{name}", NAME).split(":", 5)[5] for pattern in patterns or ()]
+        plain = [pattern.replace("${name}", NAME).split(":", 5)[5] for pattern in patterns or ()]
         if action in actions and any(fnmatchcase(wanted, pattern) for pattern in plain):
             return True
     return False

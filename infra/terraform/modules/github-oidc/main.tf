@@ -1,5 +1,5 @@
-# GitHub's workflows get short-lived credentials for one kind of role: plan reads, apply changes one environment, preview
-# pushes images.
+# GitHub's workflows get short-lived credentials for one environment: plan is for a pull request, read for what the main branch
+# compares, apply for what changes it; preview pushes images.
 # A subject names this repository and a branch, a pull request or an environment; never all of a repository. GitHub puts the
 # ids into the subjects of repositories created, renamed or transferred since 15 July 2026; both forms are trusted, each for
 # this repository's id alone.
@@ -14,32 +14,41 @@ locals {
   name         = split("/", var.repository)[1]
   repositories = ["${local.owner}@${var.owner_id}/${local.name}@${var.repository_id}", var.repository]
 
-  # Pull requests of this repository (a fork's get no token), the main branch, and the environments' own jobs.
-  plan_contexts = concat(["pull_request", "ref:refs/heads/${var.branch}"], [for environment in var.environments : "environment:${environment}"])
-
-  # The environment's protection rules on GitHub decide who gets this far.
-  apply_contexts = { for environment in var.environments : "apply-${environment}" => ["environment:${environment}"] }
-
-  preview_contexts = { for name in ["preview"] : name => ["environment:preview"] if length(var.preview_policy_arns) > 0 }
-
-  trusted = {
-    for role, contexts in merge({ plan = local.plan_contexts }, local.preview_contexts, local.apply_contexts) :
-    role => [for pair in setproduct(local.repositories, contexts) : "repo:${pair[0]}:${pair[1]}"]
+  # A fork's pull request gets no token. The environment's protection rules on GitHub decide who gets as far as an apply.
+  contexts = {
+    plan  = ["pull_request"]
+    read  = ["ref:refs/heads/${var.branch}", "environment:%s"]
+    apply = ["environment:%s"]
   }
 
-  policies = merge(
-    { for name, arn in var.read_policy_arns : "plan ${name}" => { role = "plan", arn = arn } },
-    { for name, arn in var.preview_policy_arns : "preview ${name}" => { role = "preview", arn = arn } },
-    merge([
-      for environment in var.environments : {
-        for name, arn in merge(var.read_policy_arns, var.write_policy_arns) :
-        "apply-${environment} ${name}" => { role = "apply-${environment}", arn = arn }
+  environments = merge([
+    for environment, kinds in var.environments : {
+      for kind, arns in kinds : "${kind}-${environment}" => {
+        contexts = [for context in local.contexts[kind] : replace(context, "%s", environment)]
+        arns     = arns
       }
-    ]...),
-  )
+    }
+  ]...)
+
+  previews = length(var.preview_policy_arns) == 0 ? {} : {
+    preview = { contexts = ["environment:preview"], arns = var.preview_policy_arns }
+  }
+
+  roles = merge(local.environments, local.previews)
+
+  trusted = {
+    for role, allowed in local.roles :
+    role => [for pair in setproduct(local.repositories, allowed.contexts) : "repo:${pair[0]}:${pair[1]}"]
+  }
+
+  policies = merge([
+    for role, allowed in local.roles : { for name, arn in allowed.arns : "${role} ${name}" => { role = role, arn = arn } }
+  ]...)
 }
 
 resource "aws_iam_openid_connect_provider" "github" {
+  count = var.create_provider ? 1 : 0
+
   url            = "https://${local.issuer}"
   client_id_list = ["sts.amazonaws.com"]
 }
@@ -83,7 +92,7 @@ resource "aws_iam_role" "github" {
 
   name                 = "${var.name}-${each.key}"
   path                 = "/github/"
-  description          = lookup({ plan = "Reads what a plan needs", preview = "Pushes images of previews" }, each.key, "Applies ${trimprefix(each.key, "apply-")}")
+  description          = "GitHub's workflows: ${each.key}"
   assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   max_session_duration = 3600
 

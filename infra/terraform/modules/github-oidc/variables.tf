@@ -60,38 +60,27 @@ variable "branch" {
 }
 
 variable "environments" {
-  description = "GitHub environments; each has an apply role of its own."
-  type        = set(string)
-  default     = ["production", "staging"]
+  description = "ARNs of the policies of each GitHub environment's roles, by kind of role (`plan`, `read`, `apply`) and policy."
+  type        = map(map(map(string)))
 
   validation {
-    condition     = length(var.environments) > 0 && alltrue([for environment in var.environments : can(regex("^[a-z][a-z0-9-]{0,23}$", environment))])
+    condition     = length(var.environments) > 0 && alltrue([for environment in keys(var.environments) : can(regex("^[a-z][a-z0-9-]{0,23}$", environment))])
     error_message = "environments must be names of lower-case letters, digits or hyphens."
   }
 
   validation {
-    condition     = !contains(var.environments, "preview")
+    condition     = !contains(keys(var.environments), "preview")
     error_message = "preview is the name of the environment that only pushes images; it cannot be one that is applied."
   }
-}
-
-variable "read_policy_arns" {
-  description = "Policies of every role, by name."
-  type        = map(string)
 
   validation {
-    condition     = length(var.read_policy_arns) > 0
-    error_message = "read_policy_arns must not be empty."
+    condition     = alltrue([for kinds in var.environments : toset(keys(kinds)) == toset(["plan", "read", "apply"])])
+    error_message = "Each environment has the roles plan, read and apply."
   }
-}
-
-variable "write_policy_arns" {
-  description = "Policies of the apply roles, by name. IAM allows ten policies a role."
-  type        = map(string)
 
   validation {
-    condition     = length(var.write_policy_arns) > 0 && length(var.write_policy_arns) + length(var.read_policy_arns) <= 10
-    error_message = "write_policy_arns must be one to nine: IAM attaches at most ten policies to a role."
+    condition     = alltrue(flatten([for kinds in var.environments : [for arns in kinds : length(arns) > 0 && length(arns) <= 10]]))
+    error_message = "A role has one to ten policies: IAM attaches no more."
   }
 }
 
@@ -104,4 +93,11 @@ variable "preview_policy_arns" {
     condition     = alltrue([for arn in values(var.preview_policy_arns) : startswith(arn, "arn:")])
     error_message = "preview_policy_arns must be ARNs of policies."
   }
+}
+
+variable "create_provider" {
+  description = "Whether to make GitHub's identity provider; false where the account has one."
+  type        = bool
+  default     = true
+  nullable    = false
 }

@@ -1,57 +1,35 @@
-# What GitHub's roles may do. Every action is named, no "*"; actions.yaml has them by purpose, because a list is read more
-# easily than code. Where IAM can tell resources apart, only this application's are allowed.
+# What GitHub's roles may do in one environment. Every action is named, no "*"; actions.yaml has them by purpose, because a list
+# is read more easily than code. Where IAM can tell resources apart, only this environment's are allowed: by name, else by tag.
 
 data "aws_partition" "current" {}
 
 locals {
-  actions   = yamldecode(file("${path.module}/actions.yaml"))
-  partition = data.aws_partition.current.partition
+  table = yamldecode(templatefile("${path.module}/actions.yaml", {
+    partition    = data.aws_partition.current.partition
+    account      = var.account_id
+    region       = var.region
+    application  = var.application
+    environment  = var.environment
+    name         = var.name
+    state_bucket = var.state_bucket
+    domain       = coalesce(var.domain, "none")
+    zone         = coalesce(var.hosted_zone_id, "none")
+  }))
 
-  # How each purpose is limited. {account} and {name} stand for the account and the application.
-  resources = {
-    for purpose, patterns in local.actions.resources : purpose => [
-      for pattern in patterns : replace(replace(replace(replace(pattern,
-      "{partition}", local.partition), "{account}", var.account_id), "{name}", var.name), "{region}", var.region)
-    ]
-  }
-
-  # One managed policy holds 6,144 characters.
   policies = {
-    for policy, purposes in local.actions.policies : policy => [
-      for purpose in purposes : {
-        sid       = replace(title(replace(purpose, "-", " ")), " ", "")
-        actions   = local.actions.actions[purpose]
-        resources = lookup(local.resources, purpose, ["*"])
-        limits    = lookup(local.actions.conditions, purpose, [])
-      }
-    ]
-  }
-
-}
-
-data "aws_iam_policy_document" "main" {
-  for_each = local.policies
-
-  dynamic "statement" {
-    for_each = each.value
-
-    content {
-      sid       = statement.value.sid
-      actions   = statement.value.actions
-      resources = statement.value.resources
-
-      dynamic "condition" {
-        for_each = statement.value.limits
-
-        content {
-          test     = condition.value.test
-          variable = condition.value.variable
-          values = [
-            for value in condition.value.values :
-            replace(replace(value, "{boundary}", var.permissions_boundary_arn), "{region}", var.region)
-          ]
-        }
-      }
+    for policy in distinct(flatten([for role in var.roles : local.table.roles[role]])) : policy => {
+      Version = "2012-10-17"
+      Statement = [
+        for purpose in local.table.policies[policy] : merge(
+          {
+            Sid      = replace(title(replace(purpose, "-", " ")), " ", "")
+            Effect   = "Allow"
+            Action   = local.table.actions[purpose]
+            Resource = try(local.table.resources[purpose], "*")
+          },
+          [for condition in [try(local.table.conditions[purpose], null)] : { Condition = condition } if condition != null]...
+        )
+      ]
     }
   }
 }
@@ -62,5 +40,5 @@ resource "aws_iam_policy" "main" {
   name        = "${var.name}-${each.key}"
   path        = "/github/"
   description = "GitHub's workflows: ${each.key}"
-  policy      = data.aws_iam_policy_document.main[each.key].minified_json
+  policy      = jsonencode(each.value)
 }

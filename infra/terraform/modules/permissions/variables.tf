@@ -1,10 +1,40 @@
 variable "name" {
-  description = "Application's name: what its resources' names start with."
+  description = "Base of the names of the environment's resources."
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.name))
-    error_message = "name must be 2 to 18 lower-case letters, digits or hyphens."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,26}$", var.name))
+    error_message = "name must be 2 to 27 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "application" {
+  description = "Application's name: its tag on every resource, and its image repository."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.application))
+    error_message = "application must be 2 to 18 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "environment" {
+  description = "Environment's name: its tag on every resource, and the folder of its state."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,23}$", var.environment))
+    error_message = "environment must be 1 to 24 lower-case letters, digits or hyphens."
+  }
+}
+
+variable "roles" {
+  description = "Roles whose policies are made: `plan`, `read`, `apply`, `preview`."
+  type        = set(string)
+
+  validation {
+    condition     = length(setsubtract(var.roles, ["plan", "read", "apply", "preview"])) == 0
+    error_message = "roles must be of plan, read, apply, preview."
   }
 }
 
@@ -28,12 +58,34 @@ variable "region" {
   }
 }
 
-variable "permissions_boundary_arn" {
-  description = "Boundary that every role of an environment must have."
+variable "state_bucket" {
+  description = "Bucket of the states; each environment's lies in a folder of its name."
   type        = string
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:iam:", var.permissions_boundary_arn))
-    error_message = "permissions_boundary_arn must be a policy's ARN."
+    condition     = can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.state_bucket))
+    error_message = "state_bucket must be a bucket's name."
+  }
+}
+
+variable "domain" {
+  description = "Environment's domain, whose records may be written."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^[a-z0-9.-]+$", var.domain))
+    error_message = "domain must be a host's name, without wildcards."
+  }
+}
+
+variable "hosted_zone_id" {
+  description = "Zone of the domain; null where no record is written."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.hosted_zone_id == null || can(regex("^Z[A-Z0-9]+$", var.hosted_zone_id))
+    error_message = "hosted_zone_id must be a zone's id such as Z123."
   }
 }

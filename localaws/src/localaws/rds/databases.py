@@ -86,6 +86,13 @@ def _secret(params: Any, instance: dict[str, Any], password: str) -> dict[str, s
         description="The secret associated with the primary RDS DB instance: "
         f"{instance['DBInstanceArn']}",
     )
+    _, record = secretsmanager._resolve(arn)
+    # As RDS tags it: https://docs.aws.amazon.com/secretsmanager/latest/userguide/managing-secrets-managed-secrets.html
+    owner = {
+        "aws:secretsmanager:owningService": "rds",
+        "aws:rds:primaryDBInstanceArn": instance["DBInstanceArn"],
+    }
+    record["Tags"] = [{"Key": key, "Value": value} for key, value in owner.items()]
     default_key = (
         f"arn:aws:kms:{rds.get_region()}:{rds.get_account_id()}:key/aws-secretsmanager-default"
     )
