@@ -42,6 +42,7 @@ class Formatter(JsonFormatter):
 
 
 _STDOUT = {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}
+_WARN = {"level": "WARNING"}  # flask-limiter would log the addresses of people
 #: For logging.config: the application's and gunicorn's own messages in the same form.
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -49,7 +50,7 @@ LOGGING: dict[str, Any] = {
     "formatters": {"json": {"()": Formatter}},
     "handlers": {"stdout": _STDOUT},
     "root": {"level": "INFO", "handlers": ["stdout"]},
-    "loggers": {"gunicorn.error": {"propagate": True}, "alembic": {"level": "WARNING"}},
+    "loggers": {"gunicorn.error": {"propagate": True}, "alembic": _WARN, "flask-limiter": _WARN},
 }
 
 

@@ -154,7 +154,7 @@ def test_big_requests_are_refused(lite: Flask) -> None:
     assert parts.status_code == 413
 
 
-def test_writes_are_limited_per_address(lite: Flask) -> None:
+def test_writes_are_limited_per_address(lite: Flask, capsys: pytest.CaptureFixture[str]) -> None:
     database = str(lite.config["DATABASE_URL"])
     app = create_app(settings_for(database, WRITE_BURST="3", TRUSTED_PROXIES="1"))
     client = app.test_client()
@@ -168,6 +168,7 @@ def test_writes_are_limited_per_address(lite: Flask) -> None:
     assert int(refused.headers["Retry-After"]) >= 1
     assert write("192.0.2.2").status_code == 303
     assert client.get("/new").status_code == 200
+    assert "192.0.2" not in capsys.readouterr().out, "addresses of people are not logged"
 
 
 def seen_by(app: Flask, headers: dict[str, str]) -> dict[str, str | None]:
