@@ -353,6 +353,25 @@ def test_what_a_service_asks_for_in_the_caller_s_name_is_the_caller_s_right(
         getattr(roles.client(service, keys), operation)(**parameters)
 
 
+def test_what_is_made_is_told_by_its_own_tags(owned: dict[str, Environment]) -> None:
+    ec2 = roles.client("ec2", roles.credentials("apply-staging", environment="staging"))
+    pairs = {"Application": project().name, "Environment": "staging"}
+    tags = [{"Key": key, "Value": value} for key, value in pairs.items()]
+
+    def make(environment: Environment, given: list[dict[str, str]]) -> None:
+        kind: Any = {"ResourceType": "vpc-endpoint", "Tags": given}
+        service = f"com.amazonaws.{localaws.REGION}.s3"
+        ec2.create_vpc_endpoint(
+            VpcId=environment.vpc, ServiceName=service, TagSpecifications=[kind]
+        )
+
+    make(owned["staging"], tags)
+    with pytest.raises(ClientError, match=r"CreateVpcEndpoint on resource: .*:vpc-endpoint/new"):
+        make(owned["staging"], tags[:1])
+    with pytest.raises(ClientError, match=r"CreateVpcEndpoint on resource: .*:vpc/vpc-"):
+        make(owned["production"], tags)
+
+
 def test_an_identity_provider_of_somebody_else_is_not_ours_to_destroy(
     owned: dict[str, Environment],
 ) -> None:

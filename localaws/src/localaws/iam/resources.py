@@ -217,7 +217,7 @@ def _scalable_tags(resource: str) -> dict[str, str]:
 def _ec2(operation: str, request: Request) -> Iterator[str]:
     """What a request names by its id; an association stands for what it associates, a revoked rule for its group."""
     for key, value in request.parameters.items():
-        if key.startswith("IpPermissions") or not isinstance(value, str):
+        if key.startswith(("IpPermissions", "TagSpecification")) or not isinstance(value, str):
             continue
         for identifier in _associated(value):
             match = _EC2_ID.fullmatch(identifier)
