@@ -329,6 +329,11 @@ def test_a_preview_cannot_make_the_namespace_of_an_environment(preview: Preview)
     finally:
         git(checkout, "reset", "--quiet", "--hard", "HEAD~1")
         preview.pull["head"]["sha"] = push_commit(checkout, "--force")
+        # It would try six times, for minutes, before it looks at the commit without.
+        preview.previews.kubernetes.kubectl(
+            *("-n", "argocd", "patch", "application", preview.name, "--type", "merge"),
+            *("--patch", '{"status": {"operationState": {"phase": "Terminating"}}}'),
+        )
 
 
 def test_nothing_of_a_preview_is_left_when_its_pull_request_is_closed(preview: Preview) -> None:
