@@ -139,6 +139,7 @@ module "secrets" {
   name                 = local.name
   kms_key_arn          = module.encryption.key_arn
   recovery_window_days = local.aws.deletion_protection ? 30 : 0
+  secret_key_version   = local.aws.secret_key_version
 }
 
 module "database" {

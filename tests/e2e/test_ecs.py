@@ -14,7 +14,7 @@ import docker
 import httpx
 import pytest
 
-from tests.acceptance.journeys import create_gathering
+from tests.acceptance.journeys import Browser, create_gathering
 from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
 from tests.e2e.kube import answers
@@ -138,6 +138,21 @@ def test_a_new_version_loses_no_request_and_no_gathering(disturbed: Deployed) ->
     assert built_digest(checkout) != before
     assert httpx.get(f"{disturbed.url}/readyz", timeout=10).text == "ready now\n"
     assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
+
+
+def test_a_new_signing_key_replaces_all_tasks_and_the_one_before_still_counts(
+    disturbed: Deployed,
+) -> None:
+    checkout = disturbed.checkout
+    before = answers(disturbed.url, 2)
+    person = Browser(disturbed.url)
+    page = person.open("/new")
+    checkout.edit("environments/local.yaml", r"^aws:$", "aws:\n  secret_key_version: 2")
+    checkout.inv("plan")
+    checkout.inv("apply")
+    after = answers(disturbed.url, 2)
+    assert not before.keys() & after.keys()
+    assert person.send(page, "/new", {"title": ""}, expect=422).status == 422  # its token counts
 
 
 def test_an_image_that_dies_is_rolled_back_and_its_last_words_are_shown(

@@ -23,10 +23,13 @@ UNDECLARED = "/var/tmp"  # noqa: S108 - a path in the container
 
 @pytest.fixture(scope="module")
 def secret(world: World) -> str:
-    """The ARN of a secret with two JSON keys."""
-    made = world.client("secretsmanager").create_secret(
-        Name="tests/login", SecretString=json.dumps({"username": "u", "password": SECRET})
+    """The ARN of a secret with two JSON keys and an earlier version."""
+    client = world.client("secretsmanager")
+    earlier, current = (
+        json.dumps({"username": "u", "password": each}) for each in ("earlier", SECRET)
     )
+    made = client.create_secret(Name="tests/login", SecretString=earlier)
+    client.put_secret_value(SecretId=made["ARN"], SecretString=current)
     return str(made["ARN"])
 
 
@@ -37,7 +40,10 @@ def service(world: World, secret: str) -> Iterator[Service]:
         init={"command": ["python", "-c", "print('migrated')"]},
         user="10001",
         readonlyRootFilesystem=True,
-        secrets=[{"name": "SECRET", "valueFrom": f"{secret}:password::"}],
+        secrets=[
+            {"name": "SECRET", "valueFrom": f"{secret}:password::"},
+            {"name": "EARLIER", "valueFrom": f"{secret}:password:AWSPREVIOUS:"},
+        ],
         mountPoints=[
             {"sourceVolume": "tmp", "containerPath": TMP},
             {"sourceVolume": "undeclared", "containerPath": UNDECLARED},
@@ -61,6 +67,11 @@ def test_the_task_runs_as_it_is_defined(service: Service) -> None:
     assert answer["user"] == 10001
     assert answer["writable"] == [TMP]
     assert answer["secret"] == SECRET
+
+
+def test_a_secrets_version_is_the_one_that_is_named(service: Service) -> None:
+    printed = container_of(service).exec_run(["printenv", "EARLIER"]).output
+    assert printed.decode().strip() == "earlier"
 
 
 def test_a_volume_at_an_undeclared_path_is_root_s_as_on_fargate(service: Service) -> None:

@@ -1,5 +1,5 @@
 # The application's signing key: made by AWS, written once, never part of a plan or the state. Raising the version makes a
-# new one, which signs everybody out.
+# new one; the one before is still accepted.
 
 ephemeral "aws_secretsmanager_random_password" "secret_key" {
   password_length     = 64
@@ -7,7 +7,7 @@ ephemeral "aws_secretsmanager_random_password" "secret_key" {
 }
 
 resource "aws_secretsmanager_secret" "secret_key" {
-  #checkov:skip=CKV2_AWS_57:rotating the signing key signs every user out; it is a decision, made by secret_key_version
+  #checkov:skip=CKV2_AWS_57:what a key signed before the last one is lost; it is a decision, made by secret_key_version
   name                    = "${var.name}/secret-key"
   description             = "Signing key of the application's sessions"
   kms_key_id              = var.kms_key_arn

@@ -89,6 +89,7 @@ variable "aws" {
     tags                = optional(map(string), {})
     budget_usd          = optional(number, 0)
     log_retention_days  = optional(number, 365)
+    secret_key_version  = optional(number, 1)
 
     network = optional(object({
       cidr         = optional(string, "10.0.0.0/16")

@@ -3,6 +3,7 @@ Each hook gets ministack's own function as ``original``.
 """
 
 import functools
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 from localaws import emulator
 from localaws.ecs import containers, endings
-from localaws.emulator import ecr, ecs, responses
+from localaws.emulator import ecr, ecs, responses, secretsmanager
 from localaws.settings import Settings
 
 logger = logging.getLogger("localaws.tasks")
@@ -40,6 +41,7 @@ def install(settings: Settings, supervise: Callable[[dict[str, Any]], None]) -> 
         emulator.wrap(ecs, name, functools.partial(hook, settings))
     emulator.wrap(ecs, "_forward_awslogs", _forward_logs)
     emulator.wrap(ecs, "_start_awslogs_forwarder", _start_log_forwarder)
+    emulator.wrap(ecs, "_resolve_container_secrets", _resolve_secrets)
     emulator.replace(ecs, "_run_task_worker", _work)
 
     def watch(task: Any, client: Any, account: str, region: str) -> None:
@@ -135,6 +137,21 @@ def _record_ip(settings: Settings, original: Any, task: Any, container: Any, net
 def _forward_logs(original: Any, container: Any, *args: Any) -> Any:
     with endings.forwarding_logs(container.id):
         return original(container, *args)
+
+
+def _resolve_secrets(original: Any, cdef: Any) -> Any:
+    """Values by variable; ministack leaves out the stage and version of ``ARN:key:stage:version``."""
+    values = original(cdef)
+    for secret in cdef.get("secrets", []):
+        parts = secret["valueFrom"].split(":")
+        if not any(parts[8:]):
+            continue
+        arn, (key, stage, version) = ":".join(parts[:7]), parts[7:]
+        text = secretsmanager.resolve_secret_string(arn, stage or "AWSCURRENT", version or None)
+        if text is None:
+            raise ecs._SecretResolutionError(f"{secret['valueFrom']} has no such version")
+        values[secret["name"]] = str(json.loads(text)[key]) if key else text
+    return values
 
 
 def _start_log_forwarder(original: Any, container: Any, cdef: Any, task_id: Any) -> Any:
