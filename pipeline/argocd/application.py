@@ -60,9 +60,20 @@ def refresh(cluster: Cluster, environment: str) -> bool:
 
 def terminate(cluster: Cluster, environment: str) -> None:
     """Ends the sync that runs."""
-    patch = json.dumps({"status": {"operationState": {"phase": "Terminating"}}})
-    argv = ("-n", NAMESPACE, "patch", KIND, name(environment), "--type=merge")
-    cluster.run(*argv, f"--patch={patch}")
+    _patch(cluster, name(environment), {"status": {"operationState": {"phase": "Terminating"}}})
+
+
+def start_sync(cluster: Cluster, application: dict[str, Any]) -> None:
+    """Starts a sync to what was compared last, as a person would: a window with ``manualSync`` lets it pass."""
+    policy = application["spec"]["syncPolicy"]
+    sync = {
+        "revision": application["status"]["sync"]["revision"],
+        "prune": policy["automated"]["prune"],
+        "syncOptions": policy["syncOptions"],
+    }
+    # Argo CD merges the new state into the last one's, which may have been its own: `automated` would stay.
+    change = {"operation": {"sync": sync}, "status": {"operationState": None}}
+    _patch(cluster, application["metadata"]["name"], change)
 
 
 def compare(cluster: Cluster, environment: str, *, timeout: float = 60) -> bool:
@@ -162,3 +173,8 @@ def _at(commit: str, source: dict[str, Any]) -> str:
         return commit
     values = json.dumps(helm["valuesObject"], sort_keys=True)
     return f"{commit}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
+
+
+def _patch(cluster: Cluster, application: str, change: dict[str, Any]) -> None:
+    argv = ("-n", NAMESPACE, "patch", KIND, application, "--type=merge")
+    cluster.run(*argv, f"--patch={json.dumps(change)}")

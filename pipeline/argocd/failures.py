@@ -19,7 +19,13 @@ MESSAGE_LENGTH = 300
 #: Waiting reasons of a container that is being started; all others are errors that time alone does not fix.
 STARTING = ("ContainerCreating", "PodInitializing")
 #: In an error that is over as soon as a part of Argo CD, or Git, can be reached again.
-PASSING = ("code = Unavailable", "code = DeadlineExceeded", "connection refused", "i/o timeout")
+PASSING = (
+    "code = Unavailable",
+    "code = DeadlineExceeded",
+    "context deadline exceeded",  # a busy controller: its health checks have a second
+    "connection refused",
+    "i/o timeout",
+)
 #: kubelet's message when a busy machine kept it from a container's ConfigMaps or Secrets; it tries again by itself.
 LATE = "timed out waiting for the condition"
 #: Helm's own words, which come after a long way through Argo CD.

@@ -172,6 +172,7 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
         external_database.ensure(cluster, environment, application.namespace(environment.name))
     source = desired()
     content = history.at(revision, environment.name, root=source.root)
+    newest = history.commits(revision, environment.name, root=source.root, limit=1)
     digest = content["image"]["digest"]
     image = digest and ImageReference(environment.repository, digest)
     wanted = application.wanted(revision, content)
@@ -183,6 +184,7 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
         await_synced(
             *(cluster, environment.name, wanted),
             contains=functools.cache(contains),
+            back=any(release.reverts for release in newest),
             image=image,
             on_change=step.update,
         )
@@ -248,13 +250,11 @@ def drift(environment_name: str) -> tuple[list[str], bool]:
         elif application.get(cluster, environment_name) is None:
             problem = "Argo CD has no application for it"
         elif not application.compare(cluster, environment_name):
-            problem = "Argo CD has not looked at Git: does its controller run?"
-            promised = True
+            promised, problem = True, "Argo CD has not looked at Git: does its controller run?"
         else:
             return differences(cluster, environment_name), True
     except CommandFailedError as error:
-        problem = error.tail[-1] if error.tail else error.cause
-        promised = True
+        promised, problem = True, error.tail[-1] if error.tail else error.cause
     line = f"Kubernetes: NOT COMPARED ({problem})"
     console.warn(line)
     return ([line] if promised else []), False

@@ -1,5 +1,6 @@
 """The delivery jobs in a cluster with nothing but the rights that argocd/access gives them."""
 
+import json
 import os
 import re
 import subprocess
@@ -123,6 +124,81 @@ def test_a_commit_is_synced_and_rolled_back_with_it(
     assert "earlier settings" in runner.inv("rollback", "local")
     runner.inv("sync", "--environment", "local")
     eventually(lambda: len(kubernetes.pods()) == 2, 60, "two pods again")
+
+
+@pytest.fixture
+def closed(runner: Runner, kubernetes: OnKubernetes) -> Iterator[None]:
+    """A window of the project in which the local environment must not change; gone afterwards."""
+    file = "argocd/apps/local/kustomization.yaml"
+    window = {"kind": "deny", "schedule": "* * * * *", "duration": "2h", "manualSync": True}
+    patch = {
+        "op": "replace",
+        "path": "/spec/syncWindows",
+        "value": [window | {"applications": ["*"]}],
+    }
+
+    def windows(number: int) -> None:
+        kubernetes.kubectl(
+            *("-n", "argocd", "annotate", "--overwrite", "applications", "root"),
+            "argocd.argoproj.io/refresh=hard",
+        )
+
+        def there() -> bool:
+            project = kubernetes.cluster.get("appprojects.argoproj.io", NAME, "argocd")
+            assert project is not None
+            return len(project["spec"].get("syncWindows") or []) == number
+
+        eventually(there, 90, f"{number} windows")
+
+    # A sync of Argo CD's own that is under way when the window opens stays so until it closes.
+    eventually(lambda: settled(kubernetes), 120, "no sync is under way")
+    runner.git("pull", "--quiet", "origin", "main")
+    runner.checkout.edit(
+        file, r"- \{op: remove, path: /spec/syncWindows\}", f"- {json.dumps(patch)}"
+    )
+    runner.push("Close")
+    windows(1)
+    yield
+    runner.git("pull", "--quiet", "origin", "main")
+    runner.checkout.edit(
+        file, r"^.*/spec/syncWindows.*$", "      - {op: remove, path: /spec/syncWindows}"
+    )
+    runner.push("Open")
+    windows(0)
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_window_holds_up_a_release_and_no_rollback(
+    runner: Runner, kubernetes: OnKubernetes
+) -> None:
+    runner.checkout.edit("environments/local.yaml", r"^replicaCount: 2", "replicaCount: 3")
+    commit = runner.push("Run three replicas")
+    refused = runner.checkout.inv("sync", "--environment", "local", check=False, **runner.environ())
+    assert refused.returncode == 1
+    assert "local must not change before" in refused.stderr
+    assert kubernetes.checkout.status()["kubernetes"]["revision"] != commit
+    assert len(kubernetes.pods()) == 2
+    # What a person has synced all the same goes back without one.
+    start_sync(kubernetes)
+    eventually(lambda: len(kubernetes.ready_pods()) == 3, 90, "three pods")
+    runner.inv("rollback", "local")
+    runner.inv("sync", "--environment", "local")
+    eventually(lambda: len(kubernetes.pods()) == 2, 60, "two pods again")
+
+
+def settled(kubernetes: OnKubernetes) -> bool:
+    """Whether the local environment is Synced and nothing is under way."""
+    status = kubernetes.application()["status"]
+    return (status["sync"]["status"], status["operationState"]["phase"]) == ("Synced", "Succeeded")
+
+
+def start_sync(kubernetes: OnKubernetes) -> None:
+    """Syncs the local environment by hand."""
+    operation = {"sync": {"syncOptions": ["ServerSideApply=true"]}}
+    patch = json.dumps({"operation": operation, "status": {"operationState": None}})
+    kubernetes.kubectl(
+        *("-n", "argocd", "patch", "applications", NAMESPACE, "--type=merge", f"--patch={patch}")
+    )
 
 
 def test_a_later_commit_that_names_the_same_digest_is_the_release_as_well(
