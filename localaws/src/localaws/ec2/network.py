@@ -54,7 +54,8 @@ def install() -> None:
             f"<dnsOptions><dnsRecordIpType>ipv4</dnsRecordIpType></dnsOptions>"
         )
         extra = interface + policy if endpoint["VpcEndpointType"] == "Interface" else policy
-        return text.replace(f"</{tag}>", f"{extra}</{tag}>") if text.endswith(f"</{tag}>") else text
+        end = f"</{tag}>"  # of the endpoint: its lists have items as well
+        return text.removesuffix(end) + extra + end if text.endswith(end) else text
 
     def create_flow_logs(original: Any, params: Any) -> Any:
         before = set(ec2._flow_logs)
