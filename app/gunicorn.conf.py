@@ -34,7 +34,6 @@ forwarded_allow_ips = ""
 # The root file system is read-only; the heartbeat file must not lie on a disk that can stall.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn's own advice
 control_socket_disable = True
-accesslog = None  # the application logs requests itself, without secret links
 logconfig_dict = LOGGING
 
 

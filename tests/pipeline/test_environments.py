@@ -54,7 +54,7 @@ def test_bootstrap_makes_roles_for_each_deployed_environment_of_the_account(
         text = GOOD.replace("demo", name).replace("000000000001", f"{number:012}")
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(environments, "ENVIRONMENTS", tmp_path)
-    repository = roots.GitHubRepository("octo/potluck", "11", "22")
+    repository = roots.GitHubRepository("octo/shop", "11", "22")
     variables = roots.bootstrap_root(environments.load("staging"), {}, repository).variables
     assert variables["github_environments"] == '["qa", "staging"]'
     assert list(json.loads(variables["environments"])) == ["local", "qa", "staging"]

@@ -36,12 +36,14 @@ def create() -> Response:
     """Creates the gathering and goes to the organiser's page; the same form twice leads to the same gathering."""
     form = NewForm.sent()
     token = security.fingerprint("organiser")[:TOKEN_LENGTH]
-    is_same = Gathering.organiser_digest == digest(token)
-    while not session().scalar(select(Gathering.id).where(is_same)):
+    rows = select(Gathering.id).where(Gathering.organiser_digest == digest(token))
+    if not session().scalar(rows):
         session().add(new_gathering(token, form.wishes, **form.values))
         try:
             session().commit()
             GATHERINGS.inc()
         except IntegrityError:  # the same form arrived at the same moment
             session().rollback()
+            if not session().scalar(rows):
+                raise
     return back(f"/o/{token}", "created")

@@ -95,7 +95,7 @@ def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> 
     }
     assert made == allowed
     assert project["clusterResourceWhitelist"] == [
-        {"group": "", "kind": "Namespace", "name": "ecs-saas-app-*"}
+        {"group": "", "kind": "Namespace", "name": f"{NAME}-*"}
     ]
     assert project["destinations"] == [
         {"server": "https://kubernetes.default.svc", "namespace": f"{NAME}-*"}
@@ -144,7 +144,7 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
         {"server": "https://kubernetes.default.svc", "namespace": f"{NAME}-preview-*"}
     ]
     assert project["clusterResourceWhitelist"] == [
-        {"group": "", "kind": "Namespace", "name": "ecs-saas-app-preview-*"}
+        {"group": "", "kind": "Namespace", "name": f"{NAME}-preview-*"}
     ]
     values = template["source"]["helm"]["valuesObject"]
     made = {
