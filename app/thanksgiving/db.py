@@ -15,7 +15,6 @@ from thanksgiving.config import Settings
 from thanksgiving.observability import DATABASE
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
-#: Methods of requests that change nothing.
 READING = {"GET", "HEAD", "OPTIONS"}
 #: Seconds that a request waits for a connection of the pool, and for SQLite's write lock.
 WAIT_SECONDS = 10
