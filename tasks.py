@@ -349,7 +349,7 @@ def sync(_context: Context, environment: str = "local", digest: str | None = Non
 )
 @command
 def promote(_context: Context, source: str, target: str) -> Result:
-    """Give an environment the image that another one runs, by a commit."""
+    """Give an environment the image, chart and Terraform code that another one runs, by a commit."""
     from pipeline.commands import promote as body
 
     return body.run(source, target)
@@ -361,7 +361,7 @@ def promote(_context: Context, source: str, target: str) -> Result:
 )
 @command
 def rollback(_context: Context, environment: str, revision: str | None = None) -> Result:
-    """Give an environment the image back that it had, by a commit."""
+    """Give an environment back what it ran before: image, settings and revision, by a commit."""
     from pipeline.commands import rollback as body
 
     return body.run(environment, revision or None)
@@ -386,7 +386,7 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
 @command
 def adopt(  # noqa: PLR0917 - the options of the task
     _context: Context,
-    application: str | None = None,
+    application: str = "",
     name: str | None = None,
     title: str | None = None,
     repository: str | None = None,
@@ -402,7 +402,7 @@ def adopt(  # noqa: PLR0917 - the options of the task
     from pipeline.commands import adopt as body
 
     given = {name: value for name, value in locals().items() if name in body.FIELDS}
-    given["source"] = application
+    given["source"] = application or None
     return body.run(given, dry_run=dry_run, checks=checks)
 
 

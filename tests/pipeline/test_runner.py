@@ -120,6 +120,15 @@ def test_an_unknown_environment_is_refused_with_those_that_there_are(
     assert "choose one of: local, production, staging" in message
 
 
+@pytest.mark.parametrize("task", tasks.ns.tasks)
+def test_an_argument_with_a_default_may_be_left_out(task: str) -> None:
+    arguments_given = tasks.ns[task].get_arguments()
+    required = {each.name for each in arguments_given if each.positional and each.value is None}
+    assert required <= {
+        name for name, argument in arguments(task).items() if argument.default is argument.empty
+    }
+
+
 #: The arguments that take one of several words.
 CHOICES = {
     "verify": "to",
