@@ -23,6 +23,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("context")
     for name in ("Dockerfile", ".dockerignore"):
         shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "server", folder / "server")
     shutil.copytree(NATIVE, folder / "app")
     return folder
 
