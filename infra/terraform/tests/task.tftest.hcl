@@ -127,6 +127,24 @@ run "other_values" {
   }
 }
 
+run "fargates_largest_size" {
+  command = plan
+
+  module {
+    source = "./modules/task"
+  }
+
+  variables {
+    cpu    = 16384
+    memory = 122880
+  }
+
+  assert {
+    condition     = aws_ecs_task_definition.main.cpu == "16384" && aws_ecs_task_definition.main.memory == "122880"
+    error_message = "All that Fargate offers must be accepted."
+  }
+}
+
 run "serves_at_once_where_there_is_nothing_to_migrate" {
   command = plan
 

@@ -75,8 +75,8 @@ variable "cpu" {
   default     = 256
 
   validation {
-    condition     = contains([256, 512, 1024, 2048, 4096], var.cpu)
-    error_message = "cpu must be 256, 512, 1024, 2048 or 4096."
+    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.cpu)
+    error_message = "cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384."
   }
 }
 
@@ -86,8 +86,8 @@ variable "memory" {
   default     = 512
 
   validation {
-    condition     = var.memory >= 512 && var.memory <= 30720
-    error_message = "memory must be from 512 to 30720."
+    condition     = var.memory >= 512 && var.memory <= 122880
+    error_message = "memory must be from 512 to 122880."
   }
 }
 
