@@ -63,6 +63,12 @@ def test_a_lock_that_cannot_be_asked_for_is_no_holder() -> None:
             "old version keeps serving",
             "log lines",
         ),
+        (
+            "Module output value precondition failed",
+            "30 replicas in a rollout need more connections than db.t4g.small offers.",
+            "30 replicas in a rollout",
+            "correct environments/staging.yaml",
+        ),
         ("AWS account ID not allowed: 111122223333", "", "account 111122223333", "aws.account_id"),
         (
             'Failed to get existing workspaces: S3 bucket "x" does not exist.',
