@@ -200,8 +200,8 @@ def _build(entry: Tool) -> None:
 
 
 def _version(entry: Tool, path: str) -> str | None:
-    # A CLI configuration that does not exist makes Terraform warn on every call.
-    clean = {key: value for key, value in os.environ.items() if key != "TF_CLI_CONFIG_FILE"}
+    # Arguments for plans are none for `terraform version`; a CLI configuration that does not exist makes it warn.
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     try:
         text = process.capture([path, *entry.version_command[1:]], env=clean)
     except PipelineError:

@@ -16,6 +16,7 @@ from botocore.session import Session
 
 from pipeline.aws import localaws
 from pipeline.aws.account import Account, _deaf_variables
+from pipeline.core import tools
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.images import build
@@ -116,6 +117,16 @@ def calls(path: Path) -> Iterator[tuple[str, set[str | None]]]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func), {keyword.arg for keyword in node.keywords}
+
+
+def test_terraform_is_found_whatever_its_variables_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = tools.catalogue()["terraform"]
+    path = tools.tool("terraform")
+    monkeypatch.setenv("TF_CLI_ARGS", "-lock=false")
+    monkeypatch.setenv("TF_WORKSPACE", "other")
+    present = tools.find(entry)
+    assert present
+    assert present[0] == path
 
 
 def test_every_client_and_every_program_of_terraform_is_made_with_its_own_environment() -> None:
