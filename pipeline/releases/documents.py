@@ -25,6 +25,9 @@ def load(file: Path) -> dict[str, Any]:
         problem = str(error.problem).partition(" with value")[0]
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise refusal(file, f"is not valid YAML ({problem})", line) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise refusal(file, "is not valid YAML in UTF-8", line) from error
     except (YAMLError, ValueError, RecursionError) as error:
         raise refusal(file, "is not valid YAML in UTF-8") from error
     if not isinstance(document, dict):

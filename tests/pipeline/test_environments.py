@@ -85,7 +85,7 @@ AWS = 'aws:\n  account_id: "000000000001"\n'
             '2: is not valid YAML .found duplicate key "name"',
         ),
         ("  engine", "\tengine", "7: is not valid YAML .found character"),
-        ("# kept", "# k\xe9pt", "is not valid YAML in UTF-8"),
+        ("# kept", "# k\xe9pt", "demo.yaml:1: is not valid YAML in UTF-8"),
         (GOOD, "- a list\n", "is not a mapping"),
         (GOOD, "", "is not a mapping"),
         (AWS, "", "aws is missing; allowed is a mapping"),
