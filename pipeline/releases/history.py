@@ -248,10 +248,16 @@ def _with_value(text: str, parent: Any, key: str, value: str | None) -> str:
     """The text with another value of a key of one of its mappings, as ruamel has loaded that one."""
     if parent[key] == value:
         return text
-    number, column = parent.lc.value(key)
     lines = text.splitlines(keepends=True)
+    number, column = parent.lc.value(key)
+    if parent[key] is None:  # an empty value has no place of its own
+        number, column = parent.lc.key(key)
+        column = lines[number].index(":", column) + 1
+    line = lines[number]
+    before = f"{line[:column]} " if parent[key] is None else line[:column]
     # A remark such as “nothing released yet” belonged to the old value.
-    lines[number] = f"{lines[number][:column]}{value or 'null'}\n"
+    rest = re.sub(r"^[ \t]*[^\s,}#]*[ \t]*(#.*)?", "", line[column:])
+    lines[number] = f"{before}{value or 'null'}{rest}"
     return "".join(lines)
 
 

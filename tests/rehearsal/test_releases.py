@@ -101,6 +101,25 @@ def test_exactly_one_line_of_every_environment_changes() -> None:
         assert releases.with_digest(changed, OLD) == releases.with_digest(text, OLD)
 
 
+@pytest.mark.parametrize(
+    "image",
+    [
+        "\n  digest:",
+        "\n  digest: # nothing yet",
+        '\n  "digest": null',
+        "\n  digest: ~\n  pull: x",
+        " {name: shop, digest: null}",
+        f" {{digest: {OLD}, name: shop}} # by hand",
+        f'\n  digest:\n    "{OLD}" # by hand',
+    ],
+)
+def test_a_digest_is_set_however_the_file_writes_the_old_one(image: str) -> None:
+    text = f"image:{image}\nreplicaCount: 2\n"
+    wanted = YAML(typ="safe").load(text)
+    wanted["image"]["digest"] = NEW
+    assert YAML(typ="safe").load(releases.with_digest(text, NEW)) == wanted
+
+
 @pytest.mark.parametrize("digest", ["latest", "sha256:abc", "", f"{NEW}\nreplicaCount: 0"])
 def test_what_is_no_digest_is_refused(digest: str) -> None:
     with pytest.raises(PipelineError, match="not an image digest"):
@@ -334,6 +353,15 @@ def test_an_environment_that_was_never_released_is_left_alone(
     assert promote.run("staging", "production").headline == "nothing is released to staging yet"
 
 
+def test_without_a_release_there_is_nothing_to_do_where_nothing_was_synced_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr(git_server, "BARE", tmp_path / "none.git")
+    assert rollback.run("production").headline == "nothing is released to production yet"
+    assert promote.run("staging", "production").headline == "nothing is released to staging yet"
+
+
 def test_a_release_is_live_at_a_later_commit_that_names_its_digest(clone: Path) -> None:
     released = publish(clone, OLD, merge(clone, "one"))
     assert released is not None
@@ -426,6 +454,7 @@ def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     run(clone, "push", "-q", "origin", "HEAD:main")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
     monkeypatch.setattr(kubernetes, "released", lambda *_: "")
     monkeypatch.setattr(environments, "load", lambda name: environments.read(file_of(name)))
 
