@@ -19,8 +19,10 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENGINES, ROOT, log_file
 from pipeline.core.waiting import wait
 from pipeline.git import repository
+from pipeline.github import actions
 from pipeline.images import registries
-from pipeline.releases import history
+from pipeline.releases import environments, history
+from pipeline.releases.environments import Environment
 
 FOLDER = ENGINES / "gitops"
 BARE = FOLDER / "delivery.git"
@@ -50,6 +52,12 @@ def desired() -> history.Desired:
             next_step="run ./inv deploy --to kubernetes first",
         )
     return history.Desired(str(BARE), branch=BRANCH, root=BARE)
+
+
+def never_released(environment: Environment) -> bool:
+    """Whether neither Git's file nor the repository of this machine can name an image; False in a workflow."""
+    waits = environments.waits_for_release(environment) and not actions.running()
+    return waits and head() is None
 
 
 def upstream(root: Path = ROOT) -> str:

@@ -1,5 +1,6 @@
 """Gives an environment the release that another one has, by a commit: the image, and the revision of HCL and chart."""
 
+from pipeline.argocd import git_server
 from pipeline.commands import Result
 from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
@@ -23,6 +24,8 @@ def run(source: str, target: str) -> Result:
         raise PipelineError(
             "an environment cannot be promoted to itself", next_step="name two environments"
         )
+    if git_server.never_released(giving):
+        return Result(environments.unreleased(source))
     desired = kubernetes.desired()
     tip = desired.tip()
     content = history.at(tip, source, root=desired.root)

@@ -1,5 +1,6 @@
 """Gives an environment the state back that it had, image and settings, by a commit that its targets then follow."""
 
+from pipeline.argocd import git_server
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
@@ -15,6 +16,8 @@ def run(environment_name: str, revision: str | None = None) -> Result:
     On this machine the cluster is brought to it as well; in a workflow the steps that follow deploy it.
     """
     environment = environments.load(environment_name)
+    if git_server.never_released(environment):
+        return Result(environments.unreleased(environment_name))
     desired = kubernetes.desired()
     tip = desired.tip()
     releases = history.commits(tip, environment_name, root=desired.root)
