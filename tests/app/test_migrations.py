@@ -180,10 +180,10 @@ def previous_release(folder: Path) -> Path:
         ).stdout
 
     newest = next(MIGRATIONS.glob(f"versions/{head()}_*.py")).relative_to(ROOT)
-    added = git("log", "--diff-filter=A", "--format=%H", "--", str(newest)).decode().split()
-    if not added:
-        pytest.skip("the newest migration is not committed yet, or the history is shallow")
-    archive = git("archive", f"{added[-1]}~1", "app")
+    before = git("log", "--diff-filter=A", "--format=%P", "--", str(newest)).decode().split()
+    if not before:
+        pytest.skip("no commit before the newest migration: it is new, or the history begins later")
+    archive = git("archive", before[-1], "app")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(folder, filter="data")
     return folder / "app"
