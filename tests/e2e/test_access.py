@@ -59,7 +59,7 @@ def kubeconfig(kubernetes: OnKubernetes, account: str, folder: Path) -> str:
     tools = f"{program('kubectl').parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": tools, "KUBECONFIG": str(kubernetes.cluster.kubeconfig)}
     folder.mkdir()
-    subprocess.run(["bash", "-euc", commands], cwd=folder, env=environment, check=True, timeout=60)
+    subprocess.run(["bash", "-euc", commands], cwd=folder, env=environment, check=True, timeout=240)
     return (folder / "kubeconfig").read_text(encoding="utf-8")
 
 
