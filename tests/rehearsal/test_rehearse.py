@@ -25,6 +25,8 @@ def test_only_a_merge_finds_an_account_that_is_prepared(
     def prepare(_folder: Path, **_settings: Any) -> Iterator[Any]:
         yield SimpleNamespace(calls=list)
 
+    # These tests run in a rehearsal as well, which holds the lock.
+    monkeypatch.setattr(rehearse, "exclusive", contextlib.nullcontext)
     monkeypatch.setattr(git, "snapshot", lambda _message: git.revision())
     monkeypatch.setattr(git, "changed", lambda *_revisions: ["environments/staging.yaml"])
     monkeypatch.setattr(git, "resolve", lambda revision: revision)
