@@ -17,6 +17,7 @@ from pipeline.releases.project import project
 NAMESPACE = "argocd"
 KIND = "applications.argoproj.io"
 REFRESH = "argocd.argoproj.io/refresh"
+COMMIT = re.compile(r"[0-9a-f]{40}")
 #: Argo CD's own interval (``timeout.reconciliation`` and its jitter), with a margin.
 POLL = timedelta(minutes=5)
 
@@ -167,9 +168,14 @@ def now() -> datetime:
 
 
 def _at(commit: str, source: dict[str, Any]) -> str:
-    """A commit, with a hash of the values where a promoted revision gets them from a newer commit."""
+    """A commit, with a hash of the values where a promoted revision gets them from a newer commit.
+
+    Empty for a branch's name, which stands there while the newest commit cannot be rendered.
+    """
     helm = source.get("helm", {})
-    if not commit or "valuesObject" not in helm or helm.get("valueFiles"):
+    if not COMMIT.fullmatch(commit):
+        return ""
+    if "valuesObject" not in helm or helm.get("valueFiles"):
         return commit
     values = json.dumps(helm["valuesObject"], sort_keys=True)
     return f"{commit}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"

@@ -74,6 +74,14 @@ def test_an_environment_that_follows_main_is_live_at_its_commit() -> None:
     assert application.is_live(compared({"helm": {"valueFiles": ["/one.yaml"]}}), wanted)
 
 
+def test_a_branch_that_cannot_be_rendered_is_at_no_commit() -> None:
+    """Git would take the branch's name for a commit that contains every release, and an old error for a new one."""
+    state = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    state["status"]["sync"] |= {"revision": "main", "status": "Unknown"}
+    assert not application.revision(state)
+    assert not application.is_live(state, PROMOTED)
+
+
 def test_a_cluster_that_was_made_for_another_release_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
