@@ -307,11 +307,11 @@ def test_a_new_commit_moves_the_preview_as_soon_as_its_image_is_there(preview: P
 
 
 def test_a_preview_cannot_make_the_namespace_of_an_environment(preview: Preview) -> None:
-    checkout, chart = preview.previews.kubernetes.checkout, "infra/helm/ecs-saas-app/templates"
+    checkout, chart = preview.previews.kubernetes.checkout, f"infra/helm/{NAME}/templates"
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": "ecs-saas-app-production"},
+        "metadata": {"name": f"{NAME}-elsewhere"},
     }
     file = checkout.folder / chart / "namespace.yaml"
     file.write_text(json.dumps(namespace), encoding="utf-8")
@@ -323,9 +323,8 @@ def test_a_preview_cannot_make_the_namespace_of_an_environment(preview: Preview)
         eventually(
             lambda: "is not permitted in project" in preview.message(), 60, "it is not permitted"
         )
-        assert (
-            preview.previews.kubernetes.cluster.get("namespace", "ecs-saas-app-production") is None
-        )
+        cluster = preview.previews.kubernetes.cluster
+        assert cluster.get("namespace", f"{NAME}-elsewhere") is None
     finally:
         git(checkout, "reset", "--quiet", "--hard", "HEAD~1")
         preview.pull["head"]["sha"] = push_commit(checkout, "--force")
