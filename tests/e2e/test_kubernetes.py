@@ -3,11 +3,11 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import docker
 import httpx
+import psutil
 import pytest
 
 from pipeline.benchmarks.load import Load, constant
@@ -315,9 +315,12 @@ def _operating(kubernetes: OnKubernetes) -> bool:
 
 
 def test_an_unreachable_repository_leaves_the_application_alone(kubernetes: OnKubernetes) -> None:
-    pid_file = kubernetes.checkout.folder / ".local" / "run" / "git.json"
-    pid = json.loads(Path(pid_file).read_text(encoding="utf-8"))["pid"]
-    subprocess.run(["kill", str(pid)], check=True)
+    served = f"--base-path={kubernetes.checkout.folder / '.local' / 'gitops'}"
+    processes = psutil.process_iter(["cmdline"])
+    servers = [process for process in processes if served in (process.info["cmdline"] or ())]
+    assert servers
+    for server in servers:
+        server.kill()
     kubernetes.kubectl(
         "-n",
         "argocd",
