@@ -1,7 +1,8 @@
-"""Entrypoint of the image: gives the database's address the names that the application reads, then runs the command.
+"""Entrypoint of the image: gives address and key the names that the application reads, then runs the command.
 
-``DATABASE_VARIABLES`` says which (``url=NAME scheme=postgresql host=NAME …``, from project.yaml). The address comes
-whole as ``DATABASE_URL`` or in parts as ``DATABASE_HOST`` and so on; with neither it is an SQLite file.
+``DATABASE_VARIABLES`` (``url=NAME scheme=postgresql host=NAME …``) and ``SIGNING_KEY_VARIABLE`` say which, from
+project.yaml. The address comes whole as ``DATABASE_URL`` or in parts as ``DATABASE_HOST`` and so on; with neither it is
+an SQLite file.
 """
 
 import os
@@ -28,8 +29,13 @@ def address(env: Mapping[str, str]) -> str:
 def variables(env: Mapping[str, str]) -> dict[str, str]:
     """The variables that the application reads, with their values; without an SQLite file's server and user."""
     names = dict(word.split("=", 1) for word in env.get("DATABASE_VARIABLES", "").split())
+    key = (
+        {env.get("SIGNING_KEY_VARIABLE", "SECRET_KEY"): env["SECRET_KEY"]}
+        if "SECRET_KEY" in env
+        else {}
+    )
     if not names:
-        return {}
+        return key
     url = address(env)
     parts = urlsplit(url)
     if parts.scheme.startswith("postgres"):
@@ -42,7 +48,7 @@ def variables(env: Mapping[str, str]) -> dict[str, str]:
         "user": parts.username,
         "password": parts.password,
     }
-    return {
+    return key | {
         names[part]: value if part == "url" else unquote(value)
         for part, value in values.items()
         if part in names and value

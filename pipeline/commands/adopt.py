@@ -53,6 +53,8 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
         console.info(
             f"  database {document['database']}, migrates by {list(own.migrate) or 'nothing'}"
         )
+        if own.missing:
+            console.warn(f"set in project.yaml's environment: {', '.join(own.missing)}")
         try:
             adoption.edit(answers, own, folder, names, document, sample=not old.delivery)
             for task in ("lock-dependencies", "format"):
@@ -163,6 +165,7 @@ def _document(answers: Answers, own: Application) -> dict[str, Any]:
         **({"migrate": list(own.migrate)} if own.migrate and database["engine"] != "none" else {}),
         **({"python_path": list(own.python_path)} if own.python_path else {}),
         **({"writable": list(own.writable)} if own.writable != ("/data",) else {}),
+        **({"signing_key": own.signing_key} if own.signing_key != "SECRET_KEY" else {}),
     }
     # Of an application that lies here already, the project file knows more than a look at it can.
     kept = YAML(typ="safe").load(project.FILE.read_text("utf-8")) if project.load().delivery else {}

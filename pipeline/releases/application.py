@@ -15,7 +15,7 @@ LISTS = ("requirements.txt", "requirements/prod.txt", "requirements/base.txt")
 INSTANCES = ("app", "application")
 FACTORIES = ("create_app", "make_app")
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
-HEALTH = ("healthz", "health", "livez", "ready", "readyz", "ping", "status", "up")
+HEALTH = ("healthz", "health", "livez", "ready", "readyz", "ping", "status", "up", "hello")
 ROUTE = re.compile(r"""\.(?:route|get)\(\s*f?["'](/[^"'<]*)["']""")
 #: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
 #: Flask-SQLAlchemy as well: it counts where the environment is read.
@@ -31,6 +31,14 @@ PARTS = {
     "user": "USER|USERNAME",
     "password": "PASSWORD|PASS",
 }
+#: Folders that it makes, or takes files into, beside its code.
+FOLDER = re.compile(
+    r"""(?:mkdir\(|makedirs\(|UPLOAD_FOLDER["'\]]*\s*=)\s*["'](?:\./)?(\w[\w/-]*)["']"""
+)
+SECRET = re.compile(r"""(?:environ|getenv)\W+(?:get\W+)?(\w*SECRET(?:_KEY)?)\b""")
+REQUIRED = re.compile(r"""environ\[["'](\w+)["']\]""")
+#: What every container gets (docs/reference/project.md).
+GIVEN = {"PORT", "ENVIRONMENT", "SECRET_KEY", "IMAGE_DIGEST", "APP_VERSION", "GIT_COMMIT"}
 INSTANCE = re.compile(r"instance_path|instance_relative_config|sqlite:///\w")
 MYSQL = {"pymysql", "mysqlclient", "mysql-connector-python"}
 #: PostgreSQL's drivers by package. SQLAlchemy wants them named: its default has changed from 2.0 to 2.1.
@@ -45,7 +53,10 @@ DRIVERS = {
 
 @dataclass(frozen=True)
 class Application:
-    """What was found; ``requirements`` is the file to lock, in words that ``project.yaml`` takes otherwise."""
+    """What was found, as ``project.yaml`` names it.
+
+    ``requirements`` is the file to lock; ``missing`` are the variables that it wants and nobody sets.
+    """
 
     wsgi: str
     requirements: Path
@@ -54,6 +65,8 @@ class Application:
     probe: str
     python_path: tuple[str, ...]
     writable: tuple[str, ...]
+    signing_key: str
+    missing: tuple[str, ...]
 
 
 def look(folder: Path, wsgi: str | None = None) -> Application:
@@ -76,7 +89,7 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         ("src",) if any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py")) else ()
     )
     wsgi = wsgi or _wsgi(folder, [folder, *(folder / name for name in python_path)])
-    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    text = "\n".join(path.read_text("utf-8", "replace") for path in sources)
     database = _database(text, packages)
     migrate: tuple[str, ...] = ()
     if (folder / "migrations" / "env.py").exists() and "flask-migrate" in packages:
@@ -91,6 +104,10 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         probe=_probe(text),
         python_path=python_path,
         writable=_writable(text, database, python_path),
+        signing_key=(signing_key := _signing_key(text)),
+        missing=tuple(
+            sorted({*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()})
+        ),
     )
 
 
@@ -167,7 +184,10 @@ def _modules(roots: list[Path]) -> Iterator[tuple[str, Path]]:
 
 def _callables(path: Path) -> tuple[str, str, bool]:
     """A module's instance and its factory (empty: none), and whether the factory has arguments without defaults."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    try:
+        body = ast.parse(path.read_text("utf-8", "replace")).body
+    except SyntaxError:
+        return "", "", False
     instance = factory = ""
     required = False
     for node in body:
@@ -218,11 +238,18 @@ def _writable(
     text: str, database: Mapping[str, str], python_path: Sequence[str]
 ) -> tuple[str, ...]:
     """``/data`` and Flask's instance folder where it is used; the first one keeps an SQLite file."""
-    if not INSTANCE.search(text):
-        return ("/data",)
-    folders = ("/data", "/".join(["/app", *python_path, "instance"]))
-    file = database["engine"] == "sqlite" and "url" not in database
-    return folders[::-1] if file else folders
+    folders = ["/data", *(f"/app/{name}" for name in sorted(set(FOLDER.findall(text))))]
+    if INSTANCE.search(text):
+        file = database["engine"] == "sqlite" and "url" not in database
+        folders.insert(0 if file else 1, "/".join(["/app", *python_path, "instance"]))
+    return tuple(dict.fromkeys(folders))
+
+
+def _signing_key(text: str) -> str:
+    """The variable that the key which signs sessions is read from."""
+    names = SECRET.findall(text)
+    prefixed = "FLASK_SECRET_KEY" if "from_prefixed_env()" in text else "SECRET_KEY"
+    return "SECRET_KEY" if "SECRET_KEY" in names else str(next(iter(names), prefixed))
 
 
 def _probe(text: str) -> str:

@@ -58,6 +58,7 @@ class Project:
     python_path: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     writable: tuple[str, ...] = ("/data",)
+    signing_key: str = "SECRET_KEY"
     checked: bool = False
     delivery: str = ""
 
@@ -102,6 +103,7 @@ def parse(raw: Mapping[str, Any]) -> Project:
         "variables must be names": all(
             VARIABLE.fullmatch(name)
             for name in (
+                project.signing_key,
                 *project.environment,
                 *(value for part, value in database.items() if part != "scheme"),
             )

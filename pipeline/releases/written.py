@@ -15,6 +15,7 @@ LINES = {
         r"ARG WRITABLE=.*": 'ARG WRITABLE="{folders}"',
         r"ENV PORT=.*": (
             'ENV PORT={port} LIVE_PATH="{live}" PYTHONPATH="{python_path}" DATABASE_VARIABLES="{variables}"'
+            ' SIGNING_KEY_VARIABLE="{signing_key}"'
         ),
         r"EXPOSE .*": "EXPOSE {port}",
         r"VOLUME .*": "VOLUME {volumes}",

@@ -122,6 +122,20 @@ def test_the_database_and_its_variables_are_found(
     assert application.look(folder).database == database
 
 
+def test_the_key_the_folders_and_what_nobody_sets_are_found(tmp_path: Path) -> None:
+    code = """
+app.secret_key = os.environ["APP_SECRET"]
+app.config["UPLOAD_FOLDER"] = "static/uploads"
+if not os.path.exists("logs"):
+    os.mkdir("logs")
+stripe.api_key = os.environ["STRIPE_KEY"]
+"""
+    found = application.look(written(tmp_path, {"app.py": FLASK + code, "old.py": "print 'two'"}))
+    assert found.signing_key == "APP_SECRET"
+    assert found.writable == ("/data", "/app/logs", "/app/static/uploads")
+    assert found.missing == ("STRIPE_KEY",)
+
+
 def test_the_instance_folder_keeps_an_sqlite_file(tmp_path: Path) -> None:
     files = {"app.py": FLASK + "uri = 'sqlite:///shop.db'", "requirements.txt": "flask-sqlalchemy"}
     assert application.look(written(tmp_path, files)).writable == ("/app/instance", "/data")

@@ -108,6 +108,7 @@ def test_a_line_that_differs_from_the_project_file_is_named_and_written(
             {"URI": "postgresql+psycopg://u:p@h/d"},
         ),
         ("url=URI host=DB_HOST", {}, {"URI": "sqlite:////data/app.db"}),
+        ("", {"SECRET_KEY": "s", "SIGNING_KEY_VARIABLE": "FLASK_KEY"}, {"FLASK_KEY": "s"}),
     ],
 )
 def test_the_image_gives_the_address_the_names_that_the_application_reads(
