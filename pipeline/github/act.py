@@ -98,6 +98,9 @@ def run(
             on_line=on_line,
             silence_seconds=silence_seconds,
         )
+    except KeyboardInterrupt:
+        _end_steps(scratch)
+        raise
     except SilentError as error:
         _end_steps(scratch)
         steps = [f"{job.name}: {job.step}" for job in jobs.values() if job.result == "running"]

@@ -7,7 +7,7 @@ the task, and fails or hangs where that says so. The workflows, act, Git and the
 import fcntl
 import json
 import os
-import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,7 +42,8 @@ def main() -> int:
     if task == "push":
         Path("sbom.json").write_text('{"spdxVersion": "SPDX-2.3"}', encoding="utf-8")
     if f"{call['job']}:{task}" in behaviour["hangs"]:
-        signal.pause()
+        # As a task does: its programs have a session of their own.
+        subprocess.run(["sleep", "infinity"], start_new_session=True, check=True)
     return 1 if f"{call['job']}:{task}" in behaviour["fails"] else 0
 
 

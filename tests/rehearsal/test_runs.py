@@ -1,8 +1,11 @@
 """The committed workflows, run by act: which jobs run, in which order, and what happens when one fails."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -251,12 +254,31 @@ def test_a_step_that_hangs_is_ended_and_named(run: Runner) -> None:
     hung = "rollback.yml hung in Back/Deploy/Deploy: Go back: no line of output for 15 s"
     with pytest.raises(SilentError, match=hung):
         run("rollback.yml", "workflow_dispatch", hangs=("deploy:rollback",), silence_seconds=15)
+    assert wait(lambda: not works(run), timeout=20)
 
-    def ended() -> bool:
-        folders = [process.info["cwd"] or "" for process in psutil.process_iter(["cwd"])]
-        return not [folder for folder in folders if folder.startswith(str(run.folder))]
 
-    assert wait(ended, timeout=20)
+@pytest.mark.engine
+def test_an_interruption_ends_the_steps_as_well(run: Runner) -> None:
+    calls = run.folder / "shared" / "tasks.jsonl"
+
+    def interrupt() -> None:
+        wait(lambda: calls.exists() and '"rollback"' in calls.read_text("utf-8"), timeout=120)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            run("rollback.yml", "workflow_dispatch", hangs=("deploy:rollback",))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert wait(lambda: not works(run), timeout=20)
+
+
+def works(run: Runner) -> bool:
+    """Whether a process still works in a runner's folder."""
+    folders = [process.info["cwd"] or "" for process in psutil.process_iter(["cwd"])]
+    return any(folder.startswith(str(run.folder)) for folder in folders)
 
 
 @pytest.mark.engine
