@@ -6,7 +6,10 @@ from fnmatch import fnmatch
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from cronsim import CronSim, CronSimError
+
 from pipeline.argocd.application import NAMESPACE
+from pipeline.core.errors import PipelineError
 from pipeline.kubernetes.cluster import Cluster
 
 KIND = "appprojects.argoproj.io"
@@ -27,37 +30,15 @@ def closed_until(cluster: Cluster, application: dict[str, Any]) -> datetime | No
 
 
 def end(window: dict[str, Any], now: datetime) -> datetime | None:
-    """When a window that is open now ends; None while it is not open."""
+    """When a window that is open now ends; None while it is not open. Raises PipelineError where it is no cron."""
     parts = re.findall(r"(\d+)([hms])", window["duration"])
     span = timedelta(seconds=sum(int(count) * SECONDS[unit] for count, unit in parts))
-    now = now.replace(second=0, microsecond=0)
-    for minutes in range(int(span.total_seconds()) // 60):
-        begin = now - timedelta(minutes=minutes)
-        if _begins(window["schedule"], begin):
-            return begin + span
-    return None
-
-
-def _begins(schedule: str, moment: datetime) -> bool:
-    """Whether a schedule of cron (numbers, lists, ranges, steps) names a minute."""
-    minute, hour, day, month, weekday = schedule.split()
-    on_day, on_weekday = _names(day, moment.day), _names(weekday, moment.isoweekday() % 7)
-    # cron's own rule: a day counts by either where both are limited.
-    limited = not day.startswith("*") and not weekday.startswith("*")
-    return (
-        _names(minute, moment.minute)
-        and _names(hour, moment.hour)
-        and _names(month, moment.month)
-        and (on_day or on_weekday if limited else on_day and on_weekday)
-    )
-
-
-def _names(field: str, value: int) -> bool:
-    for part in field.split(","):
-        span, _, step = part.partition("/")
-        low, _, high = span.partition("-")
-        first = 0 if low == "*" else int(low)
-        last = int(high) if high else 59 if low == "*" or step else first
-        if first <= value <= last and (value - first) % int(step or 1) == 0:
-            return True
-    return False
+    try:
+        begins = CronSim(window["schedule"], now + timedelta(minutes=1), reverse=True)
+    except CronSimError as error:
+        raise PipelineError(
+            f"the sync window {window['schedule']!r} is not understood ({error})",
+            next_step="write its schedule in five fields, as cron has them",
+        ) from error
+    last = next(begins, None)
+    return last + span if last and now < last + span else None

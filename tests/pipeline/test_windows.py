@@ -6,6 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.argocd import windows
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 
 WEEKEND = {"schedule": "0 16 * * 5", "duration": "62h"}
@@ -24,12 +25,23 @@ FRIDAY, MONDAY = datetime(2026, 11, 27, 16, 0, tzinfo=UTC), datetime(2026, 11, 3
         # Either day counts where both are limited.
         ({"schedule": "0 0 1 * 5", "duration": "24h"}, FRIDAY, datetime(2026, 11, 28, tzinfo=UTC)),
         ({"schedule": "0 0 24 12 *", "duration": "72h"}, FRIDAY, None),
+        ({"schedule": "0 16 * * MON-FRI", "duration": "1h"}, FRIDAY, FRIDAY.replace(hour=17)),
+        (
+            {"schedule": "0 16 * nov fri", "duration": "90s"},
+            FRIDAY.replace(minute=1),
+            FRIDAY.replace(minute=1, second=30),
+        ),
     ],
 )
 def test_a_window_ends_after_its_last_beginning(
     window: dict[str, str], now: datetime, until: datetime | None
 ) -> None:
     assert windows.end(window, now) == until
+
+
+def test_a_schedule_that_is_none_of_cron_is_named() -> None:
+    with pytest.raises(PipelineError, match="'@daily' is not understood"):
+        windows.end({"schedule": "@daily", "duration": "1h"}, FRIDAY)
 
 
 def test_the_projects_own_window_is_understood() -> None:
