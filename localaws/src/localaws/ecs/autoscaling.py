@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from localaws.emulator import ecs, iam_actions, responses
+from localaws.iam.resources import arn
 
 _SERVICE = "application-autoscaling"
 #: The key of the state, and the name under which ministack looks for the service's module.
@@ -69,14 +70,14 @@ class Scaling:
         service = ecs._services.get(resource.removeprefix("service/")) or {}
         if service.get("status") != "ACTIVE":
             raise RefusedError("ValidationException", f"ECS service doesn't exist: {resource}")
-        arn = _arn(_SERVICE, f"scalable-target/{responses.new_uuid()}")
-        return self._put(data, ScalableTargetARN=arn, Tags={})
+        target = arn(_SERVICE, f"scalable-target/{responses.new_uuid()}")
+        return self._put(data, ScalableTargetARN=target, Tags={})
 
     def _put_policy(self, data: dict[str, Any]) -> dict[str, Any]:
         self._require(data["ResourceId"])
         name = f"resource/ecs/{data['ResourceId']}:policyName/{data['PolicyName']}"
-        arn = _arn("autoscaling", f"scalingPolicy:{responses.new_uuid()}:{name}")
-        return self._put(data, PolicyARN=arn, Alarms=[])
+        policy = arn("autoscaling", f"scalingPolicy:{responses.new_uuid()}:{name}")
+        return self._put(data, PolicyARN=policy, Alarms=[])
 
     def _put(self, data: dict[str, Any], **new: Any) -> dict[str, Any]:
         key = _key(data)
@@ -105,14 +106,14 @@ class Scaling:
         }
 
     def _tagged(self, data: dict[str, Any]) -> dict[str, Any]:
-        arn = data["ResourceARN"]
+        target = data["ResourceARN"]
         for record in self.records.values():
-            if record.get("ScalableTargetARN") == arn:
+            if record.get("ScalableTargetARN") == target:
                 record["Tags"] |= data.get("Tags", {})
                 for key in data.get("TagKeys", ()):
                     record["Tags"].pop(key, None)
                 return {"Tags": record["Tags"]}
-        raise RefusedError("ResourceNotFoundException", f"There is no {arn}")
+        raise RefusedError("ResourceNotFoundException", f"There is no {target}")
 
     def _require(self, key: str) -> None:
         if key not in self.records:
@@ -121,7 +122,3 @@ class Scaling:
 
 def _key(data: dict[str, Any]) -> str:
     return " ".join(filter(None, (data["ResourceId"], data.get("PolicyName"))))
-
-
-def _arn(service: str, resource: str) -> str:
-    return f"arn:aws:{service}:{responses.get_region()}:{responses.get_account_id()}:{resource}"
