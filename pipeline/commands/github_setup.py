@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
@@ -91,10 +89,9 @@ def _variable(place: str, name: str, value: str) -> Setting:
 
 def _present(github: Api, setting: Setting) -> dict[str, Any] | None:
     """What is there now; None where nothing is."""
-    response = github.client.get(setting.path)
-    if response.status_code == httpx.codes.NOT_FOUND:
+    kept = github.find(setting.path)
+    if kept is None:
         return None
-    kept = github.call("GET", setting.path)
     if not setting.item:
         return dict(kept)
     items = kept if isinstance(kept, list) else kept[setting.item]

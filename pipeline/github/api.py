@@ -62,10 +62,10 @@ class Api:
             "name": title,
             "body": markdown.cut(body, actions.BODY_LIMIT, where=actions.linked_run()),
         }
-        response = self.client.get(f"releases/tags/{tag}")
-        if response.status_code == httpx.codes.NOT_FOUND:
+        present = self.find(f"releases/tags/{tag}")
+        if present is None:
             return self._write("POST", "releases", content)
-        return self._write("PATCH", f"releases/{_checked(response)['id']}", content)
+        return self._write("PATCH", f"releases/{present['id']}", content)
 
     def _find(self, path: str, marker: str) -> dict[str, Any] | None:
         separator = "&" if "?" in path else "?"
@@ -83,10 +83,20 @@ class Api:
     def _write(self, method: str, path: str, content: dict[str, Any]) -> str:
         return str(self.call(method, path, content)["html_url"])
 
+    def find(self, path: str) -> Any | None:
+        """What is at a path below the repository; None where nothing is."""
+        response = self._answer("GET", path)
+        return None if response.status_code == httpx.codes.NOT_FOUND else _checked(response)
+
     def call(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
         """What GitHub answers to a call of a path below the repository, or of an address of the API."""
+        return _checked(self._answer(method, path, content))
+
+    def _answer(
+        self, method: str, path: str, content: dict[str, Any] | None = None
+    ) -> httpx.Response:
         try:
-            return _checked(self.client.request(method, path, json=content))
+            return self.client.request(method, path, json=content)
         except httpx.HTTPError as error:
             raise PipelineError(
                 f"GitHub did not answer {method} {path.partition('?')[0]} ({error})",

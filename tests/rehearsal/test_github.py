@@ -1,7 +1,7 @@
 """Text for GitHub: nothing that a stranger writes can become markup, an output or a command."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -136,6 +136,20 @@ def test_a_refusal_names_the_call_and_the_way_out(monkeypatch: pytest.MonkeyPatc
     assert "permissions" in caught.value.next_step
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize("call", ["find", "release"])
+def test_a_server_that_is_away_is_named(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    monkeypatch.setenv("GITHUB_TOKEN", "job-token")
+    api = github_api.api()
+    calls: dict[str, Callable[[], object]] = {
+        "find": lambda: api.find("labels/preview"),
+        "release": lambda: api.release(tag="v1", commit="a" * 40, title="v1", body=""),
+    }
+    with pytest.raises(PipelineError, match="GitHub did not answer GET"):
+        calls[call]()
 
 
 def test_without_a_token_the_task_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
