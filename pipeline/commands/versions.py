@@ -8,12 +8,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.commands import Result
-from pipeline.core import console
+from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 
 TABLE = ROOT / "tools" / "versions.yaml"
+COLUMNS = ("component", "pinned", "newest", "end of support")
 #: A table that nobody has looked at for this long knows neither newest releases nor ends.
 REVIEW_DAYS = 180
 
@@ -26,7 +27,8 @@ def run(days: int = 30, today: date | None = None) -> Result:
     """
     table = YAML(typ="safe").load(TABLE)
     day = today or datetime.now(UTC).date()
-    rows, problems = [("component", "pinned", "newest", "end of support")], []
+    rows: list[tuple[str, ...]] = []
+    problems: list[str] = []
     if day - table["seen"] > timedelta(days=REVIEW_DAYS):
         problems.append(f"the table is of {table['seen']}")
     for name, version in sorted(pinned(table["sources"])):
@@ -37,15 +39,14 @@ def run(days: int = 30, today: date | None = None) -> Result:
         end, problem = _end(row, version, day + timedelta(days=days))
         rows.append((name, version, str(row["newest"] or "unknown"), end))
         problems += [f"{name} {version} {problem}"] if problem else []
-    console.table(rows[0], rows[1:])
+    console.table(COLUMNS, rows)
     if problems:
         raise PipelineError(
             "; ".join(problems), next_step="take a newer version, and correct tools/versions.yaml"
         )
-    lines = [f"| {' | '.join(row)} |" for row in [rows[0], ("---",) * 4, *rows[1:]]]
     return Result(
-        f"{len(rows) - 1} pinned versions: each is supported for {days} days more, or kept on purpose",
-        markdown="\n".join(["## Versions\n", *lines, ""]),
+        f"{len(rows)} pinned versions: each is supported for {days} days more, or kept on purpose",
+        markdown="\n".join(["## Versions\n", *markdown.table(COLUMNS, rows), ""]),
     )
 
 

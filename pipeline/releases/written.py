@@ -45,14 +45,14 @@ def differing(*, write: bool = False) -> list[str]:
             files.write(copy, content)
     for pattern, lines in LINES.items():
         for path in ROOT.glob(pattern):
-            text = path.read_text(encoding="utf-8")
+            before = text = path.read_text(encoding="utf-8")
             for line, template in lines.items():
                 wanted = template.format_map(_values(project))
                 escaped = wanted.replace("\\", r"\\")
                 text, count = re.subn(rf"^{line}$", escaped, text, flags=re.M)
                 if count == 0 and "*" not in pattern:
                     differences.append(f"{pattern}: {wanted} is missing")
-            if text != path.read_text(encoding="utf-8"):
+            if text != before:
                 differences.append(f"{path.relative_to(ROOT)}: the lines from project.yaml")
                 if write:
                     files.write(path, text)
