@@ -125,7 +125,7 @@ def _merge(old: str, new: str) -> list[str]:
     try:
         git.run("merge-recursive", old, "--", "HEAD", new)
     except CommandFailedError:
-        conflicts = git.run("diff", "--name-only", "--diff-filter=U").split()
+        conflicts = git.run("diff", "--name-only", "--diff-filter=U").splitlines()
         if not conflicts:
             raise
         return conflicts
