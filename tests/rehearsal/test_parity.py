@@ -42,6 +42,10 @@ READERS = {"lint", "sync"}
 CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift"}
 #: Tasks that change the desired state in Git, with the app's token and from main alone.
 GIT_TASKS = {"release", "promote", "rollback", "upgrade"}
+#: Tasks that read more of the history than the newest commit: secrets, releases, a promoted revision.
+HISTORY_TASKS = {"scan", "plan", "drift", "release", "rollback", "promote", "notes"}
+#: Actions that the plan of a private repository may not include, each with the variable that switches it on.
+SWITCHES = {"github/codeql-action/upload-sarif": "CODE_SCANNING", "actions/attest": "ATTESTATIONS"}
 #: Once for each account, by an administrator, before any workflow can run.
 NOT_IN_WORKFLOWS = {"account"}
 
@@ -176,6 +180,10 @@ def test_a_task_has_what_it_works_with(step: Step) -> None:
     used = [earlier.get("uses", "").partition("@")[0] for earlier in before]
     assert used[:2] == ["actions/checkout", SETUP]
     task = step.words[1]
+    if task in HISTORY_TASKS or "--since" in step.words[:-1]:
+        checkouts = [each for each in before if "actions/checkout" in each.get("uses", "")]
+        # `affected` compares a merge with its first parent.
+        assert checkouts[-1]["with"].get("fetch-depth") == (2 if task == "affected" else 0)
     if task in CLOUD_TASKS:
         assert "aws-actions/configure-aws-credentials" in used
     if task in GIT_TASKS:
@@ -196,6 +204,28 @@ def test_a_task_has_what_it_works_with(step: Step) -> None:
         assert step.environment["GITHUB_TOKEN"] == "${{ github.token }}"
     else:
         assert "GITHUB_TOKEN" not in step.environment
+
+
+@pytest.mark.parametrize("action", SWITCHES)
+def test_what_a_plan_may_not_include_is_switched_on_by_a_variable(action: str) -> None:
+    used = [step for step in steps() if step.content.get("uses", "").startswith(f"{action}@")]
+    assert len(used) == 2
+    for step in used:
+        switch = SWITCHES[action]
+        assert f"env.{switch} == 'true'" in step.content["if"], str(step)
+        default = f"vars.{switch} || !github.event.repository.private"
+        assert step.environment[switch] == f"${{{{ {default} }}}}", str(step)
+        # The scanners' own files hold the accepted findings as well.
+        report = step.content["with"].get("sarif_file", ".local/reports/scan.sarif")
+        assert report == ".local/reports/scan.sarif", str(step)
+
+
+def test_a_cache_that_a_job_writes_is_its_own() -> None:
+    """GitHub never changes an entry: the first job to end would save its few tools for all."""
+    setup = YAML(typ="safe").load(ROOT / SETUP / "action.yml")["runs"]["steps"]
+    keys = [step["with"]["key"] for step in setup if "actions/cache@" in step["uses"]]
+    assert len(keys) == 2
+    assert all("-${{ github.job }}-" in key for key in keys)
 
 
 def test_the_apply_role_is_assumed_in_a_protected_environment_only() -> None:
@@ -275,16 +305,14 @@ def dropped(queue: str, arrivals: list[str]) -> list[str]:
 
 def test_no_deployment_that_waits_is_dropped() -> None:
     for name, queue in queues().items():
-        assert queue.get("queue", "single") in ("single", "max"), name
-        # GitHub refuses a workflow with both.
-        assert not (queue.get("queue") == "max" and queue["cancel-in-progress"]), name
+        # Either what comes later takes its place, or it waits with the others; GitHub refuses both at once.
+        assert (queue.get("queue") == "max") != queue["cancel-in-progress"], name
     deploying = [(workflow, name) for workflow, name, job in jobs() if "uses" in job]
     assert len(deploying) == 3
     for workflow, name in deploying:
         queue = queues()[f"{workflow} {name}"]
         assert queue["group"].startswith("deploy-")
         assert not dropped(queue["queue"], ["merge", "merge", "rollback", "merge"])
-    assert queues()["main.yml"]["queue"] == "max"
 
 
 @pytest.mark.parametrize("workflow", ["promote.yml", "rollback.yml"])
