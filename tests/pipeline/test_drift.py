@@ -3,6 +3,8 @@
 import pytest
 
 from pipeline.argocd import application
+from pipeline.aws import account
+from pipeline.commands import drift
 from pipeline.core.errors import CommandFailedError
 from pipeline.kubernetes import cluster
 from pipeline.targets import kubernetes
@@ -16,6 +18,8 @@ def test_without_a_cluster_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(cluster, "find", lambda: None)
     monkeypatch.delenv("KUBERNETES_ENABLED", raising=False)
     assert kubernetes.drift("staging") == ([], False)
+    monkeypatch.setattr(account, "existing_account", lambda _: None)
+    assert drift.run("local").headline == "local is what Git says; Kubernetes: NOT COMPARED"
 
 
 def test_a_promised_cluster_without_access_is_a_difference(

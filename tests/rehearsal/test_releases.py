@@ -472,6 +472,8 @@ def test_a_promotion_takes_the_revision_of_chart_and_terraform_along(production:
     first = merge(production, "infra/chart-one")
     publish(production, OLD, first)
     assert promoted(production, "production") == (OLD, first)
+    (release,) = releases.history(desired(production).tip(), "production", root=production)[:1]
+    assert release.source == first
     second = merge(production, "infra/chart-two")
     publish(production, NEW, second)
     assert promoted(production, "qa") == (NEW, None)

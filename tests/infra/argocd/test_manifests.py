@@ -69,6 +69,11 @@ def test_environments_are_the_released_value_files_of_the_chart(overlay: str) ->
     assert ROOT / source["path"] == CHART
     assert source["helm"]["valueFiles"] == ["/environments/{{ .name }}.yaml"]
     assert 'prune: {{ ne .name "production" }}, selfHeal: true' in spec["templatePatch"]
+    # A promoted revision's chart, with the values of the newest file.
+    promoted = '{{- with get . "revision" }}source:targetRevision: "{{ . }}"helm:valueFiles: []valuesObject:'
+    assert promoted in "".join(line.strip() for line in spec["templatePatch"].splitlines())
+    labels = spec["template"]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
+    assert labels["elbv2.k8s.aws/pod-readiness-gate-inject"] == "enabled"
 
 
 def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> None:
