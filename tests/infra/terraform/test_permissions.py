@@ -36,6 +36,8 @@ def load(name: str) -> dict[str, Any]:
 
 GRANTED = load("actions.yaml")
 TYPES = load("types.yaml")
+#: What each resource type and each task asks for.
+NEEDED: dict[str, list[str]] = TYPES["environment"] | TYPES["tasks"]
 ACTIONS = [
     pytest.param(purpose, action, id=f"{purpose} {action}")
     for purpose, actions in GRANTED["actions"].items()
@@ -88,10 +90,26 @@ def test_every_resource_type_has_its_row() -> None:
     assert {*TYPES["environment"], *TYPES["bootstrap"]} == types
 
 
-@pytest.mark.parametrize("resource_type", TYPES["environment"])
-def test_a_resource_type_is_granted_what_it_asks_for(resource_type: str) -> None:
-    missing = [need for need in TYPES["environment"][resource_type] if not allowed(need)]
-    assert missing == []
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_resource_type_or_task_is_granted_what_it_asks_for(name: str) -> None:
+    assert [need for need in NEEDED[name] if not allowed(need)] == []
+
+
+def test_what_is_made_is_granted_by_its_tags_and_what_it_is_made_in_by_its_own(
+    reference: dict[str, Any],
+) -> None:
+    """EC2 asks about each by itself: a new subnet has the request's tags, the VPC that it is made in has its own."""
+    needs = {need for needs in NEEDED.values() for need in needs if need.startswith("ec2:")}
+    granted = GRANTED["actions"]
+    by_tag: dict[str, set[str]] = {"Request": {"ec2:CreateTags"}, "Resource": {"ec2:CreateTags"}}
+    for action in needs - {"ec2:CreateTags"}:
+        types = reference["ec2"]["privileges"][action.removeprefix("ec2:")]["resource_types"]
+        keys = {key for each in types.values() for key in each.get("condition_keys", ())}
+        for tag, actions in by_tag.items():
+            if f"aws:{tag}Tag/${{TagKey}}" in keys:
+                actions.add(action)
+    assert by_tag["Request"] == {*granted["new-network"], *granted["tag-new-network"]}
+    assert by_tag["Resource"] - {*granted["look"], *granted["look-closer"]} <= {*granted["network"]}
 
 
 def allowed(need: str) -> bool:
