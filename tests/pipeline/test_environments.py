@@ -58,6 +58,11 @@ def test_bootstrap_makes_roles_for_each_deployed_environment_of_the_account(
     variables = roots.bootstrap_root(environments.load("staging"), {}, repository).variables
     assert variables["github_environments"] == '["qa", "staging"]'
     assert list(json.loads(variables["environments"])) == ["local", "qa", "staging"]
+    assert variables["create_oidc_provider"] == "true"
+    shared = roots.bootstrap_root(
+        environments.load("staging"), {}, repository, shared_provider=True
+    )
+    assert shared.variables["create_oidc_provider"] == "false"
 
 
 AWS = 'aws:\n  account_id: "000000000001"\n'

@@ -1,5 +1,6 @@
 """Text for GitHub: nothing that a stranger writes can become markup, an output or a command."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,8 +14,10 @@ from localgithub import api as stand_in
 from localgithub import server
 from pipeline.commands import comment
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
+from pipeline.github import rehearsal
 
 
 @pytest.fixture
@@ -62,6 +65,21 @@ def test_a_customised_subject_is_refused(
     monkeypatch.setattr(store, "customised_subject", True)
     with pytest.raises(PipelineError, match="customised subject"):
         github_api.ids("owner/name")
+
+
+@pytest.mark.parametrize(
+    ("form", "prefix"), [("", "repo:owner@1100/name@2200:"), ("legacy", "repo:owner/name:")]
+)
+def test_a_jobs_token_has_ids_in_its_subject_unless_the_old_form_is_asked_for(
+    form: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OIDC_SUBJECT", form)
+    call = server.Call(
+        "GET", "/identity", {"job": "drift", "audience": "sts"}, {}, server.REQUEST_TOKEN
+    )
+    _, answer = server._identity("owner/name", "push", ROOT / rehearsal.WORKFLOWS, call)
+    claims = json.loads(base64.urlsafe_b64decode(f"{answer['value'].split('.')[1]}=="))
+    assert claims["sub"] == f"{prefix}ref:refs/heads/main"
 
 
 def test_the_comment_is_written_once_and_then_rewritten(store: stand_in.Store) -> None:

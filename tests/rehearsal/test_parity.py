@@ -44,6 +44,8 @@ CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift"}
 GIT_TASKS = {"release", "promote", "rollback", "upgrade"}
 #: Tasks that read more of the history than the newest commit: secrets, releases, a promoted revision.
 HISTORY_TASKS = {"scan", "plan", "drift", "release", "rollback", "promote", "notes"}
+#: Tasks that ask a cluster, where one is in use, by the kubeconfig of an account.
+CLUSTER_TASKS = {"sync", "drift", "verify --to kubernetes"}
 #: Actions that the plan of a private repository may not include, each with the variable that switches it on.
 SWITCHES = {"github/codeql-action/upload-sarif": "CODE_SCANNING", "actions/attest": "ATTESTATIONS"}
 #: Once for each account, by an administrator, before any workflow can run.
@@ -184,6 +186,13 @@ def test_a_task_has_what_it_works_with(step: Step) -> None:
         checkouts = [each for each in before if "actions/checkout" in each.get("uses", "")]
         # `affected` compares a merge with its first parent.
         assert checkouts[-1]["with"].get("fetch-depth") == (2 if task == "affected" else 0)
+    to_kubernetes = " --to kubernetes" in step.content["run"]
+    if (f"{task} --to kubernetes" if to_kubernetes else task) in CLUSTER_TASKS:
+        assert re.fullmatch(
+            r"\$\{\{ secrets\.KUBECONFIG(_READER)? \}\}", step.environment["KUBECONFIG_CONTENT"]
+        )
+        promised = str(step.content.get("if", "")), step.environment.get("KUBERNETES_ENABLED", "")
+        assert any("vars.KUBERNETES_ENABLED" in text for text in promised)
     if task in CLOUD_TASKS:
         assert "aws-actions/configure-aws-credentials" in used
     if task in GIT_TASKS:
@@ -237,6 +246,17 @@ def test_the_apply_role_is_assumed_in_a_protected_environment_only() -> None:
         assert "environment" not in job
 
 
+def test_the_environments_of_a_matrix_come_from_the_files() -> None:
+    matrices = {
+        f"{workflow} {name}": job["strategy"]["matrix"]["environment"]
+        for workflow, name, job in jobs()
+        if "environment" in job.get("strategy", {}).get("matrix", {})
+    }
+    assert len(matrices) == 3
+    for name, value in matrices.items():
+        assert re.match(r"\$\{\{ fromJSON\(needs\.\w+\.outputs\.environments ", str(value)), name
+
+
 def test_every_job_ends_by_itself_on_a_pinned_runner() -> None:
     for workflow, name, job in jobs():
         if "steps" in job:
@@ -262,6 +282,7 @@ def test_every_night_runs_what_takes_minutes() -> None:
     nightly = WORKFLOWS["nightly.yml"]["jobs"]
     assert set(nightly["long"]["strategy"]["matrix"]["tests"]) == marked
     assert "./inv test" in [step.get("run") for step in nightly["test"]["steps"]]
+    assert "./inv versions" in [step.get("run") for step in nightly["versions"]["steps"]]
 
 
 def test_what_a_job_reads_of_another_is_an_output_of_a_job_it_needs() -> None:

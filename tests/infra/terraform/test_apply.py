@@ -29,7 +29,10 @@ def applied(
     """What the stage says of an apply that ended with an error, or well, when ECS has that service."""
     environment = replace(environments.load("staging"), digest=WANTED)
 
+    kept: list[tuple[str | None, str]] = []
+
     def run(*_: Any, **__: Any) -> int:
+        assert kept == [(WANTED, "staging")], "what is about to run must not expire"
         if error:
             raise TerraformError([error], name="staging", log=None)
         return 1
@@ -37,7 +40,9 @@ def applied(
     monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws, "existing_account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws.Account, "client", lambda *_: None)
-    monkeypatch.setattr(registry, "keep", lambda *_: None)
+    monkeypatch.setattr(
+        registry, "keep", lambda _client, image, name: kept.append((image.digest, name))
+    )
     monkeypatch.setattr(ecs_target, "exclusive", lambda _: nullcontext())
     monkeypatch.setattr(
         terraform,
