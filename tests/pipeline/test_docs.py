@@ -34,6 +34,21 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("name", ["reality.md", "reality-proofs.md"])
+def test_every_test_that_is_named_is_there(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    files = {str(file.relative_to(ROOT)): file for file in git.files("tests/*.py", "*.tftest.hcl")}
+    tests = {
+        name: {Path(name).stem, *re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.M)}
+        for name, file in files.items()
+    }
+    named = re.findall(r"([\w/]+\.py)::(test_\w+)", text)
+    assert [pair for pair in named if pair[1] not in tests.get(pair[0], ())] == []
+    assert {*re.findall(r"\btest_\w+", text)} <= set().union(*tests.values())
+    suites = {Path(name).name for name in files}
+    assert {*re.findall(r"[\w-]+\.tftest\.hcl", text)} <= suites
+
+
 def test_the_table_of_settings_names_every_key() -> None:
     text = (TERRAFORM / "modules" / "settings" / "variables.tf").read_text(encoding="utf-8")
     block = text[text.index('variable "aws" {') :]
