@@ -1,5 +1,8 @@
 """The tasks: their arguments and help. Each is a module of pipeline/commands, imported when it runs."""
 
+import re
+import sys
+
 from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
@@ -368,7 +371,8 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
 
 
 @task(
-    positional=["application"],
+    # invoke knows no optional positional argument: it is one where a word follows the task's name.
+    positional=["application"] if re.search(r" adopt [^-]", " ".join(sys.argv)) else [],
     help={
         "application": "the application: a folder or a Git address; default: what lies in app/",
         "name": "of the chart, the service, the image and the namespaces",
@@ -386,7 +390,7 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
 @command
 def adopt(  # noqa: PLR0917 - the options of the task
     _context: Context,
-    application: str = "",
+    application: str | None = None,
     name: str | None = None,
     title: str | None = None,
     repository: str | None = None,
@@ -402,7 +406,7 @@ def adopt(  # noqa: PLR0917 - the options of the task
     from pipeline.commands import adopt as body
 
     given = {name: value for name, value in locals().items() if name in body.FIELDS}
-    given["source"] = application or None
+    given["source"] = application
     return body.run(given, dry_run=dry_run, checks=checks)
 
 

@@ -1,10 +1,12 @@
 """What is found out about applications of other people by looking at their files."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.releases import application
 
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -139,3 +141,7 @@ stripe.api_key = os.environ["STRIPE_KEY"]
 def test_the_instance_folder_keeps_an_sqlite_file(tmp_path: Path) -> None:
     files = {"app.py": FLASK + "uri = 'sqlite:///shop.db'", "requirements.txt": "flask-sqlalchemy"}
     assert application.look(written(tmp_path, files)).writable == ("/app/instance", "/data")
+
+
+def test_the_application_is_an_argument() -> None:
+    subprocess.run([ROOT / "inv", "adopt", "../shop", "--help"], check=True)
