@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.paths import LOCAL, ROOT, log_file
+from pipeline.releases.packages import PYTHON
 from pipeline.releases.project import project
 
 #: The environment of the tasks includes the packages of an application that it checks, in the application's versions.
@@ -27,8 +28,6 @@ LOCKS = {
 ENTRY = re.compile(r"^([\w.-]+)(?:\[.*?\])?==([^\s;\\]+)(.*(?:\n    .*)*)", re.MULTILINE)
 #: Where the application names its packages, the first one that is there.
 APPLICATION = ("app/requirements.in", "app/pyproject.toml")
-#: The oldest Python that the locks must serve.
-PYTHON = "3.11"
 
 
 def run(*, upgrade: bool) -> Result:

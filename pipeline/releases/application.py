@@ -2,21 +2,26 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import PipelineError
+from pipeline.releases import packages as lists
 
 #: Modules that Flask and its users give the application, the likeliest first.
 MODULES = ("wsgi", "app", "application", "main", "run", "server", "manage", "autoapp")
-LISTS = ("requirements.txt", "requirements/prod.txt", "requirements/base.txt")
 INSTANCES = ("app", "application")
 FACTORIES = ("create_app", "make_app")
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
 HEALTH = ("healthz", "health", "livez", "ready", "readyz", "ping", "status", "up", "hello")
-ROUTE = re.compile(r"""\.(?:route|get)\(\s*f?["'](/[^"'<]*)["']""")
+ROUTE = re.compile(r"""(?:\w+\.)*(\w+)\.(?:route|get)\(["'](/[^"'<]*)["'](.*)\)""")
+#: Decorators of views that answer strangers with an error or a redirect.
+GUARDED = re.compile("login|auth|jwt|token|permission")
+PREFIX = r"""[^()]*url_prefix\s*=\s*["']([^"']+)["']"""
+BLUEPRINT = re.compile(rf"(\w+)\s*=\s*(?:\w+\.)*Blueprint\({PREFIX}")
+IMPORTED = re.compile(r"from\s+[\w.]*?(\w+)\s+import\s+(\w+)\s+as\s+(\w+)")
+REGISTERED = re.compile(rf"register_blueprint\(\s*(?:\w+\.)*?((?:\w+\.)?\w+)\s*,{PREFIX}")
 #: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
 #: Flask-SQLAlchemy as well: it counts where the environment is read.
 URLS = (
@@ -75,11 +80,8 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
     Raises:
         PipelineError: It has no list of requirements that can be locked, or no callable was found.
     """
-    requirements = _requirements(folder)
-    packages = {
-        name.lower().replace("_", "-")
-        for name in re.findall(r"[\w-]+", requirements.read_text("utf-8"))
-    }
+    requirements, declared = lists.declared(folder)
+    packages = {name.lower().replace("_", "-") for name in re.findall(r"[\w-]+", declared)}
     sources = [
         path
         for path in sorted(folder.rglob("*.py"))
@@ -89,7 +91,8 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         ("src",) if any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py")) else ()
     )
     wsgi = wsgi or _wsgi(folder, [folder, *(folder / name for name in python_path)])
-    text = "\n".join(path.read_text("utf-8", "replace") for path in sources)
+    texts = {path: path.read_text("utf-8", "replace") for path in sources}
+    text = "\n".join(texts.values())
     database = _database(text, packages)
     migrate: tuple[str, ...] = ()
     if (folder / "migrations" / "env.py").exists() and "flask-migrate" in packages:
@@ -101,36 +104,13 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         requirements=requirements,
         database=database,
         migrate=migrate if database["engine"] != "none" else (),
-        probe=_probe(text),
+        probe=_probe(texts),
         python_path=python_path,
         writable=_writable(text, database, python_path),
         signing_key=(signing_key := _signing_key(text)),
         missing=tuple(
             sorted({*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()})
         ),
-    )
-
-
-def _requirements(folder: Path) -> Path:
-    """The file that declares the packages: a lock beside ``pyproject.toml``, or ``-e .``, declares none."""
-    pyproject = folder / "pyproject.toml"
-    tables = tomllib.loads(pyproject.read_text("utf-8")) if pyproject.is_file() else {}
-    packaged = "project" in tables or "poetry" in tables.get("tool", {})
-    for name in ("requirements.in", *LISTS):
-        if (folder / name).is_file():
-            text = (folder / name).read_text("utf-8")
-            if not (packaged and re.search(r"--hash=|^(-e )?\.", text, re.M)):
-                return folder / name
-    if packaged:
-        return pyproject
-    if (folder / "Pipfile").is_file():
-        raise PipelineError(
-            "a Pipfile cannot be locked with hashes here",
-            next_step="pipenv requirements > requirements.txt, commit it, and adopt again",
-        )
-    raise PipelineError(
-        "the application lists no packages",
-        next_step="add requirements.txt or pyproject.toml with a [project] table, and adopt again",
     )
 
 
@@ -191,11 +171,14 @@ def _callables(path: Path) -> tuple[str, str, bool]:
     instance = factory = ""
     required = False
     for node in body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
-            function = ast.unparse(node.value.func).rpartition(".")[2]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            called = node.value.func if isinstance(node.value, ast.Call) else node.value
+            function = ast.unparse(called).rpartition(".")[2]
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
-            if names and function in ("Flask", "APIFlask", "OpenAPI", *FACTORIES):
+            # Dash's application has Flask's as its attribute ``server``.
+            dash = names == ["server"] and function == "server"
+            if dash or (names and function in ("Flask", "APIFlask", "OpenAPI", *FACTORIES)):
                 instance = names[0]
         elif isinstance(node, ast.ImportFrom) and path.stem in MODULES:
             imported = [alias.asname or alias.name for alias in node.names]
@@ -252,10 +235,36 @@ def _signing_key(text: str) -> str:
     return "SECRET_KEY" if "SECRET_KEY" in names else str(next(iter(names), prefixed))
 
 
-def _probe(text: str) -> str:
+def _probe(texts: Mapping[Path, str]) -> str:
     """A path that answers without an error: that of a health check, else the first page."""
-    paths = set(ROUTE.findall(text))
+    text = "\n".join(texts.values())
+    names = {alias: f"{module}.{name}" for module, name, alias in IMPORTED.findall(text)}
+    registered = {names.get(name, name): prefix for name, prefix in REGISTERED.findall(text)}
+    paths = set()
+    for path, text in texts.items():
+        own = dict(BLUEPRINT.findall(text))
+        for owner, route in _routes(text):
+            places = (f"{path.stem}.{owner}", f"{path.parent.name}.{owner}", owner)
+            prefixes = [
+                table[name] for table in (registered, own) for name in places if name in table
+            ]
+            paths.add("".join(prefixes[:1]).rstrip("/") + route)
     for name in HEALTH:
-        if path := next((path for path in sorted(paths) if path.strip("/") == name), None):
-            return str(path)
+        if probes := sorted(path for path in paths if path.split("/")[-1] == name):
+            return probes[0]
     return "/" if "/" in paths or not paths else min(paths)
+
+
+def _routes(text: str) -> Iterator[tuple[str, str]]:
+    """Routes of views that answer anybody's GET without arguments, each with the variable that they are of."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        decorators = [*map(ast.unparse, getattr(node, "decorator_list", ()))]
+        others = [text for text in decorators if not ROUTE.fullmatch(text)]
+        if not any(map(GUARDED.search, others)):
+            for match in filter(None, map(ROUTE.fullmatch, decorators)):
+                if "methods=" not in match[3] or "GET" in match[3]:
+                    yield match[1], match[2]

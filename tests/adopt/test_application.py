@@ -51,6 +51,7 @@ def test_the_three_applications_are_understood(
         ({"Procfile": "web: gunicorn --bind 0.0.0.0:$PORT shop.web:server\n"}, "shop.web:server"),
         ({".flaskenv": "FLASK_APP='shop:make_app()'\n"}, "shop:make_app()"),
         ({"anything.py": FLASK, "tests/app.py": FLASK}, "anything:app"),
+        ({"app.py": "app = dash.Dash(__name__)\nserver = app.server\n"}, "app:server"),
         ({"app.py": "import flask\nserver: flask.Flask = flask.Flask('x')\n"}, "app:server"),
     ],
 )
@@ -64,6 +65,22 @@ def test_the_callable_is_found(tmp_path: Path, files: dict[str, str], wsgi: str)
         ({"shop/__init__.py": "def create_app(config): ..."}, r"shop:create_app wants arguments"),
         ({"notes.txt": "none"}, "no module has a Flask application"),
         ({"app.py": FLASK, "requirements.txt": "flask\npymysql\n"}, "MySQL"),
+        (
+            {"app.py": FLASK, "requirements.txt": "flask\n-e ./own\n"},
+            r"names -e \./own, which has no hash",
+        ),
+        (
+            {
+                "app.py": FLASK,
+                "requirements.txt": "-r all.txt\n",
+                "all.txt": "own @ git+https://x/own\n",
+            },
+            r"names own @ git\+https",
+        ),
+        (
+            {"app.py": FLASK, "pyproject.toml": "[project]\nrequires-python = '>=3.12'\n"},
+            r"wants Python >=3\.12",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_refused_with_a_way_out(
@@ -73,12 +90,26 @@ def test_what_cannot_be_served_is_refused_with_a_way_out(
         application.look(written(tmp_path, files))
 
 
-def test_a_pipfile_is_refused_with_the_command_that_helps(tmp_path: Path) -> None:
-    folder = written(tmp_path, {"app.py": FLASK, "Pipfile": "[packages]\nflask = '*'\n"})
+@pytest.mark.parametrize(
+    ("name", "text", "command"),
+    [
+        ("Pipfile", "[packages]\nflask = '*'\n", "pipenv requirements"),
+        ("pyproject.toml", "[tool.poetry]\nname = 'shop'\n", "poetry export --without-hashes"),
+        (
+            "pyproject.toml",
+            "[project]\ndynamic = ['dependencies']\n",
+            "poetry export --without-hashes",
+        ),
+    ],
+)
+def test_a_list_that_has_no_lock_is_refused_with_the_command_that_helps(
+    tmp_path: Path, name: str, text: str, command: str
+) -> None:
+    folder = written(tmp_path, {"app.py": FLASK, name: text})
     (folder / "requirements.txt").unlink()
-    with pytest.raises(PipelineError, match="Pipfile") as refused:
+    with pytest.raises(PipelineError, match="cannot be locked with hashes") as refused:
         application.look(folder)
-    assert refused.value.next_step.startswith("pipenv requirements")
+    assert f"{command} > requirements.txt" in refused.value.next_step
 
 
 @pytest.mark.parametrize(
@@ -145,3 +176,47 @@ def test_the_instance_folder_keeps_an_sqlite_file(tmp_path: Path) -> None:
 
 def test_the_application_is_an_argument() -> None:
     subprocess.run([ROOT / "inv", "adopt", "../shop", "--help"], check=True)
+
+
+BLUEPRINT = "from flask import Blueprint\nbp = Blueprint('b', __name__)\n@bp.route('/{}')\n{}def view(): ..."
+
+
+@pytest.mark.parametrize(
+    ("files", "probe"),
+    [
+        (
+            {
+                "shop/pages.py": BLUEPRINT.format("status", "").replace(
+                    "__name__", "'x', url_prefix='/shop'"
+                )
+            },
+            "/shop/status",
+        ),
+        (
+            {
+                "shop/auth.py": BLUEPRINT.format("register", ""),
+                "shop/pages.py": BLUEPRINT.format("zoo", ""),
+                "setup.py": "app.register_blueprint(auth.bp, url_prefix='/auth')",
+            },
+            "/auth/register",
+        ),
+        (
+            {
+                "shop/auth/routes.py": BLUEPRINT.format("login", ""),
+                "shop/main/routes.py": BLUEPRINT.format("index", "@login_required\n"),
+                "setup.py": "from shop.auth import bp as auth\napp.register_blueprint(auth, url_prefix='/auth')",
+            },
+            "/auth/login",
+        ),
+        (
+            {
+                "pages.py": "@app.get('/about')\n@app.route('/add', methods=['POST'])\ndef view(): ..."
+            },
+            "/about",
+        ),
+    ],
+)
+def test_the_probe_is_a_page_for_everybody(
+    tmp_path: Path, files: dict[str, str], probe: str
+) -> None:
+    assert application.look(written(tmp_path, {"app.py": FLASK, **files})).probe == probe
