@@ -23,6 +23,8 @@ from localgithub.api import NOT_FOUND, Answer, Store
 
 JOB_TOKEN = "job-token"
 APP_TOKEN = "app-token"
+#: The default branch.
+BRANCH = "main"
 #: The release app, and the id of its user.
 APP, APP_ID = "release-app", 4711
 #: The token for requests of identity tokens.
@@ -100,7 +102,7 @@ def _rest(store: Store, repository: str, tokens: tuple[str, ...], call: Call) ->
 
 def _described(repository: str) -> dict[str, Any]:
     ids = {"id": int(identity.REPOSITORY_ID), "owner": {"id": int(identity.OWNER_ID)}}
-    return {"full_name": repository, "default_branch": "main", **ids}
+    return {"full_name": repository, "default_branch": BRANCH, **ids}
 
 
 def _identity(repository: str, event: str, workflows: Path, call: Call) -> Answer:

@@ -43,6 +43,12 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
             "the work tree is not clean", next_step="commit your changes, then adopt"
         )
     answers = _ask(given)
+    remote = git.run("for-each-ref", "--format=%(symref:lstrip=3)", "refs/remotes/origin/HEAD")
+    branch = remote.strip() or git.run("branch", "--show-current").strip()
+    if branch != "main":
+        console.warn(
+            f"the default branch is {branch}: rename it, since workflows and Argo CD release from main"
+        )
     with _source(answers) as folder, console.progress("adopt") as step:
         own = application.look(folder, answers.wsgi)
         document = _document(answers, own)

@@ -32,13 +32,18 @@ def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Resu
     """Sets what differs, in the repository that Argo CD reads; ``dry_run`` prints it alone.
 
     Raises:
-        PipelineError: There is no token (GITHUB_TOKEN, or gh), or GitHub refused.
+        PipelineError: There is no token (GITHUB_TOKEN, or gh), GitHub refused, or the default branch is not main.
     """
     repository = adoption.now()["repository"]
     github = api.of(repository, _token())
     branch = str(github.call("GET", str(github.client.base_url).rstrip("/"))["default_branch"])
+    if branch != "main":
+        raise PipelineError(
+            f"the default branch of {repository} is {branch}, and what is released comes from main",
+            next_step=f"rename it: gh api -X POST repos/{repository}/branches/{branch}/rename -f new_name=main",
+        )
     made = 0
-    for setting in _settings(branch, app_client_id, app_id):
+    for setting in _settings(app_client_id, app_id):
         present = _present(github, setting)
         if present and setting.content.items() <= present.items():
             continue
@@ -58,7 +63,7 @@ def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Resu
     return Result(f"{'would set' if dry_run else 'set'} {made} settings of {repository}")
 
 
-def _settings(branch: str, app_client_id: str | None, app_id: str | None) -> Iterator[Setting]:
+def _settings(app_client_id: str | None, app_id: str | None) -> Iterator[Setting]:
     """What the workflows read (docs/github.md); the roles are named as ``./inv bootstrap`` names them."""
     place = environments.load(environments.deployed()[0]).raw["aws"]
     preview = f"arn:aws:iam::{place['account_id']}:role/github/{project().name}-preview"
@@ -71,7 +76,7 @@ def _settings(branch: str, app_client_id: str | None, app_id: str | None) -> Ite
         path = f"environments/{name}"
         yield Setting(path, {"deployment_branch_policy": policy}, change="PUT")
         policies = f"{path}/deployment-branch-policies"
-        yield Setting(policies, {"name": branch}, within=policies, item="branch_policies")
+        yield Setting(policies, {"name": "main"}, within=policies, item="branch_policies")
         yield _variable(path, "AWS_APPLY_ROLE_ARN", roles.arn("apply", name))
     yield Setting("environments/preview", {"deployment_branch_policy": None}, change="PUT")
     yield _variable("environments/preview", "AWS_PREVIEW_ROLE_ARN", preview)

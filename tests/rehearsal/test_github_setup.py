@@ -8,6 +8,7 @@ import pytest
 from localgithub import server
 from localgithub.api import Store
 from pipeline.commands import github_setup
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.releases import adoption, environments
 
@@ -54,3 +55,13 @@ def test_every_variable_that_a_workflow_needs_is_set_or_optional(store: Store) -
     needed = {line.split("`")[1] for line in table if "optional" not in line}
     assert needed
     assert needed <= names
+
+
+def test_a_default_branch_that_is_not_main_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BRANCH", "trunk")
+    with pytest.raises(PipelineError, match="is trunk") as refused:
+        github_setup.run(None, None, dry_run=False)
+    assert "branches/trunk/rename" in refused.value.next_step
+    assert store.settings == {}
