@@ -1,8 +1,11 @@
 """An environment's Application: its names, its state as the API server returns it, and requests to Argo CD."""
 
+import functools
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -99,6 +102,18 @@ def contains(source: Desired, commit: str, environment: str, later: str) -> bool
     newest = history.at(source.tip(), environment, root=source.root)
     same = newest["image"] == content["image"]
     return later == wanted(commit, content) or (same and later == wanted(commit, newest))
+
+
+def contained(source: Desired, commit: str, environment: str) -> Callable[[str], bool]:
+    """``contains`` of a release, asked once for each state; after a fetch that failed it is asked again."""
+    answer = functools.cache(functools.partial(contains, source, commit, environment))
+
+    def asked(later: str) -> bool:
+        with suppress(CommandFailedError):
+            return answer(later)
+        return False
+
+    return asked
 
 
 def revision(application: dict[str, Any]) -> str:

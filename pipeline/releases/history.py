@@ -139,8 +139,8 @@ def contains(source: Desired, later: str, revision: str, environment: str) -> bo
     if later == revision:
         return True
     root = source.root
+    source.tip()
     with suppress(CommandFailedError):  # where it is a commit of another branch
-        source.tip()
         if git.is_ancestor(revision, later, root=root):
             images = [at(each, environment, root=root)["image"] for each in (later, revision)]
             return bool(images[0] == images[1])
