@@ -23,6 +23,12 @@ def require(account: Account, image: ImageReference) -> None:
         raise _missing(image)
 
 
+def require_local(image: ImageReference) -> None:
+    """As ``require``, for what this machine's cluster pulls; where no local AWS runs there is nothing to pull from."""
+    if localaws.running():
+        require(Account(localaws.process_environment(), local=True), image)
+
+
 def keep(client: Any, image: ImageReference, environment: str) -> None:
     """Gives an image the tag of what was deployed to an environment, which the registry spares from expiry.
 

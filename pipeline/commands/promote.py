@@ -1,11 +1,14 @@
 """Gives an environment the release that another one has, by a commit: the image, and the revision of HCL and chart."""
 
 from pipeline.argocd import git_server
+from pipeline.aws import account as aws
+from pipeline.aws import registry
 from pipeline.commands import Result
 from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.github import actions, api
+from pipeline.kubernetes.cluster import CONTEXT_FILE
 from pipeline.releases import environments, history
 from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import kubernetes
@@ -32,7 +35,11 @@ def run(source: str, target: str) -> Result:
     digest = content["image"]["digest"]
     if digest is None:
         return Result(environments.unreleased(source))
-    image = ImageReference(giving.repository, digest)
+    image = ImageReference(taking.repository, digest)
+    if actions.running():
+        registry.require(aws.account(giving), image)
+    elif not CONTEXT_FILE.is_file():
+        registry.require_local(image)
     subject = f"Promote {image.short} from {source} to {target}"
     # The commit that the image was built from is handed on.
     releases = history.history(tip, source, root=desired.root)

@@ -102,5 +102,5 @@ def manifest(
 def _refused(repository: str, why: str) -> PipelineError:
     return PipelineError(
         f"the registry refused {repository}: {why}",
-        next_step="check that the repository exists (./inv bootstrap) and that these credentials may push",
+        next_step="check that the repository exists (./inv bootstrap) and that these credentials may use it",
     )

@@ -1,7 +1,6 @@
 """The target ``kubernetes``: a cluster whose Argo CD brings an environment to a commit."""
 
 import contextlib
-import functools
 import os
 from typing import Any
 
@@ -11,7 +10,6 @@ from pipeline.argocd import application, git_server, install
 from pipeline.argocd.drift import differences
 from pipeline.argocd.sync import await_synced
 from pipeline.aws import localaws, registry
-from pipeline.aws.account import Account
 from pipeline.core import console
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.github import actions
@@ -103,9 +101,8 @@ def deliver(environment: Environment, digest: str | None = None) -> str:
         revision = desired().tip()
     else:
         digest = digest or _next_digest(environment)
-        if localaws.running() and not kubernetes.CONTEXT_FILE.is_file():
-            account = Account(localaws.process_environment(), local=True)
-            registry.require(account, ImageReference(environment.repository, digest))
+        if not kubernetes.CONTEXT_FILE.is_file():
+            registry.require_local(ImageReference(environment.repository, digest))
         cluster = prepared()
         map_registries()
         message = f"Release {digest[7:19]} to {environment.name}\n"
@@ -176,14 +173,13 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     digest = content["image"]["digest"]
     image = digest and ImageReference(environment.repository, digest)
     wanted = application.wanted(revision, content)
-    contains = functools.partial(application.contains, source, revision, environment.name)
     with (
         console.progress(f"sync {environment.name} to {revision[:12]}") as step,
         contextlib.nullcontext() if actions.running() else git_server.judged(revision),
     ):
         await_synced(
             *(cluster, environment.name, wanted),
-            contains=functools.cache(contains),
+            contains=application.contained(source, revision, environment.name),
             back=any(release.reverts for release in newest),
             image=image,
             on_change=step.update,

@@ -11,10 +11,12 @@ import pytest
 
 from pipeline.argocd import git_server
 from pipeline.aws import account, localaws
-from pipeline.commands import plan
+from pipeline.commands import plan, promote
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
 from pipeline.images import push
-from pipeline.releases import environments
+from pipeline.releases import environments, history
 from pipeline.targets import kubernetes
 from pipeline.terraform import run as terraform
 from tests.localaws.conftest import World, until
@@ -52,12 +54,21 @@ def test_an_image_that_no_registry_has_is_planned_and_committed_nowhere(
 ) -> None:
     monkeypatch.setattr(environments, "LOCAL", tmp_path)
     local = environments.load(environments.LOCAL_ENVIRONMENT)
-    steps: dict[tuple[ModuleType, str], Callable[[], object]] = {
-        (terraform, "plan"): lambda: plan.run("local", digest=NOWHERE),
-        (git_server, "commit"): lambda: kubernetes.deliver(local, NOWHERE),
+    steps: dict[tuple[ModuleType, str, str], Callable[[], object]] = {
+        (terraform, "plan", "false"): lambda: plan.run("local", digest=NOWHERE),
+        (git_server, "commit", "false"): lambda: kubernetes.deliver(local, NOWHERE),
+        (history, "set_text", "false"): lambda: promote.run("local", "staging"),
+        (history, "propose", "true"): lambda: promote.run("staging", "production"),
     }
+    content = {"image": {"digest": NOWHERE}}
+    monkeypatch.setattr(history, "at", lambda *_, **__: content)
+    monkeypatch.setattr(git_server, "never_released", lambda _: False)
+    desired = history.Desired(str(ROOT), git.run("branch", "--show-current").strip())
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired)
     monkeypatch.setattr(kubernetes, "prepared", lambda: pytest.fail("a cluster was asked for"))
-    for (module, step), task in steps.items():
+    monkeypatch.setenv("LOCAL_AWS", "1")
+    for (module, step, in_workflow), task in steps.items():
+        monkeypatch.setenv("GITHUB_ACTIONS", in_workflow)
         monkeypatch.setattr(module, step, lambda *_, **__: pytest.fail("the step has begun"))
         with pytest.raises(PipelineError, match=f"{local.repository} has no image {NOWHERE}"):
             task()

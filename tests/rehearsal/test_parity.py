@@ -39,7 +39,7 @@ NEEDED_BY_TASK = {
 #: Tasks that read GitHub with the job's token: the branch, or the API without the limit for unknown callers.
 READERS = {"lint", "sync"}
 #: Tasks that read or write the cloud: the job assumes a role first (or is a rehearsal).
-CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift"}
+CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift", "promote"}
 #: Tasks that change the desired state in Git, with the app's token and from main alone.
 GIT_TASKS = {"release", "promote", "rollback", "upgrade"}
 #: Tasks that read more of the history than the newest commit: secrets, releases, a promoted revision.

@@ -11,8 +11,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from localgithub import server
-from pipeline.argocd import git_server
-from pipeline.aws import account
+from pipeline.argocd import application, git_server
+from pipeline.aws import account, registry
 from pipeline.commands import apply, drift, plan, promote, release, rollback, verify
 from pipeline.commands import environments as environments_command
 from pipeline.core.errors import CommandFailedError, PipelineError
@@ -382,6 +382,17 @@ def test_a_release_is_live_at_a_later_commit_that_names_its_digest(clone: Path) 
     assert not contains("0" * 40, released)
 
 
+def test_a_fetch_that_fails_during_a_sync_decides_nothing(clone: Path) -> None:
+    released = publish(clone, OLD, merge(clone, "one"))
+    later = merge(clone, "two")
+    contains = application.contained(desired(clone), str(released), "staging")
+    remote = clone.parent / "github.git"
+    away = remote.rename(clone.parent / "away.git")
+    assert not contains(later)
+    away.rename(remote)
+    assert contains(later)
+
+
 def test_the_token_of_the_job_fetches_where_no_app_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -456,6 +467,7 @@ def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
     monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
     monkeypatch.setattr(kubernetes, "released", lambda *_: "")
+    monkeypatch.setattr(registry, "require_local", lambda _: None)
     monkeypatch.setattr(environments, "load", lambda name: environments.read(file_of(name)))
 
     def file_of(name: str) -> Path:

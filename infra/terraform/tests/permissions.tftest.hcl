@@ -37,7 +37,7 @@ run "every_action_is_named" {
   }
 
   assert {
-    condition     = alltrue(flatten([for statement in concat([for name in ["plan", "read", "state-read"] : jsondecode(aws_iam_policy.main[name].policy).Statement]...) : [for action in flatten([statement.Action]) : can(regex(":(Describe|Get|List|View|Decrypt)", action))]]))
+    condition     = alltrue(flatten([for statement in concat([for name in ["plan", "read", "state-read"] : jsondecode(aws_iam_policy.main[name].policy).Statement]...) : [for action in flatten([statement.Action]) : can(regex(":(Describe|(Batch)?Get|List|View|Decrypt)", action))]]))
     error_message = "Nothing but an apply writes."
   }
 
