@@ -26,7 +26,7 @@ def run() -> str:
     environment = environments.resolved(ENVIRONMENT)
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
-    if terraform.plan(root).changed:
+    if terraform.plan(root, lock=False).changed:
         raise PipelineError("there is something to change", next_step="run ./inv deploy first")
     bare: list[str | Path] = [tool("terraform"), "plan", "-input=false", "-no-color"]
     bare += [f"-var={name}={value}" for name, value in root.variables.items()]

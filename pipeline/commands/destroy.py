@@ -6,7 +6,7 @@ from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.releases import environments
-from pipeline.terraform import roots
+from pipeline.terraform import plan_summary, roots
 from pipeline.terraform import run as terraform
 
 
@@ -21,5 +21,7 @@ def run(environment_name: str, *, confirm: str) -> Result:
         account = aws.account(environment)
         root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:
-            destroyed = terraform.destroy(root, show=step.update)
+            plan = terraform.plan_destruction(root, show=step.update)
+            plan_summary.show(plan.document, environment_name)
+            destroyed = terraform.apply(plan, show=step.update)
     return Result(f"{destroyed} resources destroyed")

@@ -44,8 +44,7 @@ def _plan(environment: Environment, *, lock: bool) -> Result:
         state_bucket.ensure(root.bucket, root.region, account)
     with console.progress(f"terraform plan {environment.name}") as step:
         plan = terraform.plan(root, lock=lock, refresh=lock, show=step.update)
-    summary = plan_summary.summarise(plan.document, environment.name)
-    console.info(plan_summary.as_text(summary))
+    summary = plan_summary.show(plan.document, environment.name)
     markdown = plan_summary.as_markdown(summary)
     if plan.document is not None:
         estimate = cost.estimate(plan.document, root.region)

@@ -39,14 +39,18 @@ def prepare(
 ) -> str:
     """Prepares the account: state bucket, image registry and, for a GitHub repository, the roles of its workflows."""
     account = aws.account(environment)
+    root = roots.bootstrap_root(environment, account.environ)
+    state_bucket.ensure(root.bucket, root.region, account)
+    trusted = None if repository else terraform.output(root).get("github_repository")
+    # Where none is named, the roles stay those of the repository that has them.
+    trusting = roots.GitHubRepository(**trusted) if trusted else repository
     root = roots.bootstrap_root(
         environment,
         account.environ,
-        repository,
+        trusting,
         disposable=account.local,
-        shared_provider=repository is not None and identity_provider.is_shared(account),
+        shared_provider=trusting is not None and identity_provider.is_shared(account),
     )
-    state_bucket.ensure(root.bucket, root.region, account)
     if account.local:
         # What stands behind the local RDS; the real one brings its own.
         catalogue.provide("postgres")
@@ -54,8 +58,7 @@ def prepare(
     with console.progress("bootstrap of the account") as step:
         plan = terraform.plan(root, show=step.update)
         if plan.changed:
-            summary = plan_summary.summarise(plan.document, "bootstrap")
-            console.info(plan_summary.as_text(summary))
+            summary = plan_summary.show(plan.document, "bootstrap")
             plan_summary.require_acknowledgement(summary, acknowledged)
             terraform.apply(plan, show=step.update)
             headline = f"the account is prepared ({summary.headline})"
@@ -104,7 +107,8 @@ def follow(environment: Environment, digest: str) -> str:
         return ""
     folder = environments.plan_folder(environment.name)
     wanted = environments.resolve(environment, digest, folder)
-    terraform.plan(roots.environment_root(wanted, aws.account(wanted).environ))
+    plan = terraform.plan(roots.environment_root(wanted, aws.account(wanted).environ))
+    plan_summary.show(plan.document, environment.name)
     return f"; ECS: {deliver(environment)}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.core import markdown
+from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.github import actions
 from pipeline.terraform import changes
@@ -42,6 +42,13 @@ class Summary:
 def summarise(document: Mapping[str, Any] | None, name: str) -> Summary:
     """The summary of Terraform's plan JSON; None is a plan without changes."""
     return Summary(name, changes.read(document))
+
+
+def show(document: Mapping[str, Any] | None, name: str) -> Summary:
+    """Prints the summary, which it returns, before the plan is applied."""
+    summary = summarise(document, name)
+    console.info(as_text(summary))
+    return summary
 
 
 def require_acknowledgement(summary: Summary, acknowledged: Collection[str]) -> None:

@@ -119,14 +119,14 @@ def apply(saved: Plan, *, show: Show | None = None) -> int:
     return completed
 
 
-def destroy(root: Root, *, show: Show | None = None) -> int:
-    """Destroys all resources of the root and returns their number; refuses a protected one."""
+def plan_destruction(root: Root, *, show: Show | None = None) -> Plan:
+    """Plans and saves the destruction of all resources of the root; refuses a protected one."""
     if root.protected:
         raise PipelineError(
             f"{root.name} is protected against deletion",
             next_step=f"set aws.deletion_protection: false in environments/{root.name}.yaml and apply that first",
         )
-    return apply(plan(root, destroy=True, show=show), show=show)
+    return plan(root, destroy=True, show=show)
 
 
 def output(root: Root) -> dict[str, Any]:

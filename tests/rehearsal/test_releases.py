@@ -313,8 +313,9 @@ def test_a_rollback_on_this_machine_brings_every_target_to_the_digest(
     monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=True))
     planned: list[str | None] = []
 
-    def plan_local(root: Root) -> None:
+    def plan_local(root: Root) -> terraform.Plan:
         planned.append(environments.read(Path(root.variables["environment_file"])).digest)
+        return terraform.Plan(root, changed=True, document={}, key="")
 
     monkeypatch.setattr(terraform, "plan", plan_local)
     monkeypatch.setattr(ecs, "deliver", lambda _: "1 resources changed")

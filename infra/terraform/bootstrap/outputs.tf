@@ -13,6 +13,15 @@ output "kms_key_arn" {
   value       = module.encryption.key_arn
 }
 
+output "github_repository" {
+  description = "Repository whose workflows have roles, with its ids. Null without one."
+  value = var.github_repository == null ? null : {
+    name          = var.github_repository
+    owner_id      = var.github_owner_id
+    repository_id = var.github_repository_id
+  }
+}
+
 output "preview_role_arn" {
   description = "Role that pushes the images of previews; the variable AWS_PREVIEW_ROLE_ARN of the GitHub environment preview. Null without a GitHub repository."
   value       = one(module.github_oidc[*].preview_role_arn)

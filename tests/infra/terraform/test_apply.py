@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from pipeline.aws import account as aws
-from pipeline.aws import ecs, registry
+from pipeline.aws import ecs, identity_provider, registry
 from pipeline.aws.account import Account
 from pipeline.aws.ecs import Service
 from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
 from pipeline.targets import ecs as ecs_target
+from pipeline.terraform import roots, state_bucket
 from pipeline.terraform import run as terraform
-from pipeline.terraform import state_bucket
 from pipeline.terraform.errors import Diagnostic, TerraformError
 
 WANTED = f"sha256:{'1' * 64}"
@@ -96,6 +96,7 @@ def test_the_account_is_prepared_after_its_plan_is_shown_and_never_trusts_anothe
     changes = [
         ("aws_iam_role.apply", ["update"], *trust),
         ("aws_iam_policy.old", ["delete"], {}, None),
+        ("aws_iam_role.old", ["delete"], {}, None),
         ("aws_s3_bucket.state", ["create"], None, {}),
     ]
     document = {
@@ -109,20 +110,46 @@ def test_the_account_is_prepared_after_its_plan_is_shown_and_never_trusts_anothe
             for address, actions, before, after in changes
         ]
     }
-    monkeypatch.setattr(aws, "account", lambda _: Account({}, local=False))
-    monkeypatch.setattr(state_bucket, "ensure", lambda *_: None)
-    monkeypatch.setattr(
-        terraform, "plan", lambda root, **_: terraform.Plan(root, True, document, "")
-    )
-    monkeypatch.setattr(terraform, "apply", lambda *_, **__: 3)
+    prepared(monkeypatch, document)
     staging = environments.load("staging")
     with pytest.raises(
-        PipelineError, match=r"aws_iam_role\.apply: lost would be the trust"
+        PipelineError, match=r"aws_iam_role\.old: lost would be the role.*1 more"
     ) as error:
         ecs_target.prepare(staging)
     assert "--acknowledge 'aws_iam_role.apply'" in error.value.next_step
     assert 'assume_role_policy: "acme" -> "mallory"' in capsys.readouterr().out
-    headline = ecs_target.prepare(staging, acknowledged=["aws_iam_role.apply"])
+    headline = ecs_target.prepare(staging, acknowledged=["aws_iam_role.apply", "aws_iam_role.old"])
     assert headline == (
-        "the account is prepared (bootstrap: 1 to create, 1 to change, 1 to destroy)"
+        "the account is prepared (bootstrap: 1 to create, 1 to change, 2 to destroy)"
     )
+
+
+def prepared(monkeypatch: pytest.MonkeyPatch, document: dict[str, Any]) -> list[roots.Root]:
+    """The roots that are planned, with ``document`` for their plan."""
+    planned: list[roots.Root] = []
+
+    def plan(root: roots.Root, **_: object) -> terraform.Plan:
+        planned.append(root)
+        return terraform.Plan(root, bool(document), document, "")
+
+    monkeypatch.setattr(aws, "account", lambda _: Account({}, local=False))
+    monkeypatch.setattr(identity_provider, "is_shared", lambda _: False)
+    monkeypatch.setattr(state_bucket, "ensure", lambda *_: None)
+    monkeypatch.setattr(terraform, "output", lambda _: {"github_repository": TRUSTED})
+    monkeypatch.setattr(terraform, "plan", plan)
+    monkeypatch.setattr(terraform, "apply", lambda *_, **__: 3)
+    return planned
+
+
+TRUSTED = {"name": "acme/shop", "owner_id": "1", "repository_id": "2"}
+
+
+@pytest.mark.parametrize("named", [None, roots.GitHubRepository("acme/other", "1", "3")])
+def test_the_roles_stay_those_of_their_repository_until_another_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, named: roots.GitHubRepository | None
+) -> None:
+    planned = prepared(monkeypatch, {})
+    ecs_target.prepare(environments.load("staging"), named)
+    (root,) = planned
+    assert root.variables["github_repository"] == (named.name if named else "acme/shop")
+    assert root.variables["github_repository_id"] == (named.repository_id if named else "2")
