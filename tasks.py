@@ -103,11 +103,11 @@ def affected(_context: Context, since: str = "HEAD^1") -> Result:
 
 @task(help={"days": "how long before an end of support the task fails"})
 @command
-def versions(_context: Context, days: int = 30) -> Result:
+def versions(_context: Context, days: str = "30") -> Result:
     """Show every pinned version, its newest release and the end of its support."""
     from pipeline.commands import versions as body
 
-    return body.run(days)
+    return body.run(int(days))
 
 
 @task(
@@ -166,11 +166,11 @@ def drift_issue(_context: Context) -> Result:
 
 @task(help={"number": "the pull request"})
 @command
-def comment(_context: Context, number: int) -> Result:
+def comment(_context: Context, number: str) -> Result:
     """Write the results into the one comment of a pull request (in workflows only)."""
     from pipeline.commands import comment as body
 
-    return body.run(number)
+    return body.run(int(number))
 
 
 @task

@@ -3,12 +3,13 @@
 import errno
 import functools
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 
 from rich.markup import escape
 
@@ -17,13 +18,36 @@ from pipeline.core import console, locks, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import log_file, shown
 from pipeline.github import actions, reports
-from pipeline.releases.image_reference import require_digest
+from pipeline.releases.image_reference import DIGEST
 
 P = ParamSpec("P")
 
 #: The exit code that a shell reports for a program that SIGINT ended.
 INTERRUPTED = 130
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+
+NUMBER = ("[0-9]{1,18}", "a number", "digits alone")
+#: What the arguments of a name are in every task: a pattern, what that is, and its form.
+FORMS = {
+    "digest": (
+        f"({DIGEST.pattern})?",  # none stands for the one that Git names
+        "an image digest",
+        "sha256: and 64 hex digits, as ./inv push prints",
+    ),
+    "acknowledge": (
+        r"[\w-]+(\[[^]]*\])?(\.[\w-]+(\[[^]]*\])?)+",
+        "an address",
+        "one that the plan shows",
+    ),
+    "repository": ("[A-Za-z0-9-]+/[A-Za-z0-9._-]+", "a repository on GitHub", "owner/name"),
+    "lock": (
+        "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        "a lock's id",
+        "the one that the refusal shows",
+    ),
+    "days": ("[0-9]{1,4}", "a number of days", "digits alone"),
+    **dict.fromkeys(("number", "owner_id", "repository_id", "app_id"), NUMBER),
+}
 
 
 def command(body: Callable[P, Result]) -> Callable[P, None]:
@@ -39,8 +63,8 @@ def command(body: Callable[P, Result]) -> Callable[P, None]:
         removing = "down" in (name, kwargs.get("action"))
         hold = locks.exclusive if removing else locks.shared
         try:
-            if digest := kwargs.get("digest"):
-                require_digest(str(digest))  # before anything is looked for, made or changed
+            for argument, value in kwargs.items():
+                _require_form(argument, value)  # before anything is looked for, made or changed
             with hold("checkout"):
                 result = body(*args, **kwargs)
             publish(name, result.markdown, result.outputs)
@@ -54,6 +78,13 @@ def command(body: Callable[P, Result]) -> Callable[P, None]:
             fail(name, _explained(name, error))
 
     return task
+
+
+def _require_form(argument: str, value: Any) -> None:
+    pattern, meaning, form = FORMS.get(argument, (".*", "", ""))
+    for text in value if isinstance(value, list) else [value]:
+        if text is not None and not re.fullmatch(pattern, str(text), re.DOTALL):
+            raise PipelineError(f"{text!r:.80} is not {meaning}", next_step=f"use {form}")
 
 
 def publish(name: str, markdown: str, outputs: Mapping[str, str]) -> None:

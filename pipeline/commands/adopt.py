@@ -42,7 +42,7 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
         raise PipelineError(
             "the work tree is not clean", next_step="commit your changes, then adopt"
         )
-    answers = _ask(given)
+    answers = _require_sound(_ask(given))
     remote = git.run("for-each-ref", "--format=%(symref:lstrip=3)", "refs/remotes/origin/HEAD")
     branch = remote.strip() or git.run("branch", "--show-current").strip()
     if branch != "main":
@@ -142,8 +142,7 @@ def _source(answers: Answers) -> Iterator[Path]:
         yield copy
 
 
-def _document(answers: Answers, own: Application) -> dict[str, Any]:
-    """The new project file; raises PipelineError where an answer breaks its contract."""
+def _require_sound(answers: Answers) -> Answers:
     wrong = {
         "--repository must be owner/name": re.fullmatch(r"[\w.-]+/[\w.-]+", answers.repository),
         "--account must be 12 digits": re.fullmatch(r"[0-9]{12}", answers.account),
@@ -156,6 +155,11 @@ def _document(answers: Answers, own: Application) -> dict[str, Any]:
     }
     if failed := [text for text, passed in wrong.items() if not passed]:
         raise PipelineError("; ".join(failed), next_step="correct the answer; nothing was changed")
+    return answers
+
+
+def _document(answers: Answers, own: Application) -> dict[str, Any]:
+    """The new project file; raises PipelineError where an answer breaks its contract."""
     database = dict(own.database)
     if answers.database:
         database = (

@@ -14,6 +14,7 @@ from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.github import reports
+from tests.pipeline.test_arguments import GOOD
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def arguments(task: str) -> dict[str, inspect.Parameter]:
 def refused(task: str, capsys: pytest.CaptureFixture[str], **given: str) -> str:
     """What a task prints that fails, with something for each argument that it requires."""
     required = {
-        name: "x"
+        name: GOOD.get(name, "x")
         for name, argument in arguments(task).items()
         if argument.default is argument.empty
     }
@@ -114,8 +115,7 @@ def test_what_is_no_digest_is_refused_before_anything_else(
 def test_an_unknown_environment_is_refused_with_those_that_there_are(
     task: str, argument: str, github: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    digest = {"digest": f"sha256:{'1' * 64}"} if "digest" in arguments(task) else {}
-    message = refused(task, capsys, **{argument: "nowhere"}, **digest)
+    message = refused(task, capsys, **{argument: "nowhere"})
     assert "there is no environment" in message
     assert "choose one of: local, production, staging" in message
 
