@@ -6,12 +6,18 @@ an SQLite file.
 """
 
 import os
+import signal
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import FrameType
 from urllib.parse import quote, unquote, urlsplit
 
 SQLITE = "sqlite:////data/app.db"
 CONFIGURATION = "/opt/delivery/gunicorn.conf.py"
+#: Seconds between two looks at the code while an edit keeps the server from starting.
+LOOK_SECONDS = 0.5
 
 
 def address(env: Mapping[str, str]) -> str:
@@ -55,8 +61,52 @@ def variables(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def serve_edits(command: Sequence[str]) -> int:
+    """Runs the command, and again after the next edit where one has ended it; returns its exit code.
+
+    gunicorn ends where a reloaded worker cannot import the application.
+    """
+    import subprocess  # noqa: PLC0415 - production has no use for it, and starts sooner without
+
+    child: subprocess.Popen[bytes] | None = None
+    stopped = False
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal stopped
+        stopped = True
+        if child is None or child.poll() is not None:
+            sys.exit(128 + number)
+        child.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    first = code()
+    while True:
+        before = code()
+        child = subprocess.Popen(command)
+        ended = child.wait()
+        if ended == 0 or stopped or code() == first:
+            return ended
+        while code() == before:
+            time.sleep(LOOK_SECONDS)
+
+
+def code() -> dict[str, tuple[int, int]]:
+    """Time and mode of each Python file in the working directory."""
+    from pathlib import Path  # noqa: PLC0415 - as above
+
+    states = {}
+    for path in Path().rglob("*.py"):
+        with suppress(FileNotFoundError):  # an editor's own
+            state = path.stat()
+            states[str(path)] = state.st_mtime_ns, state.st_mode
+    return states
+
+
 if __name__ == "__main__":
     os.environ.update(variables(os.environ))
     if not os.path.exists("gunicorn.conf.py"):  # noqa: PTH110 - pathlib would double the time of this program
         os.environ.setdefault("GUNICORN_CMD_ARGS", f"--config {CONFIGURATION}")
+    if os.environ.get("ENVIRONMENT") == "development":
+        sys.exit(serve_edits(sys.argv[1:]))
     os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - the command is the image's own

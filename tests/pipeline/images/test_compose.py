@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -80,6 +80,28 @@ def test_an_edit_to_a_view_shows(clone: Checkout, url: str) -> None:
         'return Response("<!-- viewed -->")',
     )
     _await(url, "<!-- viewed -->")
+
+
+def unreadable(view: Path) -> None:
+    view.chmod(0o600)
+
+
+def undefined(view: Path) -> None:
+    view.write_text("undefined_name\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("broken", [unreadable, undefined])
+def test_an_edit_that_breaks_it_can_be_undone(
+    clone: Checkout, url: str, broken: Callable[[Path], None]
+) -> None:
+    view = clone.folder / "app/thanksgiving/views/public.py"
+    text, mode = view.read_text(encoding="utf-8"), view.stat().st_mode
+    broken(view)
+    view.touch()
+    _await(url, "Error(")
+    view.chmod(mode)
+    view.write_text(text, encoding="utf-8")
+    _await(url, "<")
 
 
 def test_starting_it_again_changes_nothing(clone: Checkout, url: str) -> None:
