@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import affected as affected_command
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import affected
@@ -88,6 +89,26 @@ def test_tests_that_a_hook_runs_leave_its_repository_alone(
     )
     assert done.returncode == 0, done.stdout
     assert state(tmp_path / "users") == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to somebody else")
+def test_a_clone_of_another_owner_is_refused_with_the_command(tmp_path: Path) -> None:
+    other = make(tmp_path / "other")
+    for path in (other, other / ".git"):
+        os.chown(path, 12345, 12345)
+    with pytest.raises(PipelineError, match=f"git config --global --add safe.directory {other}"):
+        git.files(root=other)
+
+
+def test_scripts_keep_their_line_ends(tmp_path: Path) -> None:
+    whole = make(tmp_path / "whole")
+    for name in ("inv", ".gitattributes"):
+        (whole / name).write_bytes((ROOT / name).read_bytes())
+    commit = git.snapshot("Add a script", root=whole)
+    git.run("reset", "--quiet", "--hard", commit, root=whole)
+    windows = tmp_path / "windows"
+    git.run("clone", "--quiet", "--config=core.autocrlf=true", whole, windows, root=tmp_path)
+    assert (windows / "inv").read_bytes() == (ROOT / "inv").read_bytes()
 
 
 @pytest.mark.parametrize("depth", ["--depth=1", "--depth=2"])

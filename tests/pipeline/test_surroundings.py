@@ -17,9 +17,11 @@ from botocore.session import Session
 from pipeline.aws import localaws
 from pipeline.aws.account import Account, _deaf_variables
 from pipeline.core import tools
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.images import build
+from pipeline.targets import compose
 from pipeline.terraform import cli
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
@@ -148,6 +150,18 @@ def test_a_checkout_may_lie_under_a_path_with_a_comma_and_a_quote(tmp_path: Path
     option, text = build._secret("pip", file)
     assert option == "--secret"
     assert next(csv.reader([text])) == ["id=pip", f"src={file}"]
+
+
+def test_code_that_its_container_cannot_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compose, "ROOT", tmp_path)
+    (tmp_path / "app").mkdir(mode=0o700)
+    with pytest.raises(
+        PipelineError, match="app is not readable for the container's user"
+    ) as error:
+        compose._require_readable(tmp_path / "app")
+    assert error.value.next_step == "run chmod -R o+rX app"
 
 
 def test_a_python_without_pip_is_named(tmp_path: Path) -> None:
