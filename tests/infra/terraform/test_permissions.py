@@ -25,6 +25,12 @@ UNLISTED = {
     "elasticloadbalancing:GetLoadBalancerWebACL",
     "elasticloadbalancing:SetWebACL",
 }
+#: Purposes that are limited by the tags of what a request makes.
+BY_NEW_TAGS = {
+    "application-autoscaling": ["new-scaling"],
+    "ec2": ["new-network"],
+    "kms": ["new-keys", "tag-new-keys"],
+}
 NAME = "shop-staging"
 
 
@@ -95,21 +101,32 @@ def test_a_resource_type_or_task_is_granted_what_it_asks_for(name: str) -> None:
     assert [need for need in NEEDED[name] if not allowed(need)] == []
 
 
-def test_what_is_made_is_granted_by_its_tags_and_what_it_is_made_in_by_its_own(
-    reference: dict[str, Any],
-) -> None:
+@pytest.mark.parametrize("service", BY_NEW_TAGS)
+def test_what_is_made_is_granted_by_its_new_tags(service: str, reference: dict[str, Any]) -> None:
+    tagging = {action for action in needed(service) if "Request" in tags(action, reference)}
+    granted = {action for purpose in BY_NEW_TAGS[service] for action in GRANTED["actions"][purpose]}
+    assert tagging == granted
+
+
+def test_what_it_is_made_in_is_granted_by_its_own_tags(reference: dict[str, Any]) -> None:
     """EC2 asks about each by itself: a new subnet has the request's tags, the VPC that it is made in has its own."""
-    needs = {need for needs in NEEDED.values() for need in needs if need.startswith("ec2:")}
-    granted = GRANTED["actions"]
-    by_tag: dict[str, set[str]] = {"Request": {"ec2:CreateTags"}, "Resource": {"ec2:CreateTags"}}
-    for action in needs - {"ec2:CreateTags"}:
-        types = reference["ec2"]["privileges"][action.removeprefix("ec2:")]["resource_types"]
-        keys = {key for each in types.values() for key in each.get("condition_keys", ())}
-        for tag, actions in by_tag.items():
-            if f"aws:{tag}Tag/${{TagKey}}" in keys:
-                actions.add(action)
-    assert by_tag["Request"] == {*granted["new-network"], *granted["tag-new-network"]}
-    assert by_tag["Resource"] - {*granted["look"], *granted["look-closer"]} <= {*granted["network"]}
+    tagged = {action for action in needed("ec2") if "Resource" in tags(action, reference)}
+    looked_at = {*GRANTED["actions"]["look"], *GRANTED["actions"]["look-closer"]}
+    assert tagged - looked_at <= {*GRANTED["actions"]["network"]}
+
+
+def needed(service: str) -> set[str]:
+    """The actions of a service that anything asks for."""
+    needs = (need.partition(" on ")[0] for needs in NEEDED.values() for need in needs)
+    return {action for action in needs if action.startswith(f"{service}:")}
+
+
+def tags(action: str, reference: dict[str, Any]) -> set[str]:
+    """Whose tags can limit an action: the ``Request``'s, the ``Resource``'s."""
+    service, _, name = action.partition(":")
+    types = reference[service]["privileges"][name]["resource_types"].values()
+    keys = {key for each in types for key in each.get("condition_keys", ())}
+    return {kind for kind in ("Request", "Resource") if f"aws:{kind}Tag/${{TagKey}}" in keys}
 
 
 def allowed(need: str) -> bool:
