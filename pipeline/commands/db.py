@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -98,12 +98,14 @@ def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
 
 def _address(url: str | None) -> str:
     url = url or os.environ.get("DATABASE_URL", "")
-    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
-        raise PipelineError(
-            "no database named" if not url else "neither an SQLite nor a PostgreSQL address",
-            next_step="set DATABASE_URL, or give --url sqlite:////data/app.db",
-        )
-    return url
+    schemes = ("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")
+    with suppress(ValueError):  # of a host in half a pair of brackets
+        if url.startswith(schemes) and urlsplit(url):
+            return url
+    raise PipelineError(
+        "neither an SQLite nor a PostgreSQL address" if url else "no database named",
+        next_step="set DATABASE_URL, or give --url sqlite:////data/app.db",
+    )
 
 
 def _sqlite_file(url: str) -> Path | None:

@@ -33,7 +33,17 @@ ARGUMENTS = [
     if argument.kind is not bool
 ]
 #: Of these the beginning decides how the rest is read.
-BEGINNINGS = ("", "-", "sqlite:///", "postgresql://", "https://", "git@host:", "acme/", "refs/")
+BEGINNINGS = (
+    "",
+    "-",
+    "sqlite:///",
+    "postgresql://",
+    "postgresql://[",
+    "https://",
+    "git@host:",
+    "acme/",
+    "refs/",
+)
 HOSTILE = (
     "",
     " ",
@@ -90,7 +100,7 @@ def test_whatever_an_argument_holds_is_refused_in_a_line_before_anything_starts(
     out, err = capsys.readouterr()
     assert f"{task} failed: unexpected" not in err
     assert out or re.search(
-        rf"^({task} failed: .+ Next: .+\.|.*{re.escape(text)}.*)", err, re.DOTALL
+        rf"(^|\n){task} failed: .+ Next: .+\.|{re.escape(text)}", err, re.DOTALL
     )
     pattern, *_ = runner.FORMS.get(argument, ("",))
     if not re.fullmatch(pattern, text):
