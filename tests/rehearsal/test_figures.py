@@ -4,8 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.commands import build, scan
+from pipeline.aws import account, registry
+from pipeline.commands import build, push, scan
 from pipeline.github import figures
+from pipeline.images import app as appimage
+from pipeline.images import push as imagepush
+from pipeline.releases import environments
+from pipeline.releases.image_reference import ImageReference
 from pipeline.scanners import grype, osv
 from pipeline.scanners.findings import Finding, judged, not_checked
 
@@ -61,3 +66,20 @@ def test_what_a_repositorys_plan_switches_off_is_in_the_summary(
     assert "Code scanning" not in scan.report(outcomes, [])
     monkeypatch.setenv("CODE_SCANNING", "false")
     assert "Code scanning is off in this repository" in scan.report(outcomes, [])
+
+
+def test_an_image_that_is_not_attested_is_said_so_in_the_summary(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = appimage.Record("i", "id", "v1.2.3", "", "", 0, 0.0, "", base_equivalent=False)
+    monkeypatch.setattr(appimage, "current", lambda: record)
+    monkeypatch.setattr(appimage, "save", lambda _: None)
+    monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=True))
+    monkeypatch.setattr(registry, "reached", lambda _, repository: (repository, None))
+    pushed = ImageReference("shop", f"sha256:{'1' * 64}")
+    monkeypatch.setattr(imagepush, "push", lambda *_: pushed)
+    monkeypatch.setattr(environments, "remember", lambda *_: None)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert "attestation" not in push.run("staging").markdown
+    monkeypatch.setenv("ATTESTATIONS", "false")
+    assert "The attestation of the image is off" in push.run("staging").markdown
