@@ -14,6 +14,8 @@ from pipeline.kubernetes.cluster import Cluster
 #: The chart's annotation of the Service with the URL that users have, through an Ingress, a Gateway or another proxy.
 URL = "delivery/url"
 HTTP_PORT = 80
+#: Classes of AWS's network load balancers, which are internal unless their scheme says otherwise.
+AWS_CLASSES = ("service.k8s.aws/nlb", "eks.amazonaws.com/nlb")
 
 
 class Address(NamedTuple):
@@ -34,10 +36,10 @@ def address(cluster: Cluster, namespace: str, name: str) -> Address:
         return Address("")
     url = _annotations(service).get(URL, "")
     entry = (cluster.get("ingress", name, namespace) or service) if url else service
-    if _is_internal(entry, url):
-        return Address("", internal=True)
     balancer = (entry["status"].get("loadBalancer", {}).get("ingress") or [{}])[0]
     host = balancer.get("hostname") or balancer.get("ip") or ""
+    if _is_internal(entry, url, host):
+        return Address("", internal=True)
     if url or not host:
         return Address(url, host)
     if cluster.local and host == node.address():
@@ -68,11 +70,13 @@ def _annotations(entry: dict[str, Any]) -> dict[str, str]:
     return entry["metadata"].get("annotations") or {}
 
 
-def _is_internal(entry: dict[str, Any], url: str) -> bool:
-    """Whether no load balancer of the internet leads there; clouds have an annotation for it each."""
+def _is_internal(entry: dict[str, Any], url: str, host: str) -> bool:
+    """Whether no load balancer of the internet leads there, by each cloud's annotation, or the name of AWS's."""
     if not url and entry["spec"].get("type") != "LoadBalancer":
         return True
-    return any(
+    if entry["spec"].get("loadBalancerClass") in AWS_CLASSES:
+        return "internet-facing" not in _annotations(entry).values()
+    return host.startswith("internal-") or any(
         value.lower() == "internal" or key.endswith("load-balancer-internal")
         for key, value in _annotations(entry).items()
     )
