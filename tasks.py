@@ -317,6 +317,15 @@ def deploy(_context: Context, to: str = "ecs", redo: bool = False) -> Result:
     return body.run(to, redo=redo)
 
 
+@task(help={"to": "ecs (default) or kubernetes; compose shows what is saved by itself"})
+@command
+def dev(_context: Context, to: str = "ecs") -> Result:
+    """Put each saved file of app/ into what runs on this machine, until Ctrl-C."""
+    from pipeline.commands import dev as body
+
+    return body.run(to)
+
+
 @task(
     positional=["action"],
     help={
@@ -537,7 +546,7 @@ def bench(_context: Context, name: str) -> Result:
 GROUPS = {
     "Make it yours": [adopt, upgrade, github_setup],
     "Check a change": [lint, format_, test],
-    "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy],
+    "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy, dev],
     "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],
     "Look and clean up": [status, down, cluster, doctor, versions, lock_dependencies, bootstrap],
     "In workflows": [pipeline, affected, environments, gate, comment, release, notes, drift_issue],

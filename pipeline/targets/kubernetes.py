@@ -123,7 +123,7 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
     image = _image(deployment)
     wanted = digest or image.partition("@")[2]
     place = service.address(cluster, namespace, project().name)
-    pods = _running(cluster, namespace, image) if place.internal else []
+    pods = running(cluster, namespace, image) if place.internal else []
 
     def verified(reached: web.Reached, replicas: int) -> web.Reached:
         return web.verify(
@@ -212,7 +212,7 @@ def observe(environment: Environment) -> State | None:
     place = service.address(cluster, namespace, project().name)
     url, via = web.at(place.url, place.host) if place.url else ("", None)
     image = _image(deployment)
-    ready = len(_running(cluster, namespace, image))
+    ready = len(running(cluster, namespace, image))
     answer = web.answer(url, via) if url else {}
     shown = answer.get("image") if project().probes.version else image.partition("@")[2]
     answers = image.partition("@")[2] in ("", shown) and web.is_ready(url, via)
@@ -277,7 +277,7 @@ def _image(deployment: dict[str, Any]) -> str:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-def _running(cluster: Cluster, namespace: str, image: str) -> list[str]:
+def running(cluster: Cluster, namespace: str, image: str) -> list[str]:
     """The pods that are ready with an image, and not on their way out."""
     return [
         pod["metadata"]["name"]

@@ -133,6 +133,7 @@ def test_an_argument_with_a_default_may_be_left_out(task: str) -> None:
 CHOICES = {
     "verify": "to",
     "deploy": "to",
+    "dev": "to",
     "cluster": "action",
     "db": "what",
     "bench": "name",
