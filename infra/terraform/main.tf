@@ -140,6 +140,7 @@ module "secrets" {
   kms_key_arn          = module.encryption.key_arn
   recovery_window_days = local.aws.deletion_protection ? 30 : 0
   secret_key_version   = local.aws.secret_key_version
+  application          = try(local.project.secrets, [])
 }
 
 module "database" {

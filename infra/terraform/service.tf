@@ -4,7 +4,6 @@ locals {
   database = one(module.database[*])
 
   container_environment = merge(
-    try(local.project.environment, {}),
     {
       ENVIRONMENT     = module.settings.environment
       IMAGE_DIGEST    = module.settings.image_digest
@@ -23,6 +22,7 @@ locals {
 
   container_secrets = merge(
     { SECRET_KEY = module.secrets.secret_key_arn },
+    module.secrets.application_arns,
     local.aws.secret_key_version == 1 ? {} : { SECRET_KEY_FALLBACKS = module.secrets.previous_secret_key_arn },
     local.database == null ? {} : {
       DATABASE_USER     = "${local.database.secret_arn}:username::"

@@ -177,6 +177,8 @@ def _document(answers: Answers, own: Application) -> dict[str, Any]:
         **({"writable": list(own.writable)} if own.writable != ("/data",) else {}),
         **({"signing_key": own.signing_key} if own.signing_key != "SECRET_KEY" else {}),
     }
+    if own.secrets:
+        found["secrets"] = list(own.secrets)
     # Of an application that lies here already, the project file knows more than a look at it can.
     kept = YAML(typ="safe").load(project.FILE.read_text("utf-8")) if project.load().delivery else {}
     names = {"name": answers.name, "title": answers.title, "image": answers.name}

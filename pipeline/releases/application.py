@@ -42,6 +42,7 @@ FOLDER = re.compile(
 )
 SECRET = re.compile(r"""(?:environ|getenv)\W+(?:get\W+)?(\w*SECRET(?:_KEY)?)\b""")
 REQUIRED = re.compile(r"""environ\[["'](\w+)["']\]""")
+SECRETIVE = re.compile("KEY|TOKEN|SECRET|PASS|DSN|CREDENTIAL")
 #: What every container gets (docs/reference/project.md).
 GIVEN = {"PORT", "ENVIRONMENT", "SECRET_KEY", "IMAGE_DIGEST", "APP_VERSION", "GIT_COMMIT"}
 INSTANCE = re.compile(r"instance_path|instance_relative_config|sqlite:///\w")
@@ -71,6 +72,7 @@ class Application:
     python_path: tuple[str, ...]
     writable: tuple[str, ...]
     signing_key: str
+    secrets: tuple[str, ...]
     missing: tuple[str, ...]
 
 
@@ -99,6 +101,9 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         migrate = ("flask", "--app", wsgi, "db", "upgrade")
     elif (folder / "alembic.ini").exists():
         migrate = ("alembic", "upgrade", "head")
+    signing_key = _signing_key(text)
+    wanted = {*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()}
+    secrets = {name for name in wanted if SECRETIVE.search(name)}
     return Application(
         wsgi=wsgi,
         requirements=requirements,
@@ -107,10 +112,9 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         probe=_probe(texts),
         python_path=python_path,
         writable=_writable(text, database, python_path),
-        signing_key=(signing_key := _signing_key(text)),
-        missing=tuple(
-            sorted({*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()})
-        ),
+        signing_key=signing_key,
+        secrets=tuple(sorted(secrets)),
+        missing=tuple(sorted(wanted - secrets)),
     )
 
 

@@ -57,6 +57,7 @@ class Project:
     smoke: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
     writable: tuple[str, ...] = ("/data",)
     signing_key: str = "SECRET_KEY"
     checked: bool = False
@@ -79,7 +80,9 @@ def parse(raw: Mapping[str, Any]) -> Project:
     database = dict(raw["database"])
     engine = database.pop("engine")
     development = database.pop("development", engine)
-    lists = ("migrate", "smoke", "python_path", "writable")
+    lists = ("migrate", "smoke", "python_path", "writable", "secrets")
+    if unknown := {*raw} - {*Project.__dataclass_fields__}:
+        raise ValueError(f"it has no {', '.join(sorted(unknown))}")
     project = Project(
         **{
             **raw,
@@ -105,6 +108,7 @@ def parse(raw: Mapping[str, Any]) -> Project:
             for name in (
                 project.signing_key,
                 *project.environment,
+                *project.secrets,
                 *(value for part, value in database.items() if part != "scheme"),
             )
         ),

@@ -15,7 +15,7 @@ LINES = {
         r"ARG WRITABLE=.*": 'ARG WRITABLE="{folders}"',
         r"ENV PORT=.*": (
             'ENV PORT={port} LIVE_PATH="{live}" PYTHONPATH="{python_path}" DATABASE_VARIABLES="{variables}"'
-            ' SIGNING_KEY_VARIABLE="{signing_key}"'
+            ' SIGNING_KEY_VARIABLE="{signing_key}"{environment}'
         ),
         r"EXPOSE .*": "EXPOSE {port}",
         r"VOLUME .*": "VOLUME {volumes}",
@@ -23,6 +23,7 @@ LINES = {
     },
     "docker-compose.yml": {
         r"    image: \$\{WEB_IMAGE.*": "    image: ${{WEB_IMAGE:-{image}:latest}}",
+        r"      <<: .*": "      <<: {placeholders}",
         r'      - "127.0.0.1:.*': '      - "127.0.0.1:${{WEB_PORT:-5000}}:{port}"',
     },
     "infra/helm/*/Chart.yaml": {r"name: .*": "name: {name}"},
@@ -71,6 +72,11 @@ def _values(project: Project) -> dict[str, object]:
             f"{part}={name}" for part, name in project.database.variables.items()
         ),
         "command": json.dumps(server),
+        "environment": "".join(
+            f" {name}={json.dumps(str(value))}" for name, value in project.environment.items()
+        ).replace("$", r"\$"),
+        # Compose takes what the shell or .env sets.
+        "placeholders": json.dumps({name: f"${{{name}:-unset}}" for name in project.secrets}),
     }
 
 

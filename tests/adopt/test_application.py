@@ -162,11 +162,13 @@ app.config["UPLOAD_FOLDER"] = "static/uploads"
 if not os.path.exists("logs"):
     os.mkdir("logs")
 stripe.api_key = os.environ["STRIPE_KEY"]
+currency = os.environ["CURRENCY"]
 """
     found = application.look(written(tmp_path, {"app.py": FLASK + code, "old.py": "print 'two'"}))
     assert found.signing_key == "APP_SECRET"
     assert found.writable == ("/data", "/app/logs", "/app/static/uploads")
-    assert found.missing == ("STRIPE_KEY",)
+    assert found.secrets == ("STRIPE_KEY",)
+    assert found.missing == ("CURRENCY",)
 
 
 def test_the_instance_folder_keeps_an_sqlite_file(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The contract of project.yaml: what it refuses, where it is written, and what the image gives the application."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHART, ROOT
@@ -51,7 +53,8 @@ def test_the_least_that_a_project_says() -> None:
         ({"environment": {"A-B": "1"}}, "variables must be names"),
         ({"migrate": ["flask", "db", "upgrade"]}, "migrate needs a database"),
         ({"writable": ["instance"]}, "absolute folders"),
-        ({"colour": "green"}, "colour"),
+        ({"secrets": ["A-B"]}, "variables must be names"),
+        ({"packages": ["libpq5"]}, "has no packages"),
     ],
 )
 def test_what_breaks_the_contract_is_named(
@@ -83,6 +86,24 @@ def test_a_line_that_differs_from_the_project_file_is_named_and_written(
     dockerfile.write_text("\n".join([*edited, ""]), encoding="utf-8")
     assert written.differing(write=True) == ["Dockerfile: the lines from project.yaml"]
     assert written.differing() == []
+
+
+def test_variables_and_secrets_reach_image_and_compose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = {"environment": {"PRICE": 'from "5" $'}, "secrets": ["MAIL_TOKEN"]}
+    (tmp_path / "project.yaml").write_text(json.dumps(MINIMUM | change), encoding="utf-8")
+    for name in ("Dockerfile", "docker-compose.yml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.setattr(written, "ROOT", tmp_path)
+    monkeypatch.setattr(written, "CHART", tmp_path / "chart")
+    monkeypatch.setattr(projects, "FILE", tmp_path / "project.yaml")
+    monkeypatch.setattr(projects, "load", lambda: projects.parse(MINIMUM | change))
+    written.differing(write=True)
+    assert r''' PRICE="from \"5\" \$"''' in (tmp_path / "Dockerfile").read_text(encoding="utf-8")
+    compose = YAML(typ="safe").load((tmp_path / "docker-compose.yml").read_text(encoding="utf-8"))
+    variables = compose["services"]["web"]["environment"]
+    assert (variables["MAIL_TOKEN"], variables["DATABASE_NAME"]) == ("${MAIL_TOKEN:-unset}", "app")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ PROJECT = """
 port: 5000
 probes: {live: /healthz, ready: /readyz}
 migrate: [python, -m, shop.migrate]
-environment: {CURRENCY: EUR}
+secrets: [MAIL_TOKEN]
 writable: [/data, /app/instance]
 """
 

@@ -416,9 +416,21 @@ def test_the_application_gets_what_its_project_file_says(render: Render) -> None
     mounts = {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
     assert mounts == {"/tmp", "/data", "/app/instance"}  # noqa: S108 - in the container
     assert pod["initContainers"][0]["args"] == ["python", "-m", "shop.migrate"]
-    assert need(render(), "ConfigMap")["data"]["CURRENCY"] == "EUR"
-    overridden = render({"env": [{"name": "CURRENCY", "value": "NOK"}]})
-    assert need(overridden, "ConfigMap")["data"]["CURRENCY"] == "NOK"
+    secret = find(render(), "Job", "secrets")
+    assert secret
+    (container,) = secret["spec"]["template"]["spec"]["containers"]
+    assert container["args"][3:] == [
+        "SECRET_KEY",
+        "DATABASE_PASSWORD",
+        "MAIL_TOKEN",
+    ]
+    own = need(render({"secretKey": {"existingSecret": "ours"}}), "Deployment")
+    (token,) = (
+        each
+        for each in own["spec"]["template"]["spec"]["containers"][0]["env"]
+        if each["name"] == "MAIL_TOKEN"
+    )
+    assert token["valueFrom"]["secretKeyRef"] == {"name": "ours", "key": "MAIL_TOKEN"}
 
 
 def migration(resources: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,15 +3,6 @@
 {{- .Files.Get "files/project.yaml" -}}
 {{- end -}}
 
-{{/* Its environment, without what `env` sets otherwise, as YAML. */}}
-{{- define "delivery.projectEnvironment" -}}
-{{- $environment := (include "delivery.project" . | fromYaml).environment | default dict -}}
-{{- range .Values.env -}}
-{{- $_ := unset $environment .name -}}
-{{- end -}}
-{{- toYaml $environment -}}
-{{- end -}}
-
 {{/* Port that the application listens on. */}}
 {{- define "delivery.port" -}}
 {{- .Values.service.targetPort | default (include "delivery.project" . | fromYaml).port | int -}}
@@ -186,6 +177,13 @@ capabilities:
       name: {{ . }}
       key: {{ $.Values.secretKey.previousKey }}
       optional: true
+{{- end }}
+{{- range (include "delivery.project" . | fromYaml).secrets }}
+- name: {{ . }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $.Values.secretKey.existingSecret | default $generated }}
+      key: {{ . }}
 {{- end }}
 - name: PORT
   value: {{ include "delivery.port" . | quote }}

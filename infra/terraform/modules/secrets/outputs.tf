@@ -10,5 +10,10 @@ output "previous_secret_key_arn" {
 
 output "secret_arns" {
   description = "Secrets that a task may read."
-  value       = [aws_secretsmanager_secret.secret_key.arn]
+  value       = concat([aws_secretsmanager_secret.secret_key.arn], [for secret in aws_secretsmanager_secret.application : secret.arn])
+}
+
+output "application_arns" {
+  description = "The application's own secrets by the variables that it reads, once each has a value."
+  value       = { for name, version in aws_secretsmanager_secret_version.application : name => version.arn }
 }

@@ -39,3 +39,14 @@ variable "secret_key_version" {
     error_message = "secret_key_version must be a whole number from 1."
   }
 }
+
+variable "application" {
+  description = "Names of the variables that the application reads further secrets from."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for name in var.application : can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))])
+    error_message = "application must be names of variables."
+  }
+}
