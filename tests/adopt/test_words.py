@@ -23,3 +23,13 @@ def test_no_code_names_the_sample() -> None:
         if re.search(words, text, re.IGNORECASE) and not own:
             naming.add(str(path.relative_to(ROOT)))
     assert naming == set()
+
+
+def test_no_page_that_stays_has_a_word_that_adoption_does_not_rename() -> None:
+    gone = [ROOT / path for path in (*adoption.SAMPLE, *adoption.SHOWN)]
+    naming = set()
+    for path in git.files("*.md"):
+        text = path.read_text(encoding="utf-8")
+        if "potluck" in text.lower() and not any(map(path.is_relative_to, gone)):
+            naming.add(str(path.relative_to(ROOT)))
+    assert naming == set()
