@@ -20,7 +20,7 @@ CONTAINER_NAME = "com.amazonaws.ecs.container-name"
 #: Reads the archive as text: kubectl's standard input is text here.
 EXTRACT = (
     "import base64, io, os, sys, tarfile; content = io.BytesIO(base64.b64decode(sys.stdin.read()));"
-    f" tarfile.open(fileobj=content).extractall({FOLDER!r}, filter='data'); os.kill(1, 1)"
+    f" tarfile.open(fileobj=content).extractall({FOLDER!r}); os.kill(1, 1)"
 )
 
 
