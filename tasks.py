@@ -41,6 +41,7 @@ def format_(_context: Context) -> Result:
 @task(
     help={
         "fast": "leave out what needs Docker, the local AWS, Kubernetes or a browser",
+        "changed": "of the fast ones, the groups whose files have changed since they passed",
         "all": "also what takes minutes each: the gauntlet, staging and production on the local AWS",
         "select": "a path or pytest argument; can be given several times",
     },
@@ -50,13 +51,14 @@ def format_(_context: Context) -> Result:
 def test(
     _context: Context,
     fast: bool = False,
+    changed: bool = False,
     all: bool = False,
     select: list[str] | None = None,
 ) -> Result:
     """Run the tests, setting up all that they need."""
     from pipeline.commands import test as body
 
-    return body.run(fast=fast, everything=all, select=select or [])
+    return body.run(fast=fast, everything=all, changed=changed, select=select or [])
 
 
 @task(name="lock-dependencies", help={"upgrade": "take the newest versions that fit"})

@@ -1,29 +1,39 @@
-"""Settings of every test run; what the fast tests open must be what runs them."""
+"""Settings of every test run; what a group of fast tests opens must be among its inputs."""
 
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.core.paths import ROOT
+from pipeline.git import groups
 from pipeline.git import repository as git
-from pipeline.github import affected
 
-#: Tests with one of these marks are not of the stage ``test`` of a pull request.
+#: Tests with one of these marks are of no group.
 SLOW = ("engine", "browser", "e2e", "long")
 
 # Git sets these for its hooks: from a hook, a test's own `git` would work on the user's repository.
 for name in set(os.environ) - set(git.environment()):
     del os.environ[name]
 
-opened: set[str] = set()
+opened: set[Path] = set()
 recording = True
 
 
-def _record(event: str, arguments: tuple[object, ...]) -> None:
-    if recording and event == "open" and str(arguments[0]).startswith(f"{ROOT}/"):
-        opened.add(str(arguments[0]))
+def _record(event: str, arguments: tuple[Any, ...]) -> None:
+    """Notes what this process opens, and which paths it hands to the programs that it starts."""
+    if not recording or event not in ("open", "subprocess.Popen"):
+        return
+    # A relative name is of a folder that the event of an opening does not have.
+    folder = "/" if event == "open" else os.fsdecode(arguments[2] or "")
+    for word in arguments[:1] if event == "open" else arguments[1]:
+        if isinstance(word, (str, bytes, os.PathLike)):
+            path = os.path.abspath(os.path.join(folder, os.fsdecode(word)))  # noqa: PTH100, PTH118 - of every opened file
+            if path.startswith(f"{ROOT}/"):
+                opened.add(Path(path))
 
 
 sys.addaudithook(_record)
@@ -35,9 +45,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _every_opened_file_runs_the_tests() -> Iterator[None]:
-    """A change of a file that a fast test opens must run the fast tests, by the rules of ``affected.yaml``."""
+def _a_group_opens_its_inputs_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a group opens is among its inputs in ``tools/tests.yaml``: a change of it runs the group."""
+    global recording  # noqa: PLW0603
     yield
-    names = {str(path.relative_to(ROOT)) for path in git.files() if str(path) in opened}
-    unseen = {name for name in names if "test" not in affected.judge([name], []).stages}
-    assert not unseen, f"pipeline/github/affected.yaml: no change of these runs the tests: {unseen}"
+    recording = False
+    session = {item.path for item in request.session.items}
+    chosen = [group for group in groups.load() if session & set(group.tests)]
+    inputs = {path for group in chosen for path in group.inputs}
+    handed = {_source(path) for path in opened}
+    unseen = [
+        str(path.relative_to(ROOT))
+        for path in git.files()
+        if path not in inputs and (path in handed or handed & set(path.parents) - {ROOT})
+    ]
+    names = ", ".join(group.name for group in chosen)
+    assert not unseen, f"{groups.TABLE}: no change of these runs the group {names}: {unseen}"
+
+
+def _source(path: Path) -> Path:
+    """The module of a file of bytecode; other paths as they are."""
+    if path.parent.name != "__pycache__":
+        return path
+    return path.parent.parent / f"{path.name.partition('.')[0]}.py"

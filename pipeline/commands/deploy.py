@@ -21,13 +21,11 @@ def run(to: str, *, redo: bool = False) -> Result:
     """Runs the stages of a target; the headline ends with the URL that answers."""
     target = targets.find(to)
     with exclusive("deploy"):
-        if redo:
-            test.forget()
-        outcomes = graph.run(steps(target), title=f"deploy to {to}")
+        outcomes = graph.run(steps(target, redo=redo), title=f"deploy to {to}")
     return Result(f"\nThe application answers at {outcomes[-1].result}")
 
 
-def steps(target: Target) -> list[Step]:
+def steps(target: Target, *, redo: bool = False) -> list[Step]:
     """The stages of a target as steps of a graph; each returns its headline."""
     name = environments.LOCAL_ENVIRONMENT
     account_is_over = Event()
@@ -39,7 +37,7 @@ def steps(target: Target) -> list[Step]:
             account_is_over.set()
 
     stages: dict[str, Callable[[], str]] = {
-        "test": lambda: test.once(chart="cluster" in target.STAGES),
+        "test": lambda: test.once(target.STAGES, again=redo),
         "account": account,
         "registry": lambda: await_registry(account_is_over),
         **dict.fromkeys(("cluster", "engine"), lambda: target.prepare(environments.load(name))),

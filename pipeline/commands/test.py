@@ -1,28 +1,29 @@
-"""Runs the tests: first those that need no engine, on all cores, then those that need one, in one session."""
+"""Runs the tests: first those that need no engine, by groups on all cores, then those that need one, in one session."""
 
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from pipeline.commands import Result
 from pipeline.core import apt, cache, console, files, markdown, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import REPORTS, VENV_BIN, log_file, shown
-from pipeline.git import repository as git
+from pipeline.git import groups
+from pipeline.git.groups import Group
 from pipeline.images import catalogue
 from pipeline.releases.project import project
 
 FAST = "not engine and not browser and not e2e and not long"
 #: Names under which systems install Chromium.
 BROWSERS = ("chromium", "chromium-browser")
+#: Whoever is done first takes from the other.
+PARALLEL = ("-n", "auto", "--dist", "worksteal")
 #: What the tests covered of app/; the threshold is in pyproject.toml.
 COVERAGE = REPORTS / "coverage.json"
-#: A part of the tests covers a part of the code: only the whole is held to the threshold.
+#: A part of the application's tests covers a part of its code: only their whole is held to the threshold.
 MEASURED = ("--cov", "--cov-report=", f"--cov-report=json:{COVERAGE}")
-#: Under these names a pass of all fast tests is remembered, and one of all but the chart's.
-PASS, PASS_WITHOUT_CHART = "test-fast", "test-fast-without-chart"
 #: pytest's exit code when no test was selected.
 NO_TESTS = 5
 #: pytest's last line, such as ``=== 7 passed, 1 skipped in 2.30s ===``.
@@ -35,16 +36,18 @@ SILENCE_SECONDS = 8000
 SHOWN = 20
 
 
-def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> Result:
-    """Runs the tests; the headline has the figures. A pass of the fast ones is remembered for this content."""
+def run(
+    *, fast: bool, everything: bool = False, changed: bool = False, select: Sequence[str] = ()
+) -> Result:
+    """Runs the tests; the headline has the figures.
+
+    Each group of the fast ones is remembered once it has passed; with ``changed`` those are left out, and no engine is.
+    """
     if select:
-        figures = {"fast": _pytest("fast", FAST, ["-n", "auto", *select])}
+        figures = {"fast": _pytest("fast", FAST, [*PARALLEL, *select])}
     else:
-        # Of what was there before: an edit meanwhile has not been tested.
-        key = git.content_key(git.files())
-        figures = {"fast": _all_fast(FAST)}
-        cache.record(PASS, key, figures["fast"])
-    if not fast:
+        figures = {"fast": _fast(groups.load(), again=not changed)}
+    if not fast and not changed:
         _prepare()
         rest = f"not ({FAST})"
         marks = rest if everything else f"{rest} and not long"
@@ -62,18 +65,10 @@ def run(*, fast: bool, everything: bool = False, select: Sequence[str] = ()) -> 
     return Result("; ".join(figures.values()), reports)
 
 
-def once(*, chart: bool) -> str:
-    """The figures of the fast tests (``chart``: those of the chart too), which run unless they have passed already."""
-    key = git.content_key(git.files())
-    if chart or cache.passed(PASS, key):
-        return cache.once(PASS, key, lambda: _all_fast(FAST))
-    return cache.once(PASS_WITHOUT_CHART, key, lambda: _all_fast(f"{FAST} and not chart"))
-
-
-def forget() -> None:
-    """Makes the next ``once`` run the tests."""
-    for name in (PASS, PASS_WITHOUT_CHART):
-        cache.forget(name)
+def once(stages: Container[str], *, again: bool = False) -> str:
+    """The figures of the fast tests for a target with these stages; what has passed already runs only ``again``."""
+    chosen = [group for group in groups.load() if not group.stage or group.stage in stages]
+    return _fast(chosen, again=again)
 
 
 def report(name: str, figures: str, failures: Sequence[str] = ()) -> str:
@@ -94,20 +89,45 @@ def _prepare() -> None:
             apt.install("chromium", on_line=step.update)
 
 
-def _all_fast(marks: str) -> str:
-    """Runs all fast tests of some marks and measures what they cover."""
+def _fast(chosen: Sequence[Group], *, again: bool, folder: Path = cache.FOLDER) -> str:
+    """The figures of some groups, each in a session of its own; the failures of all of them are raised as one."""
+    figures, unchanged, errors = [], [], []
+    for group in chosen:
+        name = f"test-{group.name}"
+        # Of what was there before: an edit meanwhile has not been tested.
+        key = group.key()
+        if not again and cache.passed(name, key, folder):
+            unchanged.append(group.name)
+            continue
+        try:
+            figures.append(cache.record(name, key, f"{group.name}: {_group(group)}", folder))
+        except PipelineError as error:
+            errors.append(error)
+    if errors:
+        errors[0].cause = "; ".join(error.cause for error in errors)
+        errors[0].report = "\n".join(error.report for error in errors)
+        raise errors[0]
+    if unchanged:
+        figures.append(f"unchanged since they passed: {', '.join(unchanged)}")
+    return "; ".join(figures)
+
+
+def _group(group: Group) -> str:
+    """Runs the fast tests of a group; those of the application are held to what they cover of app/."""
     COVERAGE.unlink(missing_ok=True)
-    measured = MEASURED if project().checked else ()
-    figures = _pytest("fast", marks, ["-n", "auto", *measured])
+    measured = MEASURED if group.name == "app" and project().checked else ()
+    figures = _pytest(group.name, FAST, [*PARALLEL, *measured, *group.tests])
     if not figures:
-        raise PipelineError("no test ran", next_step="check the markers of the tests")
+        raise PipelineError(
+            f"no test of the group {group.name} ran", next_step=f"check {groups.TABLE}"
+        )
     if not measured:
         return figures
     totals = (files.read_json(COVERAGE, {"totals"}) or {})["totals"]
     return f"{figures}, {totals['percent_covered']:.1f} % of app/ covered"
 
 
-def _pytest(name: str, marks: str, arguments: Sequence[str]) -> str:
+def _pytest(name: str, marks: str, arguments: Sequence[str | Path]) -> str:
     """Runs pytest and returns its figures; empty when no test was selected."""
     figures, failures = "", []
 

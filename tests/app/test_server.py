@@ -1,6 +1,5 @@
 """gunicorn with its production settings: starting, stopping, two workers, keep-alive, a database that goes away."""
 
-import http.client
 import json
 import re
 import subprocess
@@ -11,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -71,52 +69,6 @@ def test_metrics_are_not_public(start: Start, database: str) -> None:
         )
 
 
-def test_a_server_leaves_no_folder_behind(start: Start, database: str, tmp_path: Path) -> None:
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    for env in ({}, {"SECRET_KEY": ""}):  # it ends, or never begins
-        server = start(database, ready=not env, TMPDIR=str(folder), **env)
-        assert not env or server.process.wait(servers.STOP_SECONDS)
-        server.terminate()
-        server.process.wait(servers.STOP_SECONDS)
-    assert list(folder.iterdir()) == []
-
-
-def test_the_port_is_a_setting(start: Start, database: str) -> None:
-    server = start(database, by_setting=True)
-    assert server.answers("/healthz") == 200
-
-
-def test_version(start: Start, database: str) -> None:
-    server = start(database, IMAGE_DIGEST="sha256:abc", APP_VERSION="1.2.3", GIT_COMMIT="f00")
-    answer = httpx.get(f"{server.url}/version").json()
-    hostname = answer.pop("hostname")
-    assert hostname
-    expected = {"version": "1.2.3", "commit": "f00", "image": "sha256:abc", "environment": "test"}
-    assert answer == expected
-
-
-def test_a_connection_outlives_the_balancers_idle_timeout(start: Start, database: str) -> None:
-    namespace: dict[str, object] = {}
-    source = (servers.APP / "gunicorn.conf.py").read_text()
-    for name in ("keepalive", "graceful_timeout", "worker_class"):
-        found = re.search(rf"^{name} = (.+)$", source, re.M)
-        assert found
-        namespace[name] = found[1]
-    assert int(str(namespace["keepalive"])) > 60
-    assert 5 + int(str(namespace["graceful_timeout"])) < 60
-    # And it is really kept: gunicorn's default worker would have closed it.
-    server = start(database)
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc)
-    for _ in range(3):
-        connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.getheader("Connection") == "keep-alive"
-        time.sleep(0.3)
-    connection.close()
-
-
 def test_stopping_turns_unready_serves_on_and_finishes(start: Start, database: str) -> None:
     server = start(database, DRAIN_SECONDS="3")
     event = journeys.create_gathering(server.url)
@@ -168,24 +120,6 @@ def test_the_log_is_json_to_the_last_line(start: Start, database: str) -> None:
     server.process.wait(servers.STOP_SECONDS)
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert any(line.get("route") == "/" for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("env", "said"),
-    [
-        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
-        ({"SECRET_KEY": "changeme"}, "SECRET_KEY is a default"),
-        ({"REPLICAS": "2"}, "every replica would keep a database of its own"),
-        ({"DATABASE_URL": "sqlite://"}, "SQLite needs a file"),
-        ({"DATABASE_URL": "sqlite:////nowhere/at/all.db"}, "migrating the database failed"),
-    ],
-)
-def test_refuses_to_start(tmp_path: Path, database: str, env: dict[str, str], said: str) -> None:
-    settings = {"SECRET_KEY": "x" * 40, "DATABASE_URL": database, **env}
-    server = servers.start(tmp_path, settings, ready=False)
-    assert server.process.wait(servers.STOP_SECONDS) != 0
-    assert said in server.log.read_text()
-    assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.engine

@@ -256,7 +256,7 @@ TEST = (
         "an argument that the task does not take",
         "test",
         ("test_parity.py", "No idea what"),
-        replace(WORKFLOW, "run: ./inv test --fast", "run: ./inv test --faster"),
+        replace(WORKFLOW, "run: ./inv test --changed", "run: ./inv test --changes"),
     ),
     Change(
         "a right that no step needs",

@@ -112,10 +112,14 @@ BAD = (
         ),
     ),
     Change(
-        "a rule by which a page's change runs no test",
+        "a file that a test reads and whose change does not run it",
         "test",
-        ("affected.yaml", "no change of these runs the tests"),
-        replace("pipeline/github/affected.yaml", '"*.md": [lint, test]', '"*.md": [lint]'),
+        ("tools/tests.yaml", "no change of these runs the group app", "tests/acceptance/"),
+        replace(
+            "tools/tests.yaml",
+            "reads: app/* tests/app/* tests/acceptance/*",
+            "reads: app/* tests/app/*",
+        ),
     ),
     Change(
         "an explanation that names a value that there is not",

@@ -34,6 +34,7 @@ IMPACT = (
     ),
     ("pipeline/terraform/*", ("tests/infra/terraform/test_errors.py",)),
     ("pipeline/*", ("tests/pipeline",)),
+    ("tools/tests.yaml", ("tests/app/test_server.py",)),
     ("requirements/*", ("tests/pipeline/test_requirements.py",)),
 )
 #: The cheap stages first; the others follow for what none of these stopped.
@@ -73,7 +74,7 @@ def base(folder: Path) -> Path:
     for name in LENT:
         if (HOST / name).is_dir():
             shutil.copytree(HOST / name, folder / name)
-    _lend_environments(folder)
+    lend_environments(folder)
     # On a tree that does not pass by itself nothing could be said about a change.
     subprocess.run(["./inv", "lint"], cwd=folder, check=True)
     return folder
@@ -136,7 +137,7 @@ def _tests(folder: Path, paths: Sequence[str]) -> list[str]:
     return ["--fast", "--select=--exitfirst", *chosen]
 
 
-def _lend_environments(folder: Path) -> None:
+def lend_environments(folder: Path) -> None:
     """The locked environments of this checkout, those of the stages included: made once, not by every clone."""
     tools.python_environment("checkov")
     (folder / ".local").mkdir(exist_ok=True)

@@ -60,7 +60,6 @@ def test_nothing_is_skipped_that_is_not_there_or_that_is_deployed() -> None:
         assert not skipped.startswith(("app", "infra", "argocd", "environments", ".github"))
 
 
-@pytest.mark.chart
 def test_one_planted_violation_of_each_kind_is_found(tmp_path: Path) -> None:
     root = tmp_path / "checkout"
     files = {path: text for path, text, _ in PLANTED.values()}

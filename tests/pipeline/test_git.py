@@ -53,6 +53,9 @@ def hook(tmp_path: Path) -> dict[str, str]:
     return variables
 
 
+CHECKOV = "tests/pipeline/test_checkov.py"
+
+
 def state(repository: Path) -> dict[str, bytes]:
     return {
         str(path): path.read_bytes() for path in (repository / ".git").rglob("*") if path.is_file()
@@ -79,8 +82,9 @@ def test_tests_that_a_hook_runs_leave_its_repository_alone(
 ) -> None:
     before = state(tmp_path / "users")
     options = ["-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "tests")]
+    makes_repositories = "test_it_is_what_git_would_take_wherever_the_checkout_lies"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "tests/pipeline/test_checkov.py"],
+        [sys.executable, "-m", "pytest", *options, f"{CHECKOV}::{makes_repositories}"],
         cwd=ROOT,
         env=os.environ | hook,
         capture_output=True,

@@ -1,5 +1,6 @@
 """What `./inv test` reads of pytest: the figures of its last line and the names of failures."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from pipeline.commands import test
 from pipeline.core.errors import PipelineError
+from pipeline.git.groups import Group
 
 TESTS = """
 import pytest
@@ -56,6 +58,21 @@ def test_passes_are_counted(folder: Path) -> None:
 
 def test_no_test_has_no_figures(folder: Path) -> None:
     assert test._pytest("dinner", "engine", [str(folder)]) == ""
+
+
+def test_a_group_that_has_passed_runs_again_only_when_an_input_changes(folder: Path) -> None:
+    names = ("soup", "roast")
+    files = [folder / f"test_{name}.py" for name in names]
+    chosen = [Group(name, [file], [file]) for name, file in zip(names, files, strict=True)]
+    files[0].write_text("def test_hot(): pass\n", encoding="utf-8")
+    files[1].write_text("def test_done(): assert False\n", encoding="utf-8")
+    with pytest.raises(PipelineError, match=r"^roast tests failed: 1 failed"):
+        test._fast(chosen, again=False, folder=folder)
+    files[1].write_text("def test_done(): pass\n", encoding="utf-8")
+    figures = test._fast(chosen, again=False, folder=folder)
+    assert re.fullmatch(r"roast: 1 passed in .*; unchanged since they passed: soup", figures)
+    everything = test._fast(chosen, again=False, folder=folder)
+    assert everything == "unchanged since they passed: soup, roast"
 
 
 def test_a_failure_is_annotated_on_its_line(folder: Path) -> None:

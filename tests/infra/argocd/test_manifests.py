@@ -30,8 +30,6 @@ STAGING = (
     *("--set", "database.engine=postgresql"),
 )
 
-pytestmark = pytest.mark.chart
-
 
 def build(folder: Path) -> list[dict[str, Any]]:
     """The resources of a kustomization."""
@@ -163,13 +161,17 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
     assert not any(name.startswith(f"{NAME}-preview-") for name in names)
 
 
-def test_a_preview_runs_the_image_that_its_workflow_pushes() -> None:
+def test_a_preview_runs_the_image_that_its_workflow_pushes(tmp_path: Path) -> None:
     spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
     image = spec["template"]["spec"]["source"]["helm"]["valuesObject"]["image"]
     assert image["repository"] == push.preview_repository(environments.load("staging"))
     prefix, expression = image["tag"].split("{{")
     assert expression == " substr 0 12 .head_sha }}"
-    assert re.match(rf"{re.escape(prefix)}[0-9a-f]{{12}}|v", appimage.version().version)
+    (tmp_path / ".dockerignore").write_text("*", encoding="utf-8")
+    for arguments in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "One")):
+        git.run(*arguments, root=tmp_path, env=git.IDENTITY)
+    version = appimage.version(tmp_path).version
+    assert re.fullmatch(rf"{re.escape(prefix)}[0-9a-f]{{12}}", version)
 
 
 def test_a_preview_renders_from_the_values_it_gets(render: Render) -> None:

@@ -29,8 +29,6 @@ EXTERNAL = {"database": {"bundled": {"enabled": False}, "existingSecret": "db"}}
 SQLITE = {"replicaCount": 1, "database": {"engine": "sqlite"}}
 VARIANTS = [{}, EVERYTHING, EXTERNAL, SQLITE]
 
-pytestmark = pytest.mark.chart
-
 
 def refusal(render: Render, values: dict[str, Any], *arguments: str) -> str:
     """What helm says when it refuses the values."""

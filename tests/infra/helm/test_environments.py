@@ -11,8 +11,6 @@ from pipeline.releases import environments
 DIGEST = f"sha256:{'a' * 64}"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
-pytestmark = pytest.mark.chart
-
 
 def rendered(name: str) -> list[dict[str, Any]]:
     environment = environments.load(name)
