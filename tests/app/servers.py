@@ -15,6 +15,8 @@ from tests.app.postgres import free_port
 
 APP = Path(__file__).resolve().parents[2] / "app"
 START_SECONDS = 30
+# A connection of its own for each request; a client for each would read all certificates again.
+CLIENT = httpx.Client(timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
 # gunicorn kills a worker that was still starting when it was ended only after graceful_timeout (20).
 STOP_SECONDS = 40
 
@@ -44,7 +46,7 @@ class Server:
     def answers(self, path: str) -> int:
         """The status of a path, 0 when nobody answers."""
         try:
-            return httpx.get(f"{self.url}{path}", timeout=5).status_code
+            return CLIENT.get(f"{self.url}{path}").status_code
         except httpx.HTTPError:
             return 0
 

@@ -50,7 +50,7 @@ def test_metrics_are_those_of_both_workers(start: Start, database: str) -> None:
     server = start(database)
     event = journeys.create_gathering(server.url)
     for _ in range(40):  # a new connection each: both workers get some
-        httpx.get(event.guest_url)
+        servers.CLIENT.get(event.guest_url)
     route = 'http_requests_total{method="GET",route="/g/<token>",status="200"}'
     assert metric(server, route) == 40
     assert metric(server, "thanksgiving_gatherings_created_total") == 1
