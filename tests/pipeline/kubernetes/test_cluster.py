@@ -7,8 +7,6 @@ import pytest
 
 from pipeline.kubernetes import cluster
 
-pytestmark = pytest.mark.chart
-
 
 def test_the_kubeconfig_of_a_workflow_is_the_cluster_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
