@@ -24,8 +24,8 @@ PARALLEL = ("-n", "auto", "--dist", "worksteal")
 COVERAGE = REPORTS / "coverage.json"
 #: A part of the application's tests covers a part of its code: only their whole is held to the threshold.
 MEASURED = ("--cov", "--cov-report=", f"--cov-report=json:{COVERAGE}")
-#: pytest's exit code when no test was selected.
-NO_TESTS = 5
+#: pytest's exit codes when tests failed, and when none was selected.
+SOME_FAILED, NO_TESTS = 1, 5
 #: pytest's last line, such as ``=== 7 passed, 1 skipped in 2.30s ===``.
 FIGURES = re.compile(r"=+ (?P<figures>\d+ .* in [\d.]+s.*?) =+")
 #: Columns of pytest's output: wide enough for a test's name and why it failed.
@@ -93,6 +93,8 @@ def _fast(chosen: Sequence[Group], *, again: bool, folder: Path = cache.FOLDER) 
     """The figures of some groups, each in a session of its own; the failures of all of them are raised as one."""
     figures, unchanged, errors = [], [], []
     for group in chosen:
+        if not group.tests and not _measured(group):
+            continue  # what tests the sample application is not there once another has taken its place
         name = f"test-{group.name}"
         # Of what was there before: an edit meanwhile has not been tested.
         key = group.key()
@@ -103,6 +105,8 @@ def _fast(chosen: Sequence[Group], *, again: bool, folder: Path = cache.FOLDER) 
             figures.append(cache.record(name, key, f"{group.name}: {_group(group)}", folder))
         except PipelineError as error:
             errors.append(error)
+            if getattr(error.__cause__, "code", SOME_FAILED) != SOME_FAILED:
+                break  # interrupted: the next would be, too
     if errors:
         errors[0].cause = "; ".join(error.cause for error in errors)
         errors[0].report = "\n".join(error.report for error in errors)
@@ -115,8 +119,9 @@ def _fast(chosen: Sequence[Group], *, again: bool, folder: Path = cache.FOLDER) 
 def _group(group: Group) -> str:
     """Runs the fast tests of a group; those of the application are held to what they cover of app/."""
     COVERAGE.unlink(missing_ok=True)
-    measured = MEASURED if group.name == "app" and project().checked else ()
-    figures = _pytest(group.name, FAST, [*PARALLEL, *measured, *group.tests])
+    measured = MEASURED if _measured(group) else ()
+    arguments = [*PARALLEL, *measured, *group.tests]
+    figures = _pytest(group.name, FAST, arguments) if group.tests else ""
     if not figures:
         raise PipelineError(
             f"no test of the group {group.name} ran", next_step=f"check {groups.TABLE}"
@@ -125,6 +130,10 @@ def _group(group: Group) -> str:
         return figures
     totals = (files.read_json(COVERAGE, {"totals"}) or {})["totals"]
     return f"{figures}, {totals['percent_covered']:.1f} % of app/ covered"
+
+
+def _measured(group: Group) -> bool:
+    return group.name == "app" and project().checked
 
 
 def _pytest(name: str, marks: str, arguments: Sequence[str | Path]) -> str:
