@@ -16,7 +16,7 @@ COMMON = (
     ".gitignore",
     "pyproject.toml",
     "requirements/*",
-    "tests/conftest.py",
+    "tests/*conftest.py",
     "pipeline/__init__.py",
     "pipeline/core/*",
     "pipeline/git/*",
