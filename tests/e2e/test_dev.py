@@ -10,7 +10,7 @@ from tests.e2e.kube import OnKubernetes, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
 
-PAGE, CODE = "app/thanksgiving/templates/home.html", "app/app.py"
+PAGE, CODE = "app/thanksgiving/templates/base.html", "app/app.py"
 SAVED = "<!-- saved -->"
 
 
