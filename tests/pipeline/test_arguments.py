@@ -21,7 +21,7 @@ GOOD = {
 #: What looks at an argument itself: a program, or a look at a copy of what it names.
 JUDGES = {
     **{("adopt", name): "copy" for name in ("application", "name", "title", "wsgi", "database")},
-    ("upgrade", "delivery"): "copy",
+    **{("upgrade", name): "copy" for name in ("delivery", "to", "base")},
     ("db", "url"): "pg_dump",
     ("test", "select"): "pytest",
     ("cluster", "context"): "kubectl|go env",
