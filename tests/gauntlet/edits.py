@@ -13,7 +13,7 @@ class Change:
     """One change.
 
     ``gate`` is the stage that must stop it (empty for a good change), ``says`` what its message must name; with
-    ``engine`` the gate needs Docker or the local AWS.
+    ``engine`` the gate needs Docker or the local AWS. ``of`` are the bad changes whose edit a good one does right.
     """
 
     name: str
@@ -21,6 +21,7 @@ class Change:
     says: tuple[str, ...]
     edit: Edit
     engine: bool = False
+    of: tuple[str, ...] = ()
 
 
 def replace(file: str, old: str, new: str) -> Edit:

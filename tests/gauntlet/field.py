@@ -154,24 +154,31 @@ GOOD = (
         "",
         (),
         append("docs/glossary.md", "\nSee [the map](architecture.md).\n"),
+        of=("a broken link in the docs",),
     ),
     Change(
         "an owner of a path that is there",
         "",
         (),
         append(".github/CODEOWNERS", "/offline/ @example/platform\n"),
+        of=("an owner of a path that is gone",),
     ),
     Change(
         "updates in a group of another name",
         "",
         (),
         replace(".github/dependabot.yml", "groups:\n      actions:", "groups:\n      all-actions:"),
+        of=("an update of a folder that is not there",),
     ),
     Change(
         "another base image everywhere",
         "",
         (),
         _digest("Dockerfile", "pipeline/images/images.yaml"),
+        of=(
+            "another base image in the Dockerfile alone",
+            ":latest base image",
+        ),
     ),
     Change(
         "a program with a limit",
@@ -181,17 +188,25 @@ GOOD = (
             replace(REFERENCE, "import re\n", "import re\nimport subprocess\n"),
             _function('    subprocess.run(["true"], check=True, timeout=5)\n'),
         ),
+        of=("a program that may run for ever",),
     ),
     Change(
         "an explanation in other words",
         "",
         (),
         replace("pipeline/terraform/explanations.yaml", "is locked by {who}", "is held by {who}"),
+        of=("an explanation that names a value that there is not",),
     ),
     Change(
         "a wish that the lock fulfils",
         "",
         (),
         replace("requirements/uv.in", "uv==0.13.9", "uv>=0.13.9"),
+        of=(
+            "a package without its lock",
+            "a lock of a version that nobody wants",
+            "hash mismatch in the lock",
+            "a dependency with a known vulnerability",
+        ),
     ),
 )

@@ -50,5 +50,6 @@ GOOD = (
             '    return _plain("ok")',
             '    # Nothing to look at.\n    return _plain("ok")',
         ),
+        of=("readiness that does not ask the database",),
     ),
 )

@@ -17,7 +17,7 @@ Each change is applied to a clone and taken along the pull-request path, the che
 it. What has passed for the same content is not checked again, and only tests that can be affected run. The time is that
 of the whole path up to the stop, two changes side by side on two cores.
 
-| change | stopped by | what the message names | seconds |
+| change | stopped by | what the message names, or the bad changes that it does right | seconds |
 | --- | --- | --- | --- |
 """
 
@@ -29,6 +29,7 @@ def keep(verdicts: Sequence[Verdict], seconds: float, file: Path) -> None:
             "change": verdict.change.name,
             "gate": verdict.gate or "passes",
             "says": list(verdict.change.says),
+            "of": list(verdict.change.of),
             "seconds": round(verdict.seconds, 1),
         }
         for verdict in verdicts
@@ -45,7 +46,7 @@ def page(run: dict[str, object]) -> str:
     rows = run["rows"]
     assert isinstance(rows, list)
     for row in rows:
-        says = ", ".join(f"`{text}`" for text in row["says"])
+        says = ", ".join([*(f"`{text}`" for text in row["says"]), *row.get("of", [])])
         lines.append(f"| {row['change']} | {row['gate']} | {says} | {row['seconds']} |")
     stopped = sum(row["gate"] != "passes" for row in rows)
     total = f"\n{stopped} bad changes stopped, {len(rows) - stopped} good ones passed, in {run['seconds']} s.\n"

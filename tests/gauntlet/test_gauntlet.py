@@ -10,6 +10,7 @@ import pytest
 from pipeline.core.paths import REPORTS, ROOT
 from tests.gauntlet import changes, osv, runner, table
 from tests.gauntlet.edits import Change
+from tests.gauntlet.twins import WITHOUT
 
 #: A few of the cheapest, for every whole run of the tests.
 CHEAP = {
@@ -40,6 +41,12 @@ def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names)
     assert len(changes.BAD) >= 30
     assert set(names) >= CHEAP
+
+
+def test_every_bad_change_has_a_good_twin() -> None:
+    twins = {name for change in changes.GOOD for name in change.of}
+    assert not twins & WITHOUT
+    assert {change.name for change in changes.BAD} <= twins | WITHOUT
 
 
 @pytest.mark.engine
