@@ -14,6 +14,9 @@ import pytest
 
 from pipeline.core.paths import ROOT
 
+# The environment of the tasks has gunicorn with the packages of an application that it checks.
+pytest.importorskip("gunicorn", reason="gunicorn is in the image alone")
+
 #: Seconds until an undone edit must show.
 BACK_SECONDS = 10
 APP = """
