@@ -1,5 +1,6 @@
 """Under Compose the application answers again once the edit that broke it is undone."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -42,11 +43,13 @@ def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
             env=os.environ | {"ENVIRONMENT": "development"},
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
     try:
         yield server, f"http://{address}"
     finally:
-        server.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)  # gunicorn and its workers as well
         server.wait()
 
 
