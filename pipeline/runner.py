@@ -83,7 +83,7 @@ def command(body: Callable[P, Result]) -> Callable[P, None]:
 def _require_form(argument: str, value: Any) -> None:
     pattern, meaning, form = FORMS.get(argument, (".*", "", ""))
     for text in value if isinstance(value, list) else [value]:
-        if text is not None and not re.fullmatch(pattern, str(text), re.DOTALL):
+        if isinstance(text, str) and not re.fullmatch(pattern, text, re.DOTALL):
             raise PipelineError(f"{text!r:.80} is not {meaning}", next_step=f"use {form}")
 
 

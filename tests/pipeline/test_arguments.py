@@ -106,3 +106,9 @@ def test_whatever_an_argument_holds_is_refused_in_a_line_before_anything_starts(
     if not re.fullmatch(pattern, text):
         judge = JUDGES.get((task, argument), "nothing")
         assert [begun for begun in started if not re.search(judge, begun)] == []
+
+
+@pytest.mark.parametrize("task", tasks.ns.tasks)
+def test_what_a_task_takes_where_nothing_is_given_is_of_its_form(task: str) -> None:
+    for argument in tasks.ns[task].get_arguments():
+        runner._require_form(argument.name, argument.default)
