@@ -75,12 +75,13 @@ def serve(host: str) -> None:
     """Serves the repository, read-only, on loopback and on the address that the cluster's pods see."""
     _ensure()
     log = log_file("git")
+    server: subprocess.Popen[bytes] | None = None
     if not processes():
         ports.require_free(ports.GIT, "the Git stand-in")
         argv = ["git", "daemon", "--reuseaddr", "--export-all", SERVED]
         argv += [f"--port={ports.GIT}", "--listen=127.0.0.1", f"--listen={host}", str(FOLDER)]
         with log.open("ab") as sink:
-            subprocess.Popen(
+            server = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
@@ -90,10 +91,11 @@ def serve(host: str) -> None:
             )
 
     def answers() -> bool:
+        if server and server.poll() is not None:
+            raise PipelineError("the Git stand-in did not start", next_step="read its log", log=log)
         return _answers("127.0.0.1") and _answers(host)
 
-    wait(lambda: answers() or not processes(), timeout=START_SECONDS, interval=0.1)
-    if not answers():
+    if not wait(answers, timeout=START_SECONDS, interval=0.1):
         stop()
         raise PipelineError("the Git stand-in did not start", next_step="read its log", log=log)
 
