@@ -24,7 +24,10 @@ def test_a_saved_file_shows_without_a_deploy_and_the_image_from_before_comes_bac
 
     def shows() -> bool:
         """Whether both replicas do, as far as ten requests can tell."""
-        return all(SAVED in httpx.get(before["url"]).text for _ in range(10))
+        try:
+            return all(SAVED in httpx.get(before["url"]).text for _ in range(10))
+        except httpx.HTTPError:  # no replica is ready
+            return False
 
     with log.open("w", encoding="utf-8") as sink:
         program = subprocess.Popen(
