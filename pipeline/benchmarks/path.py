@@ -1,11 +1,15 @@
-"""Times the delivery path on this machine, for each target that is up: a deploy of nothing new, and an edit until live.
+"""Times the delivery path on this machine, for each target that is up: edits until they are live, and nothing new.
 
-An edit is a comment in the application's base template; the file and what runs are as before in the end.
+Every edit is undone in the end, in its file and in what runs.
 """
 
 import contextlib
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from re import sub
 
 import httpx
 
@@ -20,8 +24,38 @@ from pipeline.targets import web
 from pipeline.targets.state import State
 
 ROUNDS = 3
-#: Seconds within which an edit must show where code is reloaded without a deploy.
+#: Seconds within which an edited template must show once it is delivered, or saved where code is reloaded.
 RELOAD_SECONDS = 30
+SETTINGS = f"environments/{environments.LOCAL_ENVIRONMENT}.yaml"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of the first file that ``files`` names: what matches ``pattern`` becomes ``text``.
+
+    ``{}`` in it is a value of its own for each round, one of ``values`` where not every value is allowed. ``target``
+    is the only one that the edit reaches; empty is all that take a deploy.
+    """
+
+    files: str
+    text: str
+    pattern: str = r"\Z"
+    values: Sequence[int] = ()
+    target: str = ""
+
+
+TEMPLATE = "a template"
+EDITS = {
+    TEMPLATE: Edit("app/**/templates/*.html", "<!-- bench path {} -->\n"),
+    "Python": Edit("app/**/*.py", "# bench path {}\n"),
+    "the packages' lock": Edit("app/requirements.txt", "# bench path {}\n"),
+    "a setting for Terraform": Edit(
+        SETTINGS, "log_retention_days: {}", r"log_retention_days: \d+", (14, 30, 60), "ecs"
+    ),
+    "a setting for the chart": Edit(
+        SETTINGS, 'podAnnotations: {{bench-path: "{}"}}\n', target="kubernetes"
+    ),
+}
 
 
 def run() -> str:
@@ -31,40 +65,55 @@ def run() -> str:
     states = {name: state for name, state in targets_up if state}
     if not states:
         raise PipelineError("no target is up", next_step="run ./inv deploy first")
-    template = min((ROOT / "app").rglob("templates/*.html"), default=None)
-    if template is None:
-        raise PipelineError(
-            "app/ has no template to edit", next_step="add a page, or measure by hand"
-        )
-    before = template.read_text(encoding="utf-8")
     series: dict[str, list[float]] = {}
     for name, state in states.items():
-        edited = series.setdefault(f"{name}: edit of a template until live", [])
-        unchanged = series.setdefault(f"{name}: nothing changed", [])
-        deploy = partial(_deploy, name)
-        with console.progress(f"path to {name}") as step:
-            try:
-                for number in range(ROUNDS):
-                    step.update(f"round {number + 1} of {ROUNDS}")
-                    comment = f"<!-- bench path {time.time_ns()} -->"
-                    template.write_text(f"{before.rstrip()}\n{comment}\n", encoding="utf-8")
-                    edited.append(seconds(partial(_until_live, name, state, comment)))
-                    deploy()  # builds what was only reloaded
-                    unchanged.append(seconds(deploy))
-            finally:
-                template.write_text(before, encoding="utf-8")
-        deploy()
+        for kind, file in _editable(name).items():
+            series[f"{name}: {kind}"] = _edited(name, state, kind, file)
+        _deploy(name)  # the files are as before again
+        series[f"{name}: nothing changed"] = [
+            seconds(partial(_deploy, name)) for _ in range(ROUNDS)
+        ]
     show(series)
     return f"{', '.join(states)}: {ROUNDS} rounds each"
 
 
-def _until_live(name: str, state: State, comment: str) -> None:
-    if "push" in targets.TARGETS[name].STAGES:  # else the code is reloaded
+def _editable(target: str) -> dict[str, Path]:
+    """The kinds of edits that reach a target, with the file of each; an application may have no template."""
+    delivered = (
+        "push" in targets.TARGETS[target].STAGES
+    )  # else code is reloaded: nothing else can be seen
+    kinds = EDITS if delivered else {TEMPLATE: EDITS[TEMPLATE]}
+    chosen = {kind: edit for kind, edit in kinds.items() if edit.target in ("", target)}
+    found = {kind: min(ROOT.glob(edit.files), default=None) for kind, edit in chosen.items()}
+    return {kind: file for kind, file in found.items() if file}
+
+
+def _edited(name: str, state: State, kind: str, file: Path) -> list[float]:
+    """The seconds of each round until an edit was live; the file is as before in the end."""
+    edit, before = EDITS[kind], file.read_text(encoding="utf-8")
+    taken = []
+    with console.progress(f"{name}: {kind}") as step:
+        try:
+            for number in range(ROUNDS):
+                step.update(f"round {number + 1} of {ROUNDS}")
+                value = edit.values[number % len(edit.values)] if edit.values else time.time_ns()
+                text = edit.text.format(value)
+                file.write_text(sub(edit.pattern, text, before, count=1), encoding="utf-8")
+                sign = text.strip() if kind == TEMPLATE else ""
+                taken.append(seconds(partial(_until_live, name, state, sign)))
+        finally:
+            file.write_text(before, encoding="utf-8")
+    return taken
+
+
+def _until_live(name: str, state: State, sign: str) -> None:
+    """A deploy ends when every replica has answered with the new digest; ``sign`` must be on the page besides."""
+    if "push" in targets.TARGETS[name].STAGES:
         _deploy(name)
 
     def shown() -> bool:
         with contextlib.suppress(httpx.HTTPError):  # a worker is being replaced
-            return comment in web.get(state.url, "", state.via).text
+            return sign in web.get(state.url, "", state.via).text
         return False
 
     if not wait(shown, timeout=RELOAD_SECONDS):

@@ -1,5 +1,6 @@
-"""`./inv bench path` measures an edit until it is live, and leaves the work tree as it was."""
+"""`./inv bench path` measures edits until they are live, and leaves the application as it was."""
 
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ import pytest
 from pipeline import targets
 from pipeline.benchmarks import path
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.targets.state import State
 
 PAGE = "<html>the table</html>\n"
@@ -45,23 +47,40 @@ def url(template: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def measure(monkeypatch: pytest.MonkeyPatch, url: str, stages: list[str]) -> list[str]:
-    """The deploys that a measurement of one target makes."""
+def measure(root: Path, monkeypatch: pytest.MonkeyPatch, url: str, stages: list[str]) -> list[str]:
+    """What the files of an application held at each deploy of a measurement of one target."""
     state = State(url, "image", "1", True, 1)
     target = SimpleNamespace(STAGES=dict.fromkeys(stages, ()), observe=lambda _: state)
     none = SimpleNamespace(STAGES={}, observe=lambda _: None)
     monkeypatch.setattr(targets, "TARGETS", {"here": target, "not up": none})
     deploys: list[str] = []
-    monkeypatch.setattr(path, "_deploy", deploys.append)
+
+    def deploy(_: str) -> None:
+        files = sorted(file for file in root.rglob("*") if file.is_file())
+        deploys.append("".join(file.read_text(encoding="utf-8") for file in files))
+
+    monkeypatch.setattr(path, "_deploy", deploy)
     assert path.run() == f"here: {path.ROUNDS} rounds each"
     return deploys
 
 
-@pytest.mark.parametrize(("stages", "deploys"), [(["start"], 2), (["push", "apply"], 3)])
-def test_an_edit_is_measured_until_it_is_live_and_then_undone(
-    template: Path, url: str, monkeypatch: pytest.MonkeyPatch, stages: list[str], deploys: int
+def test_each_kind_of_edit_is_deployed_and_then_undone(
+    template: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert measure(monkeypatch, url, stages) == ["here"] * (deploys * path.ROUNDS + 1)
+    root = template.parents[3]
+    python = root / "app" / "shop.py"
+    python.write_text("app = None\n", encoding="utf-8")
+    deploys = measure(root, monkeypatch, url, ["push", "apply"])
+    assert len(set(deploys[: 2 * path.ROUNDS])) == 2 * path.ROUNDS
+    before = f"{PAGE}app = None\n"
+    assert deploys[2 * path.ROUNDS :] == [before] * (1 + path.ROUNDS)
+
+
+def test_where_code_is_reloaded_an_edit_is_live_without_a_deploy(
+    template: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploys = measure(template.parents[3], monkeypatch, url, ["start"])
+    assert deploys == [PAGE] * (1 + path.ROUNDS)
     assert template.read_text(encoding="utf-8") == PAGE
 
 
@@ -70,8 +89,16 @@ def test_an_edit_that_does_not_show_is_a_failure_and_undone(
 ) -> None:
     monkeypatch.setattr(path, "RELOAD_SECONDS", 1)
     with pytest.raises(PipelineError, match="does not show"):
-        measure(monkeypatch, "http://127.0.0.1:9", ["start"])
+        measure(template.parents[3], monkeypatch, "http://127.0.0.1:9", ["start"])
     assert template.read_text(encoding="utf-8") == PAGE
+
+
+@pytest.mark.parametrize("kind", path.EDITS)
+def test_an_edit_changes_a_file_of_this_repository(kind: str) -> None:
+    edit = path.EDITS[kind]
+    file = min(ROOT.glob(edit.files))
+    # The end is in every file.
+    assert edit.pattern == r"\Z" or re.search(edit.pattern, file.read_text(encoding="utf-8"))
 
 
 def test_nothing_up_is_no_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
