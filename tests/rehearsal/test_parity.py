@@ -328,6 +328,7 @@ def test_no_deployment_that_waits_is_dropped() -> None:
     for name, queue in queues().items():
         # Either what comes later takes its place, or it waits with the others; GitHub refuses both at once.
         assert (queue.get("queue") == "max") != queue["cancel-in-progress"], name
+    assert queues()["main.yml"]["queue"] == "max"
     deploying = [(workflow, name) for workflow, name, job in jobs() if "uses" in job]
     assert len(deploying) == 3
     for workflow, name in deploying:
