@@ -41,10 +41,11 @@ def load(root: Path = ROOT) -> list[Group]:
     """The groups in the order of the table; a test file belongs to the first whose patterns match it."""
     table: dict[str, dict[str, str]] = YAML(typ="safe").load(root / TABLE)
     left = set(git.files("tests/*test_*.py", root=root))
+    common = git.files(*COMMON, root=root)
     groups = []
     for name, row in table.items():
         tests = [path for path in git.files(*row["tests"].split(), root=root) if path in left]
         left.difference_update(tests)
-        inputs = {*git.files(*row["reads"].split(), root=root), *git.files(*COMMON, root=root)}
-        groups.append(Group(name, tests, sorted({*inputs, *tests}), row.get("stage", "")))
+        inputs = {*git.files(*row["reads"].split(), root=root), *common, *tests}
+        groups.append(Group(name, tests, sorted(inputs), row.get("stage", "")))
     return groups
