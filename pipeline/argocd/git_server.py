@@ -90,14 +90,16 @@ def serve(host: str) -> None:
                 start_new_session=True,  # it outlives the task
             )
 
+    failure = PipelineError("the Git stand-in did not start", next_step="read its log", log=log)
+
     def answers() -> bool:
         if server and server.poll() is not None:
-            raise PipelineError("the Git stand-in did not start", next_step="read its log", log=log)
+            raise failure
         return _answers("127.0.0.1") and _answers(host)
 
     if not wait(answers, timeout=START_SECONDS, interval=0.1):
         stop()
-        raise PipelineError("the Git stand-in did not start", next_step="read its log", log=log)
+        raise failure
 
 
 def stop() -> None:

@@ -79,10 +79,8 @@ def run() -> str:
 
 def _editable(target: str) -> dict[str, Path]:
     """The kinds of edits that reach a target, with the file of each; an application may have no template."""
-    delivered = (
-        "push" in targets.TARGETS[target].STAGES
-    )  # else code is reloaded: nothing else can be seen
-    kinds = EDITS if delivered else {TEMPLATE: EDITS[TEMPLATE]}
+    # Where code is reloaded nothing else can be seen.
+    kinds = EDITS if _delivers(target) else {TEMPLATE: EDITS[TEMPLATE]}
     chosen = {kind: edit for kind, edit in kinds.items() if edit.target in ("", target)}
     found = {kind: min(ROOT.glob(edit.files), default=None) for kind, edit in chosen.items()}
     return {kind: file for kind, file in found.items() if file}
@@ -108,7 +106,7 @@ def _edited(name: str, state: State, kind: str, file: Path) -> list[float]:
 
 def _until_live(name: str, state: State, sign: str) -> None:
     """A deploy ends when every replica has answered with the new digest; ``sign`` must be on the page besides."""
-    if "push" in targets.TARGETS[name].STAGES:
+    if _delivers(name):
         _deploy(name)
 
     def shown() -> bool:
@@ -118,6 +116,11 @@ def _until_live(name: str, state: State, sign: str) -> None:
 
     if not wait(shown, timeout=RELOAD_SECONDS):
         raise PipelineError(f"the edit does not show at {state.url}", next_step="run ./inv status")
+
+
+def _delivers(name: str) -> bool:
+    """Whether an edit needs a deploy; else the code is reloaded."""
+    return "push" in targets.TARGETS[name].STAGES
 
 
 def _deploy(name: str) -> None:
