@@ -43,11 +43,6 @@ def passed(stage: str, key: str, folder: Path = FOLDER) -> str | None:
     return record["result"] if record else None
 
 
-def forget(stage: str, folder: Path = FOLDER) -> None:
-    """Makes the next ``once`` run again."""
-    (folder / f"{stage}.json").unlink(missing_ok=True)
-
-
 def _record(stage: str, key: str, folder: Path) -> dict[str, str] | None:
     record = files.read_json(folder / f"{stage}.json", FIELDS)
     return record if record and record.keys() == FIELDS and record["key"] == key else None
