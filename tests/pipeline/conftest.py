@@ -1,4 +1,4 @@
-"""What the tests of tasks share: a machine on which nothing can be started."""
+"""What the tests of tasks share: a free port, and a machine on which nothing can be started."""
 
 import shutil
 import socket
@@ -14,6 +14,14 @@ from pipeline.argocd import git_server
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.github import reports
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on now, other checkouts' tests included."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -28,13 +27,11 @@ def app(environ, start):
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def served(tmp_path: Path, free_port: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The image's entrypoint with gunicorn, as Compose runs it, and the address."""
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
     (tmp_path / "gunicorn.conf.py").write_text("reload = True\n", encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port}"
     gunicorn = (sys.executable, "-m", "gunicorn", "--bind", address, "--workers", "2", "app:app")
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(

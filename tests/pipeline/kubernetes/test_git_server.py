@@ -14,13 +14,13 @@ HOST = "127.0.0.2"
 
 
 @pytest.fixture(autouse=True)
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int) -> Iterator[None]:
     """Another checkout's folder and port."""
     monkeypatch.setattr(git_server, "FOLDER", tmp_path)
     monkeypatch.setattr(git_server, "BARE", tmp_path / "delivery.git")
     monkeypatch.setattr(git_server, "SERVED", f"--base-path={tmp_path}")
     monkeypatch.setattr(git_server, "log_file", lambda name: tmp_path / f"{name}.log")
-    monkeypatch.setattr(ports, "GIT", ports.GIT + 5000)
+    monkeypatch.setattr(ports, "GIT", free_port)
     yield
     git_server.stop()
 
