@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 from pipeline.core.paths import CHART, ROOT
-from tests.gauntlet.edits import Change, Edit, append, both, replace
+from tests.gauntlet.edits import Change, Edit, append, both, replace, role_policy
 
 HELM = CHART.relative_to(ROOT)
 WORKFLOW = ".github/workflows/pull-request.yml"
@@ -394,23 +394,7 @@ SCAN = (
         "wildcard IAM",
         "scan",
         ("CKV_AWS_", "task-roles/main.tf"),
-        append(
-            "infra/terraform/modules/task-roles/main.tf",
-            """
-
-            data "aws_iam_policy_document" "added" {
-              statement {
-                actions   = ["*"]
-                resources = ["*"]
-              }
-            }
-
-            resource "aws_iam_role_policy" "added" {
-              role   = aws_iam_role.task.id
-              policy = data.aws_iam_policy_document.added.json
-            }
-            """,
-        ),
+        role_policy("*", "*"),
     ),
     Change(
         "a load balancer that speaks old TLS",

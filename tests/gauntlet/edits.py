@@ -58,3 +58,24 @@ def both(*edits: Edit) -> Edit:
             one(root)
 
     return edit
+
+
+def role_policy(action: str, resource: str) -> Edit:
+    """Gives the tasks' role one right more."""
+    return append(
+        "infra/terraform/modules/task-roles/main.tf",
+        f"""
+
+        data "aws_iam_policy_document" "added" {{
+          statement {{
+            actions   = ["{action}"]
+            resources = ["{resource}"]
+          }}
+        }}
+
+        resource "aws_iam_role_policy" "added" {{
+          role   = aws_iam_role.task.id
+          policy = data.aws_iam_policy_document.added.json
+        }}
+        """,
+    )

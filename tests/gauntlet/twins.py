@@ -1,7 +1,7 @@
 """Good twins of bad changes: the same edits done right, those of one part of the repository in one change."""
 
 from pipeline.core.paths import CHART, ROOT
-from tests.gauntlet.edits import Change, append, both, replace
+from tests.gauntlet.edits import Change, append, both, replace, role_policy
 
 HELM = CHART.relative_to(ROOT)
 REFERENCE = "pipeline/releases/image_reference.py"
@@ -92,23 +92,7 @@ GOOD = (
             }
             """,
         ),
-        append(
-            "infra/terraform/modules/task-roles/main.tf",
-            """
-
-            data "aws_iam_policy_document" "added" {
-              statement {
-                actions   = ["s3:GetObject"]
-                resources = ["arn:aws:s3:::shop/*"]
-              }
-            }
-
-            resource "aws_iam_role_policy" "added" {
-              role   = aws_iam_role.task.id
-              policy = data.aws_iam_policy_document.added.json
-            }
-            """,
-        ),
+        role_policy("s3:GetObject", "arn:aws:s3:::shop/*"),
         *(
             replace(
                 f"infra/terraform/modules/{module}/README.md", row, f"{row}| `{made}.added` |\n"
