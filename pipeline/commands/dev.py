@@ -20,7 +20,6 @@ from pipeline.images import app as app_image
 from pipeline.images import development, push
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
-from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import TARGETS, ecs, editing, kubernetes
 
 APP = ROOT / "app"
@@ -29,10 +28,9 @@ LOOK_MILLISECONDS = 1000
 #: The user and group that the application runs as in its image.
 USER = 10001
 
-Replicas = Callable[[Environment, ImageReference, str], Mapping[str, editing.Put]]
 DELIVER: dict[str, Callable[[Environment, str], str]]
 DELIVER = {"ecs": ecs.follow, "kubernetes": kubernetes.deliver}
-REPLICAS: dict[str, Replicas]
+REPLICAS: dict[str, Callable[[Environment, str], Mapping[str, editing.Put]]]
 REPLICAS = {"ecs": editing.on_ecs, "kubernetes": editing.on_kubernetes}
 
 
@@ -53,16 +51,15 @@ def run(to: str) -> Result:
     with exclusive("deploy"):
         started = time.time()
         record = app_image.build()
-        image_id, tag = development.build(record)
+        name = development.build(record)
         place, credentials = registry.reached(aws.account(environment), environment.repository)
-        digest = push.push(tag, place, tag.rpartition(":")[2], credentials).digest
+        digest = push.push(name, place, name.rpartition(":")[2], credentials).digest
         try:
             with console.progress(f"{to}: an image whose code can be written"):
                 DELIVER[to](environment, digest)
             console.info(f"Edit app/: {state.url} shows what is saved. Ctrl-C ends this.")
-            image = ImageReference(environment.repository, digest)
             with contextlib.suppress(KeyboardInterrupt):
-                _follow(lambda: REPLICAS[to](environment, image, image_id), since=started)
+                _follow(lambda: REPLICAS[to](environment, digest), since=started)
         finally:
             with console.progress(f"{to}: the image that ran before"):
                 DELIVER[to](environment, before)

@@ -8,10 +8,10 @@ from pipeline.images.app import Record
 FOLDER = ROOT / "server" / "development"
 
 
-def build(record: Record) -> tuple[str, str]:
-    """The id of the image made from a build, and its name, with a tag that no other content has."""
+def build(record: Record) -> str:
+    """The name of the image made from a build, with a tag that no other content has."""
     name = f"{record.image}-dev"
     image_id = imagebuild.build(FOLDER, [name], record.created, {"IMAGE": record.image})
     unique = f"{name}-{image_id[7:19]}"
     docker.client().images.get(image_id).tag(unique)
-    return image_id, unique
+    return unique

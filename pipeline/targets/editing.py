@@ -24,7 +24,7 @@ EXTRACT = (
 )
 
 
-def on_ecs(environment: Environment, _image: ImageReference, image_id: str) -> Mapping[str, Put]:
+def on_ecs(environment: Environment, digest: str) -> Mapping[str, Put]:
     """The application's running containers of an image, by id."""
     name = roots.base_name(environment)
     return {
@@ -32,13 +32,11 @@ def on_ecs(environment: Environment, _image: ImageReference, image_id: str) -> M
         for container in docker.ours()
         if container.status == "running"
         and container.labels.get(CONTAINER_NAME) == name
-        and container.image.id == image_id
+        and container.attrs["Config"]["Image"].endswith(digest)
     }
 
 
-def on_kubernetes(
-    environment: Environment, image: ImageReference, _image_id: str
-) -> Mapping[str, Put]:
+def on_kubernetes(environment: Environment, digest: str) -> Mapping[str, Put]:
     """The ready pods of an image, by name."""
     cluster, namespace = kubernetes.connect(), application.namespace(environment.name)
 
@@ -47,7 +45,8 @@ def on_kubernetes(
         arguments = ["exec", "--stdin", f"--namespace={namespace}", pod, "--", *python]
         cluster.run(*arguments, stdin=base64.b64encode(archive).decode())
 
-    pods = kubernetes.running(cluster, namespace, str(image))
+    image = str(ImageReference(environment.repository, digest))
+    pods = kubernetes.running(cluster, namespace, image)
     return {pod: partial(into_pod, pod) for pod in pods}
 
 
