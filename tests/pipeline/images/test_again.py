@@ -45,6 +45,8 @@ def test_it_runs_what_was_edited(started: subprocess.Popen[str], application: Pa
     started.send_signal(signal.SIGHUP)
     assert started.stdout is not None
     assert started.stdout.readline() == "edited\n"
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(timeout=20) == -signal.SIGTERM % 256
 
 
 def test_it_waits_for_the_next_edit_after_one_that_breaks_the_application(
