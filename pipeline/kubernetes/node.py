@@ -107,8 +107,8 @@ def find() -> tuple[Flavour, Any | None]:
 
 
 def running() -> bool:
-    """Whether the node's container runs."""
-    container = find()[1]
+    """Whether the node's container runs; starts nothing."""
+    container = find()[1] if engine.running_engine() else None
     return container is not None and container.status == "running"
 
 

@@ -23,6 +23,8 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions
+from pipeline.images import docker
+from pipeline.kubernetes import cluster
 from pipeline.releases import environments, history
 from pipeline.releases.history import Release
 from pipeline.scanners import findings
@@ -104,7 +106,17 @@ def test_a_digest_is_looked_up_where_it_is_committed_or_planned() -> None:
     ],
     ids=[*targets.TARGETS, "drift", "status"],
 )
-def test_a_look_starts_nothing(look: Callable[[], object], started: list[str]) -> None:
+def test_a_look_starts_nothing(
+    look: Callable[[], object],
+    started: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A local cluster was made here, and Docker's engine does not run.
+    monkeypatch.setattr(cluster, "KUBECONFIG", tmp_path / "kubeconfig")
+    monkeypatch.setattr(cluster, "CONTEXT_FILE", tmp_path / "none")
+    (tmp_path / "kubeconfig").touch()
+    docker.client.cache_clear()
     with contextlib.suppress(Exception):
         look()
     reading = r"connection|look-up|python\S* -m localaws status|kubectl (version|get)"
