@@ -43,9 +43,8 @@ def status() -> str:
     cluster = kubernetes.find()
     rows = []
     for item in cluster.items("nodes") if cluster else []:
-        conditions = {each["type"]: each["status"] for each in item["status"]["conditions"]}
-        ready = "ready" if conditions.get("Ready") == "True" else "not ready"
-        version = item["status"]["nodeInfo"]["kubeletVersion"]
+        ready = "ready" if kubernetes.is_ready(item) else "not ready"
+        version = item.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
         rows.append(("node", item["metadata"]["name"], ready, version))
     for item in cluster.items(application.KIND, application.NAMESPACE) if cluster else []:
         sync, health = (item.get("status", {}).get(part, {}) for part in ("sync", "health"))

@@ -76,6 +76,12 @@ class Cluster:
 LOCAL = Cluster(LOCAL_CONTEXT, KUBECONFIG, local=True)
 
 
+def is_ready(item: Mapping[str, Any]) -> bool:
+    """Whether a pod or node reports to be ready; one that was just made reports nothing yet."""
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 def up(registries: Mapping[str, str] | None = None) -> Cluster:
     """The local cluster, made or started when it does not run; ready for pods afterwards.
 

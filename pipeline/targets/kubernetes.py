@@ -288,9 +288,8 @@ def running(cluster: Cluster, namespace: str, image: str) -> list[str]:
 
 def _runs(pod: dict[str, Any], image: str) -> bool:
     """Whether a pod is ready with this image, and not on its way out."""
-    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", [])}
     return (
         any(container["image"] == image for container in pod["spec"]["containers"])
-        and conditions.get("Ready") == "True"
+        and kubernetes.is_ready(pod)
         and "deletionTimestamp" not in pod["metadata"]
     )

@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import httpx
 
-from pipeline.kubernetes.cluster import Cluster
+from pipeline.kubernetes.cluster import Cluster, is_ready
 from pipeline.releases.project import project
 from pipeline.targets import web
 from tests.e2e.checkout import Checkout, containers
@@ -52,14 +52,7 @@ class OnKubernetes:
 
     def ready_pods(self) -> list[str]:
         """Names of the pods that take requests."""
-        return [
-            name
-            for name, one in self.pods().items()
-            if any(
-                each["type"] == "Ready" and each["status"] == "True"
-                for each in one["status"]["conditions"]
-            )
-        ]
+        return [name for name, one in self.pods().items() if is_ready(one)]
 
     def image(self) -> str:
         """The image that the Deployment asks for."""

@@ -2,10 +2,25 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.kubernetes import cluster
+
+
+@pytest.mark.parametrize(
+    ("item", "ready"),
+    [
+        ({}, False),
+        ({"status": {"phase": "Pending", "qosClass": "Burstable"}}, False),
+        ({"status": {"conditions": [{"type": "PodScheduled", "status": "True"}]}}, False),
+        ({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}, False),
+        ({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, True),
+    ],
+)
+def test_what_reports_nothing_yet_is_not_ready(item: dict[str, Any], ready: bool) -> None:
+    assert cluster.is_ready(item) == ready
 
 
 def test_the_kubeconfig_of_a_workflow_is_the_cluster_in_use(
