@@ -34,10 +34,16 @@ def subject(
     return f"repo:{prefix}:ref:{ref}"
 
 
-def token(repository: str, audience: str, sub: str, repository_id: str = REPOSITORY_ID) -> str:
-    """A JSON Web Token with GitHub's claims."""
+def token(
+    repository: str,
+    audience: str,
+    sub: str,
+    repository_id: str = REPOSITORY_ID,
+    **claims: str,
+) -> str:
+    """A JSON Web Token with GitHub's claims about a repository, and those of a job that are given."""
     now = int(time.time())
-    claims: dict[str, Any] = {
+    content: dict[str, Any] = {
         "iss": ISSUER,
         "aud": audience,
         "sub": sub,
@@ -49,9 +55,10 @@ def token(repository: str, audience: str, sub: str, repository_id: str = REPOSIT
         "nbf": now - 60,
         "exp": now + LIFETIME_SECONDS,
         "jti": f"{now}-{sub}",
+        **claims,
     }
     header = {"alg": "RS256", "typ": "JWT", "kid": "stand-in"}
-    return ".".join([_part(header), _part(claims), _encoded(b"not signed")])
+    return ".".join([_part(header), _part(content), _encoded(b"not signed")])
 
 
 def _part(content: dict[str, Any]) -> str:

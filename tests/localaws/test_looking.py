@@ -39,3 +39,4 @@ def test_what_runs_with_other_settings_is_not_restarted() -> None:
         assert localaws.status()["pid"] == before
     finally:
         localaws.start()
+    assert localaws.status()["pid"] != before, "the setting outlives its option"

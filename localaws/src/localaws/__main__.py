@@ -85,7 +85,7 @@ def status(chosen: Settings, given: dict[str, Any]) -> None:
     running = processes.answering(chosen)
     document = {
         "running": running,
-        "current": running and _is_current(chosen),
+        "current": running and _is_current(_settings(given | {"command": up})),
         "pid": processes.pid(chosen),
         "api": f"http://127.0.0.1:{chosen.api_port}",
         "registry": chosen.registry,

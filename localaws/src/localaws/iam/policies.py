@@ -13,7 +13,7 @@ from localaws.iam.resources import Request
 _BUDGETS = re.compile(r"budgets:(Create|Delete|Describe|Update)(?!\w*Action)\w+")
 _CLOUDWATCH = re.compile(r".*/operation/(\w+)")
 _GITHUB = "token.actions.githubusercontent.com"
-#: IAM user guide, condition keys of AWS STS: GitHub's.
+#: Service Authorization Reference, condition keys of AWS STS: GitHub's, beside aud and sub.
 _GITHUB_CLAIMS = (
     "actor",
     "actor_id",
@@ -23,6 +23,7 @@ _GITHUB_CLAIMS = (
     "ref",
     "repository",
     "repository_id",
+    "repository_owner_id",
     "workflow",
 )
 _request: ContextVar[Request] = ContextVar("localaws_request")
