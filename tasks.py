@@ -1,10 +1,12 @@
 """The tasks: their arguments and help. Each is a module of pipeline/commands, imported when it runs."""
 
-import re
 import sys
+from itertools import takewhile
 
 from invoke.collection import Collection
 from invoke.context import Context
+from invoke.parser import Parser
+from invoke.parser.context import ParserContext
 from invoke.tasks import task
 
 from pipeline.commands import Result
@@ -382,8 +384,7 @@ def rollback(_context: Context, environment: str, revision: str | None = None) -
 
 
 @task(
-    # invoke knows no optional positional argument: it is one where a word follows the task's name.
-    positional=["application"] if re.search(r" adopt [^-]", " ".join(sys.argv)) else [],
+    positional=["application"],
     help={
         "application": "the application: a folder or a Git address; default: what lies in app/",
         "name": "of the chart, the service, the image and the namespaces",
@@ -555,3 +556,17 @@ GROUPS = {
 }
 
 ns = Collection(overview, *(each for group in GROUPS.values() for each in group))
+
+
+def _require_what_is_given(argv: list[str]) -> None:
+    """Lets the folder of adopt be left out, and each positional argument before --help: invoke requires them all."""
+    name = next((word for word in argv if word in ns.tasks), "overview")
+    names, ns[name].positional = list(ns[name].positional), []
+    options = Parser([ParserContext(name, args=ns[name].get_arguments())], ignore_unknown=True)
+    rest = options.parse_argv(argv[argv.index(name) :] if name in argv else []).unparsed
+    words = [*takewhile(lambda word: not word.startswith("-"), rest)]
+    optional = name == "adopt" or "--help" in rest
+    ns[name].positional = names[: len(words)] if optional else names
+
+
+_require_what_is_given(sys.argv)

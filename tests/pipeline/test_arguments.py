@@ -2,6 +2,8 @@
 
 import contextlib
 import re
+import runpy
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,13 +12,20 @@ from invoke.program import Program
 
 import tasks
 from pipeline import runner
+from pipeline.core.paths import ROOT
 
 #: What the tests give the arguments beside the one that is tried.
 GOOD = {
     **{"environment": "staging", "source": "staging", "target": "production"},
     **{"digest": f"sha256:{'1' * 64}", "lock": "01234567-89ab-cdef-0123-456789abcdef"},
-    **{"what": "backup", "file": "/nowhere/backup", "delivery": "/nowhere", "name": "shop"},
+    **{
+        "what": "backup",
+        "file": str(ROOT / ".local" / "none" / "backup"),
+        "delivery": "/nowhere",
+        "name": "shop",
+    },
     **{"event": "push", "action": "up", "number": "1", "owner_id": "1", "repository_id": "2"},
+    "application": str(ROOT / "app"),
 }
 #: What looks at an argument itself: a program, or a look at a copy of what it names.
 JUDGES = {
@@ -112,3 +121,33 @@ def test_whatever_an_argument_holds_is_refused_in_a_line_before_anything_starts(
 def test_what_a_task_takes_where_nothing_is_given_is_of_its_form(task: str) -> None:
     for argument in tasks.ns[task].get_arguments():
         runner._require_form(argument.name, argument.default)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("adopt /no/shop --name shop --dry-run", "/no/shop is no folder"),
+        ("adopt --name shop /no/shop --no-checks", "/no/shop is no folder"),
+        ("adopt -n shop --title=Shop --dry-run /no/shop", "/no/shop is no folder"),
+        ("adopt --name shop --database none", "adopt failed: copy"),
+        ("adopt --nmae shop /no/shop", "No idea what '--nmae' is"),
+        ("adopt /no/shop --help", "Usage: .* adopt"),
+        ("upgrade --no-checks /no/shop --to v1", "no application was adopted"),
+        ("upgrade --to v1", "did not receive required positional arguments: 'delivery'"),
+        ("upgrade --help", "Usage: .* upgrade"),
+        ("promote staging --help", "Usage: .* promote"),
+    ],
+)
+def test_options_stand_on_either_side_of_what_a_task_works_on(
+    line: str,
+    message: str,
+    started: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["inv", *line.split()])
+    program = Program(namespace=runpy.run_path(str(ROOT / "tasks.py"))["ns"])
+    with contextlib.suppress(SystemExit):
+        program.run(exit=False)
+    shown = "".join(capsys.readouterr()).replace("\n", " ")
+    assert re.search(message, shown)
