@@ -81,12 +81,17 @@ def prepare(
     git.run("config", "uploadpack.allowAnySHA1InWant", "true", root=bare)
     common = git.run("rev-parse", "--path-format=absolute", "--git-common-dir", root=source).strip()
     files.write(bare / "objects" / "info" / "alternates", f"{common}/objects\n")
+    if (shallow := Path(common, "shallow")).is_file():
+        shutil.copy(shallow, bare)  # where the history of the source ends
     runs = git.merge(base, commit, root=bare) if event == "pull_request" else commit
     main = base if event == "pull_request" else commit
     for name, value in (("refs/heads/main", main), (f"refs/pull/{PULL_REQUEST}/merge", runs)):
         git.run("update-ref", name, value, root=bare)
     tree = folder / "tree"
     git.run("clone", "--quiet", "--shared", "--no-checkout", bare, tree, root=folder)
+    git.run(
+        "fetch", "--quiet", "origin", runs, root=tree
+    )  # of a shallow source no objects are shared
     git.run("checkout", "--quiet", "--detach", runs, root=tree)
     for file in (tree / WORKFLOWS).glob("*.yml"):
         # act 0.2.89 refuses the key, and enforces no concurrency anyway.

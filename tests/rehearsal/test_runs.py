@@ -142,6 +142,21 @@ def run(source: Path, tmp_path: Path) -> Runner:
     return Runner(source, tmp_path / "run")
 
 
+@pytest.mark.parametrize("event", ["pull_request", "push"])
+def test_a_shallow_clone_on_another_branch_is_rehearsed(
+    source: Path, tmp_path: Path, event: str
+) -> None:
+    shallow = tmp_path / "a shallow clone"
+    git_in(tmp_path, "clone", "-q", "--depth=1", f"file://{source}", str(shallow))
+    git_in(shallow, "switch", "-q", "-c", "trunk")
+    (shallow / "new.txt").touch()
+    base, commit = git.revision(shallow), git.snapshot("The work tree under test", root=shallow)
+    folder = tmp_path / "a run"
+    with rehearsal.prepare(folder, source=shallow, base=base, commit=commit, event=event):
+        assert (folder / "tree" / "new.txt").is_file()
+        assert len(git.subjects(None, "HEAD", root=folder / "tree")) == 2
+
+
 def test_a_pull_request_runs_every_affected_stage_once(run: Runner) -> None:
     result = run("pull-request.yml", "pull_request")
     stages = ("secrets", "lint", "test", "build", "scan", "plan")
