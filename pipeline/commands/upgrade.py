@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -55,11 +56,12 @@ def run(source: str, to: str, base: str | None, *, checks: bool = True) -> Resul
     console.info(notes)
     if conflicts:
         raise PipelineError(
-            f"the same lines were changed here and there in {', '.join(conflicts)}",
-            next_step="edit the marked lines, git add the files, then ./inv format and commit"
-            " (or take it back: git reset --hard)",
+            f"the same was changed on both sides in {', '.join(conflicts)}",
+            next_step="see git status, edit the marked lines or choose a side, git add the files, then ./inv format"
+            " and commit (or take it back: git reset --hard)",
         )
-    for task in (["format"], *([["lint"], ["test", "--fast"]] if checks else [])):
+    checking = (["lint"], ["test", "--fast"]) if checks else ()
+    for task in (["lock-dependencies"], ["format"], *checking):
         process.run([ROOT / "inv", *task], log=log_file(f"upgrade-{task[0]}"), on_line=console.info)
     git.run("add", "--all")
     if actions.running():
@@ -113,6 +115,10 @@ def _adopt(upstream: Path, revision: str, clone: Path) -> str:
         cwd=clone,
         log=log_file(f"upgrade-{clone.name}"),
     )
+    # Lines elsewhere follow from the file: after an edit of it they are no edits.
+    shutil.copy(FILE, clone)
+    process.run(["./inv", "format"], cwd=clone, log=log_file(f"upgrade-{clone.name}"), append=True)
+    git.run("add", "--all", root=clone)
     for path in OWN:
         git.run("rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "--", path, root=clone)
     git.run("commit", "--quiet", "--message", f"Adopt {revision}", root=clone, env=git.identity())
