@@ -560,7 +560,7 @@ ns = Collection(overview, *(each for group in GROUPS.values() for each in group)
 
 def _require_what_is_given(argv: list[str]) -> None:
     """Lets the folder of adopt be left out, and each positional argument before --help: invoke requires them all."""
-    name = next((word for word in argv if word in ns.tasks), "overview")
+    name = next((word for word in argv if word in ns.tasks), "adopt")
     names, ns[name].positional = list(ns[name].positional), []
     options = Parser([ParserContext(name, args=ns[name].get_arguments())], ignore_unknown=True)
     rest = options.parse_argv(argv[argv.index(name) :] if name in argv else []).unparsed
