@@ -96,7 +96,10 @@ def test_an_edit_that_does_not_show_is_a_failure_and_undone(
 @pytest.mark.parametrize("kind", path.EDITS)
 def test_an_edit_changes_a_file_of_this_repository(kind: str) -> None:
     edit = path.EDITS[kind]
-    file = min(ROOT.glob(edit.files))
+    file = min(ROOT.glob(edit.files), default=None)
+    if file is None and kind == path.TEMPLATE:
+        pytest.skip("the application has no templates, and no edit of one is measured")
+    assert file
     # The end is in every file.
     assert edit.pattern == r"\Z" or re.search(edit.pattern, file.read_text(encoding="utf-8"))
 

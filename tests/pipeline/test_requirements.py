@@ -8,6 +8,8 @@ import pytest
 from pipeline.commands import lock_dependencies
 from pipeline.core.paths import ROOT
 
+APPLICATION = next(name for name in lock_dependencies.APPLICATION if (ROOT / name).is_file())
+
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -21,7 +23,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("source", [*lock_dependencies.LOCKS, "app/requirements.in"])
+@pytest.mark.parametrize("source", [*lock_dependencies.LOCKS, APPLICATION])
 def test_a_package_that_is_added_to_a_source_alone_is_named(tree: Path, source: str) -> None:
     text = (tree / source).read_text(encoding="utf-8")
     added = 'dependencies = [\n  "left-pad",' if source.endswith(".toml") else "left-pad\n"

@@ -169,7 +169,7 @@ def test_a_python_without_pip_is_named(tmp_path: Path) -> None:
     for name in programs:
         script = f'#!/bin/sh\nexec {shutil.which(name)} "$@"\n'
         if name == "python3.11":
-            script = f'#!/bin/sh\n[ "$2" != pip ] || exit 1\nexec {sys.executable} "$@"\n'
+            script = f'#!/bin/sh\n[ "$2" != pip ] || exit 1\nexec "{sys.executable}" "$@"\n'
         (tmp_path / name).write_text(script, encoding="utf-8")
         (tmp_path / name).chmod(0o755)
     done = subprocess.run(
