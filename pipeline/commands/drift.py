@@ -1,5 +1,6 @@
 """Finds what runs differently from what Git says: on ECS by a plan, on Kubernetes by Argo CD."""
 
+from pipeline import targets
 from pipeline.aws import account as aws
 from pipeline.commands import Result
 from pipeline.core import console, markdown
@@ -8,6 +9,7 @@ from pipeline.github import actions
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
 from pipeline.targets import kubernetes
+from pipeline.targets.state import disagreement
 from pipeline.terraform import drift, plan_summary, roots
 from pipeline.terraform import run as terraform
 
@@ -22,6 +24,11 @@ def run(environment_name: str) -> Result:
         lines, compared = kubernetes.drift(environment_name)
         differences += lines
         report += "".join(f"\n- {markdown.inline(line)}" for line in lines)
+    if not actions.running():  # a workflow's account sees Argo CD's findings alone
+        engines = {name: targets.find(name).observe(environment) for name in ("ecs", "kubernetes")}
+        if differing := disagreement(engines):
+            differences.append(differing)
+            report += f"\n- {differing}"
     if differences:
         raise PipelineError(
             f"{len(differences)} differences from Git in {environment_name}: {', '.join(differences[:5])}",

@@ -7,7 +7,7 @@ from pipeline import targets
 from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.releases import environments
-from pipeline.targets.state import State
+from pipeline.targets.state import State, disagreement
 
 #: Enough of an image's name to tell two digests apart.
 SHOWN_OF_IMAGE = 40
@@ -24,6 +24,8 @@ def run(*, as_json: bool) -> Result:
         return Result(json.dumps({"targets": live}))
     headings = ("target", "url", "revision", "image", "replicas", "age", "health")
     console.table(headings, [_row(name, state) for name, state in states.items()])
+    if differing := disagreement(states):
+        console.warn(f"{differing}: ./inv plan, ./inv apply and ./inv sync bring both to one image")
     return Result("")
 
 

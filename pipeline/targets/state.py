@@ -1,5 +1,6 @@
 """What a target runs now, in the same words for each."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +37,17 @@ class State:
         fields = asdict(self)
         del fields["via"]
         return fields
+
+
+def disagreement(states: Mapping[str, State | None]) -> str:
+    """What each engine runs where their digests differ, in words; empty where they agree."""
+    digests = {
+        name: state.image.partition("@sha256:")[2][:12]
+        for name, state in states.items()
+        if state and "@sha256:" in state.image
+    }
+    differ = len(set(digests.values())) > 1
+    return ", ".join(f"{name} runs {digest}" for name, digest in digests.items()) if differ else ""
 
 
 def seconds_since(moment: datetime | str) -> int:

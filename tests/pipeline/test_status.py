@@ -60,6 +60,18 @@ def test_the_live_commit_is_shown_once_and_beside_a_newer_one(
     assert f"{LIVE[:7]}, in Git {NEWER[:7]}" in output
 
 
+def test_engines_that_run_different_images_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = state(image=f"registry.example/shop@sha256:{'2' * 64}")
+    run(monkeypatch, as_json=False, ecs=state(), kubernetes=other)
+    warned = " ".join(capsys.readouterr().err.split())
+    assert f"ecs runs {'1' * 12}, kubernetes runs {'2' * 12}: ./inv plan" in warned
+    compose = state(image="shop:1.0.0")
+    run(monkeypatch, as_json=False, ecs=state(), kubernetes=state(), compose=compose)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), [(59, "59 s"), (60, "1 min"), (7199, "1 h"), (172800, "2 d")]
 )
