@@ -187,6 +187,7 @@ def gate(_context: Context) -> Result:
 
 
 ENVIRONMENT = {"environment": "a file of environments/, without .yaml"}
+OVERRIDE = {"override": "why it changes in a freeze"}
 
 
 @task(
@@ -271,18 +272,22 @@ def plan(
 @task(
     help={
         **ENVIRONMENT,
+        **OVERRIDE,
         "acknowledge": "the address of a resource whose loss is meant; can be given several times",
     },
     iterable=["acknowledge"],
 )
 @command
 def apply(
-    _context: Context, environment: str = "local", acknowledge: list[str] | None = None
+    _context: Context,
+    environment: str = "local",
+    acknowledge: list[str] | None = None,
+    override: str = "",
 ) -> Result:
     """Apply exactly the saved plan, then check what AWS runs."""
     from pipeline.commands import apply as body
 
-    return body.run(environment, acknowledged=acknowledge or [])
+    return body.run(environment, acknowledged=acknowledge or [], override=override)
 
 
 @task(
@@ -291,6 +296,7 @@ def apply(
         "to": "ecs (default), kubernetes or compose",
         "digest": "the digest that must run; default: the one that the target wants",
         "smoke": "afterwards run the smoke test of project.yaml against the URL",
+        "record": "on every engine, and note that in Git, for promotions",
     }
 )
 @command
@@ -300,11 +306,12 @@ def verify(
     to: str = "ecs",
     digest: str | None = None,
     smoke: bool = False,
+    record: bool = False,
 ) -> Result:
     """Ask the URL until every replica has answered with the wanted digest."""
     from pipeline.commands import verify as body
 
-    return body.run(environment, to=to, digest=digest or None, smoke=smoke)
+    return body.run(environment, to=to, digest=digest or None, smoke=smoke, record=record)
 
 
 @task(
@@ -348,27 +355,43 @@ def cluster(_context: Context, action: str, context: str | None = None) -> Resul
 @task(
     help={
         **ENVIRONMENT,
+        **OVERRIDE,
         "digest": "the image to run (sha256:…); default: the one that was pushed or that Git names",
     }
 )
 @command
-def sync(_context: Context, environment: str = "local", digest: str | None = None) -> Result:
+def sync(
+    _context: Context, environment: str = "local", digest: str | None = None, override: str = ""
+) -> Result:
     """Have Argo CD bring an environment to what Git says, and wait until it is there."""
     from pipeline.commands import sync as body
 
-    return body.run(environment, digest or None)
+    return body.run(environment, digest or None, override=override)
 
 
 @task(
     positional=["source", "target"],
-    help={"source": "the environment that has the image", "target": "the one that is to get it"},
+    help={
+        "source": "the environment that has the image",
+        "target": "the one that is to get it",
+        "digest": "an image that the source ran, sha256:…; default: the one that it runs",
+        "override": "why it is promoted in a freeze or, with --digest, in spite of what it lacks",
+        "explain": "list what each release lacks, and change nothing",
+    },
 )
 @command
-def promote(_context: Context, source: str, target: str) -> Result:
+def promote(
+    _context: Context,
+    source: str,
+    target: str,
+    digest: str | None = None,
+    override: str = "",
+    explain: bool = False,
+) -> Result:
     """Give an environment the image, chart and Terraform code that another one runs, by a commit."""
     from pipeline.commands import promote as body
 
-    return body.run(source, target)
+    return body.run(source, target, digest=digest or None, override=override, explain=explain)
 
 
 @task(

@@ -45,6 +45,7 @@ FORMS = {
         "a lock's id",
         "the one that the refusal shows",
     ),
+    "override": (r"[^\x00-\x1f]{0,200}", "a reason", "one line of at most 200 characters"),
     "days": ("[0-9]{1,4}", "a number of days", "digits alone"),
     **dict.fromkeys(("number", "owner_id", "repository_id", "app_id"), NUMBER),
 }

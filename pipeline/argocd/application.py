@@ -13,7 +13,7 @@ from pipeline.core.errors import CommandFailedError
 from pipeline.core.waiting import wait
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases import history
-from pipeline.releases.history import Desired
+from pipeline.releases.desired import Desired
 from pipeline.releases.project import project
 
 #: Argo CD's own namespace.
@@ -91,7 +91,9 @@ def compare(cluster: Cluster, environment: str, *, timeout: float = 60) -> bool:
 def wanted(commit: str, content: dict[str, Any]) -> str:
     """What ``revision`` returns of an Application at a commit, given the content of the environment's file there."""
     promoted = content.get("revision")
-    return _at(promoted, {"helm": {"valuesObject": content}}) if promoted else commit
+    # As argocd/apps/base/environments.yaml leaves it out: it is no value of the chart's.
+    values = {key: value for key, value in content.items() if key != "promotion"}
+    return _at(promoted, {"helm": {"valuesObject": values}}) if promoted else commit
 
 
 def contains(source: Desired, commit: str, environment: str, later: str) -> bool:

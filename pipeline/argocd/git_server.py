@@ -22,6 +22,7 @@ from pipeline.git import repository
 from pipeline.github import actions
 from pipeline.images import registries
 from pipeline.releases import environments, history
+from pipeline.releases.desired import FAILED, Desired, set_note
 from pipeline.releases.environments import Environment
 
 FOLDER = ENGINES / "gitops"
@@ -44,14 +45,14 @@ START_SECONDS = 10
 STOP_SECONDS = 20
 
 
-def desired() -> history.Desired:
+def desired() -> Desired:
     """Where the desired state lives on this machine; raises PipelineError when nothing was synced yet."""
     if not BARE.is_dir():
         raise PipelineError(
             "nothing has been synced on this machine yet",
             next_step="run ./inv deploy --to kubernetes first",
         )
-    return history.Desired(str(BARE), branch=BRANCH, root=BARE)
+    return Desired(str(BARE), branch=BRANCH, root=BARE)
 
 
 def never_released(environment: Environment) -> bool:
@@ -158,9 +159,9 @@ def judged(revision: str) -> Iterator[None]:
     try:
         yield
     except PipelineError:
-        git("notes", f"--ref={history.NOTES}", "add", "--force", "-m", history.FAILED, revision)
+        set_note(desired(), revision, lambda _note: FAILED)
         raise
-    git("notes", f"--ref={history.NOTES}", "remove", "--ignore-missing", revision)
+    set_note(desired(), revision, lambda note: "" if note == FAILED else note)
 
 
 def git(*arguments: str, stdin: str | None = None, work_tree: Path | None = None) -> str:

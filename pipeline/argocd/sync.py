@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.argocd import application, failures, windows
-from pipeline.core.errors import PipelineError
+from pipeline.argocd import application, failures
 from pipeline.core.waiting import wait
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.image_reference import ImageReference
@@ -26,7 +25,7 @@ def await_synced(
     revision: str,
     *,
     contains: Callable[[str], bool],
-    back: bool,
+    start: bool,
     image: ImageReference | None,
     on_change: Callable[[str], None],
     timeout: float = SYNC_SECONDS,
@@ -34,7 +33,7 @@ def await_synced(
     """Waits until the environment is Synced and Healthy at ``revision``, or at a later commit that ``contains`` it.
 
     Args:
-        back: It is a rollback, which a window of the project does not hold up.
+        start: Start the sync, since in a freeze Argo CD starts none by itself.
         image: What that revision runs: pods of other versions, which may be failing still, are not looked at.
 
     Raises:
@@ -45,10 +44,10 @@ def await_synced(
     refreshed, not_degraded = float("-inf"), started
     shown: dict[str, str] = {}
     state: dict[str, Any] | None = None
-    may_change = False
+    started_here = False
 
     def synced() -> bool:
-        nonlocal refreshed, not_degraded, state, may_change
+        nonlocal refreshed, not_degraded, state, started_here
         moment = time.monotonic()
         state = application.get(cluster, environment)
         seen = application.revision(state) if state else ""
@@ -66,9 +65,9 @@ def await_synced(
         if application.is_live(state, wanted):
             return True
         differs = state.get("status", {}).get("sync", {}).get("status") == "OutOfSync"
-        if differs and not (behind or may_change or application.is_running(state)):
-            _pass_window(cluster, environment, state, back=back)
-            may_change = True
+        if start and differs and not (behind or started_here or application.is_running(state)):
+            application.start_sync(cluster, state)
+            started_here = True
         running = application.operation_revision(state)
         if not behind and application.is_syncing(state) and not contains(running):
             application.terminate(cluster, environment)  # it would try again for minutes
@@ -91,19 +90,6 @@ def await_synced(
         raise failures.as_error(
             environment, failures.timeout(cluster, environment, state, revision, timeout)
         )
-
-
-def _pass_window(cluster: Cluster, environment: str, state: dict[str, Any], *, back: bool) -> None:
-    """Starts the sync of a rollback in a window, where Argo CD starts none; raises PipelineError for a step forward."""
-    until = windows.closed_until(cluster, state)
-    if until is None:
-        return
-    if not back:
-        raise PipelineError(
-            f"{environment} must not change before {until:%A %d %B, %H:%M %Z} (argocd/apps/base/project.yaml)",
-            next_step="run this again then, or let a person sync it in Argo CD",
-        )
-    application.start_sync(cluster, state)
 
 
 def _changes(state: dict[str, Any], revision: str, shown: dict[str, str]) -> list[str]:

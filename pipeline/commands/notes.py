@@ -7,6 +7,7 @@ from pipeline.core import markdown
 from pipeline.git import repository
 from pipeline.github import actions, api
 from pipeline.releases import environments, history
+from pipeline.releases.desired import on_github
 from pipeline.releases.image_reference import ImageReference
 
 #: Commits that a reader wants to see; the rest is behind the link.
@@ -17,7 +18,7 @@ def run(environment: str, digest: str) -> Result:
     """Publishes the notes as a GitHub release of the commit; the same run again rewrites them."""
     image = ImageReference(environments.load(environment).repository, digest)
     commit = repository.revision()
-    releases = history.history(history.on_github().tip(), environment)
+    releases = history.history(on_github().tip(), environment)
     before = previous(releases, commit)
     number = os.environ.get("GITHUB_RUN_NUMBER", "0")
     url = api.api().release(

@@ -1,81 +1,150 @@
 """Gives an environment the release that another one has, by a commit: the image, and the revision of HCL and chart."""
 
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
 from pipeline.argocd import git_server
 from pipeline.aws import account as aws
 from pipeline.aws import registry
 from pipeline.commands import Result
-from pipeline.core import markdown
+from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.kubernetes.cluster import CONTEXT_FILE
-from pipeline.releases import environments, history
+from pipeline.releases import environments, history, promotion
+from pipeline.releases.desired import Desired
+from pipeline.releases.history import Release
 from pipeline.releases.image_reference import ImageReference
+from pipeline.releases.promotion import Candidate
 from pipeline.targets import kubernetes
 
 #: What a revision brings to an environment, apart from the image.
 DELIVERED = ("infra", "project.yaml")
 
 
-def run(source: str, target: str) -> Result:
+def run(
+    source: str,
+    target: str,
+    *,
+    digest: str | None = None,
+    override: str = "",
+    explain: bool = False,
+) -> Result:
     """Commits the release of ``source`` to ``target``'s file; on this machine the cluster is brought to it as well.
 
     In a workflow the commit is proposed as a pull request, and its merge deploys it.
+
+    Args:
+        digest: Another release of ``source`` than the present one.
+        override: Why it is promoted in a freeze, or where the digest is named in spite of what it lacks.
+        explain: Print what each release lacks instead, and change nothing.
     """
-    giving, taking = environments.load(source), environments.load(target)
     if source == target:
         raise PipelineError(
             "an environment cannot be promoted to itself", next_step="name two environments"
         )
-    if git_server.never_released(giving):
+    giving, taking = environments.load(source), environments.load(target)
+    conditions, now = taking.raw.get("promotion") or {}, datetime.now(UTC)
+    if conditions.get("from", source) != source:
+        raise PipelineError(
+            f"{target} takes releases of {conditions['from']} alone ({history.path(target)})",
+            next_step=f"./inv promote {conditions['from']} {target}",
+        )
+    if explain and not actions.running() and git_server.head() is None:
+        desired = Desired("origin")
+    elif git_server.never_released(giving):
         return Result(environments.unreleased(source))
-    desired = kubernetes.desired()
+    else:
+        desired = kubernetes.desired()
     tip = desired.tip()
-    content = history.at(tip, source, root=desired.root)
-    digest = content["image"]["digest"]
+    given, taken = (history.commits(tip, name, root=desired.root) for name in (source, target))
+    candidates = promotion.candidates(given, taken, conditions, now)
+    if explain:
+        return _explained(candidates, target)
+    named, digest = digest is not None, digest or (given[0].digest if given else None)
     if digest is None:
         return Result(environments.unreleased(source))
+    promotion.require_open(taking, now, override=override)
     image = ImageReference(taking.repository, digest)
+    release = _eligible(candidates, source, target, digest, override=named and bool(override))
     if actions.running():
         registry.require(aws.account(giving), image)
     elif not CONTEXT_FILE.is_file():
         registry.require_local(image)
     subject = f"Promote {image.short} from {source} to {target}"
     # The commit that the image was built from is handed on.
-    releases = history.history(tip, source, root=desired.root)
-    built_from = releases[0].source if releases else ""
+    message = functools.partial(
+        history.message, subject, image, source=release.source, override=override
+    )
+    newest = next(state for state in given if state.digest == digest)
     # An environment that follows main was deployed at that commit; on this machine it is at the newest one.
-    revision = content.get("revision") or git.last_change(
-        built_from or tip, *DELIVERED, root=desired.root
+    revision = newest.content.get("revision") or git.last_change(
+        release.source or (tip if newest is given[0] else newest.commit),
+        *DELIVERED,
+        root=desired.root,
     )
 
     def promoted(text: str) -> str:
         return history.with_revision(history.with_digest(text, digest), revision)
 
     before = git.show(tip, history.path(target), root=desired.root)
-    if actions.running() and promoted(before) == before:
-        return Result(f"{target} runs {image.short} already")
+    if promoted(before) == before:
+        return Result(f"{target} runs {image.short} already", outputs={"digest": digest})
     if actions.running():
         # The checks must run on the proposal, and its merge must deploy it.
-        message = history.message(subject, image, source=built_from, starts_workflows=True)
+        proposal = message(starts_workflows=True)
         branch = f"promote/{target}-{image.short}-{revision[:12]}"
-        history.propose(desired, target, promoted(before), branch=branch, tip=tip, message=message)
-        title, _, body = message.partition("\n")
+        history.propose(desired, target, promoted(before), branch=branch, tip=tip, message=proposal)
+        title, _, body = proposal.partition("\n")
         url = api.api("RELEASE_TOKEN").pull_request(
             branch=branch, base=desired.branch, title=title, body=markdown.code_block(body.strip())
         )
         return Result(url, f"### Proposed\n\n{url}: `{target}` gets `{image}` from `{source}`.\n")
-    commit = history.set_text(
-        desired,
-        target,
-        promoted,
-        message=history.message(subject, image, source=built_from),
-    )
-    if commit is None:
-        return Result(f"{target} runs {image.short} already", outputs={"digest": digest})
+    commit = history.set_text(desired, target, promoted, message=message()) or tip
     where = kubernetes.released(taking, commit)
     return Result(
         f"{target} gets {image.short}{where}",
         f"### Promoted\n\n`{target}` gets `{image}` from `{source}` (commit `{commit[:12]}`).\n",
         {"digest": digest, "commit": commit},
     )
+
+
+def _eligible(
+    candidates: Mapping[str, Candidate], source: str, target: str, digest: str, *, override: bool
+) -> Release:
+    """The release of a digest; raises PipelineError where it lacks something, unless that is overridden."""
+    again = f"./inv promote {source} {target}"
+    candidate = candidates.get(digest)
+    if candidate is None:
+        raise PipelineError(
+            f"{source} never ran {digest}", next_step=f"{again} --explain lists what it ran"
+        )
+    if candidate.lacks and not override:
+        raise PipelineError(
+            f"{target} does not get {digest} from {source}: {', '.join(candidate.lacks)}",
+            next_step=f"{again} --explain shows what each release lacks;"
+            f' {again} --digest {digest} --override "reason" takes this one',
+        )
+    return candidate.release
+
+
+def _explained(candidates: Mapping[str, Candidate], target: str) -> Result:
+    """Prints a row for each candidate."""
+    console.table(
+        ("digest", "commit", "released", "verified", "soaked", "lacks"),
+        [
+            (
+                digest.removeprefix("sha256:")[:12],
+                candidate.release.commit[:12],
+                f"{candidate.release.committed:%Y-%m-%d %H:%M}",
+                candidate.release.engines or "no",
+                f"{promotion.minutes(candidate.soaked)} min" if candidate.soaked else "",
+                ", ".join(candidate.lacks) or "nothing",
+            )
+            for digest, candidate in candidates.items()
+        ],
+    )
+    ready = sum(not candidate.lacks for candidate in candidates.values())
+    return Result(f"{ready} of {len(candidates)} releases can be promoted to {target}")

@@ -7,6 +7,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.releases import environments, history
+from pipeline.releases.desired import on_github
 from pipeline.releases.image_reference import ImageReference
 
 
@@ -18,7 +19,7 @@ def run(environment: str, digest: str) -> Result:
     image = ImageReference(environments.load(environment).repository, digest)
     source = git.revision()
     commit = history.set_text(
-        history.on_github(),
+        on_github(),
         environment,
         lambda text: history.with_digest(text, digest),
         message=history.message(f"Release {image.short} to {environment}", image, source=source),

@@ -5,7 +5,8 @@ from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.releases import environments, history
-from pipeline.releases.history import Desired, Release
+from pipeline.releases.desired import Desired
+from pipeline.releases.history import Release
 from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import ecs, kubernetes
 
@@ -41,7 +42,7 @@ def run(environment_name: str, revision: str | None = None) -> Result:
     commit = history.set_text(
         desired,
         environment_name,
-        lambda _text: earlier.text,
+        lambda text: history.with_conditions(earlier.text, text),
         message=history.message(
             f"Roll {environment_name} back to {image.short}",
             image,

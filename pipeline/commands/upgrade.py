@@ -73,7 +73,7 @@ def _propose(title: str, branch: str, notes: str) -> str:
     """The address of the pull request, by the release app, so that the checks run on it."""
     commit = git.snapshot(f"{title}\n\n{notes}\n")
     token = os.environ["RELEASE_TOKEN"]
-    git.push(commit, remote="origin", branch=branch, token=token)
+    git.push(commit, remote="origin", ref=f"refs/heads/{branch}", token=token)
     base = os.environ["GITHUB_REF_NAME"]
     return api.api("RELEASE_TOKEN").pull_request(branch=branch, base=base, title=title, body=notes)
 

@@ -1,6 +1,7 @@
 """Checks that the URL answers with the digest that was deployed, from every replica."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline import targets
@@ -9,14 +10,28 @@ from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import VENV_BIN, log_file
 from pipeline.github import actions
-from pipeline.releases import environments
+from pipeline.releases import environments, history
+from pipeline.releases.desired import set_note, verification
+from pipeline.releases.environments import Environment
 from pipeline.releases.project import project
+from pipeline.targets import kubernetes
+
+#: What a deployed environment can run on.
+ENGINES = ("ecs", "kubernetes")
 
 
 def run(
-    environment_name: str, *, to: str = "ecs", digest: str | None = None, smoke: bool = False
+    environment_name: str,
+    *,
+    to: str = "ecs",
+    digest: str | None = None,
+    smoke: bool = False,
+    record: bool = False,
 ) -> Result:
-    """Checks an environment on one target; the headline is its URL."""
+    """Checks an environment on one target; the headline is its URL.
+
+    With ``record`` on every engine that it has; the release's commit then gets a note, which a promotion asks for.
+    """
     target = targets.find(to)
     if smoke and not project().smoke:
         raise PipelineError(
@@ -25,6 +40,8 @@ def run(
     environment = environments.load(environment_name)
     if actions.running() and environments.waits_for_release(environment, digest):
         return Result(environments.unreleased(environment_name))
+    if record:
+        return _record(environment, digest)
     url, via = target.verify(environment, digest)
     if smoke:
         way: list[str | Path] = ["--host", via.host] if via else []
@@ -39,3 +56,30 @@ def run(
                 next_step="read the application's log",
             )
     return Result(url)
+
+
+def _record(environment: Environment, digest: str | None) -> Result:
+    desired = kubernetes.desired()
+    release = history.history(desired.tip(), environment.name, root=desired.root)[0]
+    wanted = digest or release.digest
+    if wanted is None or wanted != release.digest:
+        raise PipelineError(
+            f"Git names {release.digest or 'no image'} for {environment.name}, not {wanted or 'one'}",
+            next_step="verify what Git names: leave --digest out",
+        )
+    engines = [name for name in ENGINES if _runs_on(name, environment)]
+    for name in engines:
+        targets.find(name).verify(environment, wanted)
+    if not engines:
+        raise PipelineError(f"{environment.name} runs nowhere", next_step="deploy it first")
+    note = verification(engines, datetime.now(UTC))
+    # The first time counts: a release goes on soaking while it is verified again.
+    set_note(desired, release.commit, lambda before: before if release.verified else note)
+    return Result(f"{environment.name} is verified on {', '.join(engines)}")
+
+
+def _runs_on(engine: str, environment: Environment) -> bool:
+    """Whether an environment has to answer there: in a workflow by the variables, else where it is up."""
+    if actions.running():
+        return engine == "ecs" or os.environ.get("KUBERNETES_ENABLED") == "true"
+    return targets.find(engine).observe(environment) is not None

@@ -229,11 +229,11 @@ def merge(base: str, change: str, *, root: Path = ROOT) -> str:
 
 
 def push(
-    commit: str, *, remote: str, branch: str, token: str | None = None, root: Path = ROOT
+    commit: str, *, remote: str, ref: str, token: str | None = None, root: Path = ROOT
 ) -> None:
-    """Pushes a commit to a branch of a remote (its name or URL), never by force; raises CommandFailedError."""
+    """Pushes a commit to a full ref of a remote (its name or URL), never by force; raises CommandFailedError."""
     run(
-        *("push", "--quiet", remote, f"{commit}:refs/heads/{branch}"),
+        *("push", "--quiet", remote, f"{commit}:{ref}"),
         root=root,
         env=_access(token),
         next_step="fetch, and run this again",
@@ -241,13 +241,13 @@ def push(
 
 
 def fetch(
-    branch: str, *, remote: str = "origin", token: str | None = None, root: Path = ROOT
+    branch: str, *also: str, remote: str = "origin", token: str | None = None, root: Path = ROOT
 ) -> str:
-    """Fetches a branch and returns its newest commit's id; the user's own branches stay as they are."""
+    """Fetches a branch, and what ``also`` maps, and returns its newest commit's id; the user's branches stay."""
     copy = f"refs/pipeline/{branch}"
     run(
-        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote),
-        f"+refs/heads/{branch}:{copy}",
+        *("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", remote),
+        *(f"+refs/heads/{branch}:{copy}", *also),
         root=root,
         env=_access(token),
         next_step="check the network and the remote",

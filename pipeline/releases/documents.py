@@ -11,6 +11,7 @@ from ruamel.yaml.nodes import MappingNode
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import shown
+from pipeline.releases import freeze
 
 RULES = Path(__file__).with_name("rules.yaml")
 
@@ -69,13 +70,13 @@ def _fits(value: Any, rule: dict[str, Any]) -> bool:
         return _matches(rule["pattern"], value)
     if rule["is"] == "flag":
         return isinstance(value, bool)
-    return isinstance(value, dict) and (
-        "keys" not in rule
-        or (
-            len(value) <= rule["most"]
-            and all(_matches(rule["keys"], key) for key in value)
-            and all(_matches(rule["values"], text) for text in value.values())
-        )
+    if rule["is"] == "windows":
+        return isinstance(value, list) and all(map(freeze.is_window, value))
+    return (
+        isinstance(value, dict)
+        and len(value) <= rule.get("most", len(value))
+        and ("keys" not in rule or all(_matches(rule["keys"], key) for key in value))
+        and ("values" not in rule or all(_matches(rule["values"], each) for each in value.values()))
     )
 
 

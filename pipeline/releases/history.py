@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -15,54 +16,39 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions, api
+from pipeline.releases.desired import FAILED, NOTES, VERIFIED, Desired, moved
 from pipeline.releases.image_reference import ImageReference, require_digest
 
-#: How often a commit is made anew because somebody else pushed in between.
-ATTEMPTS = 5
 #: Names the commit that an image was built from, in the message of the commit that releases it.
 SOURCE = "Source-Commit"
 #: Names each commit that a rollback left, in its message.
 REVERTS = "Reverts"
-#: Notes of commits that did not become healthy on this machine, and their text.
-NOTES, FAILED = "delivery", "failed"
+#: Why a promotion was made all the same, in the message of its commit.
+OVERRIDE = "Override"
+COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
+#: ``promotion`` of an environment's file, with the indented lines below it.
+CONDITIONS = re.compile(r"^promotion:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
 #: GitHub starts no workflow for a push whose newest commit has this anywhere in its message: a digest's commit builds
 #: nothing. It stands in the body: a revert quotes the subject, and must build.
 NO_BUILD = "[skip ci]"
 
 
 @dataclass(frozen=True)
-class Desired:
-    """Where the desired state lives: a remote (name or URL), its branch, and a token when it needs one."""
-
-    remote: str
-    branch: str = "main"
-    token: str | None = None
-    root: Path = ROOT
-
-    def tip(self) -> str:
-        """The newest commit of the branch, fetched now."""
-        return git.fetch(self.branch, remote=self.remote, token=self.token, root=self.root)
-
-    def push(self, commit: str, branch: str) -> None:
-        """Pushes a commit to a branch; raises CommandFailedError when the remote refuses."""
-        git.push(commit, remote=self.remote, branch=branch, token=self.token, root=self.root)
-
-
-@dataclass(frozen=True)
 class Release:
     """A commit of an environment's file. ``content`` is the file's, parsed: a comment makes no other state.
 
-    ``source`` is the commit that the image was built from; ``reverts`` are the commits that a rollback left; ``failed``
-    says that it did not become healthy on this machine.
+    ``source`` is the commit that the image was built from; ``reverts`` are the commits that a rollback left.
     """
 
     commit: str
     text: str
     content: dict[str, Any]
     subject: str
-    source: str
-    reverts: Sequence[str]
-    failed: bool
+    committed: datetime
+    source: str = ""
+    reverts: Sequence[str] = ()
+    override: str = ""
+    note: str = ""
 
     @property
     def digest(self) -> str | None:
@@ -70,19 +56,27 @@ class Release:
         digest: str | None = self.content["image"]["digest"]
         return digest
 
+    @property
+    def state(self) -> dict[str, Any]:
+        """What runs because of it: all but the conditions for a change."""
+        return {key: value for key, value in self.content.items() if key != "promotion"}
 
-def on_github() -> Desired:
-    """The repository of the workflow, fetched with GITHUB_TOKEN, pushed to with RELEASE_TOKEN.
+    @property
+    def failed(self) -> bool:
+        """Whether it did not become healthy on this machine."""
+        return self.note == FAILED
 
-    Raises PipelineError outside of a workflow: a laptop does not push to everybody's main.
-    """
-    if not actions.running():
-        raise PipelineError(
-            "the desired state of a deployed environment is changed by the workflows alone",
-            next_step="merge a pull request, or start promote.yml or rollback.yml on GitHub",
-        )
-    tokens = (os.environ.get(name) for name in ("RELEASE_TOKEN", "GITHUB_TOKEN"))
-    return Desired("origin", token=next(filter(None, tokens), None))
+    @property
+    def verified(self) -> datetime | None:
+        """When it was verified on every engine of its environment."""
+        match = VERIFIED.fullmatch(self.note)
+        return datetime.fromisoformat(match[1]) if match else None
+
+    @property
+    def engines(self) -> str:
+        """Those on which it was verified, such as ``ecs, kubernetes``; empty where it was not."""
+        match = VERIFIED.fullmatch(self.note)
+        return match[2] if match else ""
 
 
 def path(environment: str) -> str:
@@ -107,12 +101,22 @@ def with_revision(text: str, revision: str | None) -> str:
     return _with_value(text, content, "revision", revision) if "revision" in content else text
 
 
+def with_conditions(text: str, present: str) -> str:
+    """The text with ``promotion`` as another one has it: a rollback takes no freeze back."""
+    match = CONDITIONS.search(present)
+    conditions = match[0] if match else ""
+    if CONDITIONS.search(text):
+        return CONDITIONS.sub(lambda _: conditions, text)
+    return f"{text}{conditions}"
+
+
 def message(
     subject: str,
     image: ImageReference,
     *,
     source: str = "",
     reverted: Iterable[Release] = (),
+    override: str = "",
     starts_workflows: bool = False,
 ) -> str:
     """The message of a commit that changes a digest; its trailers name what led to it."""
@@ -120,6 +124,8 @@ def message(
     if source:
         lines.append(f"{SOURCE}: {source}")
     lines += [f"{REVERTS}: {release.commit} ({release.subject})" for release in reverted]
+    if override:
+        lines.append(f"{OVERRIDE}: {override}")
     if actions.run_url():
         attempt = os.environ.get("GITHUB_RUN_ATTEMPT", "1")
         lines.append(f"Run: {actions.run_url()} (attempt {attempt})")
@@ -149,7 +155,8 @@ def contains(source: Desired, later: str, revision: str, environment: str) -> bo
 
 def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
     """The commits of the environment's file, newest first."""
-    fields = ("%H", "%s", *(_trailer(key) for key in (SOURCE, REVERTS)), "%N%x1e")
+    trailers = (_trailer(key) for key in (SOURCE, REVERTS, OVERRIDE))
+    fields = ("%H", "%s", "%ct", *trailers, "%N%x1e")
     listed = git.run(
         *("log", f"-{limit}", "--first-parent", f"--format={'%x1f'.join(fields)}"),
         f"--notes={NOTES}",
@@ -158,19 +165,25 @@ def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) 
     )
     releases: list[Release] = []
     for entry in listed.split("\x1e")[:-1]:
-        commit, subject, source, reverts, note = entry.strip("\n").split("\x1f")
+        commit, subject, seconds, *trailing = entry.strip("\n").split("\x1f")
+        source, reverts, override, note = (field.strip() for field in trailing)
         text = git.show(commit, path(environment), root=root)
         content = YAML(typ="safe").load(text)
-        left = re.findall(r"\b[0-9a-f]{40}\b", reverts)
-        failed = note.strip() == FAILED
-        releases.append(Release(commit, text, content, subject, source.strip(), left, failed))
+        made, left = datetime.fromtimestamp(int(seconds), UTC), COMMIT.findall(reverts)
+        about = (commit, text, content, subject, made)
+        releases.append(Release(*about, source, left, override, note))
     return releases
 
 
 def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
-    """The commits that set the environment's digest, newest first; those that left it as it was are not among them."""
+    """The commits that set the environment's digest, newest first."""
+    return setting(commits(tip, environment, root=root, limit=limit))
+
+
+def setting(commits: Iterable[Release]) -> list[Release]:
+    """Of an environment's commits those that set its digest; those that left it as it was are not among them."""
     releases: list[Release] = []
-    for release in commits(tip, environment, root=root, limit=limit):
+    for release in commits:
         if releases and releases[-1].digest == release.digest:
             releases[-1] = release  # the older commit is the one that set it
         else:
@@ -180,17 +193,17 @@ def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) 
 
 def present(releases: Sequence[Release]) -> list[Release]:
     """The newest commits that name the present state: all that a rollback leaves."""
-    return list(takewhile(lambda release: release.content == releases[0].content, releases))
+    return list(takewhile(lambda release: release.state == releases[0].state, releases))
 
 
 def earlier(releases: Sequence[Release]) -> Release | None:
     """The newest state before the present one that has an image; what failed or was rolled back does not count."""
-    contents = {release.commit: release.content for release in releases}
-    left = [releases[0].content]
+    states = {release.commit: release.state for release in releases}
+    left = [releases[0].state]
     for release in releases:
-        if release.digest and not release.failed and release.content not in left:
+        if release.digest and not release.failed and release.state not in left:
             return release
-        left += [contents[commit] for commit in release.reverts if commit in contents]
+        left += [states[commit] for commit in release.reverts if commit in states]
     return None
 
 
@@ -206,25 +219,16 @@ def set_text(
 
     Before each attempt ``check`` gets the tip and may refuse it. Returns None where ``changed`` changes nothing.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        tip = desired.tip()
+
+    def made(tip: str) -> str | None:
         check(tip)
         before = git.show(tip, path(environment), root=desired.root)
         after = changed(before)
         if after == before:
             return None
-        commit = _commit(desired, environment, after, tip, message)
-        try:
-            desired.push(commit, desired.branch)
-        except CommandFailedError as error:
-            if attempt < ATTEMPTS and _moved(error):
-                continue
-            raise PipelineError(
-                f"the commit of the digest was refused: {error.tail[-1] if error.tail else error.cause}",
-                next_step="check that the release app may bypass the rules of the branch (docs/github.md)",
-            ) from error
-        return commit
-    raise AssertionError("the last attempt either returns or raises")
+        return _commit(desired, environment, after, tip, message)
+
+    return desired.pushed(made, f"refs/heads/{desired.branch}")
 
 
 def propose(
@@ -232,9 +236,9 @@ def propose(
 ) -> None:
     """Pushes the file's new text to a branch of its own, as a commit; one that is there already is left as it is."""
     try:
-        desired.push(_commit(desired, environment, text, tip, message), branch)
+        desired.push(_commit(desired, environment, text, tip, message), f"refs/heads/{branch}")
     except CommandFailedError as error:
-        if not _moved(error):
+        if not moved(error):
             raise
 
 
@@ -263,8 +267,3 @@ def _with_value(text: str, parent: Any, key: str, value: str | None) -> str:
 
 def _trailer(key: str) -> str:
     return f"%(trailers:key={key},valueonly,separator=%x20)"
-
-
-def _moved(error: CommandFailedError) -> bool:
-    refusal = "\n".join(error.tail)
-    return re.search(r"non-fast-forward|fetch first|cannot lock ref", refusal) is not None

@@ -1,4 +1,4 @@
-"""What cannot read ``project.yaml``: ``./inv format`` writes these places from it, and ``./inv lint`` compares them."""
+"""What cannot read ``project.yaml`` or ``environments/``: written by ``./inv format``, compared by ``./inv lint``."""
 
 import json
 import re
@@ -6,6 +6,7 @@ import sys
 
 from pipeline.core import files
 from pipeline.core.paths import CHART, ROOT
+from pipeline.releases import environments
 from pipeline.releases import project as projects
 from pipeline.releases.project import Project
 
@@ -31,6 +32,9 @@ LINES = {
         r"        path: infra/helm/.*": "        path: infra/helm/{name}",
         r"          releaseName: .*": "          releaseName: {name}",
         r"            application: .*": "            application: {name}",
+    },
+    "argocd/apps/base/project.yaml": {
+        r"  syncWindows:.*(\n    .*)*": "  syncWindows:{windows}",
     },
 }
 
@@ -76,8 +80,21 @@ def _values(project: Project) -> dict[str, object]:
             f" {name}={json.dumps(str(value))}" for name, value in project.environment.items()
         ).replace("$", r"\$"),
         # Compose takes what the shell or .env sets.
+        "windows": _windows(project) or " []",
         "placeholders": json.dumps({name: f"${{{name}:-unset}}" for name in project.secrets}),
     }
+
+
+def _windows(project: Project) -> str:
+    """The freezes of all environments, as Argo CD's project has them."""
+    lines = []
+    for name in environments.names():
+        for window in (environments.load(name).raw.get("promotion") or {}).get("freeze") or []:
+            applications = [f"{project.name}-{name}"]
+            rules = {"kind": "deny", **window, "applications": applications, "manualSync": True}
+            items = [f"{key}: {json.dumps(value)}" for key, value in rules.items()]
+            lines += [f"    - {items[0]}", *(f"      {item}" for item in items[1:])]
+    return "".join(f"\n{line}" for line in lines)
 
 
 if __name__ == "__main__":

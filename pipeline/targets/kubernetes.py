@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import docker.errors
@@ -18,7 +19,8 @@ from pipeline.images import docker as engine
 from pipeline.kubernetes import cluster as kubernetes
 from pipeline.kubernetes import external_database, node, service
 from pipeline.kubernetes.cluster import Cluster
-from pipeline.releases import environments, history
+from pipeline.releases import environments, freeze, history
+from pipeline.releases.desired import Desired, on_github
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.project import project
@@ -85,9 +87,9 @@ def connect() -> Cluster:
     return cluster
 
 
-def desired() -> history.Desired:
+def desired() -> Desired:
     """Where the desired state is changed: on GitHub in a workflow, else in this machine's stand-in."""
-    return history.on_github() if actions.running() else git_server.desired()
+    return on_github() if actions.running() else git_server.desired()
 
 
 def deliver(environment: Environment, digest: str | None = None) -> str:
@@ -169,7 +171,6 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
         external_database.ensure(cluster, environment, application.namespace(environment.name))
     source = desired()
     content = history.at(revision, environment.name, root=source.root)
-    newest = history.commits(revision, environment.name, root=source.root, limit=1)
     digest = content["image"]["digest"]
     image = digest and ImageReference(environment.repository, digest)
     wanted = application.wanted(revision, content)
@@ -180,7 +181,7 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
         await_synced(
             *(cluster, environment.name, wanted),
             contains=application.contained(source, revision, environment.name),
-            back=any(release.reverts for release in newest),
+            start=freeze.end(content, datetime.now(UTC)) is not None,
             image=image,
             on_change=step.update,
         )

@@ -128,7 +128,8 @@ def test_a_commit_is_synced_and_rolled_back_with_it(
 
 @pytest.fixture
 def closed(runner: Runner, kubernetes: OnKubernetes) -> Iterator[None]:
-    """A window of the project in which the local environment must not change; gone afterwards."""
+    """A freeze of the local environment, in its file and in Argo CD's project; gone afterwards."""
+    freeze = '{schedule: "* * * * *", duration: 2h, timeZone: Etc/UTC}'
     file = "argocd/apps/local/kustomization.yaml"
     window = {"kind": "deny", "schedule": "* * * * *", "duration": "2h", "manualSync": True}
     patch = {
@@ -156,6 +157,7 @@ def closed(runner: Runner, kubernetes: OnKubernetes) -> Iterator[None]:
     runner.checkout.edit(
         file, r"- \{op: remove, path: /spec/syncWindows\}", f"- {json.dumps(patch)}"
     )
+    runner.checkout.edit("environments/local.yaml", r"\Z", f"promotion:\n  freeze: [{freeze}]\n")
     runner.push("Close")
     windows(1)
     yield
@@ -163,6 +165,7 @@ def closed(runner: Runner, kubernetes: OnKubernetes) -> Iterator[None]:
     runner.checkout.edit(
         file, r"^.*/spec/syncWindows.*$", "      - {op: remove, path: /spec/syncWindows}"
     )
+    runner.checkout.edit("environments/local.yaml", r"^promotion:\n.*\n", "")
     runner.push("Open")
     windows(0)
 
@@ -175,13 +178,14 @@ def test_a_window_holds_up_a_release_and_no_rollback(
     commit = runner.push("Run three replicas")
     refused = runner.checkout.inv("sync", "--environment", "local", check=False, **runner.environ())
     assert refused.returncode == 1
-    assert "local must not change before" in refused.stderr
+    assert "local is frozen until" in refused.stderr
     assert kubernetes.checkout.status()["kubernetes"]["revision"] != commit
     assert len(kubernetes.pods()) == 2
     # What a person has synced all the same goes back without one.
     start_sync(kubernetes)
     eventually(lambda: len(kubernetes.ready_pods()) == 3, 90, "three pods")
     runner.inv("rollback", "local")
+    runner.git("pull", "--quiet", "origin", "main")
     runner.inv("sync", "--environment", "local")
     eventually(lambda: len(kubernetes.pods()) == 2, 60, "two pods again")
 

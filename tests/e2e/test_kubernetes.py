@@ -158,17 +158,26 @@ def test_a_change_travels_by_a_commit_without_a_lost_request_and_back_by_a_rollb
     nothing_lost(load)
 
 
+def named(digest: str) -> tuple[str, ...]:
+    """How a digest is promoted that has not soaked, on any day of the week."""
+    return "--digest", digest, "--override", "a test"
+
+
 def test_promotions_move_the_digest_from_environment_to_environment(
     kubernetes: OnKubernetes,
 ) -> None:
     checkout = kubernetes.checkout
     digest = kubernetes.image().partition("@")[2]
+    refused = checkout.inv("promote", "local", "production", check=False)
+    assert "production takes releases of staging alone" in refused.stderr
     for source, target, replicas in (("local", "staging", 2), ("staging", "production", 3)):
-        said = checkout.inv("promote", source, target).stdout.strip().splitlines()[-1]
+        said = (
+            checkout.inv("promote", source, target, *named(digest)).stdout.strip().splitlines()[-1]
+        )
         url = said.split()[-1]
         seen = answers(url, replicas).values()
         assert {(answer["image"], answer["environment"]) for answer in seen} == {(digest, target)}
-    again = checkout.inv("promote", "staging", "production").stdout
+    again = checkout.inv("promote", "staging", "production", *named(digest)).stdout
     assert "already" in again
 
 
@@ -179,8 +188,9 @@ def test_a_change_of_the_chart_waits_for_its_promotion(disturbed: OnKubernetes) 
         namespaces = (f"{NAME}-staging", f"{NAME}-production")
         return [_deployment(disturbed, name)["revisionHistoryLimit"] for name in namespaces]
 
+    digest = disturbed.image().partition("@")[2]
     checkout.inv("promote", "local", "staging")
-    checkout.inv("promote", "staging", "production")
+    checkout.inv("promote", "staging", "production", *named(digest))
     assert kept() == [5, 5]
     checkout.edit(
         f"{CHART.relative_to(ROOT)}/values.yaml",
@@ -189,7 +199,7 @@ def test_a_change_of_the_chart_waits_for_its_promotion(disturbed: OnKubernetes) 
     )
     checkout.inv("sync", "--environment", "staging")
     assert kept() == [6, 5]
-    checkout.inv("promote", "staging", "production")
+    checkout.inv("promote", "staging", "production", *named(digest))
     assert kept() == [6, 6]
     checkout.inv("rollback", "production")
     assert kept() == [6, 5]

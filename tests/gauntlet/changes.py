@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 from pipeline.core.paths import CHART, ROOT
+from pipeline.releases.project import project
 from tests.gauntlet.edits import Change, Edit, append, both, replace, role_policy
 
 HELM = CHART.relative_to(ROOT)
@@ -305,6 +306,12 @@ TEST = (
         replace("environments/staging.yaml", "engine: postgresql", "engine: sqlite"),
     ),
     Change(
+        "a freeze on a day that never comes",
+        "lint",
+        ("promotion.freeze", "production.yaml"),
+        replace("environments/production.yaml", "0 16 * * 5", "0 0 31 2 *"),
+    ),
+    Change(
         "an invalid chart value",
         "test",
         ("tests/infra/helm", "replicaCont"),
@@ -447,6 +454,30 @@ PASSING = (
             "an invalid chart value",
             "an environment file with a tag instead of a digest",
         ),
+    ),
+    Change(
+        "a freeze over Christmas",
+        "",
+        (),
+        both(
+            replace(
+                "environments/production.yaml",
+                "  freeze: # no change by itself over the weekend\n",
+                "  freeze:\n    - {schedule: 0 0 24 12 *, duration: 72h, timeZone: Etc/UTC}\n",
+            ),
+            replace(
+                "argocd/apps/base/project.yaml",
+                "  syncWindows:\n",
+                "  syncWindows:\n"
+                '    - kind: "deny"\n'
+                '      schedule: "0 0 24 12 *"\n'
+                '      duration: "72h"\n'
+                '      timeZone: "Etc/UTC"\n'
+                f'      applications: ["{project().name}-production"]\n'
+                "      manualSync: true\n",
+            ),
+        ),
+        of=("a freeze on a day that never comes",),
     ),
     Change(
         "a described output",

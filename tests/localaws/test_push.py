@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,8 @@ from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.images import push
 from pipeline.releases import environments, history
+from pipeline.releases.desired import Desired
+from pipeline.releases.history import Release
 from pipeline.targets import kubernetes
 from pipeline.terraform import run as terraform
 from tests.localaws.conftest import World, until
@@ -58,12 +61,16 @@ def test_an_image_that_no_registry_has_is_planned_and_committed_nowhere(
         (terraform, "plan", "false"): lambda: plan.run("local", digest=NOWHERE),
         (git_server, "commit", "false"): lambda: kubernetes.deliver(local, NOWHERE),
         (history, "set_text", "false"): lambda: promote.run("local", "staging"),
-        (history, "propose", "true"): lambda: promote.run("staging", "production"),
+        # It is not verified, and this may be a weekend.
+        (history, "propose", "true"): lambda: promote.run(
+            "staging", "production", digest=NOWHERE, override="a test"
+        ),
     }
     content = {"image": {"digest": NOWHERE}}
-    monkeypatch.setattr(history, "at", lambda *_, **__: content)
+    released = Release("a" * 40, "", content, "Release", datetime(2026, 11, 27, tzinfo=UTC))
+    monkeypatch.setattr(history, "commits", lambda *_, **__: [released])
     monkeypatch.setattr(git_server, "never_released", lambda _: False)
-    desired = history.Desired(str(ROOT), git.run("branch", "--show-current").strip())
+    desired = Desired(str(ROOT), git.run("branch", "--show-current").strip())
     monkeypatch.setattr(kubernetes, "desired", lambda: desired)
     monkeypatch.setattr(kubernetes, "prepared", lambda: pytest.fail("a cluster was asked for"))
     monkeypatch.setenv("LOCAL_AWS", "1")

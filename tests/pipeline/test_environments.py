@@ -65,6 +65,8 @@ def test_bootstrap_makes_roles_for_each_deployed_environment_of_the_account(
     assert shared.variables["create_oidc_provider"] == "false"
 
 
+PROMOTION = GOOD + "promotion:\n  from: staging\n"
+WINDOW = 'schedule: "0 16 * * 5", duration: 62h, timeZone: Etc/UTC'
 AWS = 'aws:\n  account_id: "000000000001"\n'
 
 
@@ -105,6 +107,27 @@ AWS = 'aws:\n  account_id: "000000000001"\n'
             "10: aws.tags is .*; allowed is up to 40 tags",
         ),
         (AWS, AWS + f"  tags: {dict.fromkeys(map(str, range(41)), 'x')}\n", "up to 40 tags"),
+        (GOOD, PROMOTION + "  soaked: 1h\n", "10: promotion is .*; .* from, verified, soak and"),
+        (GOOD, PROMOTION + "  verified: 1\n", "12: promotion.verified is 1; .* true or false"),
+        (GOOD, PROMOTION + "  soak: 1 hour\n", "12: promotion.soak is '1 hour'; .* such as 1h30m"),
+        *(
+            (
+                GOOD,
+                f"{PROMOTION}  freeze: [{{{WINDOW.replace(good, bad)}}}]\n",
+                "12: promotion.freeze is .*; allowed is a list of windows such as",
+            )
+            for good, bad in (
+                ("0 16 * * 5", "0 0 31 2 *"),  # never
+                ("0 16 * * 5", "0 16 * * 7"),  # Argo CD's Sunday is 0
+                ("0 16 * * 5", "@weekly"),
+                ("62h", "0h"),
+                ("62h", "3 days"),
+                ("Etc/UTC", "Europe/Atlantis"),
+                ("Etc/UTC", "../etc"),
+                (", timeZone: Etc/UTC", ""),
+                ("duration", "durations"),
+            )
+        ),
     ],
 )
 def test_a_bad_file_is_refused_by_file_line_key_and_what_is_allowed(

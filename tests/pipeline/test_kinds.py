@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pipeline.github import actions
 from pipeline.images import docker
 from pipeline.kubernetes import cluster
 from pipeline.releases import environments, history
+from pipeline.releases.desired import FAILED
 from pipeline.releases.history import Release
 from pipeline.scanners import findings
 from tests.pipeline.test_arguments import GOOD
@@ -206,9 +208,9 @@ def test_a_rollback_leads_to_a_state_that_ran_and_was_not_left(
             text="",
             content={"image": {"digest": state}},
             subject="",
-            source="",
+            committed=datetime(2026, 11, 27, tzinfo=UTC),
             reverts=[str(number + behind) for behind in reverts],
-            failed=failed,
+            note=FAILED if failed else "",
         )
         for number, (state, failed, reverts) in enumerate(commits)
     ]

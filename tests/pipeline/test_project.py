@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHART, ROOT
 from pipeline.git import repository as git
+from pipeline.releases import environments, written
 from pipeline.releases import project as projects
-from pipeline.releases import written
 from server import start
 
 MINIMUM: dict[str, Any] = {
@@ -86,6 +86,42 @@ def test_a_line_that_differs_from_the_project_file_is_named_and_written(
     dockerfile.write_text("\n".join([*edited, ""]), encoding="utf-8")
     assert written.differing(write=True) == ["Dockerfile: the lines from project.yaml"]
     assert written.differing() == []
+
+
+def test_argo_cds_windows_are_the_freezes_of_the_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = tmp_path / "argocd" / "apps" / "base" / "project.yaml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_bytes((ROOT / manifest.relative_to(tmp_path)).read_bytes())
+    folder = tmp_path / "environments"
+    folder.mkdir()
+    for name, freeze in (
+        ("production", '{schedule: "0 16 * * 5", duration: 62h, timeZone: Etc/UTC}'),
+        ("qa", '{schedule: "0 0 24 12 *", duration: 72h, timeZone: Europe/Zurich}'),
+        ("staging", ""),
+    ):
+        text = (ROOT / "environments" / "local.yaml").read_text(encoding="utf-8")
+        promotion = f"promotion:\n  freeze: [{freeze}]\n"
+        file = folder / f"{name}.yaml"
+        file.write_text(text.replace("name: local", f"name: {name}") + promotion, encoding="utf-8")
+    monkeypatch.setattr(environments, "ENVIRONMENTS", folder)
+    monkeypatch.setattr(written, "ROOT", tmp_path)
+    monkeypatch.setattr(written, "CHART", tmp_path / "chart")
+
+    def windows() -> list[tuple[str, str]]:
+        written.differing(write=True)
+        content = YAML(typ="safe").load(manifest.read_text(encoding="utf-8"))
+        assert list(content["spec"])[-1] == "roles"
+        return [
+            (each["schedule"], *each["applications"]) for each in content["spec"]["syncWindows"]
+        ]
+
+    name = projects.load().name
+    assert windows() == [("0 16 * * 5", f"{name}-production"), ("0 0 24 12 *", f"{name}-qa")]
+    for file in (folder / "production.yaml", folder / "qa.yaml"):
+        file.unlink()
+    assert windows() == []
 
 
 def test_variables_and_secrets_reach_image_and_compose(

@@ -44,7 +44,8 @@ def main() -> int:
     if f"{call['job']}:{task}" in behaviour["hangs"]:
         # As a task does: its programs have a session of their own.
         subprocess.run(["sleep", "infinity"], start_new_session=True, check=True)
-    return 1 if f"{call['job']}:{task}" in behaviour["fails"] else 0
+    called = {f"{call['job']}:{task}", *(f"{call['job']}:{task} {word}" for word in arguments)}
+    return 1 if called & set(behaviour["fails"]) else 0
 
 
 if __name__ == "__main__":

@@ -40,12 +40,21 @@ NEEDED_BY_TASK = {
 READERS = {"lint", "sync"}
 #: Tasks that read or write the cloud: the job assumes a role first (or is a rehearsal).
 CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift", "promote"}
-#: Tasks that change the desired state in Git, with the app's token and from main alone.
-GIT_TASKS = {"release", "promote", "rollback", "upgrade"}
+#: Tasks that push to Git, with the app's token and from main alone.
+GIT_TASKS = {"release", "promote", "rollback", "upgrade", "verify --record"}
 #: Tasks that read more of the history than the newest commit: secrets, releases, a promoted revision.
-HISTORY_TASKS = {"scan", "plan", "drift", "release", "rollback", "promote", "notes"}
+HISTORY_TASKS = {
+    "scan",
+    "plan",
+    "drift",
+    "release",
+    "rollback",
+    "promote",
+    "notes",
+    "verify --record",
+}
 #: Tasks that ask a cluster, where one is in use, by the kubeconfig of an account.
-CLUSTER_TASKS = {"sync", "drift", "verify --to kubernetes"}
+CLUSTER_TASKS = {"sync", "drift", "verify --to kubernetes", "verify --record"}
 #: Actions that the plan of a private repository may not include, each with the variable that switches it on.
 SWITCHES = {"github/codeql-action/upload-sarif": "CODE_SCANNING", "actions/attest": "ATTESTATIONS"}
 #: Once for each account, by an administrator, before any workflow can run.
@@ -181,19 +190,19 @@ def test_a_task_has_what_it_works_with(step: Step) -> None:
     before = job["steps"][: job["steps"].index(step.content)]
     used = [earlier.get("uses", "").partition("@")[0] for earlier in before]
     assert used[:2] == ["actions/checkout", SETUP]
-    task = step.words[1]
+    task, options = step.words[1], (" --to kubernetes", " --record")
+    task += "".join(option for option in options if option in step.content["run"])
     if task in HISTORY_TASKS or "--since" in step.words[:-1]:
         checkouts = [each for each in before if "actions/checkout" in each.get("uses", "")]
         # `affected` compares a merge with its first parent.
         assert checkouts[-1]["with"].get("fetch-depth") == (2 if task == "affected" else 0)
-    to_kubernetes = " --to kubernetes" in step.content["run"]
-    if (f"{task} --to kubernetes" if to_kubernetes else task) in CLUSTER_TASKS:
+    if task in CLUSTER_TASKS:
         assert re.fullmatch(
             r"\$\{\{ secrets\.KUBECONFIG(_READER)? \}\}", step.environment["KUBECONFIG_CONTENT"]
         )
         promised = str(step.content.get("if", "")), step.environment.get("KUBERNETES_ENABLED", "")
         assert any("vars.KUBERNETES_ENABLED" in text for text in promised)
-    if task in CLOUD_TASKS:
+    if task.split()[0] in CLOUD_TASKS:
         assert "aws-actions/configure-aws-credentials" in used
     if task in GIT_TASKS:
         assert "actions/create-github-app-token" in used

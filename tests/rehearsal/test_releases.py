@@ -5,7 +5,9 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -13,15 +15,16 @@ from ruamel.yaml import YAML
 from localgithub import server
 from pipeline.argocd import application, git_server
 from pipeline.aws import account, registry
-from pipeline.commands import apply, drift, plan, promote, release, rollback, verify
+from pipeline.commands import apply, drift, plan, promote, release, rollback, sync, verify
 from pipeline.commands import environments as environments_command
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENVIRONMENTS
 from pipeline.git import repository as git
-from pipeline.releases import environments
+from pipeline.releases import environments, promotion
 from pipeline.releases import history as releases
+from pipeline.releases.desired import Desired, on_github, set_note, verification
 from pipeline.releases.image_reference import ImageReference
-from pipeline.targets import ecs, kubernetes
+from pipeline.targets import ecs, kubernetes, web
 from pipeline.targets.state import State
 from pipeline.terraform import run as terraform
 from pipeline.terraform.roots import Root
@@ -59,8 +62,8 @@ def to_new(text: str) -> str:
     return releases.with_digest(text, NEW)
 
 
-def desired(clone: Path) -> releases.Desired:
-    return releases.Desired("origin", root=clone)
+def desired(clone: Path) -> Desired:
+    return Desired("origin", root=clone)
 
 
 def merge(clone: Path, name: str) -> str:
@@ -272,7 +275,7 @@ def test_a_rollback_keeps_the_settings_that_the_earlier_image_ran_with(
 def test_what_never_became_healthy_is_not_gone_back_to(
     clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git_server, "BARE", clone / ".git")
+    monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
     publish(clone, OLDEST, merge(clone, "zero"))
     never = publish(clone, OLD, merge(clone, "one"))
     publish(clone, NEW, merge(clone, "two"))
@@ -399,9 +402,9 @@ def test_the_token_of_the_job_fetches_where_no_app_is_asked_for(
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_TOKEN", "of-the-job")
-    assert releases.on_github().token == "of-the-job"
+    assert on_github().token == "of-the-job"
     monkeypatch.setenv("RELEASE_TOKEN", "of-the-app")
-    assert releases.on_github().token == "of-the-app"
+    assert on_github().token == "of-the-app"
 
 
 def test_a_private_repository_is_fetched_with_the_jobs_token_and_pushed_with_the_apps(
@@ -414,22 +417,22 @@ def test_a_private_repository_is_fetched_with_the_jobs_token_and_pushed_with_the
         monkeypatch.setenv("GITHUB_SERVER_URL", url)
         run(clone, "remote", "set-url", "origin", f"{url}/owner/name.git")
 
-        def on_github() -> releases.Desired:
-            return dataclasses.replace(releases.on_github(), root=clone)
+        def github() -> Desired:
+            return dataclasses.replace(on_github(), root=clone)
 
         monkeypatch.delenv("GITHUB_TOKEN", raising=False)
         with pytest.raises(CommandFailedError, match="could not read Username"):
-            on_github().tip()
+            github().tip()
         monkeypatch.setenv("GITHUB_TOKEN", server.JOB_TOKEN)
-        assert on_github().tip() == tip
+        assert github().tip() == tip
         with pytest.raises(PipelineError, match="403"):
-            releases.set_text(on_github(), "staging", to_new, message="By the job\n")
+            releases.set_text(github(), "staging", to_new, message="By the job\n")
         monkeypatch.setenv("RELEASE_TOKEN", server.APP_TOKEN)
         monkeypatch.setenv("RELEASE_APP", server.APP)
         monkeypatch.setenv("GITHUB_API_URL", url)
         monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
-        commit = releases.set_text(on_github(), "staging", to_new, message="By the app\n")
-        assert on_github().tip() == commit
+        commit = releases.set_text(github(), "staging", to_new, message="By the app\n")
+        assert github().tip() == commit
         author = "release-app[bot] <4711+release-app[bot]@users.noreply.github.com>"
         assert run(clone, "log", "-1", "--format=%an <%ae>", str(commit)) == author
 
@@ -532,7 +535,7 @@ def test_a_revision_is_a_full_commit_id(tmp_path: Path, revision: object) -> Non
 def test_a_laptop_does_not_change_main(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     with pytest.raises(PipelineError, match="by the workflows alone"):
-        releases.on_github()
+        on_github()
 
 
 def test_a_proposal_is_a_branch_that_starts_the_checks(
@@ -547,3 +550,256 @@ def test_a_proposal_is_a_branch_that_starts_the_checks(
     assert run(clone, "diff", "--name-only", tip, "FETCH_HEAD") == "environments/staging.yaml"
     assert run(clone, "rev-list", "--count", f"{tip}..FETCH_HEAD") == "1"
     assert desired(clone).tip() == tip
+
+
+@pytest.fixture
+def gated(production: Path) -> Path:
+    """The same, with a production that takes what is verified in staging and has soaked there."""
+    return rule(production, "{from: staging, verified: true, soak: 1h}")
+
+
+def rule(clone: Path, conditions: str) -> Path:
+    """Gives production's file on main, and in the work tree, these conditions."""
+    run(clone, "fetch", "-q")
+    run(clone, "checkout", "-q", "--force", "--detach", "origin/main")
+    file = clone / "environments" / "production.yaml"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = "".join(line for line in lines if not line.startswith("promotion:"))
+    file.write_text(f"{kept}promotion: {conditions}\n", encoding="utf-8")
+    run(clone, "commit", "-q", "-am", "Set the conditions")
+    run(clone, "push", "-q", "origin", "HEAD:main")
+    staging = clone / "environments" / "staging.yaml"
+    if "aws:" not in staging.read_text(encoding="utf-8"):
+        staging.write_text(f"{staging.read_text(encoding='utf-8')}{REST}", encoding="utf-8")
+    return clone
+
+
+def note(clone: Path, commit: str, *, hours: int = 2) -> None:
+    """Notes that a commit was verified some hours ago."""
+    at = datetime.now(UTC) - timedelta(hours=hours)
+    text = verification(["ecs", "kubernetes"], at)
+    set_note(desired(clone), commit, lambda _: text)
+
+
+def release_to_staging(clone: Path, digest: str, name: str) -> str:
+    run(clone, "checkout", "-q", "--", "environments/staging.yaml")
+    commit = publish(clone, digest, merge(clone, name))
+    assert commit
+    staging = clone / "environments" / "staging.yaml"
+    staging.write_text(f"{releases.with_digest(TEXT, digest)}{REST}", encoding="utf-8")
+    return commit
+
+
+def refusal(*arguments: str, **options: Any) -> PipelineError:
+    with pytest.raises(PipelineError) as caught:
+        promote.run(*arguments, **options)
+    assert "\n" not in f"{caught.value} {caught.value.next_step}"
+    return caught.value
+
+
+def test_a_digest_is_refused_by_name_until_it_is_verified_and_has_soaked(gated: Path) -> None:
+    commit = release_to_staging(gated, NEW, "one")
+    tip = desired(gated).tip()
+    error = refusal("staging", "production")
+    assert error.cause == f"production does not get {NEW} from staging: it is not verified"
+    assert "./inv promote staging production --explain" in error.next_step
+    note(gated, commit, hours=0)
+    assert "it soaked 0 of 60 min" in refusal("staging", "production").cause
+    assert desired(gated).tip() == tip
+    note(gated, commit)
+    assert promoted(gated, "production")[0] == NEW
+
+
+def test_a_digest_that_was_rolled_back_is_promoted_by_name_and_reason_alone(gated: Path) -> None:
+    note(gated, release_to_staging(gated, OLD, "one"))
+    promoted(gated, "production")
+    note(gated, release_to_staging(gated, NEW, "two"))
+    promoted(gated, "production")
+    rollback.run("production")
+    assert "it was rolled back" in refusal("staging", "production").cause
+    assert "it was rolled back" in refusal("staging", "production", override="hurry").cause
+    assert "it was rolled back" in refusal("staging", "production", digest=NEW).cause
+    promote.run("staging", "production", digest=NEW, override="the cause was the database")
+    (release,) = releases.commits(desired(gated).tip(), "production", root=gated, limit=1)
+    assert (release.digest, release.override) == (NEW, "the cause was the database")
+
+
+def test_an_earlier_digest_is_promoted_with_the_revision_that_it_ran_with(gated: Path) -> None:
+    first = merge(gated, "infra/chart-one")
+    commit = publish(gated, OLD, first)
+    assert commit
+    note(gated, commit)
+    release_to_staging(gated, NEW, "infra/chart-two")
+    # It ran for no time: the next release followed at once.
+    note(gated, commit, hours=2)
+    promote.run("staging", "production", digest=OLD)
+    content = releases.at(desired(gated).tip(), "production", root=gated)
+    assert (content["image"]["digest"], content["revision"]) == (OLD, first)
+    assert f"staging never ran {OLDEST}" in refusal("staging", "production", digest=OLDEST).cause
+
+
+def test_what_each_release_lacks_is_listed_and_nothing_changes(
+    gated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note(gated, release_to_staging(gated, OLD, "one"))
+    release_to_staging(gated, NEW, "two")
+    before = run(gated, "ls-remote", "origin")
+    headline = promote.run("staging", "production", explain=True).headline
+    assert headline == "1 of 2 releases can be promoted to production"
+    rows = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"b{12} .* no +it is not verified *", rows[1])
+    assert re.fullmatch(r"a{12} .* ecs, kubernetes +1\d\d min +nothing *", rows[2])
+    assert run(gated, "ls-remote", "origin") == before
+
+
+def test_any_clone_lists_them(gated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    note(gated, release_to_staging(gated, OLD, "one"))
+    other = tmp_path / "other"
+    run(tmp_path, "clone", "-q", str(gated.parent / "github.git"), str(other))
+    monkeypatch.setattr(git_server, "BARE", tmp_path / "none.git")
+    monkeypatch.setattr(promote, "Desired", lambda remote: Desired(remote, root=other))
+    headline = promote.run("staging", "production", explain=True).headline
+    assert headline == "1 of 1 releases can be promoted to production"
+
+
+def test_production_takes_releases_of_its_source_alone(gated: Path) -> None:
+    error = refusal("qa", "production")
+    assert error.cause == (
+        "production takes releases of staging alone (environments/production.yaml)"
+    )
+    assert error.next_step == "./inv promote staging production"
+
+
+def test_two_notes_at_once_are_both_kept(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (publish(clone, digest, merge(clone, digest[7:9])) for digest in (OLD, NEW))
+    assert first
+    assert second
+    other = clone.parent / "other"
+    run(clone.parent, "clone", "-q", str(clone.parent / "github.git"), str(other))
+    raced: list[str] = []
+    real = git.push
+
+    def racing(commit: str, **settings: Any) -> None:
+        if not raced:
+            raced.append(commit)
+            monkeypatch.setattr(git, "push", real)
+            note(other, first)
+        real(commit, **settings)
+
+    monkeypatch.setattr(git, "push", racing)
+    note(clone, second)
+    assert raced
+    assert [bool(entry.verified) for entry in commits(clone)] == [True, True, False]
+
+
+def test_a_note_that_nobody_may_push_is_named(clone: Path) -> None:
+    commit = publish(clone, NEW, merge(clone, "one"))
+    hook = clone.parent / "github.git" / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with pytest.raises(PipelineError, match="the push was refused"):
+        note(clone, str(commit))
+    assert [entry.verified for entry in commits(clone)][:1] == [None]
+
+
+def test_a_verification_is_noted_once_every_engine_has_answered(
+    production: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = release_to_staging(production, NEW, "one")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    answers = {"ecs": True, "kubernetes": False}
+    asked: list[tuple[str, str | None]] = []
+
+    def verify_on(engine: str) -> Callable[..., web.Reached]:
+        def verified(_: environments.Environment, digest: str | None = None) -> web.Reached:
+            asked.append((engine, digest))
+            if not answers[engine]:
+                raise PipelineError(f"{engine} does not answer", next_step="look")
+            return "", None
+
+        return verified
+
+    monkeypatch.setattr(ecs, "verify", verify_on("ecs"))
+    monkeypatch.setattr(kubernetes, "verify", verify_on("kubernetes"))
+
+    def engines() -> str:
+        entry = releases.commits(desired(production).tip(), "staging", root=production)[0]
+        assert entry.commit == commit
+        return entry.engines
+
+    monkeypatch.setenv("KUBERNETES_ENABLED", "true")
+    with pytest.raises(PipelineError, match="kubernetes does not answer"):
+        verify.run("staging", record=True)
+    assert asked == [("ecs", NEW), ("kubernetes", NEW)]
+    assert engines() == ""
+    with pytest.raises(PipelineError, match=f"Git names {NEW} for staging, not {OLD}"):
+        verify.run("staging", digest=OLD, record=True)
+    monkeypatch.setenv("KUBERNETES_ENABLED", "")
+    verify.run("staging", digest=NEW, record=True)
+    assert engines() == "ecs"
+    answers["kubernetes"] = True
+    monkeypatch.setenv("KUBERNETES_ENABLED", "true")
+    verify.run("staging", record=True)
+    assert engines() == "ecs"
+
+
+CLOSED = '{freeze: [{schedule: "* * * * *", duration: 2h, timeZone: Etc/UTC}]}'
+
+
+def test_a_freeze_holds_up_every_step_forward_and_no_rollback(
+    production: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for digest, name in ((OLD, "one"), (NEW, "two")):
+        release_to_staging(production, digest, name)
+        promoted(production, "production")
+    rule(production, CLOSED)
+    delivered: list[str] = []
+
+    def deliver(environment: environments.Environment, *_: object) -> str:
+        delivered.append(environment.name)
+        return "delivered"
+
+    monkeypatch.setattr(promotion, "ROOT", production)
+    monkeypatch.setattr(environments, "planned", lambda environment: environment)
+    for target in (ecs, kubernetes):
+        monkeypatch.setattr(target, "deliver", deliver)
+    steps: list[Callable[[], object]] = [
+        lambda: promote.run("staging", "production"),
+        lambda: apply.run("production"),
+        lambda: sync.run("production"),
+    ]
+    for step in steps:
+        with pytest.raises(PipelineError, match="production is frozen until "):
+            step()
+    assert delivered == []
+    assert "urgent" in apply.run("production", override="urgent").markdown
+    assert "urgent" in sync.run("production", override="urgent").markdown
+    rollback.run("production")
+    run(production, "fetch", "-q")
+    run(production, "checkout", "-q", "--force", "--detach", "origin/main")
+    assert apply.run("production").headline == "delivered"
+    assert sync.run("production").headline == "delivered"
+
+
+def test_a_rollback_takes_no_freeze_back_and_no_condition(production: Path) -> None:
+    for digest, name in ((OLD, "one"), (NEW, "two")):
+        release_to_staging(production, digest, name)
+        promoted(production, "production")
+    rule(production, CLOSED)
+    rollback.run("production")
+    content = releases.at(desired(production).tip(), "production", root=production)
+    assert content["image"]["digest"] == OLD
+    assert content["promotion"] == YAML(typ="safe").load(CLOSED)
+
+
+@pytest.mark.parametrize("before", ["", "promotion: {soak: 1h}\n", "promotion:\n  soak: 1h\n"])
+def test_the_conditions_of_the_present_file_stay(before: str) -> None:
+    now = "name: x\npromotion: # why\n  soak: 2h # reason\n  freeze:\n    - {a: b}\nimage: {}\n"
+    text = f"name: x\n{before}image: {{digest: null}}\n"
+    kept = YAML(typ="safe").load(releases.with_conditions(text, now))
+    assert kept == {
+        "name": "x",
+        "image": {"digest": None},
+        "promotion": {"soak": "2h", "freeze": [{"a": "b"}]},
+    }
+    assert "promotion" not in releases.with_conditions(text, "name: x\n")

@@ -188,13 +188,14 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(run: R
         "apply --environment staging",
         f"release --environment staging --digest {DIGEST}",
         f"verify --environment staging --to ecs --digest {DIGEST}",
+        f"verify --environment staging --digest {DIGEST} --record",
         f"notes --environment staging --digest {DIGEST}",
     ]
     rights = {
         name: {call["task"] for call in result.tasks if name in call["with"]}
         for name in ("RELEASE_TOKEN", "GITHUB_TOKEN")
     }
-    assert rights == {"RELEASE_TOKEN": {"release"}, "GITHUB_TOKEN": {"lint", "notes"}}
+    assert rights == {"RELEASE_TOKEN": {"release", "verify"}, "GITHUB_TOKEN": {"lint", "notes"}}
     attested = [call["inputs"] for call in result.actions if call["action"] == "attest"]
     assert {inputs["subject-digest"] for inputs in attested} == {DIGEST}
     assert [bool(inputs["sbom-path"]) for inputs in attested] == [False, True]
@@ -332,27 +333,38 @@ def test_a_failed_verify_rolls_back_git_and_what_runs(run: Runner) -> None:
 
 
 @pytest.mark.engine
+def test_what_answers_is_not_rolled_back_for_want_of_its_note(run: Runner) -> None:
+    result = run("main.yml", "push", fails=("deploy:verify --record",))
+    assert result.results()["deploy"] == "success"
+    assert "rollback" not in {call["task"] for call in result.tasks}
+
+
+@pytest.mark.engine
 def test_with_a_cluster_the_sync_comes_before_both_are_verified(run: Runner) -> None:
     result = run("main.yml", "push", variables={"KUBERNETES_ENABLED": "true"})
-    assert result.called("deploy")[-4:] == [
+    assert result.called("deploy")[-5:] == [
         f"release --environment staging --digest {DIGEST}",
         "sync --environment staging",
         f"verify --environment staging --to ecs --digest {DIGEST}",
         f"verify --environment staging --to kubernetes --digest {DIGEST}",
+        f"verify --environment staging --digest {DIGEST} --record",
     ]
 
 
 @pytest.mark.engine
 def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -> None:
-    inputs = {"source": "staging", "target": "production"}
+    inputs = {"source": "staging", "target": "production", "digest": DIGEST, "override": "urgent"}
     proposed = run("promote.yml", "workflow_dispatch", inputs=inputs)
-    assert proposed.called("propose") == ["promote staging production"]
+    assert proposed.called("propose") == [
+        f"promote staging production --digest {DIGEST} --override urgent"
+    ]
     merged = run("promote.yml", "push")
     assert merged.called("changed")[0].startswith("environments --since ")
     assert [call.strip() for call in merged.called("deploy")] == [
         "plan --environment production --digest",
         "apply --environment production",
         "verify --environment production --to ecs --digest",
+        "verify --environment production --digest  --record",
     ]
 
 
@@ -372,6 +384,7 @@ def test_a_rollback_by_hand_deploys_what_it_reverted_to(run: Runner) -> None:
         "plan --environment production --digest ",
         "apply --environment production",
         "verify --environment production --to ecs --digest ",
+        "verify --environment production --digest  --record",
     ]
 
 
