@@ -47,7 +47,7 @@ def run(
         )
     giving, taking = environments.load(source), environments.load(target)
     conditions, now = taking.raw.get("promotion") or {}, datetime.now(UTC)
-    if conditions.get("from", source) != source:
+    if (conditions.get("from") or source) != source:
         raise PipelineError(
             f"{target} takes releases of {conditions['from']} alone ({history.path(target)})",
             next_step=f"./inv promote {conditions['from']} {target}",
@@ -95,7 +95,7 @@ def run(
     if actions.running():
         # The checks must run on the proposal, and its merge must deploy it.
         proposal = message(starts_workflows=True)
-        branch = f"promote/{target}-{image.short}-{revision[:12]}"
+        branch = f"promote/{target}-{image.short}-{revision[:12]}{'-override' * bool(override)}"
         history.propose(desired, target, promoted(before), branch=branch, tip=tip, message=proposal)
         title, _, body = proposal.partition("\n")
         url = api.api("RELEASE_TOKEN").pull_request(

@@ -41,7 +41,9 @@ def is_window(value: Any) -> bool:
 def end(content: Mapping[str, Any], now: datetime) -> datetime | None:
     """When the last window that is open now ends, of an environment file's content; None while none is open."""
     windows = (content.get("promotion") or {}).get("freeze") or []
-    return max(filter(None, (_end(window, now) for window in windows)), default=None)
+    # A file of an earlier commit may be one that is refused today.
+    ends = (_end(window, now) for window in windows if is_window(window))
+    return max(filter(None, ends), default=None)
 
 
 def _end(window: Mapping[str, str], now: datetime) -> datetime | None:

@@ -67,5 +67,9 @@ def test_of_two_windows_the_later_end_counts() -> None:
     assert freeze.end(both, MONDAY) == datetime(2026, 12, 1, tzinfo=UTC)
 
 
+def test_what_an_earlier_commit_wrote_wrongly_is_no_freeze() -> None:
+    assert freeze.end(content("@weekly", "62h"), FRIDAY) is None
+
+
 def test_production_is_left_alone_over_the_weekend() -> None:
     assert freeze.end(environments.load("production").raw, FRIDAY) == MONDAY

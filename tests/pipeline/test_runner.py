@@ -104,6 +104,16 @@ def test_what_is_no_digest_is_refused_before_anything_else(
     assert "'nonsense' is not an image digest" in refused(task, capsys, digest="nonsense")
 
 
+@pytest.mark.parametrize("task", [task for task in tasks.ns.tasks if "override" in arguments(task)])
+@pytest.mark.parametrize("reason", ["late [skip ci]", "two\nImage: lines"])
+def test_a_reason_that_changes_what_its_commit_means_is_refused(
+    task: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = import_module(f"pipeline.commands.{task}")
+    monkeypatch.setattr(module, "run", lambda *_, **__: pytest.fail("the task has begun"))
+    assert "is not a reason" in refused(task, capsys, override=reason)
+
+
 @pytest.mark.parametrize(
     ("task", "argument"),
     [

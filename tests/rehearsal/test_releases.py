@@ -803,3 +803,26 @@ def test_the_conditions_of_the_present_file_stay(before: str) -> None:
         "promotion": {"soak": "2h", "freeze": [{"a": "b"}]},
     }
     assert "promotion" not in releases.with_conditions(text, "name: x\n")
+
+
+def test_a_reason_makes_a_proposal_of_its_own(gated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A branch that is there already is left as it is: its commit would not have the reason."""
+    note(gated, release_to_staging(gated, NEW, "one"))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
+    monkeypatch.setenv("RELEASE_TOKEN", server.APP_TOKEN)
+    monkeypatch.setenv("RELEASE_APP", server.APP)
+    monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=False))
+    monkeypatch.setattr(registry, "require", lambda *_: None)
+    with server.serve("owner/name", server.APP_TOKEN) as (url, store):
+        monkeypatch.setenv("GITHUB_API_URL", url)
+        first = promote.run("staging", "production").headline
+        assert promote.run("staging", "production").headline == first
+        second = promote.run("staging", "production", override="urgent").headline
+    assert first != second
+    plain, urgent = (pull["head"] for pull in store.pulls)
+    run(gated, "fetch", "-q")
+    for branch, reasons in ((plain, 0), (urgent, 1)):
+        name = branch["ref"] if isinstance(branch, dict) else branch
+        message = run(gated, "log", "-1", "--format=%B", f"origin/{name}")
+        assert message.count("Override: urgent") == reasons
