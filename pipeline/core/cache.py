@@ -1,4 +1,4 @@
-"""Remembers which content a stage has passed for, so that this machine does not check it twice."""
+"""Remembers which contents a stage has passed for, so that this machine does not check them twice."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,9 @@ from pipeline.core import files
 from pipeline.core.paths import LOCAL
 
 FOLDER = LOCAL / "passed"
-FIELDS = {"key", "at", "result"}
+#: Contents remembered for a stage: those of an edit that is undone, or of a branch that is left and taken up again.
+KEPT = 10
+FIELDS = {"at", "result"}
 
 
 def once(
@@ -22,27 +24,36 @@ def once(
 ) -> str:
     """The result of ``body``, or the remembered one with its time where the stage has passed for this content.
 
-    ``key`` changes whenever the result could; once what the body makes (``made``) is gone, nothing has passed.
+    ``key`` changes whenever the result could. Of a stage that makes something (``made``) only the last pass counts, and
+    none once that is gone.
     """
-    earlier = _record(stage, key, folder)
+    earlier = _passes(stage, folder).get(key)
     if earlier and (made is None or made.exists()):
         return f"unchanged since it passed at {earlier['at']}: {earlier['result']}"
-    return record(stage, key, body(), folder)
+    return record(stage, key, body(), folder, keep=1 if made else KEPT)
 
 
-def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> str:
-    """Remembers that the stage has passed for this content; returns ``result``."""
+def record(stage: str, key: str, result: str, folder: Path = FOLDER, *, keep: int = KEPT) -> str:
+    """Remembers that the stage has passed for this content, beside the last ``keep`` - 1; returns ``result``."""
+    passes = _passes(stage, folder)
+    passes.pop(key, None)
     now = datetime.now().astimezone().strftime("%H:%M")
-    files.write(folder / f"{stage}.json", json.dumps({"key": key, "at": now, "result": result}))
+    latest = [*passes.items(), (key, {"at": now, "result": result})][-keep:]
+    files.write(folder / f"{stage}.json", json.dumps(dict(latest)))
     return result
 
 
 def passed(stage: str, key: str, folder: Path = FOLDER) -> str | None:
     """The result with which the stage has passed for this content, or None."""
-    record = _record(stage, key, folder)
-    return record["result"] if record else None
+    earlier = _passes(stage, folder).get(key)
+    return earlier["result"] if earlier else None
 
 
-def _record(stage: str, key: str, folder: Path) -> dict[str, str] | None:
-    record = files.read_json(folder / f"{stage}.json", FIELDS)
-    return record if record and record.keys() == FIELDS and record["key"] == key else None
+def _passes(stage: str, folder: Path) -> dict[str, dict[str, str]]:
+    """The remembered passes of a stage by the contents' keys, the latest last."""
+    passes = files.read_json(folder / f"{stage}.json", ()) or {}
+    return {
+        key: entry
+        for key, entry in passes.items()
+        if isinstance(entry, dict) and entry.keys() == FIELDS
+    }

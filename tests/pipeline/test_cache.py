@@ -1,5 +1,6 @@
 """A pass is remembered for its content, and for as long as what it made is there."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,21 @@ def test_the_same_content_is_not_checked_again(tmp_path: Path) -> None:
     assert runs == ["ran", "ran"]
 
 
+def test_content_that_comes_back_is_not_checked_again(tmp_path: Path) -> None:
+    for key in ("a", "b"):
+        cache.record("stage", key, f"checked {key}", tmp_path)
+    assert cache.passed("stage", "a", tmp_path) == "checked a"
+    assert cache.passed("stage", "b", tmp_path) == "checked b"
+
+
+def test_the_latest_contents_are_remembered(tmp_path: Path) -> None:
+    keys = [str(number) for number in range(cache.KEPT + 1)]
+    for key in (keys[0], *keys[1:-1], keys[0], keys[-1]):
+        cache.record("stage", key, "passed", tmp_path)
+    kept = [key for key in keys if cache.passed("stage", key, tmp_path)]
+    assert kept == [keys[0], *keys[2:]]
+
+
 def test_what_was_made_and_is_gone_is_made_again(tmp_path: Path) -> None:
     made = tmp_path / "data"
 
@@ -35,8 +51,21 @@ def test_what_was_made_and_is_gone_is_made_again(tmp_path: Path) -> None:
     assert made.is_dir()
 
 
+def test_of_what_is_made_the_last_content_alone_is_there(tmp_path: Path) -> None:
+    made = tmp_path / "data"
+
+    def body(content: str) -> str:
+        made.write_text(content, encoding="utf-8")
+        return content
+
+    for key in ("a", "b", "a"):
+        cache.once("stage", key, partial(body, key), tmp_path, made=made)
+    assert made.read_text(encoding="utf-8") == "a"
+
+
 @pytest.mark.parametrize(
-    "content", ["", '{"key": "a", "at"', "[]", '{"of": "another"}', '{"key": "a"}']
+    "content",
+    ["", '{"a": {"at"', "[]", '{"a": null}', '{"a": ["at", "result"]}', '{"a": {"at": "12:00"}}'],
 )
 def test_half_written_or_foreign_content_is_no_pass(tmp_path: Path, content: str) -> None:
     (tmp_path / "stage.json").write_text(content, encoding="utf-8")
