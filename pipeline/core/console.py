@@ -1,6 +1,7 @@
 """Output for the user: live rows on a terminal, plain lines in a log or where CI is set."""
 
 import contextlib
+import json
 import os
 import sys
 import threading
@@ -12,8 +13,18 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipeline.core import files
+from pipeline.core.paths import LOCAL
+
 #: Seconds between two plain lines of one step, so that a log stays readable.
 PLAIN_INTERVAL = 15
+
+#: Seconds that steps took when they last passed, by their titles, and how many titles are kept.
+DURATIONS = LOCAL / "durations.json"
+KEPT = 200
+
+#: Seconds from which on a step is worth a forecast.
+LONG = 5
 
 LIVE = sys.stdout.isatty() and os.environ.get("CI", "").lower() not in ("1", "true")
 
@@ -29,6 +40,7 @@ _rows = Progress(
     TextColumn("{task.description}"),
     TextColumn("[dim]{task.fields[detail]}[/]"),
     TimeElapsedColumn(),
+    TextColumn("[dim]{task.fields[before]}[/]"),
     console=out,
     transient=True,
 )
@@ -77,18 +89,24 @@ class Step:
 
 @contextlib.contextmanager
 def progress(title: str) -> Iterator[Step]:
-    """Shows a step while its body runs, then how long it took; steps in several threads stand side by side."""
+    """Shows a step while its body runs, with how long it took last, then how long it took now.
+
+    Steps in several threads stand side by side.
+    """
     step = Step(title)
     with _lock:
+        before = _durations().get(title)
+        last = f"{before:.0f} s last time" if before is not None else ""
         if LIVE:
             _rows.start()
-            step.row = _rows.add_task(title, total=None, detail="")
+            step.row = _rows.add_task(title, total=None, detail="", before=last)
         else:
-            info(f"  {title} …")
+            info(f"  {title} … {last}".rstrip())
     mark = "[red]✘[/]"
     try:
         yield step
         mark = "[green]✔[/]"
+        _remember(title, time.monotonic() - step.started)
     finally:
         with _lock:
             if step.row is not None:
@@ -96,3 +114,18 @@ def progress(title: str) -> Iterator[Step]:
                 if not _rows.tasks:
                     _rows.stop()
             out.print(f"  {mark} {title} [dim]{time.monotonic() - step.started:.1f} s[/]")
+
+
+def _durations() -> dict[str, float]:
+    durations = files.read_json(DURATIONS, ()) or {}
+    return {title: seconds for title, seconds in durations.items() if isinstance(seconds, float)}
+
+
+def _remember(title: str, seconds: float) -> None:
+    with _lock, contextlib.suppress(OSError):  # a full disk: the step has passed all the same
+        durations = _durations()
+        known = durations.pop(title, None) is not None
+        if seconds >= LONG:
+            durations[title] = round(seconds, 1)
+        if known or title in durations:
+            files.write(DURATIONS, json.dumps(dict([*durations.items()][-KEPT:])))

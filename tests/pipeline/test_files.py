@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from localaws.settings import recorded
 
-from pipeline.core import cache, files
+from pipeline.core import cache, console, files
 from pipeline.core.errors import PipelineError
 from pipeline.github import figures
 from pipeline.images import app
@@ -41,7 +41,7 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(
     assert list(tmp_path.iterdir()) == [record]
 
 
-BROKEN = ("", "''", "{", "[]", "null", "{}", '{"key": "a"', '{"of": "another"}', "\xff")
+BROKEN = ("", "''", "{", "[]", "null", "{}", '{"key": "a"', '{"x": "another"}', "\xff")
 
 
 @pytest.mark.parametrize("content", [None, *BROKEN])
@@ -54,12 +54,15 @@ def test_what_is_no_whole_json_object_reads_as_none(tmp_path: Path, content: str
 
 
 @pytest.mark.parametrize("content", BROKEN)
-@pytest.mark.parametrize("memory", ["build", "figures", "pass", "plan", "local environment"])
+@pytest.mark.parametrize(
+    "memory", ["build", "duration", "figures", "pass", "plan", "local environment"]
+)
 def test_no_memory_outlives_its_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str, content: str
 ) -> None:
     root = roots.Root("local", tmp_path, "bucket", "us-east-1", {}, {})
     monkeypatch.setattr(roots, "LOCAL", tmp_path)
+    monkeypatch.setattr(console, "DURATIONS", tmp_path / "x.json")
     monkeypatch.setattr(app, "BUILD_RECORD", tmp_path / "x.json")
     monkeypatch.setattr(environments, "MEMORY", tmp_path / "x.json")
     place = root.home / "saved.json" if memory == "plan" else tmp_path / "x.json"
@@ -71,6 +74,7 @@ def test_no_memory_outlives_its_content(
         return
     memories: dict[str, Callable[[], object]] = {
         "build": app.load,
+        "duration": lambda: console._durations().get("x"),
         "figures": lambda: figures.before("x", "size", folder=tmp_path),
         "pass": lambda: cache.passed("x", "a", tmp_path),
         "local environment": lambda: environments.resolved("local").digest,

@@ -55,6 +55,7 @@ REPORTS = {
 #: Whose are memories: tests/pipeline/test_files.py breaks each.
 MEMORIES = {
     "pipeline/core/cache.py",
+    "pipeline/core/console.py",
     "pipeline/github/figures.py",
     "pipeline/images/app.py",
     "pipeline/releases/environments.py",
