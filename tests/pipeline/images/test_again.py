@@ -31,8 +31,8 @@ def started(application: Path) -> Iterator[subprocess.Popen[str]]:
     )
     serving(program)
     yield program
-    program.kill()
-    program.wait()
+    program.terminate()  # not killed: its own child would stay
+    program.wait(timeout=20)
 
 
 def serving(program: subprocess.Popen[str]) -> None:
