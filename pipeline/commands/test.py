@@ -46,7 +46,7 @@ def run(
     if select:
         figures = {"fast": _pytest("fast", FAST, [*PARALLEL, *select])}
     else:
-        figures = {"fast": _fast(groups.load(), again=not changed)}
+        figures = {"fast": _fast(groups.load(), again=not changed, covered=True)}
     if not fast and not changed:
         _prepare()
         rest = f"not ({FAST})"
@@ -66,7 +66,10 @@ def run(
 
 
 def once(stages: Container[str], *, again: bool = False) -> str:
-    """The figures of the fast tests for a target with these stages; what has passed already runs only ``again``."""
+    """The figures of the fast tests for a target with these stages; what has passed already runs only ``again``.
+
+    Coverage is measured where it is judged, by ``run``: it takes more than half of the tests' time again.
+    """
     chosen = [group for group in groups.load() if not group.stage or group.stage in stages]
     return _fast(chosen, again=again)
 
@@ -89,20 +92,26 @@ def _prepare() -> None:
             apt.install("chromium", on_line=step.update)
 
 
-def _fast(chosen: Sequence[Group], *, again: bool, folder: Path = cache.FOLDER) -> str:
+def _fast(
+    chosen: Sequence[Group], *, again: bool, covered: bool = False, folder: Path = cache.FOLDER
+) -> str:
     """The figures of some groups, each in a session of its own; the failures of all of them are raised as one."""
     figures, unchanged, errors = [], [], []
     for group in chosen:
-        if not group.tests and not _measured(group):
+        judged = group.name == "app" and project().checked
+        if not group.tests and not judged:
             continue  # what tests the sample application is not there once another has taken its place
-        name = f"test-{group.name}"
+        measured = covered and judged
+        # What has passed under coverage has passed without.
+        stages = [f"coverage-{group.name}"] + ([] if measured else [f"test-{group.name}"])
         # Of what was there before: an edit meanwhile has not been tested.
         key = group.key()
-        if not again and cache.passed(name, key, folder):
+        if not again and any(cache.passed(stage, key, folder) for stage in stages):
             unchanged.append(group.name)
             continue
         try:
-            figures.append(cache.record(name, key, f"{group.name}: {_group(group)}", folder))
+            result = f"{group.name}: {_group(group, measured=measured)}"
+            figures.append(cache.record(stages[-1], key, result, folder))
         except PipelineError as error:
             errors.append(error)
             if getattr(error.__cause__, "code", SOME_FAILED) != SOME_FAILED:
@@ -116,11 +125,10 @@ def _fast(chosen: Sequence[Group], *, again: bool, folder: Path = cache.FOLDER) 
     return "; ".join(figures)
 
 
-def _group(group: Group) -> str:
-    """Runs the fast tests of a group; those of the application are held to what they cover of app/."""
+def _group(group: Group, *, measured: bool) -> str:
+    """Runs the fast tests of a group; where it is ``measured``, they are held to what they cover of app/."""
     COVERAGE.unlink(missing_ok=True)
-    measured = MEASURED if _measured(group) else ()
-    arguments = [*PARALLEL, *measured, *group.tests]
+    arguments = [*PARALLEL, *(MEASURED if measured else ()), *group.tests]
     figures = _pytest(group.name, FAST, arguments) if group.tests else ""
     if not figures:
         raise PipelineError(
@@ -130,10 +138,6 @@ def _group(group: Group) -> str:
         return figures
     totals = (files.read_json(COVERAGE, {"totals"}) or {})["totals"]
     return f"{figures}, {totals['percent_covered']:.1f} % of app/ covered"
-
-
-def _measured(group: Group) -> bool:
-    return group.name == "app" and project().checked
 
 
 def _pytest(name: str, marks: str, arguments: Sequence[str | Path]) -> str:

@@ -75,6 +75,23 @@ def test_a_group_that_has_passed_runs_again_only_when_an_input_changes(folder: P
     assert everything == "unchanged since they passed: soup, roast"
 
 
+def test_coverage_is_measured_where_it_is_judged_and_counts_elsewhere(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[bool] = []
+
+    def run(_group: Group, *, measured: bool) -> str:
+        runs.append(measured)
+        return "1 passed in 1.0s"
+
+    monkeypatch.setattr(test, "_group", run)
+    file = folder / "test_dinner.py"
+    chosen = [Group("app", [file], [file])]
+    for covered in (False, False, True, True, False):
+        test._fast(chosen, again=False, covered=covered, folder=folder)
+    assert runs == [False, True]
+
+
 def test_a_failure_is_annotated_on_its_line(folder: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "test_dinner.py"],
