@@ -117,13 +117,15 @@ def test_a_pull_request_gets_its_verdict_in_one_comment(
     assert "vulnerabilities of the image against main at " in comment["body"]
 
 
-def test_a_change_of_the_docs_is_linted_and_scanned_for_secrets_alone(clone: Checkout) -> None:
+def test_a_change_of_the_docs_is_linted_scanned_for_secrets_and_tested_alone(
+    clone: Checkout,
+) -> None:
     clone.edit("docs/github.md", r"\Z", "\nThat is all.\n")
     try:
         said = clone.inv("pipeline", "--event", "pull_request").stdout
     finally:
         clone.restore()
     ran = {name for name, result in results(said).items() if result == "passed"}
-    jobs = ("Affected stages", "Secrets", "Lint", "Comment", "Required")
+    jobs = ("Affected stages", "Secrets", "Lint", "Test", "Comment", "Required")
     assert ran == {f"Pull request/{job}" for job in jobs}
     assert "cannot affect it" in said
