@@ -73,7 +73,7 @@ def run() -> str:
         series[f"{name}: nothing changed"] = [
             seconds(partial(_deploy, name)) for _ in range(ROUNDS)
         ]
-    show(series)
+    show("path", series)
     return f"{', '.join(states)}: {ROUNDS} rounds each"
 
 

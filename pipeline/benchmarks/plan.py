@@ -38,7 +38,7 @@ def run() -> str:
             step.update(f"round {number + 1} of {ROUNDS}")
             ours.append(seconds(lambda: process.run([ROOT / "inv", "plan"], log=log)))
             theirs.append(seconds(lambda: process.run(bare, log=log, cwd=root.folder, env=environ)))
-    show({"./inv plan": ours, "terraform plan": theirs})
+    show("plan", {"./inv plan": ours, "terraform plan": theirs})
     ratio = statistics.median(ours) / statistics.median(theirs)
     verdict = "within" if ratio <= GOAL else "beyond"
     return f"./inv plan takes {ratio:.2f} of terraform plan, {verdict} the goal of {GOAL}"

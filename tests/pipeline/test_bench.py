@@ -9,13 +9,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline import targets
+from pipeline import benchmarks, targets
 from pipeline.benchmarks import path
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.targets.state import State
 
 PAGE = "<html>the table</html>\n"
+
+
+@pytest.fixture(autouse=True)
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(benchmarks, "REPORTS", tmp_path / "reports")
+    return tmp_path / "reports"
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def measure(root: Path, monkeypatch: pytest.MonkeyPatch, url: str, stages: list[
     deploys: list[str] = []
 
     def deploy(_: str) -> None:
-        files = sorted(file for file in root.rglob("*") if file.is_file())
+        files = sorted(file for file in (root / "app").rglob("*") if file.is_file())
         deploys.append("".join(file.read_text(encoding="utf-8") for file in files))
 
     monkeypatch.setattr(path, "_deploy", deploy)
@@ -74,6 +80,16 @@ def test_each_kind_of_edit_is_deployed_and_then_undone(
     assert len(set(deploys[: 2 * path.ROUNDS])) == 2 * path.ROUNDS
     before = f"{PAGE}app = None\n"
     assert deploys[2 * path.ROUNDS :] == [before] * (1 + path.ROUNDS)
+
+
+def test_the_figures_are_kept_for_a_page_with_date_commit_and_machine(reports: Path) -> None:
+    benchmarks.show("path", {"here: a template": [3.0, 1.0, 2.0]})
+    first, _, *rows = (reports / "bench-path.md").read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(
+        r"`./inv bench path`, \d{4}-\d\d-\d\d, commit [0-9a-f]{12}( with edits)?, \d+ cores.*, \d+ GiB:",
+        first,
+    )
+    assert rows[-1] == "| here: a template | 2.00 | 1.00 | 3.00 |"
 
 
 def test_where_code_is_reloaded_an_edit_is_live_without_a_deploy(
