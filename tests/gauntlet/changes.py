@@ -289,8 +289,8 @@ TEST = (
         ("test_parity.py", "required"),
         replace(
             WORKFLOW,
-            "    needs: [affected, lint, test, build, scan, plan]\n    if: always()\n    runs-on: ubuntu-24.04",
-            "    needs: [affected, lint, test, build, plan]\n    if: always()\n    runs-on: ubuntu-24.04",
+            "    needs: [affected, secrets, lint, test, build, scan, plan]\n    if: always()\n",
+            "    needs: [affected, secrets, lint, test, build, plan]\n    if: always()\n",
         ),
     ),
     Change(
@@ -333,8 +333,8 @@ TEST = (
         ("tests/infra/helm", "readinessProbe"),
         replace(
             DEPLOYMENT,
-            "          readinessProbe:\n            httpGet:\n              path: /readyz\n",
-            "          ignored:\n            httpGet:\n              path: /readyz\n",
+            "          readinessProbe:\n            httpGet:\n              path: {{ $probes.ready }}\n",
+            "          ignored:\n            httpGet:\n              path: {{ $probes.ready }}\n",
         ),
     ),
     Change(

@@ -60,8 +60,8 @@ BAD = (
     Change(
         "a variable that docs/github.md leaves out",
         "test",
-        ("test_parity.py", "AWS_PLAN_ROLE_ARN"),
-        replace("docs/github.md", "| `AWS_PLAN_ROLE_ARN` |", "| the plan role |"),
+        ("test_parity.py", "AWS_ROLES"),
+        replace("docs/github.md", "| `AWS_ROLES` |", "| the roles |"),
     ),
     Change(
         "an update of a folder that is not there",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.paths import REPORTS, ROOT
+from pipeline.git import repository as git
 from tests.gauntlet import changes, osv, runner, table
 from tests.gauntlet.edits import Change
 from tests.gauntlet.twins import WITHOUT
@@ -25,6 +26,16 @@ CHEAP = {
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runner.base(tmp_path_factory.mktemp("gauntlet") / "base")
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A commit of the work tree, without what a run needs."""
+    folder = tmp_path_factory.mktemp("gauntlet") / "tree"
+    git.copy(folder)
+    git.run("init", "--quiet", root=folder)
+    git.run("add", "--all", root=folder)
+    return folder
 
 
 @pytest.fixture
@@ -47,6 +58,16 @@ def test_every_bad_change_has_a_good_twin() -> None:
     twins = {name for change in changes.GOOD for name in change.of}
     assert not twins & WITHOUT
     assert {change.name for change in changes.BAD} <= twins | WITHOUT
+
+
+@pytest.mark.parametrize("change", (*changes.BAD, *changes.GOOD), ids=lambda one: one.name)
+def test_a_change_still_changes_something(change: Change, tree: Path) -> None:
+    try:
+        change.edit(tree)
+        assert git.run("ls-files", "--modified", "--deleted", "--others", root=tree)
+    finally:
+        git.run("checkout", "--quiet", ".", root=tree)
+        git.run("clean", "--quiet", "--force", "-d", root=tree)
 
 
 @pytest.mark.engine
