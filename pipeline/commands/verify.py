@@ -73,8 +73,9 @@ def _record(environment: Environment, digest: str | None) -> Result:
     if not engines:
         raise PipelineError(f"{environment.name} runs nowhere", next_step="deploy it first")
     note = verification(engines, datetime.now(UTC))
-    # The first time counts: a release goes on soaking while it is verified again.
-    set_note(desired, release.commit, lambda before: before if release.verified else note)
+    # The first time on these engines counts: a release goes on soaking while it is verified again.
+    same = release.engines == ", ".join(engines)
+    set_note(desired, release.commit, lambda before: before if same else note)
     return Result(f"{environment.name} is verified on {', '.join(engines)}")
 
 

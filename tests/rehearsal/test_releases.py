@@ -740,7 +740,10 @@ def test_a_verification_is_noted_once_every_engine_has_answered(
     answers["kubernetes"] = True
     monkeypatch.setenv("KUBERNETES_ENABLED", "true")
     verify.run("staging", record=True)
-    assert engines() == "ecs"
+    assert engines() == "ecs, kubernetes"
+    noted = run(production, "ls-remote", "origin", "refs/notes/*")
+    verify.run("staging", record=True)
+    assert run(production, "ls-remote", "origin", "refs/notes/*") == noted
 
 
 CLOSED = '{freeze: [{schedule: "* * * * *", duration: 2h, timeZone: Etc/UTC}]}'
