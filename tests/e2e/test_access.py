@@ -179,6 +179,17 @@ def test_a_window_holds_up_a_release_and_no_rollback(
     refused = runner.checkout.inv("sync", "--environment", "local", check=False, **runner.environ())
     assert refused.returncode == 1
     assert "local is frozen until" in refused.stderr
+    # Argo CD sees the commit all the same, and starts nothing by itself.
+    refresh = "argocd.argoproj.io/refresh=normal"
+    kubernetes.kubectl(
+        "-n", "argocd", "annotate", "--overwrite", "applications", NAMESPACE, refresh
+    )
+
+    def seen() -> bool:
+        sync = kubernetes.application()["status"]["sync"]
+        return (sync["status"], sync["revision"]) == ("OutOfSync", commit)
+
+    eventually(seen, 90, "Argo CD sees the commit")
     assert kubernetes.checkout.status()["kubernetes"]["revision"] != commit
     assert len(kubernetes.pods()) == 2
     # What a person has synced all the same goes back without one.
