@@ -49,18 +49,18 @@ def client(service: str, checkout: Checkout) -> Any:
     )
 
 
-@pytest.fixture(scope="module")
-def digest(deployed: Deployed) -> str:
-    """The image that the clone has pushed."""
-    record = json.loads((deployed.checkout.folder / ".local" / "build.json").read_text("utf-8"))
-    return str(record["digest"])
+def released(checkout: Checkout, environment: str) -> None:
+    """Has the environment's file name the image that the clone has pushed, as a workflow would."""
+    digest = json.loads((checkout.folder / ".local" / "build.json").read_text("utf-8"))["digest"]
+    checkout.edit(f"environments/{environment}.yaml", "digest: null", f"digest: {digest}")
 
 
 @pytest.fixture(scope="module")
-def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
+def staging(deployed: Deployed) -> Iterator[Checkout]:
     """The clone with staging applied, after a killed plan, an interrupted apply and an orphaned one."""
     checkout = deployed.checkout
-    inv(checkout, "plan", "--environment", "staging", "--digest", digest)
+    released(checkout, "staging")
+    inv(checkout, "plan", "--environment", "staging")
     unlocked_after_a_killed_plan(checkout)
     inv(checkout, "plan", "--environment", "staging")
     interrupted(checkout)
@@ -73,6 +73,7 @@ def staging(deployed: Deployed, digest: str) -> Iterator[Checkout]:
     yield checkout
     said = inv(checkout, "destroy", "--environment", "staging", "--confirm", "staging")
     assert "resources destroyed" in said
+    checkout.restore()
     assert (
         client("ecs", checkout).list_services(cluster=f"{NAME}-staging-cluster")["serviceArns"]
         == []
@@ -287,10 +288,11 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     clone = scratch.make(
         Path(tmp_path_factory.mktemp("production")) / NAME, port_step=2 * PORT_STEP
     )
-    for task in ("bootstrap", "build", "push", "plan", "apply"):
-        environment = () if task == "build" else ("--environment", "production")
-        any_day = ("--override", "a test") if task == "apply" else ()
-        inv(clone, task, *environment, *any_day)
+    for task in ("bootstrap", "build", "push"):
+        inv(clone, task, *(() if task == "build" else ("--environment", "production")))
+    released(clone, "production")
+    inv(clone, "plan", "--environment", "production")
+    inv(clone, "apply", "--environment", "production", "--override", "a test, on any day")
     yield clone
     clone.inv("down")
     assert scratch.containers(clone) == []
