@@ -11,12 +11,11 @@ from pathlib import Path
 
 from pipeline.core.paths import CHART, ROOT
 from pipeline.releases.project import project
-from tests.gauntlet.edits import Change, Edit, append, both, replace, role_policy
+from tests.gauntlet.edits import Change, Edit, append, both, replace, resource, role_policy
 
 HELM = CHART.relative_to(ROOT)
 WORKFLOW = ".github/workflows/pull-request.yml"
 MERGE = ".github/workflows/main.yml"
-SECURITY_GROUPS = "infra/terraform/modules/service/main.tf"
 DEPLOYMENT = f"{HELM}/templates/deployment.yaml"
 
 
@@ -86,8 +85,8 @@ def _spoil_hash(lock: Path, package: str) -> None:
 
 
 def _open_port(port: int) -> Edit:
-    return append(
-        SECURITY_GROUPS,
+    return resource(
+        "service",
         f"""
 
         resource "aws_security_group" "added" {{
@@ -407,8 +406,8 @@ SCAN = (
         "a load balancer that speaks old TLS",
         "scan",
         ("CKV_AWS_",),
-        append(
-            "infra/terraform/modules/load-balancer/main.tf",
+        resource(
+            "load-balancer",
             """
 
             resource "aws_lb_listener" "added" {

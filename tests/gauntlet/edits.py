@@ -1,5 +1,7 @@
 """What a change of the gauntlet is, and the edits that changes are made of."""
 
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,16 +62,26 @@ def both(*edits: Edit) -> Edit:
     return edit
 
 
-def role_policy(action: str, resource: str) -> Edit:
+def resource(module: str, text: str) -> Edit:
+    """Adds a resource to a Terraform module, and to the module's page."""
+
+    def page(root: Path) -> None:
+        argv = [sys.executable, "-m", "pipeline.terraform.module_readme"]
+        subprocess.run(argv, cwd=root, check=True, timeout=60)
+
+    return both(append(f"infra/terraform/modules/{module}/main.tf", text), page)
+
+
+def role_policy(action: str, on: str) -> Edit:
     """Gives the tasks' role one right more."""
-    return append(
-        "infra/terraform/modules/task-roles/main.tf",
+    return resource(
+        "task-roles",
         f"""
 
         data "aws_iam_policy_document" "added" {{
           statement {{
             actions   = ["{action}"]
-            resources = ["{resource}"]
+            resources = ["{on}"]
           }}
         }}
 

@@ -6,9 +6,11 @@ import secrets
 import subprocess
 from pathlib import Path
 
-from tests.gauntlet.edits import Change, Edit, append, both, replace
+from tests.gauntlet.edits import Change, Edit, append, both, replace, resource
 
 REFERENCE = "pipeline/releases/image_reference.py"
+#: A module that may start programs by itself.
+REHEARSAL = "pipeline/github/rehearsal.py"
 BUDGET = "infra/terraform/modules/budget"
 #: Another valid digest for the base image of the build.
 OTHER = f"sha256:{'ab' * 32}"
@@ -43,9 +45,9 @@ def _digest(*files: str) -> Edit:
     return edit
 
 
-def _function(body: str) -> Edit:
+def _function(body: str, module: str = REFERENCE) -> Edit:
     """A function at the end of a module."""
-    return append(REFERENCE, f'\n\ndef added() -> None:\n    """Adds nothing."""\n{body}')
+    return append(module, f'\n\ndef added() -> None:\n    """Adds nothing."""\n{body}')
 
 
 BAD = (
@@ -97,10 +99,7 @@ BAD = (
         "a program that may run for ever",
         "test",
         ("test_limits.py", "without a timeout"),
-        both(
-            replace(REFERENCE, "import re\n", "import re\nimport subprocess\n"),
-            _function('    subprocess.run(["true"], check=True)\n'),
-        ),
+        _function('    subprocess.run(["true"], check=True)\n', REHEARSAL),
     ),
     Change(
         "a client in the user's environment",
@@ -140,10 +139,22 @@ BAD = (
         "a resource without a price",
         "test",
         ("test_cost.py", "aws_msk_cluster"),
-        append(
-            f"{BUDGET}/main.tf",
-            '\nresource "aws_msk_cluster" "added" {\n  cluster_name           = "added"\n'
-            '  kafka_version          = "3.6.0"\n  number_of_broker_nodes = 2\n}\n',
+        resource(
+            "budget",
+            """
+
+            resource "aws_msk_cluster" "added" {
+              cluster_name           = "added"
+              kafka_version          = "3.6.0"
+              number_of_broker_nodes = 2
+
+              broker_node_group_info {
+                client_subnets  = ["subnet-1", "subnet-2"]
+                instance_type   = "kafka.m5.large"
+                security_groups = ["sg-1"]
+              }
+            }
+            """,
         ),
     ),
 )
@@ -184,10 +195,7 @@ GOOD = (
         "a program with a limit",
         "",
         (),
-        both(
-            replace(REFERENCE, "import re\n", "import re\nimport subprocess\n"),
-            _function('    subprocess.run(["true"], check=True, timeout=5)\n'),
-        ),
+        _function('    subprocess.run(["true"], check=True, timeout=5)\n', REHEARSAL),
         of=("a program that may run for ever",),
     ),
     Change(

@@ -25,7 +25,7 @@ BAD = (
             from alembic import op
 
             revision = "0999"
-            down_revision = "0002"
+            down_revision = "0003"
 
 
             def upgrade() -> None:

@@ -1,7 +1,7 @@
 """Good twins of bad changes: the same edits done right, those of one part of the repository in one change."""
 
 from pipeline.core.paths import CHART, ROOT
-from tests.gauntlet.edits import Change, append, both, replace, role_policy
+from tests.gauntlet.edits import Change, append, both, replace, resource, role_policy
 
 HELM = CHART.relative_to(ROOT)
 REFERENCE = "pipeline/releases/image_reference.py"
@@ -76,8 +76,8 @@ GOOD = (
             "a load balancer that speaks old TLS",
             "a resource without a price",
         ),
-        append(
-            "infra/terraform/modules/service/main.tf",
+        resource(
+            "service",
             """
 
             resource "aws_vpc_security_group_ingress_rule" "added" {
@@ -93,19 +93,6 @@ GOOD = (
             """,
         ),
         role_policy("s3:GetObject", "arn:aws:s3:::shop/*"),
-        *(
-            replace(
-                f"infra/terraform/modules/{module}/README.md", row, f"{row}| `{made}.added` |\n"
-            )
-            for module, row, made in (
-                (
-                    "service",
-                    "| `aws_security_group.tasks` |\n",
-                    "aws_vpc_security_group_ingress_rule",
-                ),
-                ("task-roles", "| `aws_iam_role.task` |\n", "aws_iam_role_policy"),
-            )
-        ),
         replace(
             "infra/terraform/modules/load-balancer/main.tf",
             "ELBSecurityPolicy-TLS13-1-2-2021-06",
