@@ -16,6 +16,7 @@ import pytest
 from pipeline.aws import localaws
 from pipeline.core import ports
 from pipeline.core.waiting import wait
+from pipeline.releases import environments
 from pipeline.terraform import roots
 from tests.e2e import checkout as scratch
 from tests.e2e.checkout import PORT_STEP, Checkout
@@ -284,7 +285,7 @@ def test_an_earlier_state_is_seen_and_the_newest_restored(staging: Checkout) -> 
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """A clone with production applied. It has a local AWS of its own: production and local bear the same names."""
+    """A clone with production applied, on a local AWS of its own: what is protected there goes with all the rest."""
     clone = scratch.make(
         Path(tmp_path_factory.mktemp("production")) / NAME, port_step=2 * PORT_STEP
     )
@@ -300,8 +301,9 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 def test_production_runs_and_a_second_plan_has_nothing_to_do(production: Checkout) -> None:
     assert "no changes" in inv(production, "plan", "--environment", "production").lower()
+    name = roots.base_name(environments.load("production"))
     services = client("ecs", production).describe_services(
-        cluster=f"{NAME}-cluster", services=[f"{NAME}-service"]
+        cluster=f"{name}-cluster", services=[f"{name}-service"]
     )["services"]
     assert services[0]["runningCount"] == 3
 
