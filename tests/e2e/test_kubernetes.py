@@ -81,7 +81,7 @@ def test_every_application_is_synced_and_healthy_argo_cd_itself_included(
             for one in found
         }
 
-    eventually(lambda: states() == {("Synced", "Healthy")}, 60, "all Synced and Healthy")
+    eventually(lambda: states() == {("Synced", "Healthy")}, 180, "all Synced and Healthy")
 
 
 def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
@@ -102,7 +102,7 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
 
 def test_logs_exec_port_forward_and_metrics_work(kubernetes: OnKubernetes) -> None:
     assert kubernetes.kubectl("-n", NAMESPACE, "logs", DEPLOYMENT, "--tail=5").strip()
-    eventually(lambda: NAME in _top(kubernetes), 60, "kubectl top shows the pods")
+    eventually(lambda: NAME in _top(kubernetes), 180, "kubectl top shows the pods")
     argv = [
         *kubernetes.cluster.kubectl,
         "-n",
@@ -208,12 +208,14 @@ def test_a_change_of_the_chart_waits_for_its_promotion(disturbed: OnKubernetes) 
 def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
     with watched(kubernetes.cluster) as seen:
         kubernetes.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, "--replicas=4")
-        eventually(lambda: "OutOfSync" in seen, 30, "Argo CD sees the difference")
-        eventually(lambda: seen[-1] == "Synced", 60, "Argo CD takes it back")
-    eventually(lambda: len(kubernetes.pods()) == 2, 30, "two pods again")
+        eventually(lambda: "OutOfSync" in seen, 120, "Argo CD sees the difference")
+        eventually(lambda: seen[-1] == "Synced", 180, "Argo CD takes it back")
+    eventually(lambda: len(kubernetes.pods()) == 2, 120, "two pods again")
     kubernetes.kubectl("-n", NAMESPACE, "set", "resources", DEPLOYMENT, "--limits=memory=300Mi")
-    eventually(lambda: "300Mi" not in json.dumps(_deployment(kubernetes)), 60, "the edit is undone")
-    eventually(lambda: len(kubernetes.ready_pods()) == 2, 60, "two ready pods")
+    eventually(
+        lambda: "300Mi" not in json.dumps(_deployment(kubernetes)), 180, "the edit is undone"
+    )
+    eventually(lambda: len(kubernetes.ready_pods()) == 2, 180, "two ready pods")
 
 
 def _deployment(kubernetes: OnKubernetes, namespace: str = NAMESPACE) -> dict[str, Any]:
@@ -224,13 +226,13 @@ def _deployment(kubernetes: OnKubernetes, namespace: str = NAMESPACE) -> dict[st
 
 
 def test_a_killed_pod_and_a_drained_node_lose_no_request(kubernetes: OnKubernetes) -> None:
-    eventually(lambda: len(kubernetes.ready_pods()) == 2, 60, "two ready pods")
+    eventually(lambda: len(kubernetes.ready_pods()) == 2, 180, "two ready pods")
     with constant(f"{kubernetes.url}/", RATE) as load:
         victim = kubernetes.ready_pods()[0]
         kubernetes.kubectl("-n", NAMESPACE, "delete", "pod", victim)
         eventually(
             lambda: victim not in kubernetes.pods() and len(kubernetes.ready_pods()) == 2,
-            60,
+            180,
             "a new pod",
         )
         # One node: what is evicted has nowhere to go, so the disruption budget has to keep the last pod.
@@ -241,7 +243,7 @@ def test_a_killed_pod_and_a_drained_node_lose_no_request(kubernetes: OnKubernete
             assert len(kubernetes.ready_pods()) >= 1
         finally:
             kubernetes.kubectl("uncordon", "node")
-        eventually(lambda: len(kubernetes.ready_pods()) == 2, 60, "two ready pods again")
+        eventually(lambda: len(kubernetes.ready_pods()) == 2, 180, "two ready pods again")
     nothing_lost(load)
 
 
@@ -302,7 +304,7 @@ def test_a_sync_survives_the_death_of_argo_cds_parts(disturbed: OnKubernetes) ->
         stderr=subprocess.STDOUT,
         text=True,
     ) as sync:
-        eventually(lambda: _operating(disturbed), 60, "the sync is under way")
+        eventually(lambda: _operating(disturbed), 180, "the sync is under way")
         for part in ("application-controller", "repo-server"):
             disturbed.kubectl(
                 "-n",
@@ -347,7 +349,7 @@ def test_an_unreachable_repository_leaves_the_application_alone(kubernetes: OnKu
         conditions = kubernetes.application()["status"].get("conditions", [])
         return any(one["type"] == "ComparisonError" for one in conditions)
 
-    eventually(complained, 60, "Argo CD says that it cannot read the repository")
+    eventually(complained, 180, "Argo CD says that it cannot read the repository")
     assert len(kubernetes.ready_pods()) == 2
     assert kubernetes.text() == "ready"
     kubernetes.checkout.inv("sync")
