@@ -92,7 +92,7 @@ def wanted(commit: str, content: dict[str, Any]) -> str:
     """What ``revision`` returns of an Application at a commit, given the content of the environment's file there."""
     promoted = content.get("revision")
     # As argocd/apps/base/environments.yaml leaves it out: it is no value of the chart's.
-    values = {key: value for key, value in content.items() if key != "promotion"}
+    values = history.state(content)
     return _at(promoted, {"helm": {"valuesObject": values}}) if promoted else commit
 
 

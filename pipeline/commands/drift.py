@@ -25,7 +25,7 @@ def run(environment_name: str) -> Result:
         differences += lines
         report += "".join(f"\n- {markdown.inline(line)}" for line in lines)
     if not actions.running():  # a workflow's account sees Argo CD's findings alone
-        engines = {name: targets.find(name).observe(environment) for name in ("ecs", "kubernetes")}
+        engines = {name: targets.find(name).observe(environment) for name in targets.DEPLOYED}
         if differing := disagreement(engines):
             differences.append(differing)
             report += f"\n- {differing}"

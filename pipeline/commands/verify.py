@@ -16,9 +16,6 @@ from pipeline.releases.environments import Environment
 from pipeline.releases.project import project
 from pipeline.targets import kubernetes
 
-#: What a deployed environment can run on.
-ENGINES = ("ecs", "kubernetes")
-
 
 def run(
     environment_name: str,
@@ -67,7 +64,7 @@ def _record(environment: Environment, digest: str | None) -> Result:
             f"Git names {release.digest or 'no image'} for {environment.name}, not {wanted or 'one'}",
             next_step="verify what Git names: leave --digest out",
         )
-    engines = [name for name in ENGINES if _runs_on(name, environment)]
+    engines = [name for name in targets.DEPLOYED if _runs_on(name, environment)]
     for name in engines:
         targets.find(name).verify(environment, wanted)
     if not engines:

@@ -89,9 +89,8 @@ def prepare(
         git.run("update-ref", name, value, root=bare)
     tree = folder / "tree"
     git.run("clone", "--quiet", "--shared", "--no-checkout", bare, tree, root=folder)
-    git.run(
-        "fetch", "--quiet", "origin", runs, root=tree
-    )  # of a shallow source no objects are shared
+    # Of a shallow source no objects are shared.
+    git.run("fetch", "--quiet", "origin", runs, root=tree)
     git.run("checkout", "--quiet", "--detach", runs, root=tree)
     for file in (tree / WORKFLOWS).glob("*.yml"):
         # act 0.2.89 refuses the key, and enforces no concurrency anyway.

@@ -38,11 +38,15 @@ def is_window(value: Any) -> bool:
     return bool(span(value["duration"]))
 
 
+def windows(content: Mapping[str, Any]) -> list[Any]:
+    """The windows of an environment file's content."""
+    return (content.get("promotion") or {}).get("freeze") or []
+
+
 def end(content: Mapping[str, Any], now: datetime) -> datetime | None:
     """When the last window that is open now ends, of an environment file's content; None while none is open."""
-    windows = (content.get("promotion") or {}).get("freeze") or []
     # A file of an earlier commit may be one that is refused today.
-    ends = (_end(window, now) for window in windows if is_window(window))
+    ends = (_end(window, now) for window in windows(content) if is_window(window))
     return max(filter(None, ends), default=None)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,7 +59,7 @@ class Release:
     @property
     def state(self) -> dict[str, Any]:
         """What runs because of it: all but the conditions for a change."""
-        return {key: value for key, value in self.content.items() if key != "promotion"}
+        return state(self.content)
 
     @property
     def failed(self) -> bool:
@@ -77,6 +77,11 @@ class Release:
         """Those on which it was verified, such as ``ecs, kubernetes``; empty where it was not."""
         match = VERIFIED.fullmatch(self.note)
         return match[2] if match else ""
+
+
+def state(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What an environment file's content says runs: all but the conditions for a change."""
+    return {key: value for key, value in content.items() if key != "promotion"}
 
 
 def path(environment: str) -> str:

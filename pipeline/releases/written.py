@@ -6,7 +6,7 @@ import sys
 
 from pipeline.core import files
 from pipeline.core.paths import CHART, ROOT
-from pipeline.releases import environments
+from pipeline.releases import environments, freeze
 from pipeline.releases import project as projects
 from pipeline.releases.project import Project
 
@@ -89,7 +89,7 @@ def _windows(project: Project) -> str:
     """The freezes of all environments, as Argo CD's project has them."""
     lines = []
     for name in environments.names():
-        for window in (environments.load(name).raw.get("promotion") or {}).get("freeze") or []:
+        for window in freeze.windows(environments.load(name).raw):
             applications = [f"{project.name}-{name}"]
             rules = {"kind": "deny", **window, "applications": applications, "manualSync": True}
             items = [f"{key}: {json.dumps(value)}" for key, value in rules.items()]

@@ -31,6 +31,8 @@ class Target(Protocol):
 
 
 TARGETS: Mapping[str, Target] = {"ecs": ecs, "kubernetes": kubernetes, "compose": compose}
+#: Those that a deployed environment can run on.
+DEPLOYED = ("ecs", "kubernetes")
 
 
 def find(name: str) -> Target:
