@@ -1,11 +1,12 @@
-"""Times the delivery path on this machine, for each target that is up: edits until they are live, and nothing new.
+"""Times the delivery path on this machine, for each target that is up: edits until they are live, one of them by hand
+as well, and nothing new.
 
 Every edit is undone in the end, in its file and in what runs.
 """
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from re import sub
 import httpx
 
 from pipeline import targets
-from pipeline.benchmarks import seconds, show
+from pipeline.benchmarks import by_hand, seconds, show
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
@@ -44,10 +45,10 @@ class Edit:
     target: str = ""
 
 
-TEMPLATE = "a template"
+TEMPLATE, PYTHON = "a template", "Python"
 EDITS = {
     TEMPLATE: Edit("app/**/templates/*.html", "<!-- bench path {} -->\n"),
-    "Python": Edit("app/**/*.py", "# bench path {}\n"),
+    PYTHON: Edit("app/**/*.py", "# bench path {}\n"),
     "the packages' lock": Edit("app/requirements.txt", "# bench path {}\n"),
     "a setting for Terraform": Edit(
         SETTINGS, "log_retention_days: {}", r"log_retention_days: \d+", (14, 30, 60), "ecs"
@@ -67,8 +68,11 @@ def run() -> str:
         raise PipelineError("no target is up", next_step="run ./inv deploy first")
     series: dict[str, list[float]] = {}
     for name, state in states.items():
+        edited = partial(_edited, name, state)
         for kind, file in _editable(name).items():
-            series[f"{name}: {kind}"] = _edited(name, state, kind, file)
+            series[f"{name}: {kind}"] = edited(kind, file, _deliver)
+            if kind == PYTHON:
+                series[f"{name}: {kind}, by hand"] = edited(kind, file, by_hand.deliver)
         _deploy(name)  # the files are as before again
         series[f"{name}: nothing changed"] = [
             seconds(partial(_deploy, name)) for _ in range(ROUNDS)
@@ -86,7 +90,9 @@ def _editable(target: str) -> dict[str, Path]:
     return {kind: file for kind, file in found.items() if file}
 
 
-def _edited(name: str, state: State, kind: str, file: Path) -> list[float]:
+def _edited(
+    name: str, state: State, kind: str, file: Path, deliver: Callable[[str], None]
+) -> list[float]:
     """The seconds of each round until an edit was live; the file is as before in the end."""
     edit, before = EDITS[kind], file.read_text(encoding="utf-8")
     taken = []
@@ -98,16 +104,15 @@ def _edited(name: str, state: State, kind: str, file: Path) -> list[float]:
                 text = edit.text.format(value)
                 file.write_text(sub(edit.pattern, text, before, count=1), encoding="utf-8")
                 sign = text.strip() if kind == TEMPLATE else ""
-                taken.append(seconds(partial(_until_live, name, state, sign)))
+                taken.append(seconds(partial(_until_live, partial(deliver, name), state, sign)))
         finally:
             file.write_text(before, encoding="utf-8")
     return taken
 
 
-def _until_live(name: str, state: State, sign: str) -> None:
-    """A deploy ends when every replica has answered with the new digest; ``sign`` must be on the page besides."""
-    if _delivers(name):
-        _deploy(name)
+def _until_live(deliver: Callable[[], None], state: State, sign: str) -> None:
+    """A delivery ends when the new version runs alone; ``sign`` must be on the page besides."""
+    deliver()
 
     def shown() -> bool:
         with contextlib.suppress(httpx.HTTPError):  # a worker is being replaced
@@ -121,6 +126,11 @@ def _until_live(name: str, state: State, sign: str) -> None:
 def _delivers(name: str) -> bool:
     """Whether an edit needs a deploy; else the code is reloaded."""
     return "push" in targets.TARGETS[name].STAGES
+
+
+def _deliver(name: str) -> None:
+    if _delivers(name):
+        _deploy(name)
 
 
 def _deploy(name: str) -> None:

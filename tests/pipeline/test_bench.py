@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline import benchmarks, targets
-from pipeline.benchmarks import path
+from pipeline.benchmarks import by_hand, path
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.targets.state import State
@@ -61,11 +61,13 @@ def measure(root: Path, monkeypatch: pytest.MonkeyPatch, url: str, stages: list[
     monkeypatch.setattr(targets, "TARGETS", {"here": target, "not up": none})
     deploys: list[str] = []
 
-    def deploy(_: str) -> None:
+    def deploy(name: str) -> None:
         files = sorted(file for file in (root / "app").rglob("*") if file.is_file())
-        deploys.append("".join(file.read_text(encoding="utf-8") for file in files))
+        texts = (file.read_text(encoding="utf-8") for file in files)
+        deploys.append("".join(texts) + ("by hand" if "by hand" in name else ""))
 
     monkeypatch.setattr(path, "_deploy", deploy)
+    monkeypatch.setattr(by_hand, "deliver", lambda name: deploy(f"{name}, by hand"))
     assert path.run() == f"here: {path.ROUNDS} rounds each"
     return deploys
 
@@ -77,9 +79,13 @@ def test_each_kind_of_edit_is_deployed_and_then_undone(
     python = root / "app" / "shop.py"
     python.write_text("app = None\n", encoding="utf-8")
     deploys = measure(root, monkeypatch, url, ["push", "apply"])
-    assert len(set(deploys[: 2 * path.ROUNDS])) == 2 * path.ROUNDS
-    before = f"{PAGE}app = None\n"
-    assert deploys[2 * path.ROUNDS :] == [before] * (1 + path.ROUNDS)
+    edits, rest = deploys[: 3 * path.ROUNDS], deploys[3 * path.ROUNDS :]
+    assert len(set(edits)) == 3 * path.ROUNDS
+    # One kind by hand as well; whatever that left is deployed over.
+    assert [text.endswith("by hand") for text in edits] == [False] * 2 * path.ROUNDS + [
+        True
+    ] * path.ROUNDS
+    assert rest == [f"{PAGE}app = None\n"] * (1 + path.ROUNDS)
 
 
 def test_the_figures_are_kept_for_a_page_with_date_commit_and_machine(reports: Path) -> None:
