@@ -3,7 +3,18 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from localaws.elb.health import FAILED, PASSED, TIMED_OUT, Check, Health, State, matches, mismatch
+from localaws.elb.health import (
+    FAILED,
+    LOOK,
+    PASSED,
+    TIMED_OUT,
+    Check,
+    Health,
+    State,
+    held_up,
+    matches,
+    mismatch,
+)
 
 CHECK = Check(healthy_threshold=3, unhealthy_threshold=2)
 
@@ -90,3 +101,14 @@ def test_health_follows_the_last_checks_alone(outcomes: list[bool]) -> None:
 )
 def test_matcher(matcher: str, code: int, expected: bool) -> None:
     assert matches(matcher, code) is expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "looks", "held"),
+    [(0.01, 0, False), (3, 30, False), (3, 25, False), (3, 8, True), (60, 3, True)],
+)
+def test_a_check_is_held_up_where_the_checker_comes_round_too_seldom(
+    seconds: float, looks: int, held: bool
+) -> None:
+    assert held_up(seconds, looks) is held
+    assert not held_up(seconds, int(seconds / LOOK))

@@ -5,6 +5,9 @@ Follows https://docs.aws.amazon.com/elasticloadbalancing/latest/application/targ
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: Seconds between two looks of the checker at what is registered, when it gets its turn.
+LOOK = 0.1
+
 
 class State(StrEnum):
     """The states that DescribeTargetHealth names."""
@@ -50,6 +53,11 @@ def mismatch(code: int) -> Outcome:
     return Outcome(
         False, "Target.ResponseCodeMismatch", f"Health checks failed with these codes: [{code}]"
     )
+
+
+def held_up(seconds: float, looks: int) -> bool:
+    """Whether a check that took so long, with so many looks meanwhile, was held up by the checker's own neighbours."""
+    return looks < int(seconds / LOOK) / 2
 
 
 def matches(matcher: str, code: int) -> bool:
