@@ -59,6 +59,11 @@ def kubeconfig(kubernetes: OnKubernetes, account: str, folder: Path) -> str:
     tools = f"{program('kubectl').parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": tools, "KUBECONFIG": str(kubernetes.cluster.kubeconfig)}
     folder.mkdir()
+    # Now instead of at its next poll, up to three minutes later.
+    generate = "argocd.argoproj.io/application-set-refresh=true"
+    kubernetes.kubectl(
+        "-n", "argocd", "annotate", "--overwrite", "applicationsets", "access", generate
+    )
     subprocess.run(["bash", "-euc", commands], cwd=folder, env=environment, check=True, timeout=240)
     return (folder / "kubeconfig").read_text(encoding="utf-8")
 
