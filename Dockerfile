@@ -6,9 +6,17 @@
 ARG BUILD_IMAGE=docker.io/library/python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 ARG RUNTIME_IMAGE=gcr.io/distroless/python3-debian12:nonroot@sha256:7d1042ce588ab97019fe95c24ffca7bc5a82ccdac572511d5e09bda4435c89c5
 
+FROM ${RUNTIME_IMAGE} AS runtime
+
 FROM ${BUILD_IMAGE} AS build
 ARG WRITABLE="/data"
 WORKDIR /build
+# The base has Python's library without bytecode: each start and each health check would compile it anew.
+COPY --from=runtime /usr/lib/python3.11/ /base/usr/lib/python3.11/
+RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /base /base \
+ && find /base ! -type d ! -name '*.pyc' -delete \
+ && find /base -type d -empty -delete \
+ && find /base -exec touch --no-dereference --date=@0 {} +
 COPY app/requirements.txt ./
 # A proxy's certificates and a package index of one's own come as secrets: they reach this step, and no layer.
 # Bytecode that is not checked against its source starts faster and is the same at every build.
@@ -35,6 +43,7 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash -s /code /code/ap
 
 FROM ${RUNTIME_IMAGE}
 # Whole trees with their own times, each copied to the root: the same input gives the same layers.
+COPY --from=build /base/ /
 COPY --from=build /packages/ /
 COPY --from=build /code/ /
 # Fargate copies owner and mode of a declared path alone into a task's volume; any other volume is root's, with mode 0755.

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,15 +33,22 @@ class Checkout:
         self, *arguments: str, check: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Runs ``./inv`` to its end, as CI does, with further environment variables; its output is in the result."""
-        result = subprocess.run(
+        with subprocess.Popen(
             ["./inv", *arguments],
             cwd=self.folder,
             env={**self.environ(), **variables},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=TASK_SECONDS,
-            check=False,
-        )
+        ) as task:
+            try:
+                output = task.communicate(timeout=TASK_SECONDS)
+            except BaseException:
+                # Killed, it would leave what it has started behind.
+                task.send_signal(signal.SIGINT)
+                task.communicate()
+                raise
+        result = subprocess.CompletedProcess(arguments, task.returncode, *output)
         if check and result.returncode != 0:
             raise AssertionError(
                 f"./inv {' '.join(arguments)} ended with {result.returncode}\n{result.stdout[-6000:]}\n{result.stderr}"

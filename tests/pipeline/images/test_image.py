@@ -127,6 +127,15 @@ def test_the_standard_library_finds_all_that_it_loads(python: Callable[[str], st
     assert int(python(script)) > 20
 
 
+def test_nothing_is_compiled_at_a_start_or_a_health_check(python: Callable[[str], str]) -> None:
+    script = (
+        "import sys, os, http.client, gunicorn.app.wsgiapp, thanksgiving.migrate, app\n"
+        "files = [getattr(each, '__cached__', None) for each in [*sys.modules.values()]]\n"
+        "print(*(file for file in files if file and not os.path.exists(file)))\n"
+    )
+    assert python(script).split() == []
+
+
 def test_it_ends_in_order_on_sigterm(image: Image) -> None:
     client = docker.from_env()
     running = client.containers.run(
