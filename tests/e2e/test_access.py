@@ -16,7 +16,7 @@ from pipeline.kubernetes.programs import program
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import NAME, NAMESPACE, OnKubernetes, eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 ACCOUNT = "delivery-local"
 

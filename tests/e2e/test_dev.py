@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.kube import OnKubernetes, eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 PAGE, CODE = "app/thanksgiving/templates/base.html", "app/app.py"
 SAVED = "<!-- saved -->"

@@ -18,7 +18,7 @@ from pipeline.kubernetes.programs import program
 from tests.acceptance.journeys import Browser, create_with
 from tests.e2e.kube import DEPLOYMENT, NAME, PODS, OnKubernetes, eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 ENVIRONMENT = "edge"
 NAMESPACE = f"{NAME}-{ENVIRONMENT}"

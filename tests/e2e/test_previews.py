@@ -22,7 +22,7 @@ from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
 from tests.e2e.kube import NAME, OnKubernetes, eventually
 
-pytestmark = [pytest.mark.engine, pytest.mark.e2e]
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
 REPOSITORY = f"example/{NAME}"
 TOKEN = "previews-token"
