@@ -317,7 +317,7 @@ def test_a_sync_survives_the_death_of_argo_cds_parts(disturbed: OnKubernetes) ->
                 "--force",
                 "--wait=false",
             )
-        output, _ = sync.communicate(timeout=240)
+        output, _ = sync.communicate(timeout=600)
         assert sync.returncode == 0, output
     assert disturbed.text() == "ready all the same"
 
