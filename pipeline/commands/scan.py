@@ -13,7 +13,6 @@ from pipeline.commands import Result
 from pipeline.core import cache, console, files, markdown
 from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.paths import REPORTS
-from pipeline.git import repository as git
 from pipeline.github import actions, figures
 from pipeline.images import app as app_image
 from pipeline.scanners import checkov, findings, gitleaks, grype, osv, sarif
@@ -32,8 +31,11 @@ SHOWN = 40
 def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Result:
     """Runs all scanners (or one kind) side by side; all of their findings lie in ``.local/reports``."""
     kinds: dict[str, Callable[[], list[Outcome]]] = {
-        "policies": lambda: _once("policies", checkov.scan),
-        "secrets": lambda: _once("secrets", gitleaks.scan),
+        "policies": lambda: _once("policies", checkov.key(), checkov.scan),
+        "secrets": lambda: [
+            *_once("secrets-in-tree", gitleaks.tree_key(), gitleaks.scan_tree),
+            *_once("secrets-in-history", gitleaks.history_key(), gitleaks.scan_history),
+        ],
         "image": _image,
         "packages": lambda: [osv.scan()],
     }
@@ -111,9 +113,9 @@ def _image() -> list[Outcome]:
     return [grype.scan(record.image_id, database, REPORTS)]
 
 
-def _once(name: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:
-    """Scans unless the same tree has passed the same scan; findings are never remembered."""
-    name, key = f"scan-{name}", git.content_key(git.files(), git.revision())
+def _once(name: str, key: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:
+    """Scans unless what has this key has passed the same scan; findings are never remembered."""
+    name = f"scan-{name}"
     passed = cache.passed(name, key)
     if passed is not None:
         outcome = functools.partial(

@@ -68,15 +68,12 @@ def files(*patterns: str, root: Path = ROOT) -> list[Path]:
     return sorted(path for path in paths if path.is_file())
 
 
-def copy(into: Path, *, without: Sequence[str] = (), root: Path = ROOT) -> int:
-    """Copies ``files`` into a folder, but for those below ``without``, and returns their number."""
-    skipped = [root / folder for folder in without]
-    sources = [path for path in files(root=root) if not any(map(path.is_relative_to, skipped))]
+def copy(sources: Sequence[Path], into: Path, *, root: Path = ROOT) -> None:
+    """Copies files of the repository into a folder, links as links."""
     for source in sources:
         target = into / source.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)
-    return len(sources)
 
 
 def revision(root: Path = ROOT) -> str:

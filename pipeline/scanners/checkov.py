@@ -28,10 +28,22 @@ FRAMEWORKS = {
 POLICIES = "infra/terraform/policies"
 #: Wrong on purpose, or parts of what stands in for a cloud on one machine, which are never deployed to a real one.
 SKIPPED = ("offline/cluster", "pipeline/kubernetes", "tests")
+#: Git's patterns of what no policy is about: an edit of it needs no scan.
+WITHOUT_POLICY = ("app/*.py", "app/*.html", "app/*.css", "app/*.js", "*.md")
 #: Rules that do not apply to the rendered chart, with the reasons.
 ACCEPTED_IN_CHART: dict[str, str] = YAML(typ="safe").load(
     Path(__file__).with_name("accepted-in-chart.yaml")
 )
+
+
+def sources(root: Path = ROOT) -> list[Path]:
+    """The files that checkov gets to see."""
+    return git.files("*", *(f":!{each}" for each in (*SKIPPED, *WITHOUT_POLICY)), root=root)
+
+
+def key(root: Path = ROOT) -> str:
+    """A hash of all that a scan looks at, this module and checkov's lock among it."""
+    return git.content_key(sources(root), root=root)
 
 
 def scan(root: Path = ROOT) -> list[Outcome]:
@@ -58,7 +70,7 @@ def scan(root: Path = ROOT) -> list[Outcome]:
     with console.progress("checkov") as step, tempfile.TemporaryDirectory() as folder:
         tree, report = Path(folder) / "tree", Path(folder) / "report"
         # Not --skip-path: some frameworks match absolute paths, and a checkout may itself lie under a skipped name.
-        git.copy(tree, without=SKIPPED, root=root)
+        git.copy(sources(root), tree, root=root)
         argv = [str(tools.tool("checkov")), "--directory", ".", "--skip-download", "--compact"]
         argv += ["--quiet", "--soft-fail", "--external-checks-dir", POLICIES]
         argv += ["--framework", *due, "--output", "json", "--output-file-path", str(report)]

@@ -20,31 +20,50 @@ HISTORY = "secrets in the history"
 HISTORY_CUT = not_checked(HISTORY, "this clone is shallow: git fetch --unshallow gets all commits")
 
 
-def scan(root: Path = ROOT) -> list[Outcome]:
-    """Looks at every file that Git tracks or would track, and at every commit; a shallow history is NOT CHECKED.
+#: What decides about a scan beside what it looks at. An accepted finding is marked on its line with
+#: ``gitleaks:allow``, or by its fingerprint in ``.gitleaksignore``.
+SETTINGS = (".gitleaks*", "tools/tools.yaml", "pipeline/scanners/gitleaks.py")
 
-    An accepted finding is marked on its line with ``gitleaks:allow``, or by its fingerprint in ``.gitleaksignore``.
+
+def tree_key(root: Path = ROOT) -> str:
+    """A hash of all that ``scan_tree`` looks at."""
+    return git.content_key(git.files(root=root), root=root)
+
+
+def history_key(root: Path = ROOT) -> str:
+    """A hash of all that ``scan_history`` looks at: the commits of every ref."""
+    refs = git.run("for-each-ref", root=root), git.revision(root)
+    return git.content_key(git.files(*SETTINGS, root=root), *refs, root=root)
+
+
+def scan_tree(root: Path = ROOT) -> list[Outcome]:
+    """Looks at every file that Git tracks or would track.
+
     Raises PipelineError when gitleaks failed, or missed the made-up secrets.
     """
-    shallow = git.run("rev-parse", "--is-shallow-repository", root=root).strip() == "true"
     with console.progress("gitleaks"), tempfile.TemporaryDirectory() as name:
-        tree = Path(name)
-        count = git.copy(tree, root=root)
+        tree, sources = Path(name), git.files(root=root)
+        git.copy(sources, tree, root=root)
         _lay_bait(tree / BAIT)
-        in_tree = _run("dir", tree, "scan-gitleaks-tree")
-        history = [] if shallow else _run("git", root, "scan-gitleaks-history")
-    seen = {leak["RuleID"] for leak in in_tree if leak["File"] == BAIT}
+        leaks = _run("dir", tree, "scan-gitleaks-tree")
+    seen = {leak["RuleID"] for leak in leaks if leak["File"] == BAIT}
     if not seen >= BAIT_RULES:
         raise PipelineError(
             "gitleaks missed the made-up secrets that it has to find",
             next_step="check its version and configuration: it would miss real ones too",
             log=log_file("scan-gitleaks-tree"),
         )
+    return [judged("secrets in the tree", len(sources), "files", _findings(leaks))]
+
+
+def scan_history(root: Path = ROOT) -> list[Outcome]:
+    """Looks at every commit; a shallow history is NOT CHECKED. Raises PipelineError when gitleaks failed."""
+    if git.run("rev-parse", "--is-shallow-repository", root=root).strip() == "true":
+        return [HISTORY_CUT]
+    with console.progress("gitleaks, history"):
+        leaks = _run("git", root, "scan-gitleaks-history")
     commits = int(git.run("rev-list", "--count", "HEAD", root=root))
-    return [
-        judged("secrets in the tree", count, "files", _findings(in_tree)),
-        HISTORY_CUT if shallow else judged(HISTORY, commits, "commits", _findings(history)),
-    ]
+    return [judged(HISTORY, commits, "commits", _findings(leaks))]
 
 
 def _run(mode: str, folder: Path, log: str) -> list[dict[str, Any]]:

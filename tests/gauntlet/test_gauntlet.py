@@ -32,7 +32,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A commit of the work tree, without what a run needs."""
     folder = tmp_path_factory.mktemp("gauntlet") / "tree"
-    git.copy(folder)
+    git.copy(git.files(), folder)
     git.run("init", "--quiet", root=folder)
     git.run("add", "--all", root=folder)
     return folder

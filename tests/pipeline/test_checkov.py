@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.paths import ROOT
-from pipeline.git import repository as git
 from pipeline.scanners import checkov, findings
 
 POD = """
@@ -47,11 +46,23 @@ def test_it_is_what_git_would_take_wherever_the_checkout_lies(tmp_path: Path, pl
     (root / ".gitignore").write_text(".local/\n", encoding="utf-8")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
 
-    into = tmp_path / "copy"
-    git.copy(into, without=checkov.SKIPPED, root=root)
+    shown = {str(file.relative_to(root)) for file in checkov.sources(root)}
+    assert shown == {".gitignore", "infra/main.tf", "chart/tests/pod.yaml"}
 
-    copied = {str(file.relative_to(into)) for file in into.rglob("*") if file.is_file()}
-    assert copied == {".gitignore", "infra/main.tf", "chart/tests/pod.yaml"}
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_an_edit_of_what_a_policy_is_about_is_scanned_again(tmp_path: Path, kind: str) -> None:
+    name, text, _ = PLANTED[kind]
+    for file in (name, "app/page.py", "app/templates/page.html", "docs/page.md"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("x\n", encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    before = checkov.key(tmp_path)
+    for file in ("app/page.py", "app/templates/page.html", "docs/page.md"):
+        (tmp_path / file).write_text("y\n", encoding="utf-8")
+    assert checkov.key(tmp_path) == before
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert checkov.key(tmp_path) != before
 
 
 def test_nothing_is_skipped_that_is_not_there_or_that_is_deployed() -> None:

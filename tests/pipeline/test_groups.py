@@ -81,7 +81,7 @@ def test_every_file_runs_a_group() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", GROUPS)
 def test_each_input_changes_the_key(name: str, tmp_path: Path) -> None:
-    git.copy(tmp_path)
+    git.copy(git.files(), tmp_path)
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     group = {group.name: group for group in groups.load(tmp_path)}[name]
     before = group.key(tmp_path)
@@ -103,7 +103,7 @@ def test_a_group_passes_the_same_without_what_it_does_not_read(name: str, tmp_pa
     copy = tmp_path / "copy"
     subprocess.run(["git", "clone", "-q", "--shared", "--no-checkout", ROOT, copy], check=True)
     inputs = set(GROUPS[name].inputs)
-    git.copy(copy)
+    git.copy(git.files(), copy)
     for path in set(git.files()) - inputs:
         other = copy / path.relative_to(ROOT)
         other.unlink()

@@ -30,7 +30,8 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_removed_secret_is_found_in_the_history(repository: Path) -> None:
-    tree, history = gitleaks.scan(repository)
+    [tree] = gitleaks.scan_tree(repository)
+    [history] = gitleaks.scan_history(repository)
     assert tree.state == findings.PASSED
     assert history.state == findings.FOUND
     assert history.looked_at == "2 commits"
@@ -39,6 +40,24 @@ def test_a_removed_secret_is_found_in_the_history(repository: Path) -> None:
 def test_a_shallow_history_is_not_called_clean(repository: Path, tmp_path: Path) -> None:
     shallow = tmp_path / "shallow"
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{repository}", shallow)
-    _, history = gitleaks.scan(shallow)
+    [history] = gitleaks.scan_history(shallow)
     assert history.state == findings.NOT_CHECKED
     assert "shallow" in history.note
+
+
+def test_an_edit_is_looked_at_again_and_the_history_only_with_a_new_commit(
+    repository: Path,
+) -> None:
+    def keys() -> tuple[str, str]:
+        return gitleaks.tree_key(repository), gitleaks.history_key(repository)
+
+    tree, history = keys()
+    (repository / "README.md").write_text(f"aws_access_key_id = {KEY}\n", encoding="utf-8")
+    edited, same = keys()
+    assert edited != tree
+    assert same == history
+    git(repository, "commit", "-q", "-a", "-m", "Put it back")
+    _, longer = keys()
+    git(repository, "branch", "other", "HEAD~1")
+    _, elsewhere = keys()
+    assert len({history, longer, elsewhere}) == 3

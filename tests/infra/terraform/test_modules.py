@@ -75,11 +75,13 @@ def test_each_variables_effect_and_each_refusal(
     left = [each for each, key in keys.items() if not cache.passed(f"terraform-test-{each}", key)]
     if not left:
         return
-    argv = [tool("terraform"), "test", "-no-color", *(f"-filter=tests/{each}" for each in left)]
+    filters = [f"-filter=tests/{each}" for each in left]
     environ = _environ(request.getfixturevalue("data"))
     log = LOCAL / "logs" / f"terraform-test-{number}.log"
     try:
-        process.run(argv, log=log, cwd=TERRAFORM, env=environ)
+        process.run(
+            [tool("terraform"), "test", "-no-color", *filters], log=log, cwd=TERRAFORM, env=environ
+        )
     finally:
         passed = _passed(log.read_text(encoding="utf-8"))
         for each in passed.keys() & keys.keys():
