@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.releases.project import project
 from tests.e2e import checkout as scratch
+from tests.e2e import workflows
 from tests.e2e.checkout import Checkout
 
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -77,3 +78,13 @@ def test_it_is_delivered(adopted: Checkout, target: str) -> None:
     if name == "notes":
         httpx.post(f"{state['url']}/add", data={"body": target}, timeout=10)
         assert f"<li>{target}</li>" in httpx.get(state["url"], timeout=10).text
+
+
+@pytest.mark.parametrize("adopted", ["library"], indirect=True)
+def test_its_pull_request_gets_its_verdict(adopted: Checkout, tmp_path: Path) -> None:
+    adopted.edit("app/src/library/books.py", r"\Z", "# Seen.\n")
+    with workflows.no_advisories(tmp_path) as advisories:
+        said = adopted.inv("pipeline", "--event", "pull_request", check=True, **advisories).stdout
+    found = workflows.results(said)
+    assert "Pull request/Test" in found
+    assert set(found.values()) <= {"passed", "skipped"}

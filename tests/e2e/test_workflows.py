@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.e2e import checkout as scratch
+from tests.e2e import workflows
 from tests.e2e.checkout import PORT_STEP, Checkout
-from tests.gauntlet import osv
-from tests.pipeline.images import grype_database
+from tests.e2e.workflows import results
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
@@ -30,24 +30,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 @pytest.fixture(scope="module")
 def advisories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Where the jobs look vulnerabilities up: sources that know none of ours."""
-    database = grype_database.make(tmp_path_factory.mktemp("advisories"), [])
-    with osv.knowing({}) as address:
-        yield {
-            "GRYPE_DATABASE": str(database),
-            "OSV_API": address,
-            "NO_PROXY": "127.0.0.1,localhost",
-        }
-
-
-def results(said: str) -> dict[str, str]:
-    """The table that ends a run: each job's name, and whether it passed, failed or was skipped."""
-    return {
-        name.strip(): result
-        for name, result in re.findall(
-            r"^(\S.*?) +(?:[✔✘] )?(passed|failure|skipped)\b", said, re.M
-        )
-    }
+    with workflows.no_advisories(tmp_path_factory.mktemp("advisories")) as variables:
+        yield variables
 
 
 def kept(clone: Checkout, event: str, name: str) -> str:
