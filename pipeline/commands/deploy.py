@@ -32,7 +32,7 @@ def steps(target: Target, *, redo: bool = False) -> list[Step]:
 
     def account() -> str:
         try:
-            return ecs.prepare(environments.load(name))
+            return (ecs.prepare if redo else ecs.prepared)(environments.load(name))
         finally:
             account_is_over.set()
 

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.aws import account as aws
 from pipeline.aws import ecs, identity_provider, localaws, registry
 from pipeline.aws.account import Account
-from pipeline.core import console
+from pipeline.core import cache, console
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.git import repository as git
@@ -65,6 +65,17 @@ def prepare(
     if repository:
         console.info("Set the roles on GitHub: ./inv github-setup (docs/github.md)")
     return headline
+
+
+def prepared(environment: Environment) -> str:
+    """As ``prepare``, but of this machine's account once for the same configuration: nobody else changes it."""
+    account = aws.account(environment)
+    if not account.local:
+        return prepare(environment)
+    root = roots.bootstrap_root(environment, account.environ, disposable=True)
+    # The local AWS makes its authority with its state, which ./inv down removes.
+    key = git.content_key([localaws.AUTHORITY], roots.source_key(root))
+    return cache.once("account", key, lambda: prepare(environment))
 
 
 def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str:
