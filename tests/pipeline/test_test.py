@@ -37,6 +37,7 @@ def test_skipped():
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "test_dinner.py").write_text(TESTS, encoding="utf-8")
     monkeypatch.setattr(test, "log_file", lambda name: tmp_path / f"{name}.log")
+    monkeypatch.setattr(test, "PARALLEL", ())
     return tmp_path
 
 

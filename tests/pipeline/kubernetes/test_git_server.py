@@ -36,7 +36,11 @@ def test_the_server_outlives_a_task_and_is_found_again() -> None:
     git_server.stop()
 
 
-def test_a_server_that_cannot_listen_fails_with_its_log(tmp_path: Path) -> None:
+def test_a_server_that_cannot_listen_fails_with_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It listens on loopback, so that nothing but time tells.
+    monkeypatch.setattr(git_server, "START_SECONDS", 1)
     with pytest.raises(PipelineError, match="the Git stand-in did not start") as refusal:
         git_server.serve("192.0.2.1")
     assert refusal.value.log == tmp_path / "git.log"
