@@ -46,7 +46,7 @@ def run(
     if select:
         figures = {"fast": _pytest("fast", FAST, [*PARALLEL, *select])}
     else:
-        figures = {"fast": _fast(groups.load(), again=not changed, covered=True)}
+        figures = {"fast": _fast(groups.load(), again=not changed, apart=True)}
     if not fast and not changed:
         _prepare()
         rest = f"not ({FAST})"
@@ -71,7 +71,7 @@ def once(stages: Container[str], *, again: bool = False) -> str:
     Coverage is measured where it is judged, by ``run``: it takes more than half of the tests' time again.
     """
     chosen = [group for group in groups.load() if not group.stage or group.stage in stages]
-    return _fast(chosen, again=again)
+    return _fast(chosen, again=again, apart=False)
 
 
 def report(name: str, figures: str, failures: Sequence[str] = ()) -> str:
@@ -92,26 +92,35 @@ def _prepare() -> None:
             apt.install("chromium", on_line=step.update)
 
 
-def _fast(
-    chosen: Sequence[Group], *, again: bool, covered: bool = False, folder: Path = cache.FOLDER
-) -> str:
-    """The figures of some groups, each in a session of its own; the failures of all of them are raised as one."""
-    figures, unchanged, errors = [], [], []
+def _fast(chosen: Sequence[Group], *, again: bool, apart: bool, folder: Path = cache.FOLDER) -> str:
+    """The figures of some groups, in sessions whose failures are raised as one.
+
+    Args:
+        again: Those that have passed run again.
+        apart: Each in a session of its own, where tests/conftest.py sees what it opens and the coverage of app/ is
+            measured; else all in one, which starts but once.
+    """
+    left, unchanged = [], []
     for group in chosen:
         judged = group.name == "app" and project().checked
         if not group.tests and not judged:
             continue  # what tests the sample application is not there once another has taken its place
-        measured = covered and judged
+        measured = apart and judged
         # What has passed under coverage has passed without.
         stages = [f"coverage-{group.name}"] + ([] if measured else [f"test-{group.name}"])
         # Of what was there before: an edit meanwhile has not been tested.
         key = group.key()
         if not again and any(cache.passed(stage, key, folder) for stage in stages):
             unchanged.append(group.name)
-            continue
+        else:
+            left.append((group, stages[-1], key, measured))
+    figures, errors = [], []
+    for session in [[each] for each in left] if apart else filter(None, [left]):
         try:
-            result = f"{group.name}: {_group(group, measured=measured)}"
-            figures.append(cache.record(stages[-1], key, result, folder))
+            result = _session([group for group, *_ in session], measured=session[0][-1])
+            figures.append(f"{', '.join(group.name for group, *_ in session)}: {result}")
+            for _, stage, key, _ in session:
+                cache.record(stage, key, figures[-1], folder)
         except PipelineError as error:
             errors.append(error)
             if getattr(error.__cause__, "code", SOME_FAILED) != SOME_FAILED:
@@ -125,15 +134,16 @@ def _fast(
     return "; ".join(figures)
 
 
-def _group(group: Group, *, measured: bool) -> str:
-    """Runs the fast tests of a group; where it is ``measured``, they are held to what they cover of app/."""
+def _session(chosen: Sequence[Group], *, measured: bool) -> str:
+    """Runs the fast tests of groups; where it is ``measured``, they are held to what they cover of app/."""
     COVERAGE.unlink(missing_ok=True)
-    arguments = [*PARALLEL, *(MEASURED if measured else ()), *group.tests]
-    figures = _pytest(group.name, FAST, arguments) if group.tests else ""
+    name = chosen[0].name if len(chosen) == 1 else "fast"
+    tests = [file for group in chosen for file in group.tests]
+    arguments = [*PARALLEL, *(MEASURED if measured else ()), *tests]
+    figures = _pytest(name, FAST, arguments) if tests else ""
     if not figures:
-        raise PipelineError(
-            f"no test of the group {group.name} ran", next_step=f"check {groups.TABLE}"
-        )
+        names = ", ".join(group.name for group in chosen)
+        raise PipelineError(f"no test of {names} ran", next_step=f"check {groups.TABLE}")
     if not measured:
         return figures
     totals = (files.read_json(COVERAGE, {"totals"}) or {})["totals"]

@@ -61,18 +61,34 @@ def test_no_test_has_no_figures(folder: Path) -> None:
     assert test._pytest("dinner", "engine", [str(folder)]) == ""
 
 
-def test_a_group_that_has_passed_runs_again_only_when_an_input_changes(folder: Path) -> None:
-    names = ("soup", "roast")
-    files = [folder / f"test_{name}.py" for name in names]
-    chosen = [Group(name, [file], [file]) for name, file in zip(names, files, strict=True)]
-    files[0].write_text("def test_hot(): pass\n", encoding="utf-8")
-    files[1].write_text("def test_done(): assert False\n", encoding="utf-8")
+@pytest.fixture
+def dinner(folder: Path) -> list[Group]:
+    """Two groups: what passes, and what does not yet."""
+    (folder / "test_soup.py").write_text("def test_hot(): pass\n", encoding="utf-8")
+    (folder / "test_roast.py").write_text("def test_done(): assert False\n", encoding="utf-8")
+    files = {name: folder / f"test_{name}.py" for name in ("soup", "roast")}
+    return [Group(name, [file], [file]) for name, file in files.items()]
+
+
+def test_a_group_that_has_passed_runs_again_only_when_an_input_changes(
+    folder: Path, dinner: list[Group]
+) -> None:
     with pytest.raises(PipelineError, match=r"^roast tests failed: 1 failed"):
-        test._fast(chosen, again=False, folder=folder)
-    files[1].write_text("def test_done(): pass\n", encoding="utf-8")
-    figures = test._fast(chosen, again=False, folder=folder)
+        test._fast(dinner, again=False, apart=True, folder=folder)
+    (folder / "test_roast.py").write_text("def test_done(): pass\n", encoding="utf-8")
+    figures = test._fast(dinner, again=False, apart=True, folder=folder)
     assert re.fullmatch(r"roast: 1 passed in .*; unchanged since they passed: soup", figures)
-    everything = test._fast(chosen, again=False, folder=folder)
+    everything = test._fast(dinner, again=False, apart=True, folder=folder)
+    assert everything == "unchanged since they passed: soup, roast"
+
+
+def test_groups_in_one_session_are_remembered_together(folder: Path, dinner: list[Group]) -> None:
+    with pytest.raises(PipelineError, match=r"^fast tests failed: 1 failed, 1 passed"):
+        test._fast(dinner, again=False, apart=False, folder=folder)
+    (folder / "test_roast.py").write_text("def test_done(): pass\n", encoding="utf-8")
+    figures = test._fast(dinner, again=False, apart=False, folder=folder)
+    assert re.fullmatch(r"soup, roast: 2 passed in .*", figures)
+    everything = test._fast(dinner, again=False, apart=False, folder=folder)
     assert everything == "unchanged since they passed: soup, roast"
 
 
@@ -81,15 +97,15 @@ def test_coverage_is_measured_where_it_is_judged_and_counts_elsewhere(
 ) -> None:
     runs: list[bool] = []
 
-    def run(_group: Group, *, measured: bool) -> str:
+    def run(_groups: list[Group], *, measured: bool) -> str:
         runs.append(measured)
         return "1 passed in 1.0s"
 
-    monkeypatch.setattr(test, "_group", run)
+    monkeypatch.setattr(test, "_session", run)
     file = folder / "test_dinner.py"
     chosen = [Group("app", [file], [file])]
-    for covered in (False, False, True, True, False):
-        test._fast(chosen, again=False, covered=covered, folder=folder)
+    for apart in (False, False, True, True, False):
+        test._fast(chosen, again=False, apart=apart, folder=folder)
     assert runs == [False, True]
 
 
