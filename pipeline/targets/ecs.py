@@ -25,8 +25,8 @@ STAGES = {
     "build": (),
     "scan": ("build",),
     "push": ("account", "scan"),
-    "plan": ("push", "test"),
-    "apply": ("plan",),
+    "plan": ("push",),
+    "apply": ("plan", "test"),
     "verify": ("apply",),
 }
 MISSING = "run ./inv deploy, or ./inv plan and ./inv apply"
