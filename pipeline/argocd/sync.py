@@ -17,6 +17,8 @@ DEGRADED_SECONDS = 5
 GENERATOR_SECONDS = 20
 #: Seconds between two requests to look at Git: one that Argo CD was too busy for is repeated.
 REFRESH_SECONDS = 5
+#: Seconds between two requests to look at what a sync under way has reached.
+HURRY_SECONDS = 1
 
 
 def await_synced(
@@ -41,13 +43,13 @@ def await_synced(
             the log holds its events and last log lines.
     """
     started, since = time.monotonic(), application.now()
-    refreshed, not_degraded = float("-inf"), started
+    refreshed, not_degraded, hurried = float("-inf"), started, started
     shown: dict[str, str] = {}
     state: dict[str, Any] | None = None
     started_here = False
 
     def synced() -> bool:
-        nonlocal refreshed, not_degraded, state, started_here
+        nonlocal refreshed, not_degraded, hurried, state, started_here
         moment = time.monotonic()
         state = application.get(cluster, environment)
         seen = application.revision(state) if state else ""
@@ -71,6 +73,9 @@ def await_synced(
         running = application.operation_revision(state)
         if not behind and application.is_syncing(state) and not contains(running):
             application.terminate(cluster, environment)  # it would try again for minutes
+        elif application.is_syncing(state) and moment - hurried > HURRY_SECONDS:
+            application.hurry(cluster, environment)
+            hurried = moment
         settled = running == wanted and not application.is_running(state)
         if application.health(state) != "Degraded" or not settled:
             not_degraded = moment

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.argocd import application, failures, install
+from pipeline.argocd import application, failures, install, sync
 from pipeline.core.errors import PipelineError
 from pipeline.kubernetes.cluster import Cluster
 
@@ -80,6 +80,28 @@ def test_a_branch_that_cannot_be_rendered_is_at_no_commit() -> None:
     state["status"]["sync"] |= {"revision": "main", "status": "Unknown"}
     assert not application.revision(state)
     assert not application.is_live(state, PROMOTED)
+
+
+def test_a_sync_under_way_is_looked_at_every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without that Argo CD takes up to five seconds from a hook that has ended to the next one."""
+    live = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    under_way = {**live, "status": {**live["status"], "operationState": {"phase": "Running"}}}
+    under_way["status"]["operationState"] |= {"syncResult": {"revision": PROMOTED}}
+    left = [under_way] * 20
+    asked: list[int] = []
+    monkeypatch.setattr(application, "get", lambda *_: left.pop() if left else live)
+    monkeypatch.setattr(application, "hurry", lambda *_: asked.append(len(left)))
+    monkeypatch.setattr(failures, "failure", lambda *_, **__: None)
+    monkeypatch.setattr(sync, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(sync, "HURRY_SECONDS", 0.03)
+    sync.await_synced(
+        *(Cluster("any", None, local=True), "local", PROMOTED),
+        contains=lambda commit: commit == PROMOTED,
+        start=False,
+        image=None,
+        on_change=lambda _: None,
+    )
+    assert 0 < len(asked) < 15
 
 
 def test_a_cluster_that_was_made_for_another_release_is_refused(
