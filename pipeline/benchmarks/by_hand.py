@@ -14,7 +14,6 @@ from pipeline.core.paths import LOCAL, ROOT, log_file
 from pipeline.core.tools import tool
 from pipeline.images import app as app_image
 from pipeline.images import build, catalogue, push
-from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases import environments
 from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.project import project
@@ -47,9 +46,8 @@ def on_kubernetes(image: ImageReference) -> None:
     cluster, name = kubernetes.connect(), project().name
     namespace = f"--namespace={application.namespace(environments.LOCAL_ENVIRONMENT)}"
     deployment = f"deployment/{name}"
-    with _left_alone(cluster):
-        cluster.run(namespace, "set", "image", deployment, f"{name}={image}")
-        cluster.run(namespace, "rollout", "status", deployment, f"--timeout={ROLLOUT_SECONDS}s")
+    cluster.run(namespace, "set", "image", deployment, f"{name}={image}")
+    cluster.run(namespace, "rollout", "status", deployment, f"--timeout={ROLLOUT_SECONDS}s")
 
 
 #: The targets that an image is delivered to.
@@ -74,9 +72,12 @@ def _pushed() -> ImageReference:
 
 
 @contextmanager
-def _left_alone(cluster: Cluster) -> Iterator[None]:
+def undisturbed(target: str) -> Iterator[None]:
     """While the body runs Argo CD does not take back what is changed by hand."""
-    name = application.name(environments.LOCAL_ENVIRONMENT)
+    if target != "kubernetes":
+        yield
+        return
+    cluster, name = kubernetes.connect(), application.name(environments.LOCAL_ENVIRONMENT)
     annotate = ("--namespace=argocd", "annotate", "--overwrite", "applications", name)
     cluster.run(*annotate, f"{SKIP}=true")
     try:
