@@ -1,0 +1,78 @@
+"""Repositories whose commits decide what runs, from one environment to three with conditions."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.argocd import git_server
+from pipeline.aws import registry
+from pipeline.commands import rollback
+from pipeline.releases import environments
+from pipeline.releases import history as releases
+from pipeline.targets import kubernetes
+from tests.releases.repository import REST, TEXT, desired, rule, run
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone whose origin is a bare repository with one commit on main."""
+    bare, folder = tmp_path / "github.git", tmp_path / "clone"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True)
+    subprocess.run(["git", "clone", "-q", bare, folder], check=True, capture_output=True)
+    run(folder, "checkout", "-q", "-b", "main")
+    (folder / "environments").mkdir()
+    (folder / "environments" / "staging.yaml").write_text(TEXT, encoding="utf-8")
+    run(folder, "add", ".")
+    run(folder, "commit", "-q", "-m", "Start")
+    run(folder, "push", "-q", "origin", "main")
+    return folder
+
+
+@pytest.fixture
+def back(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str | None, int]]:
+    """Rolls staging back as a workflow does; returns the digest and the replicas that Git then names."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+
+    def roll(revision: str | None = None) -> tuple[str | None, int]:
+        rollback.run("staging", revision)
+        content = releases.commits(desired(clone).tip(), "staging", root=clone)[0].content
+        return content["image"]["digest"], content["replicaCount"]
+
+    return roll
+
+
+@pytest.fixture
+def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The clone with a production that runs promoted revisions, and a qa that follows main."""
+    run(clone, "checkout", "-q", "--detach", "origin/main")
+    for name, line in (("production", "revision: null # of chart and HCL\n"), ("qa", "")):
+        file = clone / "environments" / f"{name}.yaml"
+        text = TEXT.replace("staging", name).replace("replica", f"{line}replica")
+        file.write_text(f"{text}{REST}", encoding="utf-8")
+    run(clone, "add", ".")
+    run(clone, "commit", "-q", "-m", "Add production and qa")
+    run(clone, "push", "-q", "origin", "HEAD:main")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
+    monkeypatch.setattr(kubernetes, "released", lambda *_: "")
+    monkeypatch.setattr(registry, "require_local", lambda _: None)
+    monkeypatch.setattr(environments, "load", lambda name: environments.read(file_of(name)))
+
+    def file_of(name: str) -> Path:
+        return clone / "environments" / f"{name}.yaml"
+
+    file_of("staging").write_text(
+        f"{TEXT}{REST}",
+        encoding="utf-8",
+    )
+    return clone
+
+
+@pytest.fixture
+def gated(production: Path) -> Path:
+    """The same, with a production that takes what is verified in staging and has soaked there."""
+    return rule(production, "{from: staging, verified: true, soak: 1h}")

@@ -1,0 +1,190 @@
+"""A rollback is a commit that takes the last change back: the image, or the settings that came without one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.argocd import git_server
+from pipeline.aws import account
+from pipeline.commands import apply, drift, plan, promote, rollback, verify
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ENVIRONMENTS
+from pipeline.releases import environments
+from pipeline.releases import history as releases
+from pipeline.targets import ecs, kubernetes
+from pipeline.targets.state import State
+from pipeline.terraform import run as terraform
+from pipeline.terraform.roots import Root
+from tests.releases.repository import (
+    NEW,
+    OLD,
+    OLDEST,
+    commits,
+    desired,
+    merge,
+    promoted,
+    publish,
+    release_to_staging,
+    rule,
+    run,
+    settle,
+)
+
+CLOSED = '{freeze: [{schedule: "* * * * *", duration: 2h, timeZone: Etc/UTC}]}'
+
+
+def test_a_rollback_after_a_change_of_settings_alone_keeps_the_image(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    settle(clone, 9)
+    assert back() == (NEW, 2)
+
+
+def test_a_second_rollback_goes_further_and_never_to_what_was_left(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLDEST, merge(clone, "zero"))
+    publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    assert back() == (OLD, 2)
+    assert back() == (OLDEST, 2)
+    with pytest.raises(PipelineError, match="no earlier release"):
+        back()
+
+
+def test_a_rollback_keeps_the_settings_that_the_earlier_image_ran_with(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLD, merge(clone, "one"))
+    settle(clone, 4)
+    publish(clone, NEW, merge(clone, "two"))
+    assert back() == (OLD, 4)
+
+
+def test_what_never_became_healthy_is_not_gone_back_to(
+    clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
+    publish(clone, OLDEST, merge(clone, "zero"))
+    never = publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    assert never
+    with pytest.raises(PipelineError), git_server.judged(never):
+        raise PipelineError("a pod is not ready", next_step="look")
+    assert [entry.failed for entry in commits(clone)] == [False, True, False, False]
+    with git_server.judged(never):
+        pass
+    assert not any(entry.failed for entry in commits(clone))
+    with pytest.raises(PipelineError), git_server.judged(never):
+        raise PipelineError("a pod is not ready", next_step="look")
+    assert back() == (OLDEST, 2)
+
+
+def test_a_rollback_on_this_machine_brings_every_target_to_the_digest(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = (ENVIRONMENTS / "local.yaml").read_text(encoding="utf-8")
+    for digest in (OLD, NEW):
+        run(clone, "fetch", "-q")
+        run(clone, "checkout", "-q", "--detach", "origin/main")
+        file = clone / "environments" / "local.yaml"
+        file.write_text(releases.with_digest(local, digest), encoding="utf-8")
+        run(clone, "add", ".")
+        run(clone, "commit", "-q", "-m", "Release")
+        run(clone, "push", "-q", "origin", "HEAD:main")
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr(environments, "LOCAL", tmp_path)
+    monkeypatch.setattr(environments, "MEMORY", tmp_path / "digest.json")
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(kubernetes, "released", lambda *_: "")
+    monkeypatch.setattr(ecs, "observe", lambda _: State("", "", "", healthy=True, replicas=2))
+    monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=True))
+    planned: list[str | None] = []
+
+    def plan_local(root: Root) -> terraform.Plan:
+        planned.append(environments.read(Path(root.variables["environment_file"])).digest)
+        return terraform.Plan(root, changed=True, document={}, key="")
+
+    monkeypatch.setattr(terraform, "plan", plan_local)
+    monkeypatch.setattr(ecs, "deliver", lambda _: "1 resources changed")
+    assert rollback.run("local").headline.endswith("; ECS: 1 resources changed")
+    assert planned == [OLD]
+    assert environments.resolved("local").digest == OLD
+
+
+def test_what_was_released_again_can_be_gone_back_to(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    publish(clone, OLD, merge(clone, "one"))
+    publish(clone, NEW, merge(clone, "two"))
+    back()
+    publish(clone, NEW, merge(clone, "three"))
+    publish(clone, OLDEST, merge(clone, "four"))
+    assert back() == (NEW, 2)
+
+
+def test_a_rollback_to_a_commit_brings_its_whole_state(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    first = publish(clone, OLD, merge(clone, "one"))
+    settle(clone, 4)
+    publish(clone, NEW, merge(clone, "two"))
+    assert back(first) == (OLD, 2)
+
+
+def test_an_environment_that_was_never_released_is_left_alone(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    assert back() == (None, 2)
+    for task in (plan.run, drift.run, verify.run):
+        assert task("production").headline == "nothing is released to production yet"
+    assert apply.run("production").headline == "nothing is released to production yet"
+    assert promote.run("staging", "production").headline == "nothing is released to staging yet"
+
+
+def test_without_a_release_there_is_nothing_to_do_where_nothing_was_synced_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr(git_server, "BARE", tmp_path / "none.git")
+    assert rollback.run("production").headline == "nothing is released to production yet"
+    assert promote.run("staging", "production").headline == "nothing is released to staging yet"
+
+
+def test_a_rollback_takes_image_and_revision_back(production: Path) -> None:
+    first = merge(production, "infra/chart-one")
+    publish(production, OLD, first)
+    promoted(production, "production")
+    publish(production, NEW, merge(production, "infra/chart-two"))
+    promoted(production, "production")
+    rollback.run("production")
+    content = releases.at(desired(production).tip(), "production", root=production)
+    assert (content["image"]["digest"], content["revision"]) == (OLD, first)
+
+
+def test_a_rollback_takes_no_freeze_back_and_no_condition(production: Path) -> None:
+    for digest, name in ((OLD, "one"), (NEW, "two")):
+        release_to_staging(production, digest, name)
+        promoted(production, "production")
+    rule(production, CLOSED)
+    rollback.run("production")
+    content = releases.at(desired(production).tip(), "production", root=production)
+    assert content["image"]["digest"] == OLD
+    assert content["promotion"] == YAML(typ="safe").load(CLOSED)
+
+
+@pytest.mark.parametrize("before", ["", "promotion: {soak: 1h}\n", "promotion:\n  soak: 1h\n"])
+def test_the_conditions_of_the_present_file_stay(before: str) -> None:
+    now = "name: x\npromotion: # why\n  soak: 2h # reason\n  freeze:\n    - {a: b}\nimage: {}\n"
+    text = f"name: x\n{before}image: {{digest: null}}\n"
+    kept = YAML(typ="safe").load(releases.with_conditions(text, now))
+    assert kept == {
+        "name": "x",
+        "image": {"digest": None},
+        "promotion": {"soak": "2h", "freeze": [{"a": "b"}]},
+    }
+    assert "promotion" not in releases.with_conditions(text, "name: x\n")
