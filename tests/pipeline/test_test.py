@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -102,6 +103,7 @@ def test_coverage_is_measured_where_it_is_judged_and_counts_elsewhere(
         return "1 passed in 1.0s"
 
     monkeypatch.setattr(test, "_session", run)
+    monkeypatch.setattr(test, "project", lambda: SimpleNamespace(checked=True))
     file = folder / "test_dinner.py"
     chosen = [Group("app", [file], [file])]
     for apart in (False, False, True, True, False):
