@@ -5,6 +5,7 @@ A change is a small edit of a clone. What looks like a secret is made when the c
 
 import base64
 import importlib.util
+import re
 import secrets
 import textwrap
 from pathlib import Path
@@ -50,6 +51,15 @@ jobs:
 """
     return append(".github/workflows/added.yml", text)
 
+
+def two_replicas_on_sqlite(root: Path) -> None:
+    """Whatever database the application has."""
+    path = root / "environments/staging.yaml"
+    text = re.sub(r"engine: \w+", "engine: sqlite", path.read_text(encoding="utf-8"), count=1)
+    path.write_text(re.sub(r"replicaCount: \d+", "replicaCount: 2", text), encoding="utf-8")
+
+
+ONE_REPLICA_MORE = replace("environments/staging.yaml", "replicaCount: 2", "replicaCount: 3")
 
 CHECKOUT = """\
 - name: Check out
@@ -302,7 +312,7 @@ TEST = (
         "two replicas on SQLite",
         "test",
         ("replicas on sqlite",),
-        replace("environments/staging.yaml", "engine: postgresql", "engine: sqlite"),
+        two_replicas_on_sqlite,
     ),
     Change(
         "a freeze on a day that never comes",
@@ -447,7 +457,9 @@ PASSING = (
         "one replica more",
         "",
         (),
-        replace("environments/staging.yaml", "replicaCount: 2", "replicaCount: 3"),
+        ONE_REPLICA_MORE
+        if project().database.engine != "sqlite"
+        else append("environments/staging.yaml", "podAnnotations: {added: this}\n"),
         of=(
             "two replicas on SQLite",
             "an invalid chart value",
