@@ -3,6 +3,8 @@ differences from GitHub. act calls a job with an unknown runner a success: calle
 
 import contextlib
 import json
+import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +80,7 @@ def run(
     files.write(scratch / "event.json", json.dumps(payload))
     argv: list[str | Path] = [
         *(tool("act"), event, "--json", "--workflows", workflow),
-        *("--eventpath", scratch / "event.json", "--action-cache-path", scratch / "jobs"),
+        *("--eventpath", scratch / "event.json"),
         *("--platform", f"{RUNNER}=-self-hosted", "--pull=false", "--no-cache-server"),
         *("--no-skip-checkout", "--concurrent-jobs", str(JOBS)),
     ]
@@ -90,14 +92,15 @@ def run(
         argv += ["--local-repository", f"{action}={place}"]
     problem = ""
     try:
-        process.run(
-            argv,
-            log=log,
-            cwd=folder,
-            env=_environ(),
-            on_line=on_line,
-            silence_seconds=silence_seconds,
-        )
+        with _without_spaces(scratch / "jobs") as place:
+            process.run(
+                [*argv, "--action-cache-path", place],
+                log=log,
+                cwd=folder,
+                env=_environ(),
+                on_line=on_line,
+                silence_seconds=silence_seconds,
+            )
     except KeyboardInterrupt:
         _end_steps(scratch)
         raise
@@ -119,6 +122,19 @@ def run(
             log=log,
         )
     return list(jobs.values())
+
+
+@contextlib.contextmanager
+def _without_spaces(folder: Path) -> Iterator[Path]:
+    """A path of a folder, made now, that bash takes for one word: act names it the steps' scripts without quotes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not re.search(r"\s", str(folder)):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="act-") as place:
+        link = Path(place) / "jobs"
+        link.symlink_to(folder, target_is_directory=True)
+        yield link
 
 
 def _end_steps(scratch: Path) -> None:

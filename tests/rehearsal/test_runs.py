@@ -242,6 +242,15 @@ def test_a_docs_only_change_runs_nothing_but_lint_and_the_scan_for_secrets(run: 
 
 
 @pytest.mark.engine
+def test_a_path_with_spaces_is_no_obstacle(source: Path, tmp_path: Path) -> None:
+    run = Runner(source, tmp_path / "a run of it")
+    few = {"affected": {"stages": '["lint"]', "environments": "[]"}}
+    result = run("pull-request.yml", "pull_request", outputs=few)
+    assert set(result.results().values()) == {"success"}
+    assert result.called("lint")
+
+
+@pytest.mark.engine
 def test_a_failed_stage_is_commented_and_judged(run: Runner) -> None:
     result = run("pull-request.yml", "pull_request", fails=("test:test", "required:gate"))
     assert result.results()["test"] == "failure"
