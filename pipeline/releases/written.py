@@ -5,6 +5,7 @@ import re
 import sys
 
 from pipeline.core import files
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHART, ROOT
 from pipeline.releases import environments, freeze
 from pipeline.releases import project as projects
@@ -98,6 +99,9 @@ def _windows(project: Project) -> str:
 
 
 if __name__ == "__main__":
-    differences = differing()
+    try:
+        differences = differing()
+    except PipelineError as error:
+        sys.exit(f"{error.cause}. Next: {error.next_step}.")
     if differences:
         sys.exit("\n".join([*differences, "run ./inv format, which writes them"]))

@@ -304,13 +304,13 @@ TEST = (
     ),
     Change(
         "an environment file with a tag instead of a digest",
-        "test",
+        "lint",
         ("name the image by digest",),
         replace("environments/staging.yaml", "  digest: null", "  tag: latest\n  digest: null"),
     ),
     Change(
         "two replicas on SQLite",
-        "test",
+        "lint",
         ("replicas on sqlite",),
         two_replicas_on_sqlite,
     ),

@@ -1,8 +1,9 @@
 """The contract of project.yaml: what it refuses, where it is written, and what the image gives the application."""
 
 import json
+import runpy
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from ruamel.yaml import YAML
@@ -172,3 +173,13 @@ def test_the_image_gives_the_address_the_names_that_the_application_reads(
     named: str, env: dict[str, str], expected: dict[str, str]
 ) -> None:
     assert start.variables({"DATABASE_VARIABLES": named, **env}) == expected
+
+
+@pytest.mark.filterwarnings("ignore:'pipeline.releases.written' found in sys.modules")
+def test_what_lint_cannot_compare_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> NoReturn:
+        raise PipelineError(f"environments/{name}.yaml: no", next_step="correct it")
+
+    monkeypatch.setattr(environments, "load", refuse)
+    with pytest.raises(SystemExit, match=r"^environments/\w+\.yaml: no\. Next: correct it\.$"):
+        runpy.run_module("pipeline.releases.written", run_name="__main__")
