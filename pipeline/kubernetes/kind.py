@@ -21,6 +21,8 @@ from pipeline.kubernetes import privileges
 CONTAINER = f"{CLUSTER}-control-plane"
 #: The images that its image brings along.
 INCLUDED = ("pause", "coredns")
+#: Since Kubernetes 1.35 a kubelet refuses a machine with cgroup v1 unless it is told otherwise.
+KUBELET = "kind: KubeletConfiguration\nfailCgroupV1: false\n"
 #: The form of containerd's configuration that the pinned image has.
 REGISTRIES = """
 [plugins."io.containerd.grpc.v1.cri".registry]
@@ -94,5 +96,6 @@ def configuration(archives: Sequence[Path]) -> dict[str, Any]:
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "networking": {"apiServerAddress": loopback, "apiServerPort": ports.KUBERNETES_API},
         "containerdConfigPatches": [REGISTRIES],
+        "kubeadmConfigPatches": [KUBELET],
         "nodes": [{"role": "control-plane", "extraPortMappings": [web], "extraMounts": mounts}],
     }
