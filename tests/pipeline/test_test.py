@@ -71,25 +71,26 @@ def dinner(folder: Path) -> list[Group]:
     return [Group(name, [file], [file]) for name, file in files.items()]
 
 
+@pytest.mark.parametrize(
+    ("apart", "failure", "again"),
+    [
+        (
+            True,
+            "roast tests failed: 1 failed",
+            "roast: 1 passed in .*; unchanged since they passed: soup",
+        ),
+        (False, "fast tests failed: 1 failed, 1 passed", "soup, roast: 2 passed in .*"),
+    ],
+    ids=["each in a session of its own", "all in one session"],
+)
 def test_a_group_that_has_passed_runs_again_only_when_an_input_changes(
-    folder: Path, dinner: list[Group]
+    folder: Path, dinner: list[Group], apart: bool, failure: str, again: str
 ) -> None:
-    with pytest.raises(PipelineError, match=r"^roast tests failed: 1 failed"):
-        test._fast(dinner, again=False, apart=True, folder=folder)
+    with pytest.raises(PipelineError, match=f"^{failure}"):
+        test._fast(dinner, again=False, apart=apart, folder=folder)
     (folder / "test_roast.py").write_text("def test_done(): pass\n", encoding="utf-8")
-    figures = test._fast(dinner, again=False, apart=True, folder=folder)
-    assert re.fullmatch(r"roast: 1 passed in .*; unchanged since they passed: soup", figures)
-    everything = test._fast(dinner, again=False, apart=True, folder=folder)
-    assert everything == "unchanged since they passed: soup, roast"
-
-
-def test_groups_in_one_session_are_remembered_together(folder: Path, dinner: list[Group]) -> None:
-    with pytest.raises(PipelineError, match=r"^fast tests failed: 1 failed, 1 passed"):
-        test._fast(dinner, again=False, apart=False, folder=folder)
-    (folder / "test_roast.py").write_text("def test_done(): pass\n", encoding="utf-8")
-    figures = test._fast(dinner, again=False, apart=False, folder=folder)
-    assert re.fullmatch(r"soup, roast: 2 passed in .*", figures)
-    everything = test._fast(dinner, again=False, apart=False, folder=folder)
+    assert re.fullmatch(again, test._fast(dinner, again=False, apart=apart, folder=folder))
+    everything = test._fast(dinner, again=False, apart=apart, folder=folder)
     assert everything == "unchanged since they passed: soup, roast"
 
 
