@@ -11,19 +11,15 @@ from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.images import docker as engine
 from pipeline.images import registries
+from pipeline.images.registries import Credentials
 from pipeline.releases.image_reference import DIGEST, ImageReference
 
-API_SECONDS = 30
 MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
 )
-
-
-#: User and password of a registry; never on a command line.
-Credentials = tuple[str, str]
 
 
 def ecr_credentials(client: Any) -> Credentials:
@@ -59,17 +55,17 @@ def push(
                 repository, tag, stream=True, decode=True, auth_config=login
             ):
                 if "error" in event:
-                    raise _refused(repository, str(event["error"]))
+                    raise registries.refused(repository, str(event["error"]))
                 if event.get("status") and event.get("progress"):
                     step.update(f"{event['status']} {event['progress']}")
                 digest = event.get("aux", {}).get("Digest", digest)
     except docker.errors.APIError as error:
-        raise _refused(repository, str(error.explanation or error)) from error
+        raise registries.refused(repository, str(error.explanation or error)) from error
     finally:
         # The name was for this push alone; the image keeps its own.
         engine.client().images.remove(f"{repository}:{tag}", noprune=True)
     if not DIGEST.fullmatch(digest):
-        raise _refused(repository, "it named no digest")
+        raise registries.refused(repository, "it named no digest")
     return ImageReference(repository, digest)
 
 
@@ -77,30 +73,15 @@ def manifest(
     repository: str, tag: str, credentials: Credentials | None
 ) -> tuple[str | None, str | None]:
     """The digest that a registry has under a tag or digest, and the id of that image; None where there is none."""
-    host, _, name = repository.partition("/")
-    try:
-        response = httpx.get(
-            f"{registries.base_url(host)}/v2/{name}/manifests/{tag}",
-            headers={"Accept": ", ".join(MANIFESTS)},
-            auth=credentials,
-            timeout=API_SECONDS,
-            trust_env=not registries.is_loopback(host),
-        )
-    except httpx.HTTPError as error:
-        raise PipelineError(
-            f"the registry {host} does not answer ({error})",
-            next_step="check the network, or ./inv status for the local AWS",
-        ) from error
+    response = registries.call(
+        "GET",
+        repository,
+        f"manifests/{tag}",
+        credentials,
+        statuses=(httpx.codes.OK, httpx.codes.NOT_FOUND),
+        headers={"Accept": ", ".join(MANIFESTS)},
+    )
     if response.status_code == httpx.codes.NOT_FOUND:
         return None, None
-    if response.status_code != httpx.codes.OK:
-        raise _refused(repository, f"HTTP {response.status_code}")
     digest = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
     return digest, response.json().get("config", {}).get("digest")
-
-
-def _refused(repository: str, why: str) -> PipelineError:
-    return PipelineError(
-        f"the registry refused {repository}: {why}",
-        next_step="check that the repository exists (./inv bootstrap) and that these credentials may use it",
-    )

@@ -1,8 +1,17 @@
-"""Image registries that answer from here: each is asked once in a task."""
+"""Image registries: which of them answer from here, each asked once in a task, and requests to their API."""
+
+from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 
+from pipeline.core.errors import PipelineError
+
 PROBE_SECONDS = 3
+API_SECONDS = 30
+
+#: User and password of a registry; never on a command line.
+Credentials = tuple[str, str]
 
 _answers: dict[str, bool] = {}
 
@@ -30,6 +39,49 @@ def base_url(registry: str) -> str:
     host = registry.partition("/")[0]
     host = "registry-1.docker.io" if host == "docker.io" else host
     return f"{'http' if is_loopback(host) else 'https'}://{host}"
+
+
+def call(
+    method: str,
+    repository: str,
+    path: str,
+    credentials: Credentials | None,
+    *,
+    statuses: tuple[int, ...] = (httpx.codes.OK,),
+    **request: Any,
+) -> httpx.Response:
+    """The answer of a repository's registry (distribution-spec) to a path such as ``manifests/latest``.
+
+    The path may be a URL that the registry named, with or without its host. Raises PipelineError where the registry
+    does not answer, or with another status than these.
+    """
+    host, _, name = repository.partition("/")
+    try:
+        response = httpx.request(
+            method,
+            urljoin(f"{base_url(host)}/v2/{name}/", path),
+            auth=credentials,
+            timeout=API_SECONDS,
+            trust_env=not is_loopback(host),
+            follow_redirects=True,  # a blob lies elsewhere; httpx keeps the credentials to the registry
+            **request,
+        )
+    except httpx.HTTPError as error:
+        raise PipelineError(
+            f"the registry {host} does not answer ({error})",
+            next_step="check the network, or ./inv status for the local AWS",
+        ) from error
+    if response.status_code not in statuses:
+        raise refused(repository, f"HTTP {response.status_code}")
+    return response
+
+
+def refused(repository: str, why: str) -> PipelineError:
+    """The error of a registry that does not do what it was asked."""
+    return PipelineError(
+        f"the registry refused {repository}: {why}",
+        next_step="check that the repository exists (./inv bootstrap) and that these credentials may use it",
+    )
 
 
 def _probe(host: str) -> bool:
