@@ -14,7 +14,7 @@ from localaws import authority, emulator, processes, restart, settings, snapshot
 from localaws.acm import certificates
 from localaws.cloudwatch import alarms
 from localaws.ec2 import network
-from localaws.ecr import lifecycle, registry
+from localaws.ecr import lifecycle, referrers, registry
 from localaws.ecs import autoscaling, services, tasks
 from localaws.elb import access_logs, balancer
 from localaws.elb.targets import Tracker
@@ -44,6 +44,7 @@ def extend(chosen: Settings) -> Tracker:
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")
     lifecycle.install()
+    referrers.install()
     return tracker
 
 

@@ -139,8 +139,11 @@ def named(action: str, request: Request) -> list[str]:
     if operation in ("CreateDBInstance", "ModifyDBInstance"):
         listed.append(arn(service, "og:default:postgres-15"))
     if service == "kms":
-        keys = [kms._aliases[each] for each in listed if each in kms._aliases]
-        listed += [arn(service, f"key/{key}") for key in keys]
+        keys = [
+            arn(service, f"key/{kms._aliases[each]}") for each in listed if each in kms._aliases
+        ]
+        # Who uses a key by its alias needs nothing of the alias.
+        listed = [*listed, *keys] if "Alias" in operation else keys or listed
     if service == "iam":
         listed = [_role(each) for each in listed]
     return listed or [_single(service, operation, request) or request.resource]
