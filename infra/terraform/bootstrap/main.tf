@@ -70,6 +70,15 @@ module "registry" {
   force_delete     = var.disposable
 }
 
+module "signing_key" {
+  source = "../modules/signing-key"
+
+  name                 = local.name
+  account_id           = var.account_id
+  reader_account_ids   = var.pull_account_ids
+  deletion_window_days = var.disposable ? 7 : 30
+}
+
 # What pull requests push is kept apart from what is released.
 module "preview_registry" {
   source = "../modules/registry"

@@ -13,6 +13,11 @@ output "kms_key_arn" {
   value       = module.encryption.key_arn
 }
 
+output "signing_key_arn" {
+  description = "Key that signs images."
+  value       = module.signing_key.key_arn
+}
+
 output "github_repository" {
   description = "Repository whose workflows have roles, with its ids. Null without one."
   value = var.github_repository == null ? null : {

@@ -27,7 +27,7 @@ run "tags_stay_images_are_scanned_and_end" {
   }
 
   assert {
-    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.main.policy).rules : rule.selection.countNumber] == [1000, 7, 100] && !aws_ecr_repository.main.force_delete
+    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.main.policy).rules : rule.selection.countNumber] == [1000, 100] && !aws_ecr_repository.main.force_delete
     error_message = "Old images go, the registry stays."
   }
 
@@ -57,7 +57,7 @@ run "another_account_pulls" {
   }
 
   assert {
-    condition     = jsondecode(aws_ecr_lifecycle_policy.main.policy).rules[2].selection.countNumber == 20 && jsondecode(aws_ecr_lifecycle_policy.main.policy).rules[0].selection.countNumber == 200 && aws_ecr_repository.main.force_delete
+    condition     = jsondecode(aws_ecr_lifecycle_policy.main.policy).rules[1].selection.countNumber == 20 && jsondecode(aws_ecr_lifecycle_policy.main.policy).rules[0].selection.countNumber == 200 && aws_ecr_repository.main.force_delete
     error_message = "All settings must arrive."
   }
 }

@@ -29,15 +29,10 @@ resource "aws_ecr_lifecycle_policy" "main" {
         action       = { type = "expire" }
       },
       {
+        # Of tagged images alone: what is attested of an image has no tag, and must be there as long as the image is.
         rulePriority = 2
-        description  = "Layers of interrupted pushes"
-        selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 7 }
-        action       = { type = "expire" }
-      },
-      {
-        rulePriority = 3
         description  = "What was pushed and never deployed, beyond the newest ${var.keep_images}"
-        selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = var.keep_images }
+        selection    = { tagStatus = "tagged", tagPatternList = ["*"], countType = "imageCountMoreThan", countNumber = var.keep_images }
         action       = { type = "expire" }
       },
     ]
