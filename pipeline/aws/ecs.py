@@ -46,7 +46,7 @@ def service(client: "ECSClient", cluster: str, name: str, container: str) -> Ser
         desired=record["desiredCount"],
         running={
             task["taskArn"]: _digest(task, container)
-            for task in _tasks(client, cluster, name, "RUNNING")
+            for task in _tasks(client, cluster, "RUNNING", serviceName=name)
             if task.get("lastStatus") == "RUNNING"
         },
         deployed_at=next(iter(starts), None),
@@ -59,13 +59,23 @@ def image_of(client: "ECSClient", task_definition: str, container: str) -> str:
     return {item["name"]: item["image"] for item in definition["containerDefinitions"]}[container]
 
 
+def digests(client: "ECSClient", cluster: str) -> set[str]:
+    """The digests of all containers that run in a cluster, also of tasks that belong to no service."""
+    try:
+        tasks = _tasks(client, cluster, "RUNNING")
+    except client.exceptions.ClusterNotFoundException:
+        return set()
+    found = {_digest(task, item["name"]) for task in tasks for item in task["containers"]}
+    return found - {""}  # it is being pulled
+
+
 def last_failure(
     client: "ECSClient", logs: "CloudWatchLogsClient", cluster: str, name: str, log_group: str
 ) -> list[str]:
     """Why the newest failed task stopped: reason, exit codes and its last log lines; empty when none failed."""
     failed = [
         task
-        for task in _tasks(client, cluster, name, "STOPPED")
+        for task in _tasks(client, cluster, "STOPPED", serviceName=name)
         if any(container.get("exitCode") for container in task["containers"])
         or "health" in task.get("stoppedReason", "").lower()
     ]
@@ -81,8 +91,8 @@ def last_failure(
     return [reason, *exits, *_log_tail(logs, log_group, newest["taskArn"].rsplit("/", 1)[-1])]
 
 
-def _tasks(client: "ECSClient", cluster: str, name: str, status: Any) -> list[Any]:
-    arns = client.list_tasks(cluster=cluster, serviceName=name, desiredStatus=status)["taskArns"]
+def _tasks(client: "ECSClient", cluster: str, status: Any, **selection: Any) -> list[Any]:
+    arns = client.list_tasks(cluster=cluster, desiredStatus=status, **selection)["taskArns"]
     return list(client.describe_tasks(cluster=cluster, tasks=arns)["tasks"]) if arns else []
 
 

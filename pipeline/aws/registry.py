@@ -5,11 +5,11 @@ from typing import Any
 from pipeline.aws import localaws
 from pipeline.aws.account import Account
 from pipeline.core.errors import PipelineError
-from pipeline.images import push
+from pipeline.images import push, registries
 from pipeline.releases.image_reference import ImageReference
 
 
-def reached(account: Account, repository: str) -> tuple[str, push.Credentials | None]:
+def reached(account: Account, repository: str) -> tuple[str, registries.Credentials | None]:
     """A repository as it is reached from here, with credentials; the local registry has the real ones' names."""
     if account.local:
         return f"{localaws.registry()}/{repository.partition('/')[2]}", None
@@ -21,12 +21,6 @@ def require(account: Account, image: ImageReference) -> None:
     repository, credentials = reached(account, image.repository)
     if push.manifest(repository, image.digest, credentials)[0] is None:
         raise _missing(image)
-
-
-def require_local(image: ImageReference) -> None:
-    """As ``require``, for what this machine's cluster pulls; where no local AWS runs there is nothing to pull from."""
-    if localaws.running():
-        require(Account(localaws.process_environment(), local=True), image)
 
 
 def keep(client: Any, image: ImageReference, environment: str) -> None:

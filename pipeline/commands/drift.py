@@ -8,7 +8,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.github import actions
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
-from pipeline.targets import kubernetes
+from pipeline.targets import ecs, kubernetes
 from pipeline.targets.state import disagreement
 from pipeline.terraform import drift, plan_summary, roots
 from pipeline.terraform import run as terraform
@@ -53,7 +53,8 @@ def _ecs(environment: Environment) -> tuple[list[str], str]:
         return [], ""
     with console.progress(f"terraform plan {environment.name}") as step:
         plan = terraform.plan(root, lock=False, read=True, show=step.update)
-    differences = [str(each) for each in drift.differences(plan.document or {})]
+    # ECS itself runs any image; what nobody signed is found here.
+    differences = [*map(str, drift.differences(plan.document or {})), *ecs.audit(environment)]
     for difference in differences:
         console.info(f"  {difference}")
     summary = plan_summary.summarise(plan.document, environment.name)

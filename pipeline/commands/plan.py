@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
+from pipeline.attestations import admission
 from pipeline.aws import account as aws
-from pipeline.aws import registry
 from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
@@ -38,7 +38,7 @@ def _plan(environment: Environment, *, lock: bool) -> Result:
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
     if lock:
-        registry.require(account, environment.image)
+        admission.require(account, environment.image)
     elif account.local:
         # Nobody bootstraps the local AWS on the runner of a fork's pull request: it plans against an empty state.
         state_bucket.ensure(root.bucket, root.region, account)

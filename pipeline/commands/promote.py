@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pipeline.argocd import git_server
-from pipeline.aws import account as aws
-from pipeline.aws import registry
+from pipeline.attestations import admission
 from pipeline.commands import Result
 from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.github import actions, api
-from pipeline.kubernetes.cluster import CONTEXT_FILE
 from pipeline.releases import environments, history, promotion
 from pipeline.releases.desired import Desired
 from pipeline.releases.history import Release
@@ -69,10 +67,7 @@ def run(
     promotion.require_open(taking, now, override=override)
     image = ImageReference(taking.repository, digest)
     release = _eligible(candidates, source, target, digest, override=named and bool(override))
-    if actions.running():
-        registry.require(aws.account(giving), image)
-    elif not CONTEXT_FILE.is_file():
-        registry.require_local(image)
+    admission.require_here(giving, digest)
     subject = f"Promote {image.short} from {source} to {target}"
     # The commit that the image was built from is handed on.
     message = functools.partial(

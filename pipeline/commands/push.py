@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from pipeline.attestations import admission, signer
 from pipeline.aws import account as aws
 from pipeline.aws import registry
 from pipeline.commands import Result
@@ -19,30 +20,37 @@ def run(environment_name: str, *, preview: bool = False) -> Result:
     environment = environments.load(environment_name)
     record = app_image.current()
     repository = preview_repository(environment) if preview else environment.repository
-    place, credentials = registry.reached(aws.account(environment), repository)
+    account = aws.account(environment)
+    place, credentials = registry.reached(account, repository)
     pushed = push.push(record.image, place, record.version, credentials)
     image = ImageReference(repository, pushed.digest)
     headline, report = f"{record.version} is {image.short}", f"`{record.version}` is `{image}`.\n"
     if preview:
         return Result(f"{headline}, for a preview", f"### Pushed for a preview\n\n{report}")
+    attested = admission.attest(account, image, record)
     app_image.save(replace(record, repository=image.repository, digest=image.digest))
     environments.remember(environment, image.digest)
     outputs = {"repository": image.repository, "digest": image.digest}
     off = actions.switched_off("ATTESTATIONS", "The attestation of the image")
     if actions.running():
         outputs["sbom"] = str(sbom.of(record.image_id))
-    return Result(headline, "\n".join([f"### Pushed\n\n{report}", *off]), outputs)
+    return Result(
+        f"{headline}; {attested}",
+        "\n".join([f"### Pushed\n\n{report}\nIt is {attested}.\n", *off]),
+        outputs,
+    )
 
 
 def registry_is_there(environment_name: str) -> bool:
-    """Whether the environment's account has its image registry; bootstrap makes it early."""
+    """Whether the environment's account has its image registry, and the key to sign; bootstrap makes both early."""
     environment = environments.load(environment_name)
-    client = aws.account(environment).client("ecr")
+    account = aws.account(environment)
+    client = account.client("ecr")
     try:
         client.describe_repositories(repositoryNames=[environment.repository.partition("/")[2]])
     except client.exceptions.RepositoryNotFoundException:
         return False
-    return True
+    return signer.exists(account, environment.repository)
 
 
 def preview_repository(environment: Environment) -> str:

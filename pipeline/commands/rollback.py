@@ -1,6 +1,7 @@
 """Gives an environment the state back that it had, image and settings, by a commit that its targets then follow."""
 
 from pipeline.argocd import git_server
+from pipeline.attestations import admission
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
@@ -31,6 +32,8 @@ def run(environment_name: str, revision: str | None = None) -> Result:
             next_step="name a commit with --revision (git log environments/ shows them)",
         )
     left, image = history.present(releases), ImageReference(environment.repository, earlier.digest)
+
+    admission.require_here(environment, image.digest)
 
     def refuse_changed(now: str) -> None:
         if git.show(now, history.path(environment_name), root=desired.root) != left[0].text:

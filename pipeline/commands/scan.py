@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from pipeline.attestations import statements
 from pipeline.commands import Result
 from pipeline.core import cache, console, files, markdown
 from pipeline.core.errors import PipelineError, require_choice
@@ -106,11 +107,15 @@ def since(main: dict[str, Any] | None, vulnerable: dict[str, list[str]]) -> list
 
 
 def _image() -> list[Outcome]:
-    database = grype.database_at_hand()
-    if not database:
-        return [findings.not_checked(grype.NAME, grype.NO_DATABASE)]
-    record = app_image.load() or app_image.build()
-    return [grype.scan(record.image_id, database, REPORTS)]
+    record = app_image.load()
+    if database := grype.database_at_hand():
+        record = record or app_image.build()
+        outcome = grype.scan(record.image_id, database, REPORTS)
+    else:
+        outcome = findings.not_checked(grype.NAME, grype.NO_DATABASE)
+    if record:
+        statements.keep_scan(record.image_id, asdict(outcome))
+    return [outcome]
 
 
 def _once(name: str, key: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:

@@ -118,13 +118,20 @@ def run(
         "AWS_APPLY_ROLE_ARN": roles.arn("apply", "staging"),
         "RELEASE_APP_CLIENT_ID": "stand-in",
     }
+    payload = _payload(rehearsal, settings)
     return act.run(
         tree,
         str(WORKFLOWS / workflow),
         rehearsal.event,
-        payload=_payload(rehearsal, settings),
+        payload=payload,
         settings={
-            "env": {**_env(rehearsal), "STAND_IN_PLAN": settings.plan, **settings.env},
+            "env": {
+                **_env(rehearsal),
+                # act leaves it out.
+                "GITHUB_WORKFLOW_REF": f"{_repository()}/{WORKFLOWS / workflow}@{payload['ref']}",
+                "STAND_IN_PLAN": settings.plan,
+                **settings.env,
+            },
             "var": {**variables, **settings.variables},
             "secret": SECRETS,
             "input": settings.inputs,

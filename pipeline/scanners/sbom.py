@@ -30,10 +30,15 @@ def keep(listed: Path, image: str, reports: Path = REPORTS) -> int:
     return len(packages)
 
 
-def of(image: str, reports: Path = REPORTS) -> Path:
-    """The bill of an image, named as for ``keep``; PipelineError unless the last scan with a database was of it."""
+def find(image: str, reports: Path = REPORTS) -> dict[str, Any] | None:
+    """The bill of an image, named as for ``keep``; None unless the last scan with a database was of it."""
     document = files.read_json(reports / FILE, {"metadata"})
-    if document is None or document["metadata"]["component"]["name"] != image:
+    return document if document and document["metadata"]["component"]["name"] == image else None
+
+
+def of(image: str, reports: Path = REPORTS) -> Path:
+    """The file with the bill of an image; raises PipelineError where ``find`` has none."""
+    if find(image, reports) is None:
         raise PipelineError(
             "there is no bill of materials of the image", next_step="run ./inv scan before the push"
         )

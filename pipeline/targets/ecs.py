@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+from pipeline.attestations import admission
 from pipeline.aws import account as aws
 from pipeline.aws import ecs, identity_provider, localaws, registry
 from pipeline.aws.account import Account
@@ -13,6 +14,7 @@ from pipeline.git import repository as git
 from pipeline.images import catalogue
 from pipeline.releases import acknowledgements, environments
 from pipeline.releases.environments import Environment
+from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
 from pipeline.terraform import plan_summary, roots, state_bucket
@@ -89,6 +91,7 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
         root = roots.environment_root(environment, account.environ)
         plan = terraform.saved_plan(root)
         headline = "nothing to change"
+        admission.require(account, environment.image)
         registry.keep(account.client("ecr"), environment.image, environment.name)
         if plan.changed:
             summary = plan_summary.summarise(plan.document, environment.name)
@@ -163,6 +166,19 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
         lambda: last_lines(environment),
         lambda: (state := observe(environment)) is not None and state.runs(wanted),
     )
+
+
+def audit(environment: Environment) -> list[str]:
+    """A line for each image that a task of the environment's cluster runs and that would not be deployed to it."""
+    account = aws.existing_account(environment)
+    if account is None:
+        return []
+    running_now = ecs.digests(account.client("ecs"), f"{roots.base_name(environment)}-cluster")
+    return [
+        f"ECS runs {digest}: {reason}"
+        for digest in sorted(running_now)
+        for reason in admission.refusals(account, ImageReference(environment.repository, digest))
+    ]
 
 
 def last_lines(environment: Environment) -> list[str]:

@@ -10,7 +10,8 @@ import docker.errors
 from pipeline.argocd import application, git_server, install
 from pipeline.argocd.drift import differences
 from pipeline.argocd.sync import await_synced
-from pipeline.aws import localaws, registry
+from pipeline.attestations import admission
+from pipeline.aws import localaws
 from pipeline.core import console
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.github import actions
@@ -101,10 +102,12 @@ def deliver(environment: Environment, digest: str | None = None) -> str:
     if actions.running():
         cluster = connect()
         revision = desired().tip()
+        released = next(iter(history.commits(revision, environment.name, limit=1)))
+        if released.digest:
+            admission.require_here(environment, released.digest)
     else:
         digest = digest or _next_digest(environment)
-        if not kubernetes.CONTEXT_FILE.is_file():
-            registry.require_local(ImageReference(environment.repository, digest))
+        admission.require_here(environment, digest)
         cluster = prepared()
         map_registries()
         message = f"Release {digest[7:19]} to {environment.name}\n"

@@ -13,6 +13,7 @@ from pipeline.aws.registry import keep
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import TERRAFORM
 from pipeline.core.tools import tool
+from pipeline.images import referrers
 from pipeline.releases.image_reference import ImageReference
 from pipeline.terraform import cli
 from tests.localaws.conftest import World
@@ -106,3 +107,19 @@ def test_an_untagged_image_expires_by_its_age() -> None:
     images = [image([], 0), image([], 24 * 3600), image(["a"], 0)]
     chosen = lifecycle.expiring(json.dumps({"rules": rules}), images, 7 * 24 * 3600 + 1)
     assert [each["imagePushedAt"] for each, _ in chosen] == [0]
+
+
+@pytest.mark.engine
+def test_what_is_attested_of_an_image_stays_as_long_as_the_image(registry: Any) -> None:
+    oldest = pushed(registry, 0)
+    place = ImageReference(f"{localaws.registry()}/expiry", oldest.digest)
+    referrers.attach(place, "application/x-attestation", b"signed", {}, None)
+    keep(registry, oldest, "production")
+    for number in range(1, PUSHED):
+        pushed(registry, number)
+    gone = expiring(registry)
+    (attested,) = registry.list_images(repositoryName="expiry", filter={"tagStatus": "UNTAGGED"})[
+        "imageIds"
+    ]
+    assert attested["imageDigest"] not in gone
+    assert referrers.attached(place, "application/x-attestation", None) == [b"signed"]

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from localaws.settings import recorded
 
+from pipeline.attestations import statements
 from pipeline.core import cache, console, files
 from pipeline.core.errors import PipelineError
 from pipeline.github import figures
 from pipeline.images import app
 from pipeline.releases import environments
+from pipeline.scanners import sbom
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 
@@ -55,7 +57,8 @@ def test_what_is_no_whole_json_object_reads_as_none(tmp_path: Path, content: str
 
 @pytest.mark.parametrize("content", BROKEN)
 @pytest.mark.parametrize(
-    "memory", ["build", "duration", "figures", "pass", "plan", "local environment"]
+    "memory",
+    ["build", "bill", "duration", "figures", "pass", "plan", "local environment", "scan"],
 )
 def test_no_memory_outlives_its_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str, content: str
@@ -72,11 +75,15 @@ def test_no_memory_outlives_its_content(
         with pytest.raises(PipelineError, match="there is no plan for local"):
             terraform.saved_plan(root)
         return
+    monkeypatch.setattr(sbom, "FILE", "x.json")
+    monkeypatch.setattr(statements, "SCAN_FILE", "x.json")
     memories: dict[str, Callable[[], object]] = {
+        "bill": lambda: sbom.find("x", tmp_path),
         "build": app.load,
         "duration": lambda: console._durations().get("x"),
         "figures": lambda: figures.before("x", "size", folder=tmp_path),
         "pass": lambda: cache.passed("x", "a", tmp_path),
         "local environment": lambda: environments.resolved("local").digest,
+        "scan": lambda: statements.find_scan("x", tmp_path),
     }
     assert memories[memory]() is None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.attestations import admission
 from pipeline.aws import account, registry
 from pipeline.commands import build, push, scan
 from pipeline.github import figures
@@ -78,6 +79,7 @@ def test_an_image_that_is_not_attested_is_said_so_in_the_summary(
     monkeypatch.setattr(registry, "reached", lambda _, repository: (repository, None))
     pushed = ImageReference("shop", f"sha256:{'1' * 64}")
     monkeypatch.setattr(imagepush, "push", lambda *_: pushed)
+    monkeypatch.setattr(admission, "attest", lambda *_: "attested: signature")
     monkeypatch.setattr(environments, "remember", lambda *_: None)
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     assert "attestation" not in push.run("staging").markdown

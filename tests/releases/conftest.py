@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.argocd import git_server
-from pipeline.aws import registry
+from pipeline.attestations import admission
 from pipeline.commands import rollback
 from pipeline.releases import environments
 from pipeline.releases import history as releases
@@ -59,7 +59,7 @@ def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
     monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
     monkeypatch.setattr(kubernetes, "released", lambda *_: "")
-    monkeypatch.setattr(registry, "require_local", lambda _: None)
+    monkeypatch.setattr(admission, "require_here", lambda *_: None)
     monkeypatch.setattr(environments, "load", lambda name: environments.read(file_of(name)))
 
     def file_of(name: str) -> Path:

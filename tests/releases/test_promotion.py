@@ -9,7 +9,8 @@ import pytest
 
 from localgithub import server
 from pipeline.argocd import git_server
-from pipeline.aws import account, registry
+from pipeline.attestations import admission
+from pipeline.aws import account
 from pipeline.commands import apply, promote, rollback, sync
 from pipeline.core.errors import PipelineError
 from pipeline.releases import environments, promotion
@@ -181,7 +182,7 @@ def test_a_reason_makes_a_proposal_of_its_own(gated: Path, monkeypatch: pytest.M
     monkeypatch.setenv("RELEASE_TOKEN", server.APP_TOKEN)
     monkeypatch.setenv("RELEASE_APP", server.APP)
     monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=False))
-    monkeypatch.setattr(registry, "require", lambda *_: None)
+    monkeypatch.setattr(admission, "require_here", lambda *_: None)
     with server.serve("owner/name", server.APP_TOKEN) as (url, store):
         monkeypatch.setenv("GITHUB_API_URL", url)
         first = promote.run("staging", "production").headline

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.attestations import admission
 from pipeline.aws import account as aws
 from pipeline.aws import ecs, identity_provider, registry
 from pipeline.aws.account import Account
@@ -40,6 +41,7 @@ def applied(
     monkeypatch.setattr(aws, "account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws, "existing_account", lambda _: Account({}, local=True))
     monkeypatch.setattr(aws.Account, "client", lambda *_: None)
+    monkeypatch.setattr(admission, "require", lambda *_: None)
     monkeypatch.setattr(
         registry, "keep", lambda _client, image, name: kept.append((image.digest, name))
     )

@@ -1,0 +1,93 @@
+"""Signs what is pushed, and admits only what is signed, and was built and scanned as it must be."""
+
+import os
+
+from pipeline.attestations import bundle, signer, statements, verdict
+from pipeline.attestations.bundle import Bundle
+from pipeline.attestations.verdict import Expected
+from pipeline.aws import account as aws
+from pipeline.aws import registry
+from pipeline.aws.account import Account
+from pipeline.core import console
+from pipeline.core.errors import PipelineError
+from pipeline.git import repository as git
+from pipeline.github import actions
+from pipeline.images import referrers
+from pipeline.images.app import Record
+from pipeline.images.registries import Credentials
+from pipeline.kubernetes.cluster import CONTEXT_FILE
+from pipeline.releases import environments
+from pipeline.releases.environments import Environment
+from pipeline.releases.image_reference import ImageReference
+
+
+def attest(account: Account, image: ImageReference, record: Record) -> str:
+    """Signs an image that was just pushed, with all that is known of it; returns that in words.
+
+    What is well attested already is not attested again: a bundle is for good.
+    """
+    place, credentials = _place(account, image)
+    key = signer.find(account, image.repository)
+    contents = referrers.attached(place, bundle.TYPE, credentials)
+    there, wanted = verdict.statements_of(contents, key, image)[0], expected(account)
+    made = {
+        kind: predicate
+        for kind, predicate in statements.known(record).items()
+        if all(verdict.faults_of(there, kind, wanted))
+    }
+    with console.progress(f"sign {image.short}"):
+        for kind, predicate in made.items():
+            payload = statements.statement(image, kind, predicate)
+            signature = signer.sign(account, key, bundle.signed_bytes(payload))
+            annotations = {
+                "dev.sigstore.bundle.content": "dsse-envelope",
+                "dev.sigstore.bundle.predicateType": kind,
+            }
+            content = bundle.write(Bundle(payload, signature, key.hint))
+            referrers.attach(place, bundle.TYPE, content, annotations, credentials)
+    names = ", ".join(verdict.CHECKS[kind][0] for kind in made)
+    return f"attested: {names}" if made else "attested before"
+
+
+def require(account: Account, image: ImageReference) -> None:
+    """Raises PipelineError where the image is not where it will be pulled from, or may not be used."""
+    registry.require(account, image)
+    if reasons := refusals(account, image):
+        raise PipelineError(
+            f"{image} is refused: {'; '.join(reasons)}",
+            next_step="release an image that a merge to main has built, scanned and signed"
+            if expected(account).strict
+            else "run ./inv push again, or name an image that was pushed here",
+        )
+
+
+def require_here(environment: Environment, digest: str) -> None:
+    """As ``require``: in a workflow in the environment's account, else in this machine's, where its cluster pulls."""
+    if actions.running():
+        require(aws.account(environment), ImageReference(environment.repository, digest))
+        return
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    account = aws.existing_account(local)
+    if account is not None and not CONTEXT_FILE.is_file():
+        require(account, ImageReference(local.repository, digest))
+
+
+def refusals(account: Account, image: ImageReference) -> list[str]:
+    """Why an image may not be used, one line each; empty where it may."""
+    place, credentials = _place(account, image)
+    contents = referrers.attached(place, bundle.TYPE, credentials)
+    return verdict.judge(contents, signer.find(account, image.repository), image, expected(account))
+
+
+def expected(account: Account) -> Expected:
+    """What holds in an account: workflows and real accounts take what the main branch of this repository has built."""
+    if account.local and not actions.running():
+        return Expected(strict=False)
+    own = actions.repository_url() or git.web_address()
+    return Expected(own, os.environ.get("GITHUB_REPOSITORY_ID", ""))
+
+
+def _place(account: Account, image: ImageReference) -> tuple[ImageReference, Credentials | None]:
+    """The image as its registry is reached from here, with credentials."""
+    repository, credentials = registry.reached(account, image.repository)
+    return ImageReference(repository, image.digest), credentials

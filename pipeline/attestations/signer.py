@@ -1,0 +1,91 @@
+"""The key that signs an application's images: in AWS KMS, beside their registry. It never leaves KMS."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pipeline.aws.account import Account
+from pipeline.core.errors import PipelineError
+from pipeline.releases.project import project
+
+#: The one algorithm of a key of the kind ECC_NIST_P256 (infra/terraform/modules/signing-key).
+ALGORITHM = "ECDSA_SHA_256"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A signing key: its name in KMS, and its public half (DER), which says whose signature is whose."""
+
+    arn: str
+    public: bytes
+
+    @property
+    def hint(self) -> str:
+        """The key's fingerprint as bundles name it: the SHA-256 of its public half, in Base64, as cosign writes it."""
+        return base64.b64encode(hashlib.sha256(self.public).digest()).decode()
+
+    def signed(self, content: bytes, signature: bytes) -> bool:
+        """Whether a signature is this key's over the content."""
+        loaded = serialization.load_der_public_key(self.public)
+        if not isinstance(loaded, ec.EllipticCurvePublicKey):
+            raise TypeError(f"{self.arn} is of another kind than ECC_NIST_P256")
+        try:
+            loaded.verify(signature, content, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+def exists(account: Account, repository: str) -> bool:
+    """Whether the account of a repository has its key; bootstrap makes it."""
+    return _public(account.client("kms"), repository) is not None
+
+
+def find(account: Account, repository: str) -> Key:
+    """The key for the images of a repository; raises PipelineError where there is none, or it may not be used."""
+    client = account.client("kms")
+    public = _public(client, repository)
+    if public is None:
+        raise PipelineError(
+            f"the account of {repository} has no signing key ({_arn(client, repository)})",
+            next_step="run ./inv bootstrap",
+        )
+    return Key(_arn(client, repository), public)
+
+
+def sign(account: Account, key: Key, content: bytes) -> bytes:
+    """The key's signature over the content (ASN.1 DER)."""
+    answer = account.client("kms").sign(
+        KeyId=key.arn,
+        Message=hashlib.sha256(content).digest(),
+        MessageType="DIGEST",
+        SigningAlgorithm=ALGORITHM,
+    )
+    return bytes(answer["Signature"])
+
+
+def _public(client: Any, repository: str) -> bytes | None:
+    arn = _arn(client, repository)
+    try:
+        return bytes(client.get_public_key(KeyId=arn)["PublicKey"])
+    except client.exceptions.NotFoundException:
+        return None
+    except (
+        client.exceptions.DisabledException,
+        client.exceptions.KMSInvalidStateException,
+    ) as error:
+        raise PipelineError(
+            f"the signing key {arn} is disabled or about to be deleted, so that nothing it signed is trusted",
+            next_step="enable it again in KMS, or make another by ./inv bootstrap and sign what runs anew",
+        ) from error
+
+
+def _arn(client: Any, repository: str) -> str:
+    """The alias of the key; its account and region are those of the registry (``<account>.dkr.ecr.<region>.…``)."""
+    account, _, _, region, *_ = repository.partition("/")[0].split(".")
+    return f"arn:{client.meta.partition}:kms:{region}:{account}:alias/{project().name}-images"

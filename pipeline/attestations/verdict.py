@@ -1,0 +1,127 @@
+"""What is wrong with what is attested of an image: each reason by its name, in one line."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.attestations import bundle, statements
+from pipeline.attestations.signer import Key
+from pipeline.releases.image_reference import ImageReference
+from pipeline.scanners import findings
+
+#: The workflow that builds what is released, and the branch that it runs on.
+WORKFLOW, BRANCH = ".github/workflows/main.yml", "refs/heads/main"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a release must have been built by, and looked at for.
+
+    ``repository`` is the address of the one whose workflow on main builds releases; ``repository_id``, GitHub's id of
+    it, outlives a new name. This machine's own account takes its own builds, also where they could not be scanned: it
+    is not ``strict``.
+    """
+
+    repository: str = ""
+    repository_id: str = ""
+    strict: bool = True
+
+
+def judge(
+    contents: Iterable[bytes], key: Key, image: ImageReference, expected: Expected
+) -> list[str]:
+    """What is wrong with the bundles of an image; empty where it may be used. One good one of each kind is enough."""
+    trusted, wrong = statements_of(contents, key, image)
+    if not trusted:
+        return wrong or ["it is not signed"]
+    reasons = []
+    for kind, (name, _, always) in CHECKS.items():
+        if not (always or expected.strict):
+            continue
+        faults = faults_of(trusted, kind, expected)
+        if not faults:
+            reasons += [f"it has no {name}", *wrong]
+        elif all(faults):
+            reasons.append(faults[0])
+    return list(dict.fromkeys(reasons))
+
+
+def statements_of(
+    contents: Iterable[bytes], key: Key, image: ImageReference
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The statements that the key signed about the image, and what is wrong with all others."""
+    trusted: list[dict[str, Any]] = []
+    wrong = []
+    for content in contents:
+        try:
+            trusted.append(_statement(content, key, image))
+        except ValueError as error:
+            wrong.append(str(error))
+    return trusted, list(dict.fromkeys(wrong))
+
+
+def faults_of(trusted: list[dict[str, Any]], kind: str, expected: Expected) -> list[str]:
+    """For each trusted statement of a kind what is wrong with it; an empty text for a good one."""
+    check = CHECKS[kind][1]
+    return [check(each["predicate"], expected) for each in trusted if each["predicateType"] == kind]
+
+
+def _statement(content: bytes, key: Key, image: ImageReference) -> dict[str, Any]:
+    """The statement of a bundle; raises ValueError with the reason where it is not to be trusted."""
+    signed = bundle.read(content)
+    if signed.hint != key.hint:
+        raise ValueError(f"it is signed by another key than {key.arn}")
+    if not key.signed(bundle.signed_bytes(signed.payload), signed.signature):
+        raise ValueError("what is attested of it was changed after it was signed")
+    document: dict[str, Any] = json.loads(signed.payload)
+    digest = document["subject"][0]["digest"]["sha256"]
+    if image.digest != f"sha256:{digest}":
+        raise ValueError(f"its attestation is of another image (sha256:{digest})")
+    return document
+
+
+def _signed(_predicate: dict[str, Any], _expected: Expected) -> str:
+    return ""
+
+
+def _built(predicate: dict[str, Any], expected: Expected) -> str:
+    if not expected.strict:
+        return ""
+    definition = predicate["buildDefinition"]
+    workflow = definition["externalParameters"].get("workflow")
+    if workflow is None:
+        return "it was built on somebody's machine, not by the workflow of main"
+    own_id = definition["internalParameters"]["github"]["repository_id"]
+    if own_id and expected.repository_id:
+        same = own_id == expected.repository_id
+    else:
+        same = workflow["repository"] == expected.repository
+    if not same:
+        return f"it was built by another repository, {workflow['repository']}"
+    if (workflow["path"], workflow["ref"]) != (WORKFLOW, BRANCH):
+        return f"it was built by {workflow['path']} on {workflow['ref']}, not by {WORKFLOW} on {BRANCH}"
+    return ""
+
+
+def _listed(predicate: dict[str, Any], _expected: Expected) -> str:
+    return "" if predicate.get("components") else "its bill of materials lists nothing"
+
+
+def _scanned(predicate: dict[str, Any], _expected: Expected) -> str:
+    result = predicate["scanner"]["result"]
+    if result["state"] == findings.NOT_CHECKED:
+        return f"its vulnerabilities were NOT CHECKED: {result['note']}"
+    failing = [each["rule"] for each in result["findings"] if each["fails"]]
+    return f"its scan found {', '.join(failing)}" if failing else ""
+
+
+Check = Callable[[dict[str, Any], Expected], str]
+#: What must be attested: its name, what must be true of it, and whether of builds for this machine alone, too.
+CHECKS: dict[str, tuple[str, Check, bool]]
+CHECKS = {
+    statements.SIGNATURE: ("signature", _signed, True),
+    statements.PROVENANCE: ("provenance", _built, True),
+    statements.BILL: ("bill of materials", _listed, False),
+    statements.SCAN: ("scan result", _scanned, False),
+}

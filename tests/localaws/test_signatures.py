@@ -1,0 +1,183 @@
+"""Signatures on the local registry, by a key in the local KMS: what is not signed by it is used by no command."""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from pipeline.argocd import git_server
+from pipeline.attestations import admission, bundle, signer, statements
+from pipeline.aws import account as aws
+from pipeline.aws import registry
+from pipeline.aws.account import Account
+from pipeline.commands import plan, promote, rollback
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.images import push, referrers
+from pipeline.images.app import Record
+from pipeline.releases import environments, history
+from pipeline.releases.desired import Desired
+from pipeline.releases.history import Release
+from pipeline.releases.image_reference import ImageReference
+from pipeline.releases.project import project
+from pipeline.targets import ecs, kubernetes
+from pipeline.terraform import run as terraform
+from tests.localaws.test_push import image as scratch_image
+
+pytestmark = pytest.mark.engine
+
+TUESDAY = datetime(2026, 11, 24, tzinfo=UTC)
+ALIAS = f"alias/{project().name}-images"
+RECORD = Record("shop:1", "sha256:1", "1", "c" * 40, "2026-01-01T00:00:00Z", 1, 1.0, "base", False)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def account(running: None) -> Account:
+    """This machine's account, with the registry and the key that bootstrap makes."""
+    local = aws.account(environments.load(environments.LOCAL_ENVIRONMENT))
+    ecr = local.client("ecr")
+    with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
+        ecr.create_repository(repositoryName=project().name, imageTagMutability="IMMUTABLE")
+    if not signer.exists(local, repository()):
+        point(local, new_key(local))
+    return local
+
+
+@pytest.fixture
+def image(account: Account, request: pytest.FixtureRequest) -> Iterator[ImageReference]:
+    """An image in the registry that nobody has signed."""
+    made = scratch_image(request.node.name.lower())
+    place, _ = registry.reached(account, repository())
+    try:
+        pushed = push.push(made, place, request.node.name)
+    finally:
+        docker.from_env().images.remove(made, force=True)
+    yield ImageReference(repository(), pushed.digest)
+
+
+def repository() -> str:
+    return environments.load(environments.LOCAL_ENVIRONMENT).repository
+
+
+def new_key(account: Account) -> str:
+    client = account.client("kms")
+    made = client.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    return str(made["KeyMetadata"]["KeyId"])
+
+
+def point(account: Account, key: str) -> None:
+    """Has the name of the signing key mean another key."""
+    client = account.client("kms")
+    there = {each["AliasName"] for each in client.list_aliases()["Aliases"]}
+    change = client.update_alias if ALIAS in there else client.create_alias
+    change(AliasName=ALIAS, TargetKeyId=key)
+
+
+def attached(account: Account, image: ImageReference) -> list[bytes]:
+    place, credentials = registry.reached(account, image.repository)
+    return referrers.attached(replace(image, repository=place), bundle.TYPE, credentials)
+
+
+def test_an_image_is_signed_once_and_then_used(account: Account, image: ImageReference) -> None:
+    assert admission.refusals(account, image) == ["it is not signed"]
+    assert admission.attest(account, image, RECORD) == "attested: signature, provenance"
+    admission.require(account, image)
+    before = attached(account, image)
+    assert admission.attest(account, image, RECORD) == "attested before"
+    assert attached(account, image) == before
+
+
+def test_a_signature_that_was_removed_is_missed(account: Account, image: ImageReference) -> None:
+    admission.attest(account, image, RECORD)
+    ecr = account.client("ecr")
+    listed = ecr.list_images(repositoryName=project().name, filter={"tagStatus": "UNTAGGED"})
+    ecr.batch_delete_image(repositoryName=project().name, imageIds=listed["imageIds"])
+    assert admission.refusals(account, image) == ["it is not signed"]
+
+
+def test_a_strangers_key_and_another_images_signature_are_refused(
+    account: Account, image: ImageReference
+) -> None:
+    client = account.client("kms")
+    own = client.describe_key(KeyId=signer.find(account, repository()).arn)["KeyMetadata"]["KeyId"]
+    point(account, new_key(account))
+    admission.attest(account, image, RECORD)
+    point(account, own)
+    (refusal,) = admission.refusals(account, image)
+    assert refusal.startswith("it is signed by another key than arn:aws:kms:")
+    key, other = signer.find(account, repository()), replace(image, digest=f"sha256:{'d' * 64}")
+    payload = statements.statement(other, statements.SIGNATURE, {})
+    signature = signer.sign(account, key, bundle.signed_bytes(payload))
+    place, credentials = registry.reached(account, image.repository)
+    content = bundle.write(bundle.Bundle(payload, signature, key.hint))
+    referrers.attach(replace(image, repository=place), bundle.TYPE, content, {}, credentials)
+    assert f"its attestation is of another image ({other.digest})" in admission.refusals(
+        account, image
+    )
+
+
+def test_a_key_that_may_not_be_used_is_named(account: Account, image: ImageReference) -> None:
+    admission.attest(account, image, RECORD)
+    client, arn = account.client("kms"), signer.find(account, repository()).arn
+    key = client.describe_key(KeyId=arn)["KeyMetadata"]["KeyId"]
+    client.disable_key(KeyId=key)
+    try:
+        with pytest.raises(PipelineError, match="disabled or about to be deleted"):
+            admission.require(account, image)
+    finally:
+        client.enable_key(KeyId=key)
+    admission.require(account, image)
+    client.delete_alias(AliasName=ALIAS)
+    try:
+        with pytest.raises(PipelineError, match="has no signing key") as raised:
+            admission.require(account, image)
+        assert raised.value.next_step == "run ./inv bootstrap"
+    finally:
+        point(account, key)
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "sync", "promote", "rollback"])
+def test_no_command_uses_what_is_not_signed(
+    account: Account,
+    image: ImageReference,
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(environments, "LOCAL", tmp_path)
+    content = {"image": {"digest": image.digest}}
+    text = json.dumps(content)
+    released = [Release(commit * 40, text, content, "Release", TUESDAY) for commit in "ab"]
+    monkeypatch.setattr(history, "commits", lambda *_, **__: released)
+    monkeypatch.setattr(history, "earlier", lambda _: released[1])
+    monkeypatch.setattr(git_server, "never_released", lambda _: False)
+    desired = Desired(str(ROOT), git.run("branch", "--show-current").strip())
+    monkeypatch.setattr(kubernetes, "desired", lambda: desired)
+    for module, step in (
+        (terraform, "plan"),
+        (terraform, "apply"),
+        (git_server, "commit"),
+        (history, "set_text"),
+        (kubernetes, "prepared"),
+    ):
+        monkeypatch.setattr(module, step, lambda *_, **__: pytest.fail("the step has begun"))
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    monkeypatch.setattr(
+        terraform, "saved_plan", lambda root: terraform.Plan(root, True, {"any": "change"}, "")
+    )
+    commands: dict[str, Callable[[], Any]] = {
+        "plan": lambda: plan.run("local", digest=image.digest),
+        "apply": lambda: ecs.deliver(replace(local, digest=image.digest)),
+        "sync": lambda: kubernetes.deliver(local, image.digest),
+        "promote": lambda: promote.run("local", "staging"),
+        "rollback": lambda: rollback.run("local"),
+    }
+    with pytest.raises(PipelineError, match=f"{image} is refused: it is not signed"):
+        commands[command]()

@@ -1,0 +1,209 @@
+"""What may be released: every way in which an image's attestations can be wrong is refused by its name."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from pipeline.attestations import bundle, statements, verdict
+from pipeline.attestations.bundle import Bundle
+from pipeline.attestations.signer import Key
+from pipeline.attestations.verdict import Expected
+from pipeline.images.app import Record
+from pipeline.releases.image_reference import ImageReference
+
+HOME = "https://github.com/owner/shop"
+IMAGE = ImageReference("123456789012.dkr.ecr.us-east-1.amazonaws.com/shop", f"sha256:{'a' * 64}")
+OTHER = replace(IMAGE, digest=f"sha256:{'b' * 64}")
+RELEASED = Expected(HOME, "22")
+THIS_MACHINE = Expected(strict=False)
+SCANNED = {"name": "grype", "state": "passed", "note": "", "findings": []}
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A key pair as KMS has it."""
+
+    private: ec.EllipticCurvePrivateKey
+    arn: str
+
+    @property
+    def key(self) -> Key:
+        public = self.private.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return Key(self.arn, public)
+
+    def signed(self, kind: str, predicate: dict[str, Any], image: ImageReference = IMAGE) -> bytes:
+        payload = statements.statement(image, kind, predicate)
+        signature = self.private.sign(bundle.signed_bytes(payload), ec.ECDSA(hashes.SHA256()))
+        return bundle.write(Bundle(payload, signature, self.key.hint))
+
+
+OURS, STRANGER = (Signer(ec.generate_private_key(ec.SECP256R1()), name) for name in ("ours", "his"))
+
+
+def provenance(**changes: Any) -> dict[str, Any]:
+    workflow = {"repository": HOME, "path": verdict.WORKFLOW, "ref": verdict.BRANCH}
+    own_id = changes.pop("repository_id", "22")
+    return {
+        "buildDefinition": {
+            "externalParameters": {"workflow": workflow | changes},
+            "internalParameters": {"github": {"repository_id": own_id}},
+        }
+    }
+
+
+def scan(**changes: Any) -> dict[str, Any]:
+    return {"scanner": {"result": SCANNED | changes}}
+
+
+WHOLE: dict[str, dict[str, Any]] = {
+    statements.SIGNATURE: {},
+    statements.PROVENANCE: provenance(),
+    statements.BILL: {"components": [{"name": "flask"}]},
+    statements.SCAN: scan(),
+}
+
+
+def bundles(
+    signer: Signer = OURS, image: ImageReference = IMAGE, **predicates: dict[str, Any] | None
+) -> list[bytes]:
+    """All that is attested of a release; by the last word of a kind's name another predicate, or None for none."""
+    chosen = {
+        kind: predicates.get(verdict.CHECKS[kind][0].split()[0], WHOLE[kind]) for kind in WHOLE
+    }
+    return [
+        signer.signed(kind, predicate, image)
+        for kind, predicate in chosen.items()
+        if predicate is not None
+    ]
+
+
+def judged(contents: list[bytes], expected: Expected = RELEASED) -> list[str]:
+    return verdict.judge(contents, OURS.key, IMAGE, expected)
+
+
+def changed(content: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
+    """A bundle whose statement was changed after it was signed."""
+    signed = bundle.read(content)
+    document = json.loads(signed.payload)
+    change(document)
+    return bundle.write(replace(signed, payload=json.dumps(document).encode()))
+
+
+def test_a_release_that_main_built_scanned_and_signed_may_be_used() -> None:
+    assert judged(bundles()) == []
+    # Whatever somebody else attaches to it takes nothing away.
+    assert judged([*bundles(STRANGER), b"{}", *bundles()]) == []
+
+
+@pytest.mark.parametrize(
+    ("contents", "reason"),
+    [
+        ([], "it is not signed"),
+        (bundles(STRANGER), "it is signed by another key than ours"),
+        (bundles(image=OTHER), f"its attestation is of another image ({OTHER.digest})"),
+        (bundles(signature=None), "it has no signature"),
+        (bundles(provenance=None), "it has no provenance"),
+        (bundles(bill=None), "it has no bill of materials"),
+        (bundles(scan=None), "it has no scan result"),
+        (bundles(bill={"components": []}), "its bill of materials lists nothing"),
+        (
+            bundles(scan=scan(findings=[{"rule": "CVE-2026-1", "fails": True}], state="findings")),
+            "its scan found CVE-2026-1",
+        ),
+        (
+            bundles(scan=scan(state="NOT CHECKED", note="no database")),
+            "its vulnerabilities were NOT CHECKED: no database",
+        ),
+        (
+            bundles(provenance=provenance(repository="https://github.com/thief/shop", repository_id="9")),
+            "it was built by another repository, https://github.com/thief/shop",
+        ),
+        (
+            bundles(provenance=provenance(ref="refs/heads/feature")),
+            f"it was built by {verdict.WORKFLOW} on refs/heads/feature,"
+            f" not by {verdict.WORKFLOW} on {verdict.BRANCH}",
+        ),
+        (
+            bundles(provenance=provenance(path=".github/workflows/mine.yml")),
+            f"it was built by .github/workflows/mine.yml on {verdict.BRANCH},"
+            f" not by {verdict.WORKFLOW} on {verdict.BRANCH}",
+        ),
+    ],
+)  # fmt: skip
+def test_an_attack_is_refused_by_its_name(contents: list[bytes], reason: str) -> None:
+    assert judged(contents) == [reason]
+
+
+def test_a_bill_that_was_changed_after_it_was_signed_is_refused() -> None:
+    def add(document: dict[str, Any]) -> None:
+        document["predicate"]["components"].append({"name": "malware"})
+
+    *others, bill, scanned = bundles()
+    reasons = judged([*others, changed(bill, add), scanned])
+    assert reasons == [
+        "it has no bill of materials",
+        "what is attested of it was changed after it was signed",
+    ]
+
+
+def test_a_renamed_repository_is_known_by_its_id() -> None:
+    renamed = replace(RELEASED, repository="https://github.com/owner/store")
+    assert judged(bundles(), renamed) == []
+    # Where GitHub's id is not known, as on a laptop, the address decides.
+    assert judged(bundles(), replace(renamed, repository_id="")) == [
+        f"it was built by another repository, {HOME}"
+    ]
+
+
+def test_this_machine_runs_its_own_builds_where_nothing_could_be_scanned() -> None:
+    own = bundles(provenance={"buildDefinition": {"externalParameters": {}}}, bill=None, scan=None)
+    assert judged(own, THIS_MACHINE) == []
+    assert judged(own) == [
+        "it was built on somebody's machine, not by the workflow of main",
+        "it has no bill of materials",
+        "it has no scan result",
+    ]
+    assert judged([], THIS_MACHINE) == ["it is not signed"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"{}", b'{"dsseEnvelope": 1}', b'{"dsseEnvelope": {"payloadType": "text/plain"}}'],
+)
+def test_what_is_no_signed_statement_is_refused_and_breaks_nothing(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        bundle.read(content)
+    assert len(judged([content])) == 1
+
+
+def test_a_workflow_attests_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_SERVER_URL": "https://github.com",
+        "GITHUB_REPOSITORY": "owner/shop",
+        "GITHUB_REPOSITORY_ID": "22",
+        "GITHUB_WORKFLOW_REF": f"owner/shop/{verdict.WORKFLOW}@{verdict.BRANCH}",
+        "GITHUB_REF": "refs/heads/main",
+        "GITHUB_RUN_ID": "7",
+    }.items():
+        monkeypatch.setenv(name, value)
+    record = Record(
+        "shop:1", "sha256:1", "1", "c" * 40, "2026-01-01T00:00:00Z", 1, 1.0, "base", False
+    )
+    built = statements.provenance(record)
+    assert judged(bundles(provenance=built)) == []
+    (source, base) = built["buildDefinition"]["resolvedDependencies"]
+    assert source["digest"] == {"gitCommit": "c" * 40}
+    assert base["uri"] == "base"
+    assert built["runDetails"]["metadata"]["invocationId"] == f"{HOME}/actions/runs/7"
+    monkeypatch.setenv("GITHUB_ACTIONS", "false")
+    assert judged(bundles(provenance=statements.provenance(record))) == [
+        "it was built on somebody's machine, not by the workflow of main"
+    ]
