@@ -252,6 +252,15 @@ def push(_context: Context, environment: str = "local", preview: bool = False) -
     return body.run(environment, preview=preview)
 
 
+@task(positional=["digest"], help={"digest": "the released image (sha256:…)", **ENVIRONMENT})
+@command
+def rebuild(_context: Context, digest: str, environment: str = "local") -> Result:
+    """Build a released image again from its commit, and compare."""
+    from pipeline.commands import rebuild as body
+
+    return body.run(digest, environment)
+
+
 @task(
     help={
         **ENVIRONMENT,

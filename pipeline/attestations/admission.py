@@ -1,6 +1,7 @@
 """Signs what is pushed, and admits only what is signed, and was built and scanned as it must be."""
 
 import os
+from typing import Any
 
 from pipeline.attestations import bundle, signer, statements, verdict
 from pipeline.attestations.bundle import Bundle
@@ -10,8 +11,8 @@ from pipeline.aws import registry
 from pipeline.aws.account import Account
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
-from pipeline.git import repository as git
 from pipeline.github import actions
+from pipeline.images import app as app_image
 from pipeline.images import referrers
 from pipeline.images.app import Record
 from pipeline.images.registries import Credentials
@@ -79,12 +80,26 @@ def refusals(account: Account, image: ImageReference) -> list[str]:
     return verdict.judge(contents, signer.find(account, image.repository), image, expected(account))
 
 
+def provenance(account: Account, image: ImageReference) -> dict[str, Any]:
+    """How an image was built, as its signed provenance says; raises PipelineError where it has none."""
+    place, credentials = _place(account, image)
+    contents = referrers.attached(place, bundle.TYPE, credentials)
+    key = signer.find(account, image.repository)
+    trusted, wrong = verdict.statements_of(contents, key, image)
+    for each in trusted:
+        if each["predicateType"] == statements.PROVENANCE:
+            return dict(each["predicate"])
+    raise PipelineError(
+        f"{image} has no provenance that can be trusted{''.join(f'; {why}' for why in wrong)}",
+        next_step="name a digest that ./inv push has signed",
+    )
+
+
 def expected(account: Account) -> Expected:
     """What holds in an account: workflows and real accounts take what the main branch of this repository has built."""
     if account.local and not actions.running():
         return Expected(strict=False)
-    own = actions.repository_url() or git.web_address()
-    return Expected(own, os.environ.get("GITHUB_REPOSITORY_ID", ""))
+    return Expected(app_image.source(), os.environ.get("GITHUB_REPOSITORY_ID", ""))
 
 
 def _place(account: Account, image: ImageReference) -> tuple[ImageReference, Credentials | None]:

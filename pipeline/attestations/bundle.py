@@ -29,7 +29,7 @@ def write(bundle: Bundle) -> bytes:
     """The bundle as JSON. Without a log's entry: nobody but the registry is told of the image."""
     document = {
         "mediaType": TYPE,
-        "verificationMaterial": {"publicKey": {"hint": bundle.hint}},
+        "verificationMaterial": {"publicKey": {"hint": bundle.hint}, "tlogEntries": []},
         "dsseEnvelope": {
             "payload": base64.b64encode(bundle.payload).decode(),
             "payloadType": PAYLOAD_TYPE,

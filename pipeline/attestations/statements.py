@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.core import files
 from pipeline.core.paths import REPORTS
-from pipeline.git import repository as git
 from pipeline.github import actions
+from pipeline.images import app as app_image
 from pipeline.images.app import Record
 from pipeline.releases.image_reference import ImageReference
 from pipeline.scanners import sbom
@@ -55,7 +55,7 @@ def known(record: Record, reports: Path = REPORTS) -> dict[str, dict[str, Any]]:
 
 def provenance(record: Record) -> dict[str, Any]:
     """Provenance of SLSA 1.0: the source, what it was built on, and the workflow's file, branch and run."""
-    source, ref = actions.repository_url() or git.web_address(), os.environ.get("GITHUB_REF", "")
+    source, ref = app_image.source(), os.environ.get("GITHUB_REF", "")
     # owner/name/.github/workflows/main.yml@refs/heads/main: the workflow that runs, not one that it calls.
     path, _, workflow_ref = os.environ.get("GITHUB_WORKFLOW_REF", "").partition("@")
     workflow = {

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -98,16 +99,8 @@ def build(*, no_cache: bool = False) -> Record:
     named = version()
     tags = [f"{project().image}:{tag}" for tag in (named.version, "latest")]
     bases = {argument: catalogue.provide(name) for argument, name in BASES.items()}
-    arguments = {
-        **bases,
-        "APP_VERSION": named.version,
-        "GIT_COMMIT": named.revision,
-        "SOURCE_URL": actions.repository_url() or git.web_address(),
-        "CREATED": named.created,
-        "TITLE": project().name,
-    }
     started = time.monotonic()
-    image_id = imagebuild.build(ROOT, tags, named.created, arguments, no_cache=no_cache)
+    image_id = make(ROOT, named, tags, bases, source(), no_cache=no_cache)
     record = Record(
         **asdict(named),
         image=tags[0],
@@ -122,6 +115,32 @@ def build(*, no_cache: bool = False) -> Record:
         record = replace(record, repository=before.repository, digest=before.digest)
     save(record)
     return record
+
+
+def make(
+    context: Path,
+    named: Version,
+    tags: Sequence[str],
+    bases: Mapping[str, str],
+    source_url: str,
+    *,
+    no_cache: bool,
+) -> str:
+    """Builds a work tree as a version, from a source's address, and returns the image's id."""
+    arguments = {
+        **bases,
+        "APP_VERSION": named.version,
+        "GIT_COMMIT": named.revision,
+        "SOURCE_URL": source_url,
+        "CREATED": named.created,
+        "TITLE": project().name,
+    }
+    return imagebuild.build(context, tags, named.created, arguments, no_cache=no_cache)
+
+
+def source() -> str:
+    """The address of this repository, which images bear; empty where it has none."""
+    return actions.repository_url() or git.web_address()
 
 
 def load() -> Record | None:

@@ -102,6 +102,12 @@ def test_a_gathering_made_by_one_replica_is_read_by_the_other(deployed: Deployed
         assert gathering.title in httpx.get(address + path, timeout=10).text
 
 
+def test_a_released_image_is_what_its_commit_gives(deployed: Deployed) -> None:
+    digest = built_digest(deployed.checkout)
+    output = deployed.checkout.inv("rebuild", digest).stdout
+    assert re.search(rf"{digest[7:19]} is what commit [0-9a-f]{{12}} gives", output), output
+
+
 def test_the_same_again_changes_nothing_and_says_so(deployed: Deployed) -> None:
     output = deployed.checkout.inv("deploy").stdout
     assert re.search(r"no changes", output), output
