@@ -28,7 +28,10 @@ from pipeline.releases.history import Release
 from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.project import project
 from pipeline.targets import ecs, kubernetes
+from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
+from tests.localaws.cluster import Service
+from tests.localaws.conftest import World
 from tests.localaws.test_push import image as scratch_image
 
 pytestmark = pytest.mark.engine
@@ -141,6 +144,22 @@ def test_a_key_that_may_not_be_used_is_named(account: Account, image: ImageRefer
         assert raised.value.next_step == "run ./inv bootstrap"
     finally:
         point(account, key)
+
+
+def test_a_task_that_nobody_has_signed_is_drift(
+    account: Account, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ECS runs any image; whoever may call it can start one past the service and Terraform."""
+    stranger = Service(world, "stranger-cluster")
+    monkeypatch.setattr(roots, "base_name", lambda _: "stranger")
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    assert ecs.audit(local) == []
+    stranger.create()
+    try:
+        digest = world.image.partition("@")[2]
+        assert ecs.audit(local) == [f"ECS runs {digest}: it is not signed"]
+    finally:
+        stranger.delete()
 
 
 @pytest.mark.parametrize("command", ["plan", "apply", "sync", "promote", "rollback"])
