@@ -1,0 +1,76 @@
+"""Clients that are not ours read what `./inv push` attaches to an image: cosign and oras, built from their modules."""
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from pipeline.attestations import admission, bundle, signer, statements
+from pipeline.aws import registry
+from pipeline.aws.account import Account
+from pipeline.core.tools import tool
+from pipeline.releases.image_reference import ImageReference
+from tests.localaws.test_signatures import RECORD, account, image, new_key, point, repository
+
+pytestmark = [pytest.mark.engine, pytest.mark.long]
+
+__all__ = ["account", "image"]
+
+
+@pytest.fixture
+def public(account: Account, tmp_path: Path) -> Path:
+    """The signing key's public half, as `aws kms get-public-key` and openssl write it."""
+    file = tmp_path / "images.pub"
+    file.write_bytes(pem(signer.find(account, repository())))
+    return file
+
+
+def pem(key: signer.Key) -> bytes:
+    return serialization.load_der_public_key(key.public).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def run(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [tool(name), *arguments], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_cosign_verifies_what_we_signed_and_refuses_what_we_did_not(
+    account: Account, image: ImageReference, public: Path
+) -> None:
+    place = str(replace(image, repository=registry.reached(account, image.repository)[0]))
+    options = ("--key", public, "--insecure-ignore-tlog", place)
+    unsigned = run("cosign", "verify", *options)
+    assert unsigned.returncode != 0
+    admission.attest(account, image, RECORD)
+    signed = run("cosign", "verify", *options)
+    assert signed.returncode == 0, signed.stderr
+    built = run("cosign", "verify-attestation", "--type", "slsaprovenance1", *options)
+    assert built.returncode == 0, built.stderr
+    assert image.digest.removeprefix("sha256:") in built.stdout + built.stderr
+    own = account.client("kms").describe_key(KeyId=signer.find(account, repository()).arn)
+    try:
+        point(account, new_key(account))
+        stranger = signer.find(account, repository())
+    finally:
+        point(account, own["KeyMetadata"]["KeyId"])
+    other = public.with_name("stranger.pub")
+    other.write_bytes(pem(stranger))
+    refused = run("cosign", "verify", "--key", other, "--insecure-ignore-tlog", place)
+    assert refused.returncode != 0
+
+
+def test_oras_lists_what_is_attached(account: Account, image: ImageReference) -> None:
+    admission.attest(account, image, RECORD)
+    place = str(replace(image, repository=registry.reached(account, image.repository)[0]))
+    listed = run("oras", "discover", "--plain-http", "--format=json", place)
+    assert listed.returncode == 0, listed.stderr
+    referrers = json.loads(listed.stdout)["referrers"]
+    assert {each["artifactType"] for each in referrers} == {bundle.TYPE}
+    kinds = {each["annotations"]["dev.sigstore.bundle.predicateType"] for each in referrers}
+    assert kinds == {statements.SIGNATURE, statements.PROVENANCE}
