@@ -63,8 +63,11 @@ def require(account: Account, image: ImageReference) -> None:
 
 
 def require_here(environment: Environment, digest: str) -> None:
-    """As ``require``: in a workflow in the environment's account, else in this machine's, where its cluster pulls."""
-    if actions.running():
+    """As ``require``: in a workflow in the environment's account, else in this machine's, where its cluster pulls.
+
+    Nothing is asked where this machine's does not run, or the cluster is the user's own and pulls from elsewhere.
+    """
+    if actions.running() and environment.name != environments.LOCAL_ENVIRONMENT:
         require(aws.account(environment), ImageReference(environment.repository, digest))
         return
     local = environments.load(environments.LOCAL_ENVIRONMENT)
