@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from pipeline.attestations import signer
 from pipeline.aws import identity_provider, localaws
 from pipeline.releases import environments
 from pipeline.releases.project import project
@@ -374,6 +375,30 @@ def test_what_is_made_is_told_by_its_own_tags(owned: dict[str, Environment]) -> 
         make(owned["staging"], tags[:1])
     with pytest.raises(ClientError, match=r"CreateVpcEndpoint on resource: .*:vpc/vpc-"):
         make(owned["production"], tags)
+
+
+def test_who_pushes_releases_signs_them_and_readers_only_verify(
+    owned: dict[str, Environment],
+) -> None:
+    alias = f"arn:aws:kms:{localaws.REGION}:{localaws.ACCOUNT}:alias/{project().name}-images"
+    message: dict[str, Any] = {
+        "KeyId": alias,
+        "Message": bytes(32),
+        "MessageType": "DIGEST",
+        "SigningAlgorithm": signer.ALGORITHM,
+    }
+    pushing = roles.client("kms", roles.credentials("apply-staging", environment="staging"))
+    reading = roles.client("kms", roles.credentials("read-staging", ref="refs/heads/main"))
+    reviewing = roles.client("kms", roles.credentials("plan-staging", event="pull_request"))
+    assert pushing.sign(**message)["Signature"]
+    assert reading.get_public_key(KeyId=alias)["PublicKey"]
+    for stranger in (reading, reviewing):
+        with pytest.raises(ClientError, match="not authorized to perform: kms:Sign "):
+            stranger.sign(**message)
+    with pytest.raises(ClientError, match="not authorized to perform: kms:ScheduleKeyDeletion "):
+        pushing.schedule_key_deletion(
+            KeyId=roles.client("kms").describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]
+        )
 
 
 def test_an_identity_provider_of_somebody_else_is_not_ours_to_destroy(
