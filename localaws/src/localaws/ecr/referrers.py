@@ -8,20 +8,23 @@ from localaws import emulator
 from localaws.emulator import ecr
 
 _PATH = re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>sha256:[0-9a-f]{64})")
+#: Entries of a page. ECR's has 50; few, so that clients meet a second page.
+_PAGE = 3
 _INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def install() -> None:
     """Extends ministack's registry."""
     emulator.wrap(ecr, "_v2_put_manifest", _put)
+    emulator.wrap(ecr, "_v2_delete_manifest", _delete)
     emulator.wrap(ecr, "handle_registry_request", _handle)
 
 
 def _put(original: Any, name: str, ref: str, headers: dict[str, str], body: bytes) -> Any:
     """Tells who pushes an artifact that its subject was understood."""
     status, answered, content = original(name, ref, headers, body)
-    subject = _manifest(body).get("subject") if status == 201 else None  # noqa: PLR2004 - HTTP status
-    return status, answered | ({"OCI-Subject": subject["digest"]} if subject else {}), content
+    subject = _subject(_manifest(body)) if status == 201 else ""  # noqa: PLR2004 - HTTP status
+    return status, answered | ({"OCI-Subject": subject} if subject else {}), content
 
 
 async def _handle(original: Any, *request: Any) -> Any:
@@ -34,12 +37,22 @@ async def _handle(original: Any, *request: Any) -> Any:
     ecr._select_registry_request_scope(name, headers, query)
     if (missing := ecr._ensure_repo_exists(name)) is not None:
         return missing
-    index = {
-        "schemaVersion": 2,
-        "mediaType": _INDEX,
-        "manifests": _referrers(name, match["digest"]),
-    }
-    return ecr._registry_ok(200, {"Content-Type": _INDEX}, json.dumps(index).encode())
+    start = int(ecr._query_first(query, "start") or 0)
+    found = _referrers(name, match["digest"])
+    answered = {"Content-Type": _INDEX}
+    if start + _PAGE < len(found):
+        answered["Link"] = f'<{path}?start={start + _PAGE}>; rel="next"'
+    page = found[start : start + _PAGE]
+    index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": page}
+    return ecr._registry_ok(200, answered, json.dumps(index).encode())
+
+
+def _delete(original: Any, name: str, digest: str) -> Any:
+    """What is attached to an image goes with it."""
+    answer = original(name, digest)
+    for each in _referrers(name, digest):
+        original(name, each["digest"])
+    return answer
 
 
 def _referrers(name: str, digest: str) -> list[dict[str, Any]]:
@@ -47,16 +60,22 @@ def _referrers(name: str, digest: str) -> list[dict[str, Any]]:
     for image in ecr._images.get(name, []):
         content = ecr._manifest_blobs.get(name, {}).get(image["imageDigest"], b"")
         manifest = _manifest(content)
-        if manifest.get("subject", {}).get("digest") == digest:
+        if _subject(manifest) == digest:
             described = {
                 "mediaType": image["imageManifestMediaType"],
                 "digest": image["imageDigest"],
                 "size": len(content),
-                "artifactType": manifest.get("artifactType") or manifest["config"]["mediaType"],
-                "annotations": manifest.get("annotations", {}),
+                "artifactType": manifest.get("artifactType")
+                or (manifest.get("config") or {}).get("mediaType", ""),
+                "annotations": manifest.get("annotations") or {},
             }
             found.append(described)
     return found
+
+
+def _subject(manifest: dict[str, Any]) -> str:
+    subject = manifest.get("subject")
+    return str(subject.get("digest", "")) if isinstance(subject, dict) else ""
 
 
 def _manifest(content: bytes) -> dict[str, Any]:
