@@ -65,15 +65,18 @@ def require(account: Account, image: ImageReference) -> None:
 def require_here(environment: Environment, digest: str) -> None:
     """As ``require``: in a workflow in the environment's account, else in this machine's, where its cluster pulls.
 
-    Nothing is asked where this machine's does not run, or the cluster is the user's own and pulls from elsewhere.
+    Where this machine's does not run, or the cluster is the user's own and pulls from elsewhere, that is said.
     """
     if actions.running() and environment.name != environments.LOCAL_ENVIRONMENT:
         require(aws.account(environment), ImageReference(environment.repository, digest))
         return
     local = environments.load(environments.LOCAL_ENVIRONMENT)
     account = aws.existing_account(local)
-    if account is not None and not CONTEXT_FILE.is_file():
-        require(account, ImageReference(local.repository, digest))
+    if account is None or CONTEXT_FILE.is_file():
+        where = "the local AWS does not run" if account is None else "the cluster is your own"
+        console.warn(f"{digest[7:19]}: signature NOT CHECKED, {where}")
+        return
+    require(account, ImageReference(local.repository, digest))
 
 
 def refusals(account: Account, image: ImageReference) -> list[str]:
@@ -89,11 +92,15 @@ def provenance(account: Account, image: ImageReference) -> dict[str, Any]:
     contents = referrers.attached(place, bundle.TYPE, credentials)
     key = signer.find(account, image.repository)
     trusted, wrong = verdict.statements_of(contents, key, image)
-    for each in trusted:
-        if each["predicateType"] == statements.PROVENANCE:
-            return dict(each["predicate"])
+    faults = verdict.faults_of(trusted, statements.PROVENANCE, expected(account))
+    found = [
+        each["predicate"] for each in trusted if each["predicateType"] == statements.PROVENANCE
+    ]
+    for predicate, fault in zip(found, faults, strict=True):
+        if not fault:
+            return dict(predicate)
     raise PipelineError(
-        f"{image} has no provenance that can be trusted{''.join(f'; {why}' for why in wrong)}",
+        f"{image} has no provenance that can be trusted{''.join(f'; {why}' for why in [*faults, *wrong])}",
         next_step="name a digest that ./inv push has signed",
     )
 

@@ -42,13 +42,13 @@ def write(bundle: Bundle) -> bytes:
 def read(content: bytes) -> Bundle:
     """The bundle of a document; raises ValueError where it is none of a signed in-toto statement."""
     try:
-        document: dict[str, Any] = json.loads(content)
+        document: dict[str, Any] = json.loads(content or b"{}")
         envelope = document["dsseEnvelope"]
         if envelope["payloadType"] != PAYLOAD_TYPE:
-            raise ValueError(f"its payload is {envelope['payloadType']}")
+            raise ValueError(f"its payload is {envelope['payloadType']!r:.80}")
         # Whoever signs without a key of their own has a certificate instead, and no hint.
         hint = document["verificationMaterial"].get("publicKey", {}).get("hint", "")
         signature = base64.b64decode(envelope["signatures"][0]["sig"], validate=True)
         return Bundle(base64.b64decode(envelope["payload"], validate=True), signature, hint)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise ValueError(f"it has no {error}") from error
+    except (KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("what is attached to it is no signed statement") from error

@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,6 +17,7 @@ from pipeline.releases.project import project
 
 #: The one algorithm of a key of the kind ECC_NIST_P256 (infra/terraform/modules/signing-key).
 ALGORITHM = "ECDSA_SHA_256"
+ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.")
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,20 @@ def _public(client: Any, repository: str) -> bytes | None:
             f"the signing key {arn} is disabled or about to be deleted, so that nothing it signed is trusted",
             next_step="enable it again in KMS, or make another by ./inv bootstrap and sign what runs anew",
         ) from error
+    except ClientError as error:
+        raise PipelineError(
+            f"the signing key {arn} cannot be read: {error}",
+            next_step="run ./inv bootstrap, which gives the roles their rights",
+        ) from error
 
 
 def _arn(client: Any, repository: str) -> str:
     """The alias of the key; its account and region are those of the registry (``<account>.dkr.ecr.<region>.…``)."""
-    account, _, _, region, *_ = repository.partition("/")[0].split(".")
+    place = ECR.match(repository)
+    if place is None:
+        raise PipelineError(
+            f"{repository} is no repository of Amazon ECR, beside which the signing key lies",
+            next_step="name one as image.repository (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME)",
+        )
+    region, account = place["region"], place["account"]
     return f"arn:{client.meta.partition}:kms:{region}:{account}:alias/{project().name}-images"

@@ -63,8 +63,16 @@ def statements_of(
 
 def faults_of(trusted: list[dict[str, Any]], kind: str, expected: Expected) -> list[str]:
     """For each trusted statement of a kind what is wrong with it; an empty text for a good one."""
-    check = CHECKS[kind][1]
-    return [check(each["predicate"], expected) for each in trusted if each["predicateType"] == kind]
+    found = [each["predicate"] for each in trusted if each["predicateType"] == kind]
+    return [_fault(kind, predicate, expected) for predicate in found]
+
+
+def _fault(kind: str, predicate: dict[str, Any], expected: Expected) -> str:
+    name, check, _ = CHECKS[kind]
+    try:
+        return check(predicate, expected)
+    except (KeyError, TypeError, AttributeError):  # signed by our key, and not by ./inv push
+        return f"its {name} is not as ./inv push writes it"
 
 
 def _statement(content: bytes, key: Key, image: ImageReference) -> dict[str, Any]:
@@ -74,8 +82,12 @@ def _statement(content: bytes, key: Key, image: ImageReference) -> dict[str, Any
         raise ValueError(f"it is signed by another key than {key.arn}")
     if not key.signed(bundle.signed_bytes(signed.payload), signed.signature):
         raise ValueError("what is attested of it was changed after it was signed")
-    document: dict[str, Any] = json.loads(signed.payload)
-    digest = document["subject"][0]["digest"]["sha256"]
+    try:
+        document: dict[str, Any] = json.loads(signed.payload)
+        digest = str(document["subject"][0]["digest"]["sha256"])
+        _ = document["predicateType"], document["predicate"]
+    except (KeyError, IndexError, TypeError, RecursionError) as error:
+        raise ValueError("what is attested of it is no statement about an image") from error
     if image.digest != f"sha256:{digest}":
         raise ValueError(f"its attestation is of another image (sha256:{digest})")
     return document
@@ -92,6 +104,9 @@ def _built(predicate: dict[str, Any], expected: Expected) -> str:
     workflow = definition["externalParameters"].get("workflow")
     if workflow is None:
         return "it was built on somebody's machine, not by the workflow of main"
+    version = definition["internalParameters"]["version"]
+    if "-dirty-" in version:
+        return f"it was built from a work tree that no commit has ({version})"
     own_id = definition["internalParameters"]["github"]["repository_id"]
     if own_id and expected.repository_id:
         same = own_id == expected.repository_id

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from types_boto3_logs import CloudWatchLogsClient
 
 LOG_LINES = 12
+#: Containers that AWS adds to a task: GuardDuty's agent, Service Connect's proxy (their user guides).
+AWS_CONTAINERS = ("aws-guardduty-agent", "ecs-service-connect")
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,12 @@ def digests(client: "ECSClient", cluster: str) -> set[str]:
         tasks = _tasks(client, cluster, "RUNNING")
     except client.exceptions.ClusterNotFoundException:
         return set()
-    found = {_digest(task, item["name"]) for task in tasks for item in task["containers"]}
-    return found - {""}  # it is being pulled
+    return {
+        _digest(task, item["name"]) or f"{item['image']}, without a digest"
+        for task in tasks
+        for item in task["containers"]
+        if item.get("lastStatus") == "RUNNING" and not item["name"].startswith(AWS_CONTAINERS)
+    }
 
 
 def last_failure(
@@ -92,8 +98,15 @@ def last_failure(
 
 
 def _tasks(client: "ECSClient", cluster: str, status: Any, **selection: Any) -> list[Any]:
-    arns = client.list_tasks(cluster=cluster, desiredStatus=status, **selection)["taskArns"]
-    return list(client.describe_tasks(cluster=cluster, tasks=arns)["tasks"]) if arns else []
+    pages = client.get_paginator("list_tasks").paginate(
+        cluster=cluster, desiredStatus=status, **selection
+    )
+    return [
+        task
+        for page in pages  # of at most 100, as many as one description has
+        if page["taskArns"]
+        for task in client.describe_tasks(cluster=cluster, tasks=page["taskArns"])["tasks"]
+    ]
 
 
 def _log_tail(logs: "CloudWatchLogsClient", group: str, task_id: str) -> list[str]:

@@ -5,10 +5,12 @@ import io
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from watchfiles import watch
 
+from pipeline.attestations import admission
 from pipeline.aws import account as aws
 from pipeline.aws import registry
 from pipeline.commands import Result
@@ -20,6 +22,7 @@ from pipeline.images import app as app_image
 from pipeline.images import development, push
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
+from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import TARGETS, ecs, editing, kubernetes
 
 APP = ROOT / "app"
@@ -52,8 +55,12 @@ def run(to: str) -> Result:
         started = time.time()
         record = app_image.build()
         name = development.build(record)
-        place, credentials = registry.reached(aws.account(environment), environment.repository)
+        account = aws.account(environment)
+        place, credentials = registry.reached(account, environment.repository)
         digest = push.push(name, place, name.rpartition(":")[2], credentials).digest
+        # Neither bill nor scan of the image that it is made from is its own.
+        own = replace(record, image=name, image_id=name)
+        admission.attest(account, ImageReference(environment.repository, digest), own)
         try:
             with console.progress(f"{to}: an image whose code can be written"):
                 DELIVER[to](environment, digest)

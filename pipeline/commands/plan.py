@@ -37,7 +37,7 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
 def _plan(environment: Environment, *, lock: bool) -> Result:
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
-    if lock:
+    if lock or not (account.local or environment.digest == PLACEHOLDER):
         admission.require(account, environment.image)
     elif account.local:
         # Nobody bootstraps the local AWS on the runner of a fork's pull request: it plans against an empty state.

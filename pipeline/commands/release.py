@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.attestations import admission
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
@@ -16,7 +17,9 @@ def run(environment: str, digest: str) -> Result:
 
     The same digest again is no error and makes no commit, so that a workflow can be run again.
     """
-    image = ImageReference(environments.load(environment).repository, digest)
+    released_to = environments.load(environment)
+    image = ImageReference(released_to.repository, digest)
+    admission.require_here(released_to, digest)
     source = git.revision()
     commit = history.set_text(
         on_github(),

@@ -15,6 +15,8 @@ from pipeline.releases.image_reference import ImageReference
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 #: The configuration of an artifact that has none (image-spec, guidance for an empty descriptor).
 EMPTY, EMPTY_TYPE = b"{}", "application/vnd.oci.empty.v1+json"
+#: Bytes; a bill of materials has less than one million.
+LARGEST = 20_000_000
 
 
 def attach(
@@ -61,22 +63,34 @@ def attach(
 
 
 def attached(image: ImageReference, kind: str, credentials: Credentials | None) -> list[bytes]:
-    """All content of a media type that is attached to an image."""
+    """All content of a media type that is attached to an image; empty content for what cannot be read.
+
+    Whoever may push to the repository can attach anything: nothing of theirs keeps the rest from being read.
+    """
     found, path = [], f"referrers/{image.digest}"
     while path:
         answer = registries.call("GET", image.repository, path, credentials)
-        found += [each for each in answer.json()["manifests"] if each.get("artifactType") == kind]
+        found += [
+            each
+            for each in answer.json()["manifests"]
+            if (each.get("artifactType"), each["mediaType"]) == (kind, MANIFEST)
+        ]
         path = answer.links.get("next", {}).get("url", "")
     return [_content(image.repository, each["digest"], credentials) for each in found]
 
 
 def _content(repository: str, digest: str, credentials: Credentials | None) -> bytes:
-    manifest = registries.call(
-        "GET", repository, f"manifests/{digest}", credentials, headers={"Accept": MANIFEST}
-    ).json()
-    return registries.call(
-        "GET", repository, f"blobs/{manifest['layers'][0]['digest']}", credentials
-    ).content
+    try:
+        manifest = registries.call(
+            "GET", repository, f"manifests/{digest}", credentials, headers={"Accept": MANIFEST}
+        ).json()
+        (layer,) = manifest["layers"]
+        if layer["size"] > LARGEST:
+            return b""
+        blob = registries.call("GET", repository, f"blobs/{layer['digest']}", credentials)
+    except (PipelineError, KeyError, TypeError, ValueError):
+        return b""
+    return blob.content
 
 
 def _blob(

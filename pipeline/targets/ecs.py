@@ -14,7 +14,7 @@ from pipeline.git import repository as git
 from pipeline.images import catalogue
 from pipeline.releases import acknowledgements, environments
 from pipeline.releases.environments import Environment
-from pipeline.releases.image_reference import ImageReference
+from pipeline.releases.image_reference import DIGEST, ImageReference
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
 from pipeline.terraform import plan_summary, roots, state_bucket
@@ -177,7 +177,11 @@ def audit(environment: Environment) -> list[str]:
     return [
         f"ECS runs {digest}: {reason}"
         for digest in sorted(running_now)
-        for reason in admission.refusals(account, ImageReference(environment.repository, digest))
+        for reason in (
+            admission.refusals(account, ImageReference(environment.repository, digest))
+            if DIGEST.fullmatch(digest)
+            else ["it cannot be told which image that is"]
+        )
     ]
 
 

@@ -1,6 +1,7 @@
 """Signatures on the local registry, by a key in the local KMS: what is not signed by it is used by no command."""
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from pipeline.commands import plan, promote, rollback
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
-from pipeline.images import push, referrers
+from pipeline.images import push, referrers, registries
 from pipeline.images.app import Record
 from pipeline.releases import environments, history
 from pipeline.releases.desired import Desired
@@ -95,6 +96,38 @@ def test_an_image_is_signed_once_and_then_used(account: Account, image: ImageRef
     before = attached(account, image)
     assert admission.attest(account, image, RECORD) == "attested before"
     assert attached(account, image) == before
+
+
+def test_what_a_stranger_attaches_keeps_nothing_from_being_read(
+    account: Account, image: ImageReference
+) -> None:
+    """Whoever may push to the repository, such as another account that runs the images, can attach anything."""
+    admission.attest(account, image, RECORD)
+    place, credentials = registry.reached(account, image.repository)
+    gone = {"mediaType": bundle.TYPE, "digest": f"sha256:{'e' * 64}", "size": 1}
+    subject = {"mediaType": referrers.MANIFEST, "digest": image.digest, "size": 1}
+    for number, layers in enumerate(([], [gone], [gone, gone], [{**gone, "size": 10**12}], None)):
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": referrers.MANIFEST,
+            "artifactType": bundle.TYPE,
+            "config": None,
+            "layers": layers,
+            "subject": subject,
+            "annotations": {"number": str(number)},
+        }
+        content = json.dumps(manifest).encode()
+        path = f"manifests/sha256:{hashlib.sha256(content).hexdigest()}"
+        headers = {"Content-Type": referrers.MANIFEST}
+        registries.call(
+            "PUT", place, path, credentials, statuses=(201,), headers=headers, content=content
+        )
+    assert len(attached(account, image)) > len(layers_of_ours(account, image))
+    admission.require(account, image)
+
+
+def layers_of_ours(account: Account, image: ImageReference) -> list[bytes]:
+    return [content for content in attached(account, image) if content]
 
 
 def test_a_signature_that_was_removed_is_missed(account: Account, image: ImageReference) -> None:

@@ -36,7 +36,6 @@ from tests.pipeline.test_arguments import GOOD
 NAMING = {"history.set_text", "history.propose", "git_server.commit", "terraform.plan"}
 #: Those of them that need no look-up in the registry, and why.
 RUNS_ALREADY = {
-    "commands/release.py run": "the digest was deployed a moment ago",
     "targets/ecs.py follow": "the digest was looked up a moment ago",
     "targets/ecs.py prepare": "an account has no image",
     "targets/kubernetes.py prepared": "names no digest",

@@ -16,8 +16,9 @@ from tests.releases.repository import REST, TEXT, desired, rule, run
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A clone whose origin is a bare repository with one commit on main."""
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone whose origin is a bare repository with one commit on main; its images are all signed."""
+    monkeypatch.setattr(admission, "require_here", lambda *_: None)
     bare, folder = tmp_path / "github.git", tmp_path / "clone"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True)
     subprocess.run(["git", "clone", "-q", bare, folder], check=True, capture_output=True)
@@ -59,7 +60,6 @@ def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
     monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
     monkeypatch.setattr(kubernetes, "released", lambda *_: "")
-    monkeypatch.setattr(admission, "require_here", lambda *_: None)
     monkeypatch.setattr(environments, "load", lambda name: environments.read(file_of(name)))
 
     def file_of(name: str) -> Path:
