@@ -1,5 +1,5 @@
 """Times the delivery path on this machine, for each target that is up: edits until they are live, one of them by hand
-as well, and nothing new.
+as well, nothing new, and the way back.
 
 Every edit is undone in the end, in its file and in what runs.
 """
@@ -15,6 +15,7 @@ from re import sub
 import httpx
 
 from pipeline import targets
+from pipeline.argocd import git_server
 from pipeline.benchmarks import by_hand, seconds, show
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
@@ -78,6 +79,11 @@ def run() -> str:
         series[f"{name}: nothing changed"] = [
             seconds(partial(_deploy, name)) for _ in range(ROUNDS)
         ]
+    if git_server.head():
+        # Each edit above was a release on Kubernetes, and can be gone back from.
+        series["rollback, of every target"] = [seconds(_rollback) for _ in range(ROUNDS)]
+        for name in filter(_delivers, states):
+            _deploy(name)
     show("path", series)
     return f"{', '.join(states)}: {ROUNDS} rounds each"
 
@@ -132,6 +138,11 @@ def _delivers(name: str) -> bool:
 def _deliver(name: str) -> None:
     if _delivers(name):
         _deploy(name)
+
+
+def _rollback() -> None:
+    argv = [ROOT / "inv", "rollback", environments.LOCAL_ENVIRONMENT]
+    process.run(argv, log=log_file("bench-path"))
 
 
 def _deploy(name: str) -> None:

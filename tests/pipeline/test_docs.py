@@ -1,6 +1,7 @@
 """What messages, comments and pages refer to is there, and the table of settings names every setting."""
 
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,11 @@ def test_the_table_of_settings_names_every_key() -> None:
     assert len(keys) > 20
     page = (ROOT / "docs" / "terraform.md").read_text(encoding="utf-8")
     assert {key for key in keys if f"`{key}`" not in page} == set()
+
+
+def test_the_page_of_figures_says_when_and_of_what_they_are() -> None:
+    text = (ROOT / "docs" / "speed.md").read_text(encoding="utf-8")
+    run = r"`\./inv bench path`, (\d{4}-\d\d-\d\d), commit [0-9a-f]{12}, \d+ cores.*, \d+ GiB\."
+    dated = re.search(run, text)
+    assert dated, "a figure without its run is no figure"
+    assert date.fromisoformat(dated[1]) >= date(2026, 11, 26)
