@@ -67,16 +67,20 @@ def require_here(environment: Environment, digest: str) -> None:
 
     Where this machine's does not run, or the cluster is the user's own and pulls from elsewhere, that is said.
     """
-    if actions.running() and environment.name != environments.LOCAL_ENVIRONMENT:
-        require(aws.account(environment), ImageReference(environment.repository, digest))
-        return
-    local = environments.load(environments.LOCAL_ENVIRONMENT)
-    account = aws.existing_account(local)
-    if account is None or CONTEXT_FILE.is_file():
-        where = "the local AWS does not run" if account is None else "the cluster is your own"
-        console.warn(f"{digest[7:19]}: signature NOT CHECKED, {where}")
-        return
-    require(account, ImageReference(local.repository, digest))
+    if place := _here(environment, digest):
+        require(*place)
+
+
+def lacks_here(environment: Environment, digest: str) -> list[str]:
+    """Why ``require_here`` would refuse, one line each."""
+    place = _here(environment, digest)
+    if place is None:
+        return []
+    try:
+        registry.require(*place)
+    except PipelineError as error:
+        return [error.cause]
+    return refusals(*place)
 
 
 def refusals(account: Account, image: ImageReference) -> list[str]:
@@ -110,6 +114,18 @@ def expected(account: Account) -> Expected:
     if account.local and not actions.running():
         return Expected(strict=False)
     return Expected(app_image.source(), os.environ.get("GITHUB_REPOSITORY_ID", ""))
+
+
+def _here(environment: Environment, digest: str) -> tuple[Account, ImageReference] | None:
+    if actions.running() and environment.name != environments.LOCAL_ENVIRONMENT:
+        return aws.account(environment), ImageReference(environment.repository, digest)
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    account = aws.existing_account(local)
+    if account is None or CONTEXT_FILE.is_file():
+        where = "the local AWS does not run" if account is None else "the cluster is your own"
+        console.warn(f"{digest[7:19]}: signature NOT CHECKED, {where}")
+        return None
+    return account, ImageReference(local.repository, digest)
 
 
 def _place(account: Account, image: ImageReference) -> tuple[ImageReference, Credentials | None]:

@@ -13,6 +13,7 @@ from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.releases import environments, history, promotion
 from pipeline.releases.desired import Desired
+from pipeline.releases.environments import Environment
 from pipeline.releases.history import Release
 from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.promotion import Candidate
@@ -60,7 +61,7 @@ def run(
     given, taken = (history.commits(tip, name, root=desired.root) for name in (source, target))
     candidates = promotion.candidates(given, taken, conditions, now)
     if explain:
-        return _explained(candidates, target)
+        return _explained(candidates, giving, target)
     named, digest = digest is not None, digest or (given[0].digest if given else None)
     if digest is None:
         return Result(environments.unreleased(source))
@@ -125,8 +126,12 @@ def _eligible(
     return candidate.release
 
 
-def _explained(candidates: Mapping[str, Candidate], target: str) -> Result:
-    """Prints a row for each candidate."""
+def _explained(candidates: Mapping[str, Candidate], giving: Environment, target: str) -> Result:
+    """Prints a row for each candidate; the registry is asked only for those that lack nothing else."""
+    lacks = {
+        digest: candidate.lacks or admission.lacks_here(giving, digest)
+        for digest, candidate in candidates.items()
+    }
     console.table(
         ("digest", "commit", "released", "verified", "soaked", "lacks"),
         [
@@ -136,10 +141,10 @@ def _explained(candidates: Mapping[str, Candidate], target: str) -> Result:
                 f"{candidate.release.committed:%Y-%m-%d %H:%M}",
                 candidate.release.engines or "no",
                 f"{promotion.minutes(candidate.soaked)} min" if candidate.soaked else "",
-                ", ".join(candidate.lacks) or "nothing",
+                ", ".join(lacks[digest]) or "nothing",
             )
             for digest, candidate in candidates.items()
         ],
     )
-    ready = sum(not candidate.lacks for candidate in candidates.values())
+    ready = sum(not each for each in lacks.values())
     return Result(f"{ready} of {len(candidates)} releases can be promoted to {target}")

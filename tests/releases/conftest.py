@@ -19,6 +19,7 @@ from tests.releases.repository import REST, TEXT, desired, rule, run
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone whose origin is a bare repository with one commit on main; its images are all signed."""
     monkeypatch.setattr(admission, "require_here", lambda *_: None)
+    monkeypatch.setattr(admission, "lacks_here", lambda *_: [])
     bare, folder = tmp_path / "github.git", tmp_path / "clone"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True)
     subprocess.run(["git", "clone", "-q", bare, folder], check=True, capture_output=True)

@@ -121,6 +121,16 @@ def test_what_each_release_lacks_is_listed_and_nothing_changes(
     assert run(gated, "ls-remote", "origin") == before
 
 
+def test_what_is_not_signed_is_listed_as_well(
+    gated: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(gated, release_to_staging(gated, OLD, "one"))
+    monkeypatch.setattr(admission, "lacks_here", lambda *_: ["it is not signed"])
+    headline = promote.run("staging", "production", explain=True).headline
+    assert headline == "0 of 1 releases can be promoted to production"
+    assert capsys.readouterr().out.splitlines()[1].rstrip().endswith("it is not signed")
+
+
 def test_any_clone_lists_them(gated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     note(gated, release_to_staging(gated, OLD, "one"))
     other = tmp_path / "other"
