@@ -7,8 +7,9 @@ from pipeline.attestations import admission
 from pipeline.aws import account as aws
 from pipeline.commands import Result
 from pipeline.core import console
-from pipeline.core.errors import PipelineError
-from pipeline.releases import acknowledgements, environments
+from pipeline.core.errors import CommandFailedError, PipelineError
+from pipeline.git import repository as git
+from pipeline.releases import acknowledgements, environments, history
 from pipeline.releases.environments import Environment
 from pipeline.terraform import cost, plan_summary, roots, state_bucket
 from pipeline.terraform import run as terraform
@@ -37,7 +38,7 @@ def run(environment_name: str, *, digest: str | None = None, lock: bool = True) 
 def _plan(environment: Environment, *, lock: bool) -> Result:
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
-    if lock or not (account.local or environment.digest == PLACEHOLDER):
+    if lock or (not account.local and _brings(environment)):
         admission.require(account, environment.image)
     elif account.local:
         # Nobody bootstraps the local AWS on the runner of a fork's pull request: it plans against an empty state.
@@ -58,3 +59,14 @@ def _plan(environment: Environment, *, lock: bool) -> Result:
             error.report = markdown
             raise
     return Result(summary.headline, markdown)
+
+
+def _brings(environment: Environment) -> bool:
+    """Whether what is reviewed gives the environment another image: Argo CD takes it as soon as it is merged."""
+    if environment.digest == PLACEHOLDER:
+        return False
+    try:
+        before = git.show(git.before_head(), history.path(environment.name))
+    except CommandFailedError:  # there was no such environment
+        return True
+    return str(environment.digest) not in before

@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from pipeline.attestations import admission
 from pipeline.aws import account
 from pipeline.commands import plan
 from pipeline.core.errors import PipelineError
+from pipeline.git import repository as git
 from pipeline.releases import documents, environments, project
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
@@ -236,12 +238,29 @@ def test_a_review_is_of_its_own_digest_and_leaves_nothing_for_another_command(
 
     monkeypatch.setattr(terraform, "plan", planned)
     monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=False))
+    admitted: list[str] = []
+    monkeypatch.setattr(admission, "require", lambda _, image: admitted.append(image.digest))
     digests = [f"sha256:{digit * 64}" for digit in "12"]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda digest: plan.run("staging", digest=digest, lock=False), digests))
-    assert sorted(map(str, reviewed)) == digests
+    assert sorted(map(str, reviewed)) == sorted(admitted) == digests
     assert not machine.exists()
     assert plan.run("staging").headline == "nothing is released to staging yet"
+
+
+def test_a_review_asks_whether_a_new_image_is_signed_and_no_more_of_the_old_one(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs may be older than signatures are: a change of anything else must be possible."""
+    old, new = (f"sha256:{digit * 64}" for digit in "12")
+    monkeypatch.setattr(git, "show", lambda *_, **__: f"image: {{digest: {old}}}")
+    monkeypatch.setattr(terraform, "plan", lambda root, **_: terraform.Plan(root, False, None, ""))
+    monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=False))
+    asked: list[str] = []
+    monkeypatch.setattr(admission, "require", lambda _, image: asked.append(image.digest))
+    for digest in (old, plan.PLACEHOLDER, new):
+        plan.run("staging", digest=digest, lock=False)
+    assert asked == [new]
 
 
 def test_a_plan_is_stale_once_git_names_another_digest(

@@ -40,7 +40,7 @@ run "subjects_are_named" {
 
   assert {
     condition     = jsondecode(aws_iam_role.github["plan-production"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:octo@11/shop@22:pull_request", "repo:octo/shop:pull_request"]
-    error_message = "A pull request gets the role that asks AWS nothing."
+    error_message = "A pull request gets the role that changes nothing."
   }
 
   assert {

@@ -65,8 +65,8 @@ run "plans_of_pull_requests_see_one_state_and_no_value" {
   }
 
   assert {
-    condition     = toset(flatten([for statement in jsondecode(aws_iam_policy.main["plan"].policy).Statement : statement.Action])) == toset(["s3:ListBucket", "s3:GetObject", "kms:Decrypt", "secretsmanager:GetRandomPassword"])
-    error_message = "A pull request's plan asks for the state alone."
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_policy.main["plan"].policy).Statement : statement.Action])) == toset(["s3:ListBucket", "s3:GetObject", "kms:Decrypt", "secretsmanager:GetRandomPassword", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetAuthorizationToken", "kms:GetPublicKey"])
+    error_message = "A pull request's plan asks for the state, and for what is attested of an image, alone."
   }
 
   assert {
