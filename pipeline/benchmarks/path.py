@@ -141,8 +141,9 @@ def _deliver(name: str) -> None:
 
 
 def _rollback() -> None:
-    argv = [ROOT / "inv", "rollback", environments.LOCAL_ENVIRONMENT]
-    process.run(argv, log=log_file("bench-path"))
+    process.run(
+        [ROOT / "inv", "rollback", environments.LOCAL_ENVIRONMENT], log=log_file("bench-path")
+    )
 
 
 def _deploy(name: str) -> None:
