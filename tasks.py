@@ -498,6 +498,29 @@ def github_setup(
     return body.run(app_client_id, app_id, dry_run=dry_run)
 
 
+@task(
+    positional=["to"],
+    help={
+        "to": "ecs (default), kubernetes or compose",
+        **ENVIRONMENT,
+        "since": "how far back: 10m, 1h30m",
+        "follow": "go on with what is new, until Ctrl-C",
+    },
+)
+@command
+def logs(
+    _context: Context,
+    to: str = "ecs",
+    environment: str = "local",
+    since: str = "10m",
+    follow: bool = False,
+) -> Result:
+    """Print what the application prints, the same on each target."""
+    from pipeline.commands import logs as body
+
+    return body.run(to, environment, since=since, follow=follow)
+
+
 @task(help={"json": "one JSON object on standard output"})
 @command
 def status(_context: Context, json: bool = False) -> Result:

@@ -45,7 +45,7 @@ def deliver(_environment: Environment) -> str:
     """Starts the image that was built last, or brings the service up to it; what runs and fits is left alone."""
     # By its version: ``latest`` may be that of another checkout by now.
     image = app_image.current().image
-    if _container() is None:
+    if container() is None:
         ports.require_free(ports.COMPOSE_WEB, "the application under Compose")
     with console.progress("docker compose up") as step:
         settings = {
@@ -81,30 +81,37 @@ def deliver(_environment: Environment) -> str:
 
 def observe(_environment: Environment) -> State | None:
     """What the service's container runs; there is one, for whichever environment."""
-    container = _container()
-    if container is None:
+    running = container()
+    if running is None:
         return None
     answer = web.answer(URL)
     return State(
         url=URL,
-        image=str(container.attrs["Config"]["Image"]),
+        image=str(running.attrs["Config"]["Image"]),
         version=str(answer.get("version", "")),
         healthy=web.is_ready(URL),
         replicas=1,
         revision=answer.get("commit"),
         wanted_revision=git.revision(),
-        age=seconds_since(container.attrs["State"]["StartedAt"]),
+        age=seconds_since(running.attrs["State"]["StartedAt"]),
     )
 
 
 def verify(_environment: Environment, digest: str | None = None) -> web.Reached:
     """Asks until the service answers and is ready; its image has no digest unless one is given."""
-    return web.verify((URL, None), digest or "", 1, _last_lines, lambda: _container() is not None)
+    return web.verify((URL, None), digest or "", 1, _last_lines, lambda: container() is not None)
+
+
+def container(service: str = SERVICE) -> Any | None:
+    """The container of a service that runs, or None."""
+    services = (each for each in docker.ours() if each.status == "running")
+    label = "com.docker.compose.service"
+    return next((each for each in services if each.labels.get(label) == service), None)
 
 
 def _last_lines() -> list[str]:
-    container = _container()
-    log = container.logs(tail=LOG_LINES) if container else b""
+    running = container()
+    log = running.logs(tail=LOG_LINES) if running else b""
     return str(log.decode(errors="replace")).splitlines()
 
 
@@ -121,20 +128,14 @@ def _require_readable(folder: Path) -> None:
 
 def _await_database() -> None:
     def healthy() -> bool:
-        container = _container(DATABASE)
-        return bool(container and container.attrs["State"]["Health"]["Status"] == "healthy")
+        running = container(DATABASE)
+        return bool(running and running.attrs["State"]["Health"]["Status"] == "healthy")
 
     if not wait(healthy, timeout=DATABASE_SECONDS):
         raise PipelineError(
             f"PostgreSQL was not ready within {DATABASE_SECONDS} s",
             next_step="docker logs of the container shows why",
         )
-
-
-def _container(service: str = SERVICE) -> Any | None:
-    services = (each for each in docker.ours() if each.status == "running")
-    label = "com.docker.compose.service"
-    return next((each for each in services if each.labels.get(label) == service), None)
 
 
 def _cli(on_line: Callable[[str], None]) -> list[str]:

@@ -108,6 +108,12 @@ def test_a_released_image_is_what_its_commit_gives(deployed: Deployed) -> None:
     assert re.search(rf"{digest[7:19]} is what commit [0-9a-f]{{12}} gives", output), output
 
 
+def test_what_the_replicas_log_is_printed(deployed: Deployed) -> None:
+    printed = deployed.checkout.inv("logs", "ecs", "--since", "4h").stdout
+    replicas = set(re.findall(r"^\d\d:\d\d:\d\d (\w{8}) \S", printed, re.MULTILINE))
+    assert len(replicas) >= 2, printed
+
+
 def test_the_same_again_changes_nothing_and_says_so(deployed: Deployed) -> None:
     output = deployed.checkout.inv("deploy").stdout
     assert re.search(r"no changes", output), output

@@ -1,6 +1,7 @@
 """The application on Kubernetes: deployed by a commit, changed by commits, and what happens when things break."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -98,6 +99,12 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
     with pytest.raises(CommandFailedError) as refused:
         kubernetes.kubectl(*inside, connect.format(api["spec"]["clusterIP"], 443))
     assert "timed out" in " ".join(refused.value.tail)
+
+
+def test_what_the_pods_log_is_printed_as_on_ecs(kubernetes: OnKubernetes) -> None:
+    printed = kubernetes.checkout.inv("logs", "kubernetes", "--since", "4h").stdout
+    shown = {name[-8:] for name in kubernetes.ready_pods()}
+    assert shown <= set(re.findall(r"^\d\d:\d\d:\d\d (\S{8}) \S", printed, re.MULTILINE)), printed
 
 
 def test_logs_exec_port_forward_and_metrics_work(kubernetes: OnKubernetes) -> None:

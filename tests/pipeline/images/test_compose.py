@@ -1,5 +1,6 @@
 """Live editing under Compose, in a scratch clone: edits show without a rebuild, and down removes all of it."""
 
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -102,6 +103,11 @@ def test_an_edit_that_breaks_it_can_be_undone(
     view.chmod(mode)
     view.write_text(text, encoding="utf-8")
     _await(url, "<")
+
+
+def test_what_the_container_logs_is_printed_as_elsewhere(clone: Checkout, url: str) -> None:
+    printed = clone.inv("logs", "compose", "--since", "1h").stdout
+    assert re.search(r"^\d\d:\d\d:\d\d \S{1,8} \S", printed, re.MULTILINE), printed
 
 
 def test_starting_it_again_changes_nothing(clone: Checkout, url: str) -> None:
