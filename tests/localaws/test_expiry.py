@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 @pytest.fixture
-def registry(world: World, tmp_path: Path) -> Any:
-    """A client of the registry that the HCL makes."""
+def registry(world: World, tmp_path: Path) -> Iterator[Any]:
+    """A client of the registry that the HCL makes; each test has an empty one."""
     source = TERRAFORM / "modules" / "registry"
     (tmp_path / "main.tf").write_text(MODULE.format(source=source), encoding="utf-8")
     environ = cli.environment(localaws.process_environment(), tmp_path / "data")
@@ -43,7 +44,9 @@ def registry(world: World, tmp_path: Path) -> Any:
             argv, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    return world.client("ecr")
+    client = world.client("ecr")
+    yield client
+    client.delete_repository(repositoryName="expiry", force=True)
 
 
 def pushed(registry: Any, number: int) -> ImageReference:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -57,10 +58,11 @@ def account(running: None) -> Account:
 @pytest.fixture
 def image(account: Account, request: pytest.FixtureRequest) -> Iterator[ImageReference]:
     """An image in the registry that nobody has signed."""
-    made = scratch_image(request.node.name.lower())
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    made = scratch_image(name.lower())
     place, _ = registry.reached(account, repository())
     try:
-        pushed = push.push(made, place, request.node.name)
+        pushed = push.push(made, place, name)
     finally:
         docker.from_env().images.remove(made, force=True)
     yield ImageReference(repository(), pushed.digest)

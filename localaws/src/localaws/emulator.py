@@ -36,9 +36,14 @@ def __getattr__(name: str) -> Any:
     return _Module(f"ministack.{'core' if name in _CORE else 'services'}.{name}")
 
 
+def front() -> Any:
+    """The module that hands each request to a service."""
+    return import_module("ministack.app")
+
+
 def application(name: str) -> Any:
     """A service's module as ministack has loaded it, among them our own."""
-    return import_module("ministack.app")._loaded_modules[name]
+    return front()._loaded_modules[name]
 
 
 def prepare(settings: Settings) -> None:

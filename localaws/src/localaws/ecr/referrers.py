@@ -18,6 +18,11 @@ def install() -> None:
     emulator.wrap(ecr, "_v2_put_manifest", _put)
     emulator.wrap(ecr, "_v2_delete_manifest", _delete)
     emulator.wrap(ecr, "handle_registry_request", _handle)
+    emulator.wrap(emulator.front(), "_is_ecr_registry_path", _is_registry_path)
+
+
+def _is_registry_path(original: Any, path: str) -> bool:
+    return bool(original(path) or _PATH.fullmatch(path))
 
 
 def _put(original: Any, name: str, ref: str, headers: dict[str, str], body: bytes) -> Any:
