@@ -1,5 +1,6 @@
 """The registry's lifecycle policy, as Terraform makes it: what an environment runs never expires."""
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pipeline.aws.registry import keep
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import TERRAFORM
 from pipeline.core.tools import tool
-from pipeline.images import referrers
+from pipeline.images import referrers, registries
 from pipeline.releases.image_reference import ImageReference
 from pipeline.terraform import cli
 from tests.localaws.conftest import World
@@ -114,9 +115,20 @@ def test_an_untagged_image_expires_by_its_age() -> None:
 
 @pytest.mark.engine
 def test_what_is_attested_of_an_image_stays_as_long_as_the_image(registry: Any) -> None:
-    oldest = pushed(registry, 0)
-    place = ImageReference(f"{localaws.registry()}/expiry", oldest.digest)
-    referrers.attach(place, "application/x-attestation", b"signed", {}, None)
+    place = f"{localaws.registry()}/expiry"
+    content = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}).encode()
+    registries.call(
+        "PUT",
+        place,
+        "manifests/0.0.0",
+        None,
+        statuses=(201,),
+        headers={"Content-Type": MANIFEST},
+        content=content,
+    )
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    oldest, here = (ImageReference(name, digest) for name in (REPOSITORY, place))
+    referrers.attach(here, "application/x-attestation", b"signed", {}, None)
     keep(registry, oldest, "production")
     for number in range(1, PUSHED):
         pushed(registry, number)
@@ -125,4 +137,4 @@ def test_what_is_attested_of_an_image_stays_as_long_as_the_image(registry: Any) 
         "imageIds"
     ]
     assert attested["imageDigest"] not in gone
-    assert referrers.attached(place, "application/x-attestation", None) == [b"signed"]
+    assert referrers.attached(here, "application/x-attestation", None) == [b"signed"]

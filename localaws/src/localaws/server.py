@@ -19,6 +19,7 @@ from localaws.ecs import autoscaling, services, tasks
 from localaws.elb import access_logs, balancer
 from localaws.elb.targets import Tracker
 from localaws.iam import policies
+from localaws.kms import keys
 from localaws.rds import databases
 from localaws.secretsmanager import rotation as secrets
 from localaws.settings import Settings
@@ -41,6 +42,7 @@ def extend(chosen: Settings) -> Tracker:
     firewall.install()
     alarms.install()
     policies.install()
+    keys.install()
     authority.install(chosen.state)
     registry.install(chosen.state / "registry")
     lifecycle.install()
