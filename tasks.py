@@ -499,7 +499,6 @@ def github_setup(
 
 
 @task(
-    positional=["to"],
     help={
         "to": "ecs (default), kubernetes or compose",
         **ENVIRONMENT,
@@ -605,8 +604,10 @@ GROUPS = {
     "Make it yours": [adopt, upgrade, github_setup],
     "Check a change": [lint, format_, test],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy, dev],
-    "After the deployment": [promote, rollback, drift, unlock, destroy, db, bench],
-    "Look and clean up": [status, down, cluster, doctor, versions, lock_dependencies, bootstrap],
+    "After the deployment": [promote, rollback, drift, rebuild, unlock, destroy, db, bench],
+    "Look and clean up": [
+        *(status, logs, down, cluster, doctor, versions, lock_dependencies, bootstrap),
+    ],
     "In workflows": [pipeline, affected, environments, gate, comment, release, notes, drift_issue],
 }
 

@@ -25,6 +25,8 @@ def run(to: str, environment_name: str, *, since: str, follow: bool) -> Result:
     environment = environments.load(environment_name)
     if not re.fullmatch(freeze.SPAN, since):
         raise PipelineError(f"{since!r} is no time span", next_step="write it as 10m, 1h30m or 45s")
+    if environments.waits_for_release(environment):
+        return Result(environments.unreleased(environment_name))
     start = datetime.now(UTC) - freeze.span(since)
     printed = 0
     with contextlib.suppress(KeyboardInterrupt):

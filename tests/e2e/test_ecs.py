@@ -109,7 +109,7 @@ def test_a_released_image_is_what_its_commit_gives(deployed: Deployed) -> None:
 
 
 def test_what_the_replicas_log_is_printed(deployed: Deployed) -> None:
-    printed = deployed.checkout.inv("logs", "ecs", "--since", "4h").stdout
+    printed = deployed.checkout.inv("logs", "--to", "ecs", "--since", "4h").stdout
     replicas = set(re.findall(r"^\d\d:\d\d:\d\d (\w{8}) \S", printed, re.MULTILINE))
     assert len(replicas) >= 2, printed
 

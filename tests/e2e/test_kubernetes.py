@@ -102,7 +102,7 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
 
 
 def test_what_the_pods_log_is_printed_as_on_ecs(kubernetes: OnKubernetes) -> None:
-    printed = kubernetes.checkout.inv("logs", "kubernetes", "--since", "4h").stdout
+    printed = kubernetes.checkout.inv("logs", "--to", "kubernetes", "--since", "4h").stdout
     shown = {name[-8:] for name in kubernetes.ready_pods()}
     assert shown <= set(re.findall(r"^\d\d:\d\d:\d\d (\S{8}) \S", printed, re.MULTILINE)), printed
 

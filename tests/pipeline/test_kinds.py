@@ -166,8 +166,8 @@ def test_environments_are_read_from_their_files() -> None:
     assert naming == own
 
 
-#: Tasks that prepare or read an account, or release an environment for the first time.
-BEFORE_RELEASES = {"bootstrap", "push", "unlock", "destroy", "release", "notes"}
+#: Tasks that prepare or read an account, release an environment for the first time, or must be given what was pushed.
+BEFORE_RELEASES = {"bootstrap", "push", "unlock", "destroy", "rebuild", "release", "notes"}
 IN_ENVIRONMENTS = {
     task
     for task in tasks.ns.tasks

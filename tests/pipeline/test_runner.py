@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from invoke.context import Context
+from invoke.tasks import Task
 
 import tasks
 from pipeline import runner
@@ -144,6 +145,7 @@ CHOICES = {
     "verify": "to",
     "deploy": "to",
     "dev": "to",
+    "logs": "to",
     "cluster": "action",
     "db": "what",
     "bench": "name",
@@ -159,6 +161,11 @@ def test_another_word_is_refused_with_those_that_there_are(
     message = refused(task, capsys, **{CHOICES[task]: "nonsense"})
     assert "'nonsense'" in message
     assert "choose one of: " in message
+
+
+def test_every_task_is_listed() -> None:
+    written = {each.name for each in vars(tasks).values() if isinstance(each, Task)}
+    assert written == {each.name for each in tasks.ns.tasks.values()}
 
 
 def test_every_choice_is_among_them() -> None:

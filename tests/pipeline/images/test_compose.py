@@ -106,7 +106,7 @@ def test_an_edit_that_breaks_it_can_be_undone(
 
 
 def test_what_the_container_logs_is_printed_as_elsewhere(clone: Checkout, url: str) -> None:
-    printed = clone.inv("logs", "compose", "--since", "1h").stdout
+    printed = clone.inv("logs", "--to", "compose", "--since", "1h").stdout
     assert re.search(r"^\d\d:\d\d:\d\d \S{1,8} \S", printed, re.MULTILINE), printed
 
 
