@@ -1,10 +1,10 @@
 """Signs what is pushed, and admits only what is signed, and was built and scanned as it must be."""
 
-import os
 from typing import Any
 
 from pipeline.attestations import bundle, signer, statements, verdict
 from pipeline.attestations.bundle import Bundle
+from pipeline.attestations.signer import Key
 from pipeline.attestations.verdict import Expected
 from pipeline.aws import account as aws
 from pipeline.aws import registry
@@ -27,19 +27,20 @@ def attest(account: Account, image: ImageReference, record: Record) -> str:
 
     What is well attested already is not attested again: a bundle is for good.
     """
-    place, credentials = _place(account, image)
-    key = signer.find(account, image.repository)
-    contents = referrers.attached(place, bundle.TYPE, credentials)
-    there, wanted = verdict.statements_of(contents, key, image)[0], expected(account)
+    contents, key = _attested(account, image)
+    there, _ = verdict.statements_of(contents, key, image)
+    wanted = expected(account)
     made = {
         kind: predicate
         for kind, predicate in statements.known(record).items()
-        if all(verdict.faults_of(there, kind, wanted))
+        if all(fault for _, fault in verdict.judged(there, kind, wanted))
     }
+    place, credentials = _place(account, image)
+    client = account.client("kms")
     with console.progress(f"sign {image.short}"):
         for kind, predicate in made.items():
             payload = statements.statement(image, kind, predicate)
-            signature = signer.sign(account, key, bundle.signed_bytes(payload))
+            signature = signer.sign(client, key, bundle.signed_bytes(payload))
             annotations = {
                 "dev.sigstore.bundle.content": "dsse-envelope",
                 "dev.sigstore.bundle.predicateType": kind,
@@ -85,26 +86,18 @@ def lacks_here(environment: Environment, digest: str) -> list[str]:
 
 def refusals(account: Account, image: ImageReference) -> list[str]:
     """Why an image may not be used, one line each; empty where it may."""
-    place, credentials = _place(account, image)
-    contents = referrers.attached(place, bundle.TYPE, credentials)
-    return verdict.judge(contents, signer.find(account, image.repository), image, expected(account))
+    return verdict.judge(*_attested(account, image), image, expected(account))
 
 
 def provenance(account: Account, image: ImageReference) -> dict[str, Any]:
     """How an image was built, as its signed provenance says; raises PipelineError where it has none."""
-    place, credentials = _place(account, image)
-    contents = referrers.attached(place, bundle.TYPE, credentials)
-    key = signer.find(account, image.repository)
-    trusted, wrong = verdict.statements_of(contents, key, image)
-    faults = verdict.faults_of(trusted, statements.PROVENANCE, expected(account))
-    found = [
-        each["predicate"] for each in trusted if each["predicateType"] == statements.PROVENANCE
-    ]
-    for predicate, fault in zip(found, faults, strict=True):
+    trusted, wrong = verdict.statements_of(*_attested(account, image), image)
+    for predicate, fault in verdict.judged(trusted, statements.PROVENANCE, expected(account)):
         if not fault:
-            return dict(predicate)
+            return predicate
+        wrong.append(fault)
     raise PipelineError(
-        f"{image} has no provenance that can be trusted{''.join(f'; {why}' for why in [*faults, *wrong])}",
+        f"{image} has no provenance that can be trusted{''.join(f'; {why}' for why in wrong)}",
         next_step="name a digest that ./inv push has signed",
     )
 
@@ -113,7 +106,7 @@ def expected(account: Account) -> Expected:
     """What holds in an account: workflows and real accounts take what the main branch of this repository has built."""
     if account.local and not actions.running():
         return Expected(strict=False)
-    return Expected(app_image.source(), os.environ.get("GITHUB_REPOSITORY_ID", ""))
+    return Expected(app_image.source(), actions.repository_id())
 
 
 def _here(environment: Environment, digest: str) -> tuple[Account, ImageReference] | None:
@@ -126,6 +119,13 @@ def _here(environment: Environment, digest: str) -> tuple[Account, ImageReferenc
         console.warn(f"{digest[7:19]}: signature NOT CHECKED, {where}")
         return None
     return account, ImageReference(local.repository, digest)
+
+
+def _attested(account: Account, image: ImageReference) -> tuple[list[bytes], Key]:
+    """All bundles of an image, whoever signed them, and the key that counts."""
+    place, credentials = _place(account, image)
+    key = signer.find(account, image.repository)
+    return referrers.attached(place, bundle.TYPE, credentials), key
 
 
 def _place(account: Account, image: ImageReference) -> tuple[ImageReference, Credentials | None]:

@@ -61,9 +61,9 @@ def find(account: Account, repository: str) -> Key:
     return Key(_arn(client, repository), public)
 
 
-def sign(account: Account, key: Key, content: bytes) -> bytes:
-    """The key's signature over the content (ASN.1 DER)."""
-    answer = account.client("kms").sign(
+def sign(client: Any, key: Key, content: bytes) -> bytes:
+    """The key's signature over the content (ASN.1 DER), by a client of ``kms``."""
+    answer = client.sign(
         KeyId=key.arn,
         Message=hashlib.sha256(content).digest(),
         MessageType="DIGEST",

@@ -70,7 +70,7 @@ def provenance(record: Record) -> dict[str, Any]:
             "externalParameters": {"workflow": workflow} if running else {},
             "internalParameters": {
                 "version": record.version,
-                **({"github": {"repository_id": _id()}} if running else {}),
+                **({"github": {"repository_id": actions.repository_id()}} if running else {}),
             },
             "resolvedDependencies": [
                 {
@@ -101,10 +101,6 @@ def find_scan(image: str, reports: Path = REPORTS) -> dict[str, Any] | None:
     """The predicate that ``keep_scan`` kept of an image; None unless the last scan was of it."""
     document = files.read_json(reports / SCAN_FILE, {"image", "predicate"})
     return document["predicate"] if document and document["image"] == image else None
-
-
-def _id() -> str:
-    return os.environ.get("GITHUB_REPOSITORY_ID", "")
 
 
 def _now() -> str:

@@ -39,7 +39,7 @@ def judge(
     for kind, (name, _, always) in CHECKS.items():
         if not (always or expected.strict):
             continue
-        faults = faults_of(trusted, kind, expected)
+        faults = [fault for _, fault in judged(trusted, kind, expected)]
         if not faults:
             reasons += [f"it has no {name}", *wrong]
         elif all(faults):
@@ -61,10 +61,12 @@ def statements_of(
     return trusted, list(dict.fromkeys(wrong))
 
 
-def faults_of(trusted: list[dict[str, Any]], kind: str, expected: Expected) -> list[str]:
-    """For each trusted statement of a kind what is wrong with it; an empty text for a good one."""
+def judged(
+    trusted: list[dict[str, Any]], kind: str, expected: Expected
+) -> list[tuple[dict[str, Any], str]]:
+    """The predicate of each trusted statement of a kind, and what is wrong with it; an empty text for a good one."""
     found = [each["predicate"] for each in trusted if each["predicateType"] == kind]
-    return [_fault(kind, predicate, expected) for predicate in found]
+    return [(predicate, _fault(kind, predicate, expected)) for predicate in found]
 
 
 def _fault(kind: str, predicate: dict[str, Any], expected: Expected) -> str:

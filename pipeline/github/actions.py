@@ -59,6 +59,11 @@ def repository_url() -> str:
     return f"{server}/{repository}" if server and repository else ""
 
 
+def repository_id() -> str:
+    """GitHub's id of the workflow's repository, which outlives a new name; empty elsewhere."""
+    return os.environ.get("GITHUB_REPOSITORY_ID", "")
+
+
 def linked_run() -> str:
     """The run as Markdown, for the note of a text that was cut."""
     url = run_url()

@@ -152,7 +152,7 @@ def test_a_strangers_key_and_another_images_signature_are_refused(
     assert refusal.startswith("it is signed by another key than arn:aws:kms:")
     key, other = signer.find(account, repository()), replace(image, digest=f"sha256:{'d' * 64}")
     payload = statements.statement(other, statements.SIGNATURE, {})
-    signature = signer.sign(account, key, bundle.signed_bytes(payload))
+    signature = signer.sign(client, key, bundle.signed_bytes(payload))
     place, credentials = registry.reached(account, image.repository)
     content = bundle.write(bundle.Bundle(payload, signature, key.hint))
     referrers.attach(replace(image, repository=place), bundle.TYPE, content, {}, credentials)

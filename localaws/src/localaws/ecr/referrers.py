@@ -16,7 +16,6 @@ _INDEX = "application/vnd.oci.image.index.v1+json"
 def install() -> None:
     """Extends ministack's registry."""
     emulator.wrap(ecr, "_v2_put_manifest", _put)
-    emulator.wrap(ecr, "_v2_delete_manifest", _delete)
     emulator.wrap(ecr, "handle_registry_request", _handle)
     emulator.wrap(emulator.front(), "_is_ecr_registry_path", _is_registry_path)
 
@@ -50,14 +49,6 @@ async def _handle(original: Any, *request: Any) -> Any:
     page = found[start : start + _PAGE]
     index = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": page}
     return ecr._registry_ok(200, answered, json.dumps(index).encode())
-
-
-def _delete(original: Any, name: str, digest: str) -> Any:
-    """What is attached to an image goes with it."""
-    answer = original(name, digest)
-    for each in _referrers(name, digest):
-        original(name, each["digest"])
-    return answer
 
 
 def _referrers(name: str, digest: str) -> list[dict[str, Any]]:
