@@ -21,6 +21,7 @@ from pipeline.terraform import cli
 from tests.localaws.conftest import World
 
 PUSHED = 101
+MONTH = 30 * 24 * 3600
 REPOSITORY = f"{localaws.ACCOUNT}.dkr.ecr.{localaws.REGION}.amazonaws.com/expiry"
 MODULE = """
 provider "aws" {{}}
@@ -138,3 +139,9 @@ def test_what_is_attested_of_an_image_stays_as_long_as_the_image(registry: Any) 
     ]
     assert attested["imageDigest"] not in gone
     assert referrers.attached(here, "application/x-attestation", None) == [b"signed"]
+    # What was pushed above is of one second: whether a rule hits the oldest shows only with times of their own.
+    policy = registry.get_lifecycle_policy(repositoryName="expiry")["lifecyclePolicyText"]
+    statement = image([], 0)
+    later = [image([f"0.0.{number}"], number) for number in range(1, PUSHED)]
+    images = [image(["deployed-production-1"], 0), statement, *later]
+    assert statement not in [each for each, _ in lifecycle.expiring(policy, images, MONTH)]
