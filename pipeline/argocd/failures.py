@@ -101,6 +101,16 @@ def failure(
     return None
 
 
+def is_denied(state: dict[str, Any], revision: str, image: ImageReference | None) -> bool:
+    """Whether the sync to ``revision`` met an API server that did not admit ``image`` yet (argocd/access)."""
+    if image is None or application.operation_revision(state) != revision:
+        return False
+    operation = application.operation(state)
+    results = (operation.get("syncResult") or {}).get("resources", [])
+    messages = [operation.get("message", ""), *(each.get("message", "") for each in results)]
+    return any(f"{image} is not admitted" in message for message in messages)
+
+
 def require_generator(cluster: Cluster, environment: str) -> None:
     """Raises PipelineError when the ApplicationSet that makes the environment's Application is missing or fails."""
     generator = cluster.get("applicationsets.argoproj.io", "environments", application.NAMESPACE)

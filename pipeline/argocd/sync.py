@@ -36,7 +36,8 @@ def await_synced(
 
     Args:
         start: Start the sync, since in a freeze Argo CD starts none by itself.
-        image: What that revision runs: pods of other versions, which may be failing still, are not looked at.
+        image: What that revision runs, admitted by now: pods of other versions, which may be failing still, are not
+            looked at.
 
     Raises:
         PipelineError: It cannot get there, or has not within ``timeout`` seconds; the cause names the resource, and
@@ -67,7 +68,10 @@ def await_synced(
         if application.is_live(state, wanted):
             return True
         differs = state.get("status", {}).get("sync", {}).get("status") == "OutOfSync"
-        if start and differs and not (behind or started_here or application.is_running(state)):
+        # Argo CD may have been quicker than the pipeline, which has listed the image meanwhile.
+        denied = not started_here and failures.is_denied(state, wanted, image)
+        idle = not (behind or started_here or application.is_running(state))
+        if (start or denied) and differs and idle:
             application.start_sync(cluster, state)
             started_here = True
         running = application.operation_revision(state)
@@ -87,7 +91,7 @@ def await_synced(
             image,
             degraded=moment - not_degraded > DEGRADED_SECONDS,
         )
-        if failure:
+        if failure and not denied:
             raise failures.as_error(environment, failure)
         return False
 

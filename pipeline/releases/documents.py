@@ -13,6 +13,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import shown
 from pipeline.releases import freeze
 
+IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*(@sha256:[0-9a-f]{64})?")
 RULES = Path(__file__).with_name("rules.yaml")
 
 
@@ -72,6 +73,8 @@ def _fits(value: Any, rule: dict[str, Any]) -> bool:
         return isinstance(value, bool)
     if rule["is"] == "windows":
         return isinstance(value, list) and all(map(freeze.is_window, value))
+    if rule["is"] == "images":
+        return isinstance(value, list) and all(_matches(IMAGE, each) for each in value)
     return (
         isinstance(value, dict)
         and len(value) <= rule.get("most", len(value))
@@ -80,7 +83,7 @@ def _fits(value: Any, rule: dict[str, Any]) -> bool:
     )
 
 
-def _matches(pattern: str, value: Any) -> bool:
+def _matches(pattern: str | re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 

@@ -26,8 +26,8 @@ REVERTS = "Reverts"
 #: Why a promotion was made all the same, in the message of its commit.
 OVERRIDE = "Override"
 COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
-#: ``promotion`` of an environment's file, with the indented lines below it.
-CONDITIONS = re.compile(r"^promotion:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
+#: Sections of an environment's file that say what may change and run there, not what does.
+CONDITIONS = ("promotion", "admission")
 #: GitHub starts no workflow for a push whose newest commit has this anywhere in its message: a digest's commit builds
 #: nothing. It stands in the body: a revert quotes the subject, and must build.
 NO_BUILD = "[skip ci]"
@@ -81,7 +81,7 @@ class Release:
 
 def state(content: Mapping[str, Any]) -> dict[str, Any]:
     """What an environment file's content says runs: all but the conditions for a change."""
-    return {key: value for key, value in content.items() if key != "promotion"}
+    return {key: value for key, value in content.items() if key not in CONDITIONS}
 
 
 def path(environment: str) -> str:
@@ -107,12 +107,15 @@ def with_revision(text: str, revision: str | None) -> str:
 
 
 def with_conditions(text: str, present: str) -> str:
-    """The text with ``promotion`` as another one has it: a rollback takes no freeze back."""
-    match = CONDITIONS.search(present)
-    conditions = match[0] if match else ""
-    if CONDITIONS.search(text):
-        return CONDITIONS.sub(lambda _: conditions, text)
-    return f"{text}{conditions}"
+    """The text with ``CONDITIONS`` as another one has them: a rollback takes no freeze back."""
+    for name in CONDITIONS:
+        # The key, with the indented lines below it.
+        section = re.compile(rf"^{name}:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
+        match = section.search(present)
+        kept = match[0] if match else ""
+        old = section.search(text)
+        text = f"{text[: old.start()]}{kept}{text[old.end() :]}" if old else f"{text}{kept}"
+    return text
 
 
 def message(

@@ -7,7 +7,7 @@ from typing import Any
 
 import docker.errors
 
-from pipeline.argocd import application, git_server, install
+from pipeline.argocd import admitted, application, git_server, install
 from pipeline.argocd.drift import differences
 from pipeline.argocd.sync import await_synced
 from pipeline.attestations import admission
@@ -169,13 +169,15 @@ def released(environment: Environment, revision: str) -> str:
 
 
 def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
-    """Has Argo CD bring an environment to a revision and waits until it is there; returns its URL (maybe empty)."""
+    """Has Argo CD bring an environment to a revision, whose image was verified; returns its URL (maybe empty)."""
     if cluster.local:
         external_database.ensure(cluster, environment, application.namespace(environment.name))
     source = desired()
     content = history.at(revision, environment.name, root=source.root)
     digest = content["image"]["digest"]
     image = digest and ImageReference(environment.repository, digest)
+    if image and admitted.is_protected(content):
+        admitted.admit(cluster, environment.name, image)
     wanted = application.wanted(revision, content)
     with (
         console.progress(f"sync {environment.name} to {revision[:12]}") as step,
@@ -286,14 +288,7 @@ def running(cluster: Cluster, namespace: str, image: str) -> list[str]:
     return [
         pod["metadata"]["name"]
         for pod in cluster.items("pods", namespace, WEB_PODS)
-        if _runs(pod, image)
-    ]
-
-
-def _runs(pod: dict[str, Any], image: str) -> bool:
-    """Whether a pod is ready with this image, and not on its way out."""
-    return (
-        any(container["image"] == image for container in pod["spec"]["containers"])
+        if any(container["image"] == image for container in pod["spec"]["containers"])
         and kubernetes.is_ready(pod)
         and "deletionTimestamp" not in pod["metadata"]
-    )
+    ]

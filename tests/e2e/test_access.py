@@ -96,12 +96,16 @@ def test_an_environments_account_may_do_what_its_jobs_do_and_no_more(
 
     application = f"applications.argoproj.io/{NAME}"
     assert may("patch", f"{application}-local", "argocd")
+    assert may("patch", "configmaps/admitted-local", "argocd")
     for verb, what, namespace in (
         ("patch", f"{application}-production", "argocd"),
         ("get", f"{application}-production", "argocd"),
         ("patch", "applications.argoproj.io/root", "argocd"),
         ("patch", "applicationsets.argoproj.io/environments", "argocd"),
         ("get", "secrets", "argocd"),
+        ("create", "configmaps", "argocd"),
+        ("patch", "configmaps/admitted-production", "argocd"),
+        ("patch", "configmaps/argocd-cm", "argocd"),
         ("get", "secrets", NAMESPACE),
         ("delete", "pods", NAMESPACE),
         ("create", "pods/exec", NAMESPACE),
@@ -129,6 +133,50 @@ def test_a_commit_is_synced_and_rolled_back_with_it(
     assert "earlier settings" in runner.inv("rollback", "local")
     runner.inv("sync", "--environment", "local")
     eventually(lambda: len(kubernetes.pods()) == 2, 60, "two pods again")
+
+
+def release(runner: Runner, kubernetes: OnKubernetes, digest: str) -> str:
+    """Commits a digest to main past the pipeline, and waits for what Argo CD says of it."""
+    runner.git("pull", "--quiet", "origin", "main")
+    runner.checkout.edit("environments/local.yaml", r"^  digest: .*", f"  digest: {digest}")
+    commit = runner.push("Run another image")
+    refresh = "argocd.argoproj.io/refresh=normal"
+    kubernetes.kubectl(
+        "-n", "argocd", "annotate", "--overwrite", "applications", NAMESPACE, refresh
+    )
+
+    def refused() -> bool:
+        operation = kubernetes.application()["status"]["operationState"]
+        result = operation.get("syncResult") or {}
+        return result.get("revision") == commit and "is not admitted" in json.dumps(operation)
+
+    eventually(refused, 120, "Argo CD's sync is refused")
+    return commit
+
+
+def test_argo_cd_cannot_bring_an_image_that_the_pipeline_has_not_verified(
+    runner: Runner, kubernetes: OnKubernetes
+) -> None:
+    before = kubernetes.image(), set(kubernetes.ready_pods())
+    release(runner, kubernetes, f"sha256:{'0' * 64}")
+    assert (kubernetes.image(), set(kubernetes.ready_pods())) == before
+    runner.inv("rollback", "local")
+    runner.inv("sync", "--environment", "local")
+    assert kubernetes.image() == before[0]
+
+
+def test_a_release_that_argo_cd_saw_before_it_was_verified_is_synced(
+    runner: Runner, kubernetes: OnKubernetes
+) -> None:
+    kubernetes.checkout.edit("app/app.py", r"\A", "# Another image.\n")
+    for task in ("build", "push"):
+        said = kubernetes.checkout.inv(task).stdout
+    [digest] = set(re.findall(r"sha256:[0-9a-f]{64}", said))
+    commit = release(runner, kubernetes, digest)
+    runner.inv("sync", "--environment", "local")
+    assert kubernetes.image().endswith(digest)
+    assert kubernetes.application()["status"]["sync"]["revision"] == commit
+    kubernetes.reset()
 
 
 @pytest.fixture

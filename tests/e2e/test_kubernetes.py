@@ -101,6 +101,32 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
     assert "timed out" in " ".join(refused.value.tail)
 
 
+def test_an_image_that_nobody_has_verified_is_refused_by_the_cluster(
+    kubernetes: OnKubernetes,
+) -> None:
+    policy = "validatingadmissionpolicybindings", f"{NAMESPACE}-images"
+    eventually(lambda: kubernetes.cluster.get(*policy) is not None, 180, "the policy is there")
+    create = ["-n", NAMESPACE, "create", "--dry-run=server", "--output=name"]
+    verified = kubernetes.image()
+    repository, _, _ = verified.partition("@")
+    deployment = [*create, "deployment", "another"]
+    assert kubernetes.kubectl(*deployment, f"--image={verified}").strip().endswith("/another")
+    strangers = (
+        f"{repository}@sha256:{'0' * 64}",
+        f"{repository}:latest",
+        "docker.io/library/nginx",
+    )
+    for image in strangers:
+        for what in (deployment, [*create, "job", "another"]):
+            with pytest.raises(CommandFailedError) as refused:
+                kubernetes.kubectl(*what, f"--image={image}")
+            assert f"{image} is not admitted" in " ".join(refused.value.tail)
+    pod = ["-n", NAMESPACE, "run", "another", "--dry-run=server", f"--image={strangers[0]}"]
+    with pytest.raises(CommandFailedError) as refused:
+        kubernetes.kubectl(*pod)
+    assert "is not admitted" in " ".join(refused.value.tail)
+
+
 def test_what_the_pods_log_is_printed_as_on_ecs(kubernetes: OnKubernetes) -> None:
     printed = kubernetes.checkout.inv("logs", "--to", "kubernetes", "--since", "4h").stdout
     shown = {name[-8:] for name in kubernetes.ready_pods()}

@@ -7,6 +7,7 @@ import pytest
 from pipeline.argocd import application, failures, install, sync
 from pipeline.core.errors import PipelineError
 from pipeline.kubernetes.cluster import Cluster
+from pipeline.releases.image_reference import ImageReference
 
 
 def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:
@@ -102,6 +103,60 @@ def test_a_sync_under_way_is_looked_at_every_second(monkeypatch: pytest.MonkeyPa
         on_change=lambda _: None,
     )
     assert 0 < len(asked) < 15
+
+
+OWN = ImageReference("registry.example.com/shop", f"sha256:{'a' * 64}")
+
+
+def refused(image: str, phase: str) -> dict[str, Any]:
+    """An Application whose last sync met the admission of images."""
+    state = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    state["spec"]["syncPolicy"] = {"automated": {"prune": True}, "syncOptions": []}
+    message = (
+        f"deployments.apps is forbidden: denied request: {image} is not admitted: the pipeline"
+    )
+    resources = [{"kind": "Deployment", "name": "shop", "status": "SyncFailed", "message": message}]
+    result = {"revision": PROMOTED, "resources": resources}
+    operation = {"phase": phase, "message": "one or more objects failed", "syncResult": result}
+    state["status"] |= {"operationState": operation}
+    state["status"]["sync"]["status"] = "OutOfSync"
+    return state
+
+
+def synced(monkeypatch: pytest.MonkeyPatch, *states: dict[str, Any]) -> int:
+    """How many syncs are started while these states are seen, and then one that is live."""
+    live = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    left, started = list(states), []
+    monkeypatch.setattr(application, "get", lambda *_: left.pop(0) if left else live)
+    monkeypatch.setattr(application, "start_sync", lambda _, state: started.append(state))
+    monkeypatch.setattr(Cluster, "items", lambda *_: [])
+    monkeypatch.setattr(sync, "POLL_SECONDS", 0.01)
+    sync.await_synced(
+        *(Cluster("any", None, local=True), "local", PROMOTED),
+        contains=lambda commit: commit == PROMOTED,
+        start=False,
+        image=OWN,
+        on_change=lambda _: None,
+    )
+    return len(started)
+
+
+def test_argo_cd_may_be_quicker_than_the_list_of_admitted_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has given up by then, or tries again: the image is listed before a sync is waited for."""
+    assert synced(monkeypatch, refused(str(OWN), "Failed")) == 1
+    trying = refused(str(OWN), "Running")
+    trying["status"]["operationState"]["message"] += " Retrying attempt #1 at 8:00PM."
+    assert synced(monkeypatch, trying, trying) == 0
+
+
+@pytest.mark.parametrize("image", ["docker.io/library/postgres:16", f"{OWN.repository}:latest"])
+def test_an_image_that_is_not_admitted_fails_the_sync(
+    image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PipelineError, match=rf"Deployment shop failed: .*{image} is not admitted"):
+        synced(monkeypatch, refused(image, "Failed"))
 
 
 def test_a_cluster_that_was_made_for_another_release_is_refused(

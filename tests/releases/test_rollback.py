@@ -188,3 +188,10 @@ def test_the_conditions_of_the_present_file_stay(before: str) -> None:
         "promotion": {"soak": "2h", "freeze": [{"a": "b"}]},
     }
     assert "promotion" not in releases.with_conditions(text, "name: x\n")
+
+
+def test_a_rollback_does_not_open_the_cluster_to_other_images() -> None:
+    now = "name: x\nadmission:\n  enabled: true\npromotion: {soak: 1h}\n"
+    before = "name: x\nadmission: {enabled: false}\nreplicaCount: 2\n"
+    kept = YAML(typ="safe").load(releases.with_conditions(before, now))
+    assert kept == {**YAML(typ="safe").load(now), "replicaCount": 2}

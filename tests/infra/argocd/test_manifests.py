@@ -9,12 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from offline import programs
-from pipeline.argocd import application, git_server, install
+from pipeline.argocd import admitted, application, git_server, install
 from pipeline.commands import push
 from pipeline.core import cache, process
 from pipeline.core.paths import CHART, ROOT
 from pipeline.git import repository as git
 from pipeline.images import app as appimage
+from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
 from pipeline.releases import environments
 from pipeline.releases.project import project
@@ -70,7 +71,7 @@ def test_environments_are_the_released_value_files_of_the_chart(overlay: str) ->
     # A promoted revision's chart, with the values of the newest file.
     promoted = (
         '{{- with get . "revision" }}source:targetRevision: "{{ . }}"'
-        'helm:valueFiles: []valuesObject: {{ omit $ "path" "promotion" | toJson }}'
+        'helm:valueFiles: []valuesObject: {{ omit $ "path" "promotion" "admission" | toJson }}'
     )
     assert promoted in "".join(line.strip() for line in spec["templatePatch"].splitlines())
     labels = spec["template"]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
@@ -107,6 +108,47 @@ def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> 
         {"server": "https://kubernetes.default.svc", "namespace": f"{NAME}-*"}
     ]
     assert application.namespace("staging").startswith(f"{NAME}-")
+
+
+def access(admission: str) -> list[dict[str, Any]]:
+    """What argocd/access makes for staging."""
+    values = {"application": NAME, "environment": "staging", "admission": admission}
+    return helm.template(values=values, chart=MANIFESTS / "access")
+
+
+def test_an_environments_rights_and_admitted_images_are_what_their_project_allows() -> None:
+    resources = build(MANIFESTS / "apps" / "full")
+    project = one(resources, "AppProject", "access")["spec"]
+    cluster_wide = {each["kind"] for each in project["clusterResourceWhitelist"]}
+    assert {each["name"] for each in project["clusterResourceWhitelist"]} == {f"{NAME}-*"}
+    made = access('{"enabled": true, "others": ["one:1"]}')
+    assert {each["kind"] for each in made} == cluster_wide | {
+        each["kind"] for each in project["namespaceResourceWhitelist"]
+    }
+    assert all(
+        each["metadata"]["name"].startswith(f"{NAME}-")
+        for each in made
+        if each["kind"] in cluster_wide
+    )
+    assert {each["kind"] for each in access("{}")}.isdisjoint({*cluster_wide, "ConfigMap"})
+    template = one(resources, "ApplicationSet", "access")["spec"]["template"]["spec"]
+    given = template["source"]["helm"]["valuesObject"]["admission"]
+    assert given == '{{ get . "admission" | default dict | toJson }}'
+
+
+def test_the_admitted_images_are_in_one_list_that_the_account_may_write() -> None:
+    made = access('{"enabled": true, "others": ["one:1"]}')
+    listed = one(made, "ConfigMap", "admitted-staging")
+    assert listed["data"] == {"other-0": "one:1"}
+    assert not any(map(admitted.OURS.fullmatch, listed["data"]))
+    where = {"name": "admitted-staging", "namespace": application.NAMESPACE}
+    assert {key: listed["metadata"][key] for key in where} == where
+    [binding] = [each for each in made if each["kind"] == "ValidatingAdmissionPolicyBinding"]
+    parameters = binding["spec"]["paramRef"]
+    assert parameters == {**where, "parameterNotFoundAction": "Deny"}
+    assert binding["spec"]["validationActions"] == ["Deny"]
+    [rule] = one(made, "Role", "admitted-staging")["rules"]
+    assert (rule["resourceNames"], rule["verbs"]) == (["admitted-staging"], ["get", "patch"])
 
 
 def test_production_is_left_alone_over_the_weekend_except_on_the_one_machine() -> None:

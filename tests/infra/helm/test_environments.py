@@ -58,6 +58,19 @@ def test_every_container_names_a_variable_once(name: str) -> None:
             assert len(variables) == len(set(variables)), container["name"]
 
 
+@pytest.mark.parametrize("name", environments.names())
+def test_what_runs_beside_the_application_is_admitted(name: str) -> None:
+    """Else the API server refuses it, as an image that nobody has verified (argocd/access)."""
+    environment = environments.load(name)
+    images = {
+        container["image"]
+        for pod in pods(name)
+        for container in [*pod["containers"], *pod.get("initContainers", [])]
+    }
+    others = images - {f"{environment.repository}@{DIGEST}"}
+    assert others <= set(environment.raw.get("admission", {}).get("others", []))
+
+
 #: HTTPS needs a domain, which an adopter may not have yet.
 AT_A_DOMAIN = [
     name
