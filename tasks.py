@@ -105,6 +105,15 @@ def affected(_context: Context, since: str = "HEAD^1") -> Result:
     return body.run(since)
 
 
+@task(help={"since": "the revision before the change"})
+@command
+def diff(_context: Context, since: str = "HEAD^1") -> Result:
+    """Show what a change makes of each environment on Kubernetes, as Argo CD would render it."""
+    from pipeline.commands import diff as body
+
+    return body.run(since)
+
+
 @task(help={"days": "how long before an end of support the task fails"})
 @command
 def versions(_context: Context, days: str = "30") -> Result:
@@ -602,7 +611,7 @@ def bench(_context: Context, name: str) -> Result:
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Make it yours": [adopt, upgrade, github_setup],
-    "Check a change": [lint, format_, test],
+    "Check a change": [lint, format_, test, diff],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy, dev],
     "After the deployment": [promote, rollback, drift, rebuild, unlock, destroy, db, bench],
     "Look and clean up": [

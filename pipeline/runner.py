@@ -95,8 +95,8 @@ def _require_form(argument: str, value: Any) -> None:
 
 def publish(name: str, markdown: str, outputs: Mapping[str, str]) -> None:
     """Keeps a task's report in ``.local/reports/<name>.md`` and passes report and outputs to GitHub Actions."""
+    reports.write(name, markdown)
     if markdown:
-        reports.write(name, markdown)
         actions.summary(markdown)
     for key, value in outputs.items():
         actions.output(key, value)
@@ -104,7 +104,8 @@ def publish(name: str, markdown: str, outputs: Mapping[str, str]) -> None:
 
 def fail(name: str, error: PipelineError) -> NoReturn:
     """Prints task, cause, next step and log in one line, and exits with 1."""
-    publish(name, error.report, {})
+    first = reports.failure(error.cause, error.next_step)
+    publish(name, f"{error.report or f'### {name}'}\n\n{first}", {})
     line = f"[red bold]{name} failed:[/] {escape(error.cause)}. [bold]Next:[/] {escape(error.next_step)}."
     if error.log:
         line += f" [bold]Log:[/] {escape(shown(error.log))}"

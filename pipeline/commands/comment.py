@@ -17,16 +17,19 @@ def run(number: int) -> Result:
 
 
 def body(jobs: list[gate.Job], fragments: dict[str, str]) -> str:
-    """The comment's text: a table of jobs, then each fragment, the plan open and the others folded."""
+    """The comment's text: the verdict, a table of jobs with why one failed, then each report, the plan's unfolded."""
+    failed = [markdown.inline(job.name) for job in jobs if not job.accepted]
+    verdict = f"❌ **Not mergeable yet**: {', '.join(failed)}" if failed else "✅ **Mergeable**"
     rows = [
         (
             f"{MARKS.get(job.result, '')} {markdown.inline(job.name)}",
             job.result,
-            markdown.inline(job.reason),
+            (not job.accepted and reports.reason(job.name, fragments))
+            or markdown.inline(job.reason),
         )
         for job in jobs
     ]
-    parts = markdown.table(("job", "result", ""), rows)
+    parts = [verdict, "", *markdown.table(("job", "result", "why"), rows)]
     for name, fragment in fragments.items():
         opened = " open" if name.startswith("plan") else ""
         summary = f"<summary>{markdown.inline(name)}</summary>"

@@ -1,17 +1,46 @@
 """The tasks' reports for the summary of a job and the comment of a pull request, in ``.local/reports/<task>.md``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.core import files
+from pipeline.core import files, markdown
 from pipeline.core.paths import REPORTS
 
 #: Reports in the order in which a reviewer wants them.
-ORDER = ("plan", "test", "build", "scan", "push", "verify", "drift")
+ORDER = ("plan", "diff", "lint", "test", "build", "scan", "push", "verify", "drift")
 
 
-def write(task: str, markdown: str) -> None:
-    """Keeps a task's report; it begins with a heading."""
-    files.write(REPORTS / f"{task}.md", markdown.rstrip() + "\n")
+#: What the first line of a failure's report begins with.
+FAILED = "**Failed:** "
+
+
+def failure(cause: str, next_step: str) -> str:
+    """A failure's first line: its cause, and what mends it."""
+    return f"{FAILED}{markdown.inline(cause)}. **Next:** {markdown.inline(next_step)}.\n"
+
+
+def reason(job: str, fragments: Mapping[str, str]) -> str:
+    """The failures that a job's reports name, as Markdown on one line; empty where they name none.
+
+    ``fragments`` are what ``collect`` returns: a job of several environments has a report for each.
+    """
+    lines = [
+        line.removeprefix(FAILED)
+        for name, text in fragments.items()
+        if name == job or name.startswith((f"{job}-", f"{job} "))
+        for line in text.splitlines()
+        if line.startswith(FAILED)
+    ]
+    return " ".join(lines)
+
+
+def write(task: str, text: str) -> None:
+    """Keeps a task's report, which begins with a heading; without one the report of an earlier run goes."""
+    file = REPORTS / f"{task}.md"
+    if text:
+        files.write(file, text.rstrip() + "\n")
+    else:
+        file.unlink(missing_ok=True)
 
 
 def collect(folder: Path = REPORTS) -> dict[str, str]:

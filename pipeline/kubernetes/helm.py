@@ -31,10 +31,10 @@ def template(
         # JSON is YAML.
         rendered = process.capture(argv, stdin=json.dumps(values))
     except CommandFailedError as error:
-        # helm's last line is how to see more; the reason stands before it.
-        reasons = [line for line in error.tail if line.startswith("Error:")]
+        # helm's last line is how to see more; the reason stands before it, in one line or more.
+        said = "\n".join(error.tail).partition("Error:")[2].partition("Use --debug")[0]
         raise CommandFailedError(
-            reasons[-1] if reasons else error.cause,
+            " ".join(f"Error:{said}".split()) if said else error.cause,
             next_step="fix the chart or the values that the message names",
             log=None,
             code=error.code,

@@ -298,8 +298,8 @@ TEST = (
         ("test_parity.py", "required"),
         replace(
             WORKFLOW,
-            "    needs: [affected, secrets, lint, test, build, scan, plan]\n    if: always()\n",
-            "    needs: [affected, secrets, lint, test, build, plan]\n    if: always()\n",
+            "    needs: [affected, secrets, lint, test, build, scan, plan, diff]\n    if: always()\n",
+            "    needs: [affected, secrets, lint, test, build, plan, diff]\n    if: always()\n",
         ),
     ),
     Change(

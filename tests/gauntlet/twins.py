@@ -113,10 +113,10 @@ GOOD = (
             WORKFLOW,
             "        run: ./inv lint\n",
             "        run: ./inv lint\n"
-            "      - name: Keep the results\n"
+            "      - name: Keep the logs\n"
             "        if: always()\n"
             "        uses: actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a # v7.0.1\n"
-            "        with:\n          name: report-lint\n          path: .local/reports/\n"
+            "        with:\n          name: logs-lint\n          path: .local/logs/\n"
             "          include-hidden-files: true # .local is hidden\n"
             "          if-no-files-found: ignore\n          retention-days: 7\n",
         ),

@@ -20,8 +20,9 @@ DEPLOYED = ("production", "staging")
         ("app/requirements.txt", {"lint", "build", "scan"}),
         ("Dockerfile", {"lint", "build", "scan"}),
         ("infra/terraform/modules/database/main.tf", {"lint", "scan", "plan"}),
-        ("infra/helm/chart/values.yaml", {"lint", "scan"}),
-        ("environments/staging.yaml", {"lint", "plan"}),
+        ("infra/helm/chart/values.yaml", {"lint", "scan", "diff"}),
+        ("argocd/apps/base/project.yaml", {"lint", "scan", "diff"}),
+        ("environments/staging.yaml", {"lint", "plan", "diff"}),
         (".github/workflows/main.yml", {"lint", "scan"}),
         ("tests/rehearsal/test_affected.py", {"lint"}),
         ("localaws/src/localaws/elb/flow.py", {"lint", "plan"}),
@@ -61,7 +62,7 @@ def test_every_rule_names_stages() -> None:
 
 def test_several_paths_run_what_any_of_them_needs_in_the_order_of_the_path() -> None:
     verdict = affected.judge(["docs/a.md", "Dockerfile", "environments/staging.yaml"], DEPLOYED)
-    assert verdict.stages == ("secrets", "lint", "test", "build", "scan", "plan")
+    assert verdict.stages == affected.STAGES
 
 
 def test_a_change_that_cannot_be_determined_runs_everything() -> None:

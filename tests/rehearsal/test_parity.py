@@ -46,6 +46,7 @@ GIT_TASKS = {"release", "promote", "rollback", "upgrade", "verify --record"}
 HISTORY_TASKS = {
     "scan",
     "plan",
+    "diff",
     "drift",
     "release",
     "rollback",

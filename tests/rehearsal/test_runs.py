@@ -24,7 +24,7 @@ EARLIER = f"sha256:{'b' * 64}"
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
 OUTPUTS = {
     "affected": {
-        "stages": '["secrets", "lint", "test", "build", "scan", "plan"]',
+        "stages": '["secrets", "lint", "test", "build", "scan", "plan", "diff"]',
         "environments": '["production", "staging"]',
     },
     "push": {"digest": DIGEST, "repository": REGISTRY, "sbom": "sbom.json"},
@@ -159,7 +159,7 @@ def test_a_shallow_clone_on_another_branch_is_rehearsed(
 
 def test_a_pull_request_runs_every_affected_stage_once(run: Runner) -> None:
     result = run("pull-request.yml", "pull_request")
-    stages = ("secrets", "lint", "test", "build", "scan", "plan")
+    stages = ("secrets", "lint", "test", "build", "scan", "plan", "diff")
     jobs = ("affected", *stages, "comment", "required")
     assert result.results() == dict.fromkeys(jobs, "success")
     assert result.called("affected") == ["affected --since HEAD^1"]
@@ -309,7 +309,8 @@ def works(run: Runner) -> bool:
 @pytest.mark.engine
 def test_a_fork_gets_everything_that_needs_no_right(run: Runner) -> None:
     result = run("pull-request.yml", "pull_request", fork=True)
-    jobs = ("affected", "secrets", "lint", "test", "build", "scan", "plan", "required")
+    stages = ("secrets", "lint", "test", "build", "scan", "plan", "diff")
+    jobs = ("affected", *stages, "required")
     assert result.results() == dict.fromkeys(jobs, "success")
     assert [call["with"] for call in result.tasks if call["task"] == "plan"] == [["LOCAL_AWS"]] * 2
     used = {call["action"] for call in result.actions}
