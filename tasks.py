@@ -509,6 +509,28 @@ def github_setup(
 
 @task(
     help={
+        "environment": "one environment; else all that ever had a release",
+        "days": "of the figures (90)",
+        "json": "print JSON with all entries",
+        "html": "also write a page, .local/history.html",
+    },
+)
+@command
+def history(
+    _context: Context,
+    environment: str | None = None,
+    days: str = "90",
+    json: bool = False,
+    html: bool = False,
+) -> Result:
+    """Show what was released, promoted and rolled back, by whom and when, and DORA's figures."""
+    from pipeline.commands import history as body
+
+    return body.run(environment, days=int(days), as_json=json, html=html)
+
+
+@task(
+    help={
         "to": "ecs (default), kubernetes or compose",
         **ENVIRONMENT,
         "since": "how far back: 10m, 1h30m",
@@ -615,7 +637,7 @@ GROUPS = {
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy, dev],
     "After the deployment": [promote, rollback, drift, rebuild, unlock, destroy, db, bench],
     "Look and clean up": [
-        *(status, logs, down, cluster, doctor, versions, lock_dependencies, bootstrap),
+        *(status, history, logs, down, cluster, doctor, versions, lock_dependencies, bootstrap),
     ],
     "In workflows": [pipeline, affected, environments, gate, comment, release, notes, drift_issue],
 }

@@ -37,7 +37,7 @@ NEEDED_BY_TASK = {
     "notes": {"contents": "write"},
 }
 #: Tasks that read GitHub with the job's token: the branch, or the API without the limit for unknown callers.
-READERS = {"lint", "sync"}
+READERS = {"lint", "sync", "history"}
 #: Tasks that read or write the cloud: the job assumes a role first (or is a rehearsal).
 CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift", "promote"}
 #: Tasks that push to Git, with the app's token and from main alone.
@@ -47,6 +47,7 @@ HISTORY_TASKS = {
     "scan",
     "plan",
     "diff",
+    "history",
     "drift",
     "release",
     "rollback",
@@ -144,8 +145,8 @@ def test_what_the_laptop_runs_is_in_a_workflow_and_the_other_way_round() -> None
     cloud = {step.words[1] for step in RUNS if step.workflow in ("main.yml", "deploy.yml")}
     assert laptop - NOT_IN_WORKFLOWS <= cloud
     only_in_workflows = {task.name for task in tasks.GROUPS["In workflows"]}
-    # lint is no stage of deploy: on a laptop it is asked for, in a workflow it is not.
-    assert cloud - laptop - only_in_workflows - GIT_TASKS <= {"lint", "sync"}
+    # lint and history are no stages of deploy: on a laptop they are asked for, in a workflow they are not.
+    assert cloud - laptop - only_in_workflows - GIT_TASKS <= {"lint", "sync", "history"}
 
 
 def test_a_pull_request_asks_for_each_of_the_stages_that_can_be_left_out() -> None:

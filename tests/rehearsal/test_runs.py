@@ -190,12 +190,16 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(run: R
         f"verify --environment staging --to ecs --digest {DIGEST}",
         f"verify --environment staging --digest {DIGEST} --record",
         f"notes --environment staging --digest {DIGEST}",
+        "history --html",
     ]
     rights = {
         name: {call["task"] for call in result.tasks if name in call["with"]}
         for name in ("RELEASE_TOKEN", "GITHUB_TOKEN")
     }
-    assert rights == {"RELEASE_TOKEN": {"release", "verify"}, "GITHUB_TOKEN": {"lint", "notes"}}
+    assert rights == {
+        "RELEASE_TOKEN": {"release", "verify"},
+        "GITHUB_TOKEN": {"lint", "notes", "history"},
+    }
     attested = [call["inputs"] for call in result.actions if call["action"] == "attest"]
     assert {inputs["subject-digest"] for inputs in attested} == {DIGEST}
     assert [bool(inputs["sbom-path"]) for inputs in attested] == [False, True]

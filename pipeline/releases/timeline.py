@@ -1,0 +1,145 @@
+"""What happened to an environment, read from Git in two calls: releases, rollbacks and changes of its settings."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.releases.desired import FAILED, NOTES, VERIFIED
+from pipeline.releases.history import COMMIT, NO_BUILD, OVERRIDE, REVERTS, SOURCE, path
+
+#: A digest that a commit gives the environment's file, in the lines of a diff.
+DIGEST = re.compile(r"^\+\s*digest:\s*[\"']?(sha256:[0-9a-f]{64})", re.MULTILINE)
+#: What Git and GitHub write when somebody reverts a commit by hand.
+BY_HAND = re.compile(r"^This reverts commit ([0-9a-f]{40})", re.MULTILINE)
+RECORD, FIELD, DIFF = "\x1e", "\x1f", "\x1d"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A commit of an environment's file on the branch.
+
+    ``kind`` is release (another digest, forward), rollback, or settings. ``source`` is the commit that the image was
+    built from, ``reverts`` are the commits that a rollback left, ``change`` is what the newest change in it was.
+    """
+
+    commit: str
+    at: datetime
+    author: str
+    change: str
+    kind: str
+    digest: str
+    source: str
+    reverts: Sequence[str]
+    override: str
+    verified: datetime | None
+    engines: str
+    failed: bool
+
+    @property
+    def live(self) -> datetime:
+        """When every engine had answered with it, as far as Git knows; else the commit's time."""
+        return self.verified or self.at
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of the branch: when and by whom it came there, and whether the pipeline made it."""
+
+    at: datetime
+    author: str
+    subject: str
+    ours: bool
+
+
+def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
+    """All of an environment's, the newest first; a squashed or merged pull request counts once, as what it brought."""
+    fields = FIELD.join(("%H", "%P", "%ct", "%an", "%s", "%B", "%N"))
+    listed = git.run(
+        *("log", "--first-parent", "--diff-merges=first-parent", "--patch", "--unified=0"),
+        *(f"--format={RECORD}{fields}{DIFF}", f"--notes={NOTES}", tip, "--", path(environment)),
+        root=root,
+    )
+    records = [record.partition(DIFF) for record in listed.split(RECORD)[1:]]
+    parsed = [(head.split(FIELD), diff) for head, _, diff in records]
+    merged = _messages([head[1].split()[1] for head, _ in parsed if " " in head[1]], root)
+    made: list[Entry] = []
+    for (commit, parents, seconds, author, subject, body, note), diff in reversed(parsed):
+        # A merge says nothing of what it brought: the commit that was merged does.
+        text = "\n".join([body, *(merged.get(parent, "") for parent in parents.split()[1:])])
+        digest = match[1] if (match := DIGEST.search(diff)) else ""
+        before = made[-1].digest if made else ""
+        reverts = [*COMMIT.findall(_line(REVERTS, text)), *BY_HAND.findall(text)]
+        kind = "rollback" if reverts else "release" if digest and digest != before else "settings"
+        verified = VERIFIED.fullmatch(note.strip())
+        made.append(
+            Entry(
+                *(commit, datetime.fromtimestamp(int(seconds), UTC), author, subject, kind),
+                digest=digest or before,
+                source=_line(SOURCE, text),
+                reverts=reverts,
+                override=_line(OVERRIDE, text),
+                verified=datetime.fromisoformat(verified[1]) if verified else None,
+                engines=verified[2] if verified else "",
+                failed=note.strip() == FAILED,
+            )
+        )
+    return _with_failures(made)[::-1]
+
+
+def commits(tip: str, *, root: Path = ROOT) -> Mapping[str, Commit]:
+    """The branch's commits by id, the newest first."""
+    fields = FIELD.join(("%H", "%ct", "%an", "%s", "%B"))
+    listed = git.run("log", "--first-parent", f"--format={RECORD}{fields}", tip, root=root)
+    found = (record.split(FIELD, 4) for record in listed.split(RECORD)[1:])
+    return {
+        commit: Commit(datetime.fromtimestamp(int(seconds), UTC), author, subject, NO_BUILD in body)
+        for commit, seconds, author, subject, body in found
+    }
+
+
+def _messages(merged: Sequence[str], root: Path) -> dict[str, str]:
+    if not merged:
+        return {}
+    argv = ("log", "--no-walk", "--stdin", f"--format={RECORD}%H{FIELD}%B")
+    listed = git.run(*argv, root=root, stdin="\n".join(merged))
+    return dict(record.split(FIELD, 1) for record in listed.split(RECORD)[1:])
+
+
+def _line(key: str, text: str) -> str:
+    """A trailer's value, wherever in a message it stands: GitHub puts it among other lines when it squashes.
+
+    A rollback has a line for each commit that it left.
+    """
+    return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
+
+
+def _with_failures(made: Sequence[Entry]) -> list[Entry]:
+    """The entries, those failed that a rollback left."""
+    left = {commit for entry in made for commit in entry.reverts}
+    return [replace(each, failed=each.failed or each.commit in left) for each in made]
+
+
+def changes(
+    made: Sequence[Entry], branch: Mapping[str, Commit]
+) -> Iterator[tuple[Entry, list[Commit]]]:
+    """Each release that lived, with the commits that it was the first to bring; the oldest release first.
+
+    Commits of the pipeline, and of the environment's own file, count for none; a release whose source is not on the
+    branch brings none.
+    """
+    own = {entry.commit for entry in made}
+    order = list(branch.items())[::-1]
+    position = {commit: number for number, (commit, _) in enumerate(order)}
+    brought = -1
+    for entry in reversed(made):
+        if entry.kind != "release" or entry.failed:
+            continue
+        until = position.get(entry.source, brought)
+        first = brought + 1 if brought >= 0 else until
+        between = order[first : until + 1]
+        yield entry, [each for commit, each in between if not (each.ours or commit in own)]
+        brought = max(brought, until)
