@@ -57,7 +57,7 @@ def test_a_merge_does_every_job(merged: str) -> None:
         (
             "Main/Lint",
             "Main/Test",
-            "Main/Build, scan, push",
+            "Image/Image/Build, scan, push",
             "Staging/Deploy/Deploy",
             "Main/Release notes",
         ),

@@ -17,6 +17,7 @@ from tests.gauntlet.edits import Change, Edit, append, both, replace, resource, 
 HELM = CHART.relative_to(ROOT)
 WORKFLOW = ".github/workflows/pull-request.yml"
 MERGE = ".github/workflows/main.yml"
+IMAGE = ".github/workflows/image.yml"
 DEPLOYMENT = f"{HELM}/templates/deployment.yaml"
 
 
@@ -290,7 +291,7 @@ TEST = (
         "a job that deploys outside a protected environment",
         "test",
         ("test_parity.py",),
-        replace(MERGE, "    environment: staging\n", ""),
+        replace(IMAGE, "    environment: staging\n", ""),
     ),
     Change(
         "the required check no longer needs the scan",

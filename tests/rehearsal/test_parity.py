@@ -142,7 +142,9 @@ def test_no_script_and_no_step_name_holds_an_expression() -> None:
 
 def test_what_the_laptop_runs_is_in_a_workflow_and_the_other_way_round() -> None:
     laptop = set(ecs.STAGES)
-    cloud = {step.words[1] for step in RUNS if step.workflow in ("main.yml", "deploy.yml")}
+    cloud = {
+        step.words[1] for step in RUNS if step.workflow in ("main.yml", "image.yml", "deploy.yml")
+    }
     assert laptop - NOT_IN_WORKFLOWS <= cloud
     only_in_workflows = {task.name for task in tasks.GROUPS["In workflows"]}
     # lint and history are no stages of deploy: on a laptop they are asked for, in a workflow they are not.
@@ -301,6 +303,8 @@ def test_what_a_job_reads_of_another_is_an_output_of_a_job_it_needs() -> None:
         for other, output in re.findall(r"needs\.([\w-]+)\.outputs\.([\w-]+)", str(job)):
             assert other in job["needs"], f"{workflow} {name}"
             source = WORKFLOWS[workflow]["jobs"][other]
+            if "uses" in source:
+                source = WORKFLOWS[Path(source["uses"]).name]["on"]["workflow_call"]
             assert output in source["outputs"], f"{workflow} {name}"
         for other in re.findall(r"needs\.([\w-]+)\.result", str(job)):
             assert other in job["needs"], f"{workflow} {name}"
@@ -340,7 +344,11 @@ def test_no_deployment_that_waits_is_dropped() -> None:
         # Either what comes later takes its place, or it waits with the others; GitHub refuses both at once.
         assert (queue.get("queue") == "max") != queue["cancel-in-progress"], name
     assert queues()["main.yml"]["queue"] == "max"
-    deploying = [(workflow, name) for workflow, name, job in jobs() if "uses" in job]
+    deploying = [
+        (workflow, name)
+        for workflow, name, job in jobs()
+        if job.get("uses", "").endswith("/deploy.yml")
+    ]
     assert len(deploying) == 3
     for workflow, name in deploying:
         queue = queues()[f"{workflow} {name}"]

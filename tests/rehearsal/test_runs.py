@@ -142,6 +142,12 @@ def run(source: Path, tmp_path: Path) -> Runner:
     return Runner(source, tmp_path / "run")
 
 
+@pytest.fixture(scope="session")
+def merge(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A merge that nothing holds up."""
+    return Runner(source, Path(tmp_path_factory.mktemp("merge")) / "run")("main.yml", "push")
+
+
 @pytest.mark.parametrize("event", ["pull_request", "push"])
 def test_a_shallow_clone_on_another_branch_is_rehearsed(
     source: Path, tmp_path: Path, event: str
@@ -175,8 +181,10 @@ def test_a_pull_request_runs_every_affected_stage_once(run: Runner) -> None:
     assert with_token == {"lint", "comment"}
 
 
-def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(run: Runner) -> None:
-    result = run("main.yml", "push")
+def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(
+    merge: Result,
+) -> None:
+    result = merge
     jobs = ("lint", "test", "image", "deploy", "notes")
     assert result.results() == dict.fromkeys(jobs, "success")
     after_checks = [call for call in result.tasks if call["job"] not in ("lint", "test")]
@@ -229,11 +237,10 @@ def test_a_private_repository_on_enterprise_switches_both_on(run: Runner) -> Non
     assert "upload-sarif" in {call["action"] for call in request.actions}
 
 
-def test_what_is_released_is_built_without_caches(run: Runner) -> None:
-    result = run("main.yml", "push")
-    cached = {call["job"] for call in result.actions if call["action"] == "cache"}
+def test_what_is_released_is_built_without_caches(merge: Result) -> None:
+    cached = {call["job"] for call in merge.actions if call["action"] == "cache"}
     assert cached == {"lint", "test"}
-    kept = [call["inputs"]["path"] for call in result.actions if call["action"] == "cache-save"]
+    kept = [call["inputs"]["path"] for call in merge.actions if call["action"] == "cache-save"]
     assert kept == [".local/figures"]
 
 
