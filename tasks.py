@@ -414,14 +414,20 @@ def promote(
 
 @task(
     positional=["environment"],
-    help={**ENVIRONMENT, "revision": "go back to what this commit said; default: one release back"},
+    help={
+        **ENVIRONMENT,
+        "revision": "go back to what this commit said; default: one release back",
+        "reason": "why, for the commit and ./inv history",
+    },
 )
 @command
-def rollback(_context: Context, environment: str, revision: str | None = None) -> Result:
+def rollback(
+    _context: Context, environment: str, revision: str | None = None, reason: str = ""
+) -> Result:
     """Give an environment back what it ran before: image, settings and revision, by a commit."""
     from pipeline.commands import rollback as body
 
-    return body.run(environment, revision or None)
+    return body.run(environment, revision or None, reason=reason)
 
 
 @task(

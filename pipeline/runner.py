@@ -46,10 +46,13 @@ FORMS = {
         "the one that the refusal shows",
     ),
     # It stands in a commit's message, where [skip ci] would start no workflow.
-    "override": (
-        r"[^\x00-\x1f\[\]]{0,200}",
-        "a reason",
-        "one line of at most 200 characters, none of them [ or ]",
+    **dict.fromkeys(
+        ("override", "reason"),
+        (
+            r"[^\x00-\x1f\[\]]{0,200}",
+            "a reason",
+            "one line of at most 200 characters, none of them [ or ]",
+        ),
     ),
     "days": ("[0-9]{1,4}", "a number of days", "digits alone"),
     **dict.fromkeys(("number", "owner_id", "repository_id", "app_id"), NUMBER),

@@ -154,7 +154,7 @@ def _print(history: History) -> None:
 def outcome(entry: Entry) -> str:
     """What became of it, in a word or two."""
     if entry.failed:
-        return "failed"
+        return f"failed: {entry.reason}" if entry.reason else "failed"
     return f"verified on {entry.engines}" if entry.verified else ""
 
 
@@ -178,6 +178,7 @@ def _as_json(history: History) -> dict[str, Any]:
                 "change": entry.change,
                 "reverts": list(entry.reverts),
                 "override": entry.override or None,
+                "reason": entry.reason or None,
                 "verified": entry.verified.isoformat() if entry.verified else None,
                 "engines": entry.engines.split(", ") if entry.engines else [],
                 "failed": entry.failed,

@@ -5,6 +5,7 @@ from pipeline.attestations import admission
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
+from pipeline.github import actions, reports
 from pipeline.releases import environments, history
 from pipeline.releases.desired import Desired
 from pipeline.releases.history import Release
@@ -12,10 +13,11 @@ from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import ecs, kubernetes
 
 
-def run(environment_name: str, revision: str | None = None) -> Result:
+def run(environment_name: str, revision: str | None = None, *, reason: str = "") -> Result:
     """Reverts what made the environment's file what it is now; what was gone back from before is not gone back to.
 
-    On this machine the cluster is brought to it as well; in a workflow the steps that follow deploy it.
+    The commit says why: by ``reason``, in a workflow else by what has failed in this job. Here the cluster is
+    brought to it as well; in a workflow the steps that follow deploy it.
     """
     environment = environments.load(environment_name)
     if git_server.never_released(environment):
@@ -51,6 +53,7 @@ def run(environment_name: str, revision: str | None = None) -> Result:
             image,
             source=earlier.source,
             reverted=left,
+            reason=reason or (reports.causes() if actions.running() else ""),
         ),
         check=refuse_changed,
     )

@@ -25,6 +25,8 @@ SOURCE = "Source-Commit"
 REVERTS = "Reverts"
 #: Why a promotion was made all the same, in the message of its commit.
 OVERRIDE = "Override"
+#: Why a rollback was made, in its message.
+REASON = "Reason"
 COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 #: Sections of an environment's file that say what may change and run there, not what does.
 CONDITIONS = ("promotion", "admission")
@@ -125,6 +127,7 @@ def message(
     source: str = "",
     reverted: Iterable[Release] = (),
     override: str = "",
+    reason: str = "",
     starts_workflows: bool = False,
 ) -> str:
     """The message of a commit that changes a digest; its trailers name what led to it."""
@@ -132,8 +135,7 @@ def message(
     if source:
         lines.append(f"{SOURCE}: {source}")
     lines += [f"{REVERTS}: {release.commit} ({release.subject})" for release in reverted]
-    if override:
-        lines.append(f"{OVERRIDE}: {override}")
+    lines += [f"{key}: {text}" for key, text in ((OVERRIDE, override), (REASON, reason)) if text]
     if actions.run_url():
         attempt = os.environ.get("GITHUB_RUN_ATTEMPT", "1")
         lines.append(f"Run: {actions.run_url()} (attempt {attempt})")

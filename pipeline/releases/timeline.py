@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.releases.desired import FAILED, NOTES, VERIFIED
-from pipeline.releases.history import COMMIT, NO_BUILD, OVERRIDE, REVERTS, SOURCE, path
+from pipeline.releases.history import COMMIT, NO_BUILD, OVERRIDE, REASON, REVERTS, SOURCE, path
 
 #: A digest that a commit gives the environment's file, in the lines of a diff.
 DIGEST = re.compile(r"^\+\s*digest:\s*[\"']?(sha256:[0-9a-f]{64})", re.MULTILINE)
@@ -23,7 +23,8 @@ class Entry:
     """A commit of an environment's file on the branch.
 
     ``kind`` is release (another digest, forward), rollback, or settings. ``source`` is the commit that the image was
-    built from, ``reverts`` are the commits that a rollback left, ``change`` is what the newest change in it was.
+    built from, ``change`` what the newest change in it was; ``reverts`` are the commits that a rollback left, for its
+    ``reason``, which they have too.
     """
 
     commit: str
@@ -35,6 +36,7 @@ class Entry:
     source: str
     reverts: Sequence[str]
     override: str
+    reason: str
     verified: datetime | None
     engines: str
     failed: bool
@@ -82,6 +84,7 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
                 source=_line(SOURCE, text),
                 reverts=reverts,
                 override=_line(OVERRIDE, text),
+                reason=_line(REASON, text),
                 verified=datetime.fromisoformat(verified[1]) if verified else None,
                 engines=verified[2] if verified else "",
                 failed=note.strip() == FAILED,
@@ -118,9 +121,12 @@ def _line(key: str, text: str) -> str:
 
 
 def _with_failures(made: Sequence[Entry]) -> list[Entry]:
-    """The entries, those failed that a rollback left."""
-    left = {commit for entry in made for commit in entry.reverts}
-    return [replace(each, failed=each.failed or each.commit in left) for each in made]
+    """The entries, those failed that a rollback left, for its reason."""
+    left = {commit: entry.reason for entry in made for commit in entry.reverts}
+    return [
+        replace(each, failed=True, reason=left[each.commit]) if each.commit in left else each
+        for each in made
+    ]
 
 
 def changes(

@@ -398,10 +398,12 @@ def test_a_failed_promotion_is_reverted(run: Runner) -> None:
 @pytest.mark.engine
 def test_a_rollback_by_hand_deploys_what_it_reverted_to(run: Runner) -> None:
     result = run(
-        "rollback.yml", "workflow_dispatch", inputs={"environment": "production", "revision": "abc"}
+        "rollback.yml",
+        "workflow_dispatch",
+        inputs={"environment": "production", "revision": "abc", "reason": "it is slow"},
     )
     assert [" ".join([call["task"], *call["arguments"]]) for call in result.tasks] == [
-        "rollback production --revision abc",
+        "rollback production --revision abc --reason it is slow",
         "plan --environment production --digest ",
         "apply --environment production",
         "verify --environment production --to ecs --digest ",

@@ -248,6 +248,7 @@ def test_a_release_of_an_unknown_source_brings_no_commit() -> None:
         source="e" * 40,
         reverts=(),
         override="",
+        reason="",
         verified=None,
         engines="",
         failed=False,

@@ -11,7 +11,8 @@ from pipeline.aws import account
 from pipeline.commands import apply, drift, plan, promote, rollback, verify
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENVIRONMENTS
-from pipeline.releases import environments
+from pipeline.github import reports
+from pipeline.releases import environments, timeline
 from pipeline.releases import history as releases
 from pipeline.targets import ecs, kubernetes
 from pipeline.targets.state import State
@@ -188,6 +189,22 @@ def test_the_conditions_of_the_present_file_stay(before: str) -> None:
         "promotion": {"soak": "2h", "freeze": [{"a": "b"}]},
     }
     assert "promotion" not in releases.with_conditions(text, "name: x\n")
+
+
+def test_a_rollback_says_why(
+    clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for digest, name in ((OLD, "one"), (NEW, "two")):
+        publish(clone, digest, merge(clone, name))
+    monkeypatch.setattr(reports, "causes", lambda: "verify: 1 of 2 replicas answers")
+    back()
+    tip = desired(clone).tip()
+    [first, left, *_] = timeline.entries(tip, "staging", root=clone)
+    assert (first.kind, first.reason) == ("rollback", "verify: 1 of 2 replicas answers")
+    assert (left.failed, left.reason) == (True, first.reason)
+    rollback.run("staging", commits(clone)[1].commit, reason="a person's")
+    [again, *_] = timeline.entries(desired(clone).tip(), "staging", root=clone)
+    assert again.reason == "a person's"
 
 
 def test_a_rollback_does_not_open_the_cluster_to_other_images() -> None:
