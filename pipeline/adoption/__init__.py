@@ -1,0 +1,1 @@
+"""Taking in an application that this repository was not written for."""
