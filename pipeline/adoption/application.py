@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.adoption import packages as lists
 from pipeline.core.errors import PipelineError
-from pipeline.releases import packages as lists
 
 #: Modules that Flask and its users give the application, the likeliest first.
 MODULES = ("wsgi", "app", "application", "main", "run", "server", "manage", "autoapp")

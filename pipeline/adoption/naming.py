@@ -9,11 +9,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.adoption.application import Application
 from pipeline.core import files
 from pipeline.core.paths import CHART, ENVIRONMENTS, ROOT
 from pipeline.git import repository as git
 from pipeline.releases import project
-from pipeline.releases.application import Application
 
 #: The sample application, its tests and what shows it; tests elsewhere that use it have its words.
 SAMPLE = ("app", "tests/app", "tests/acceptance", "tests/adopt")

@@ -12,14 +12,15 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.adoption import application, naming
+from pipeline.adoption.application import Application
+from pipeline.adoption.naming import Answers
 from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
-from pipeline.releases import adoption, application, project
-from pipeline.releases.adoption import Answers
-from pipeline.releases.application import Application
+from pipeline.releases import project
 
 #: What no copy of an application takes along.
 LEFT = shutil.ignore_patterns(
@@ -53,7 +54,7 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
         own = application.look(folder, answers.wsgi)
         document = _document(answers, own)
         old = project.load()
-        names = adoption.names(old, answers)
+        names = naming.names(old, answers)
         for line in (f"serves {own.wsgi}", f"locks {own.requirements.name}", f"probes {own.probe}"):
             console.info(f"  {line}")
         console.info(
@@ -62,7 +63,7 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
         if own.missing:
             console.warn(f"set in project.yaml's environment: {', '.join(own.missing)}")
         try:
-            adoption.edit(answers, own, folder, names, document, sample=not old.delivery)
+            naming.edit(answers, own, folder, names, document, sample=not old.delivery)
             for task in ("lock-dependencies", "format"):
                 step.update(task)
                 process.run([ROOT / "inv", task], log=log_file("adopt"), append=task == "format")
@@ -103,7 +104,7 @@ def _ask(given: Mapping[str, str | None]) -> Answers:
 
 
 def _questions() -> dict[str, tuple[str, str]]:
-    own, now = project.load(), adoption.now()
+    own, now = project.load(), naming.now()
     return {
         "source": ("the application's folder or Git address; empty: what lies in app/", ""),
         "name": (

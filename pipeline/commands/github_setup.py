@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.adoption import naming
 from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.github import api, roles
 from pipeline.github.api import Api
-from pipeline.releases import adoption, environments
+from pipeline.releases import environments
 from pipeline.releases.project import project
 
 
@@ -34,7 +35,7 @@ def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Resu
     Raises:
         PipelineError: There is no token (GITHUB_TOKEN, or gh), GitHub refused, or the default branch is not main.
     """
-    repository = adoption.now()["repository"]
+    repository = naming.now()["repository"]
     github = api.of(repository, _token())
     branch = str(github.call("GET", str(github.client.base_url).rstrip("/"))["default_branch"])
     if branch != "main":

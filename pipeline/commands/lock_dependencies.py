@@ -11,10 +11,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from pipeline.adoption.packages import PYTHON
 from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.paths import LOCAL, ROOT, log_file
-from pipeline.releases.packages import PYTHON
 from pipeline.releases.project import project
 
 #: The environment of the tasks includes the packages of an application that it checks, in the application's versions.

@@ -6,13 +6,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from pipeline.adoption import naming
 from pipeline.commands import Result
 from pipeline.core import console, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
 from pipeline.github import actions, api
-from pipeline.releases import adoption
 from pipeline.releases.project import FILE, project
 
 #: The adopter's own: no upgrade touches them.
@@ -101,7 +101,7 @@ def _adopt(upstream: Path, revision: str, clone: Path) -> str:
     )
     git.run("fetch", "--quiet", "origin", "+refs/remotes/origin/*:refs/upstream/*", root=clone)
     git.run("checkout", "--quiet", "--detach", revision, root=clone)
-    own, now = project(), adoption.now()
+    own, now = project(), naming.now()
     answers = {
         **now,
         "name": own.name,

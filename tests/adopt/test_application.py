@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.adoption import application
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
-from pipeline.releases import application
 
 FIXTURES = Path(__file__).with_name("fixtures")
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"

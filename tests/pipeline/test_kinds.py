@@ -150,7 +150,7 @@ def test_a_scanner_that_cannot_look_has_not_passed(scanner: str, tmp_path: Path)
 
 def test_environments_are_read_from_their_files() -> None:
     own = {
-        "pipeline/releases/adoption.py",  # production's domain has no name before it
+        "pipeline/adoption/naming.py",  # production's domain has no name before it
         "pipeline/github/rehearsal.py",  # a merge deploys staging (main.yml)
         "pipeline/commands/rehearse.py",
     }

@@ -7,15 +7,16 @@ import pytest
 
 from localgithub import server
 from localgithub.api import Store
+from pipeline.adoption import naming
 from pipeline.commands import github_setup
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
-from pipeline.releases import adoption, environments
+from pipeline.releases import environments
 
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    with server.serve(adoption.now()["repository"], "token") as (address, store):
+    with server.serve(naming.now()["repository"], "token") as (address, store):
         monkeypatch.setenv("GITHUB_API_URL", address)
         monkeypatch.setenv("GITHUB_TOKEN", "token")
         yield store
