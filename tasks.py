@@ -418,16 +418,21 @@ def promote(
         **ENVIRONMENT,
         "revision": "go back to what this commit said; default: one release back",
         "reason": "why, for the commit and ./inv history",
+        "failed": "the deployment of this checkout has failed (in workflows only)",
     },
 )
 @command
 def rollback(
-    _context: Context, environment: str, revision: str | None = None, reason: str = ""
+    _context: Context,
+    environment: str,
+    revision: str | None = None,
+    reason: str = "",
+    failed: bool = False,
 ) -> Result:
     """Give an environment back what it ran before: image, settings and revision, by a commit."""
     from pipeline.commands import rollback as body
 
-    return body.run(environment, revision or None, reason=reason)
+    return body.run(environment, revision or None, reason=reason, failed=failed)
 
 
 @task(

@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from pipeline.argocd import application
 from pipeline.core import console
@@ -17,13 +15,14 @@ OURS = re.compile(r"[0-9a-f]{12}")
 POLL_SECONDS = 2
 
 
-def is_protected(content: Mapping[str, Any]) -> bool:
-    """Whether an environment, by its file's content, runs only what is listed."""
-    return bool((content.get("admission") or {}).get("enabled"))
-
-
-def admit(cluster: Cluster, environment: str, image: ImageReference) -> None:
+def admit(
+    cluster: Cluster, environment: str, image: ImageReference, *, keep: str | None, protected: bool
+) -> None:
     """Lists an image that was verified, and takes those off that no pod runs any more.
+
+    Args:
+        keep: The digest that a rollback would go back to: it stays, where it is listed.
+        protected: Whether the environment runs only what is listed; else a list that cannot be written is only told.
 
     Raises:
         PipelineError: The account in use may not write the list. Argo CD gives that right at its next look at Git.
@@ -33,29 +32,38 @@ def admit(cluster: Cluster, environment: str, image: ImageReference) -> None:
     def listed() -> bool:
         refusals.clear()
         try:
-            _write(cluster, environment, image)
+            _write(cluster, environment, image, keep)
         except CommandFailedError as error:
             if "forbidden" not in " ".join(error.tail).lower():
                 raise
             refusals.append(error.cause)
         return not refusals
 
+    timeout = application.POLL.total_seconds() if protected else 0
     with console.progress(f"admit {image.short} to {environment}"):
-        if not wait(listed, timeout=application.POLL.total_seconds(), interval=POLL_SECONDS):
-            raise PipelineError(
-                f"the cluster cannot be told that {image.short} was verified: {refusals[0]}",
-                next_step=f"kubectl -n argocd describe application access-{environment} shows"
-                " why the account has no right to",
-            )
+        if wait(listed, timeout=timeout, interval=POLL_SECONDS):
+            return
+    cause = f"the cluster cannot be told that {image.short} was verified: {refusals[0]}"
+    if not protected:
+        console.warn(cause)
+        return
+    raise PipelineError(
+        cause,
+        next_step=f"kubectl -n argocd describe application access-{environment} shows why the account has no right to",
+    )
 
 
-def _write(cluster: Cluster, environment: str, image: ImageReference) -> None:
+def _write(cluster: Cluster, environment: str, image: ImageReference, keep: str | None) -> None:
     name = f"admitted-{environment}"
     there = (cluster.get("configmap", name, application.NAMESPACE) or {}).get("data") or {}
     before = {key: each for key, each in there.items() if OURS.fullmatch(key)}
     pods = cluster.items("pods", application.namespace(environment))
     running = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
-    wanted = {key: each for key, each in before.items() if each in running}
+    wanted = {
+        key: each
+        for key, each in before.items()
+        if each in running or each.partition("@")[2] == keep
+    }
     wanted[image.digest[7:19]] = str(image)
     if wanted == before:
         return

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipeline.commands import Result
 from pipeline.core import console, markdown
-from pipeline.core.errors import CommandFailedError, PipelineError
-from pipeline.core.paths import CHART, ROOT
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.kubernetes import rendered
 from pipeline.kubernetes.rendered import Change, Objects
@@ -17,7 +17,7 @@ from pipeline.releases import documents, environments, history
 from pipeline.releases.project import project
 
 #: What decides about the objects.
-READ = (str(CHART.relative_to(ROOT)), "environments", "argocd")
+READ = ("infra/helm", "environments", "argocd")
 #: Characters of a report: GitHub takes 65,536 in a comment, of which other stages want some.
 REPORT_LENGTH = 25_000
 OBJECT_LENGTH = 6_000
@@ -40,7 +40,10 @@ def run(since: str, *, root: Path = ROOT) -> Result:
             name: functools.partial(_environment, name, tree) for name in environments.deployed()
         }
         made["Argo CD"] = rendered.applications
-        changes = {name: _changes(name, each, tree(base), root) for name, each in made.items()}
+        changes = {
+            name: _changes(name, lambda each=each: each(tree(base)), lambda each=each: each(root))  # type: ignore[misc]
+            for name, each in made.items()
+        }
     for name, found in changes.items():
         for change in found:
             console.info(f"{name}: {change.title}")
@@ -77,18 +80,20 @@ def _environment(name: str, tree: Callable[[str], Path], folder: Path) -> Object
     content = documents.load(file)
     promoted = content.get("revision")
     chart = tree(promoted) if promoted else folder
-    return rendered.environment(content, chart, namespace=f"{project().name}-{name}")
+    return rendered.environment(content, chart, folder, application=project().name)
 
 
-def _changes(name: str, made: Callable[[Path], Objects], before: Path, after: Path) -> list[Change]:
+def _changes(
+    name: str, before: Callable[[], Objects], after: Callable[[], Objects]
+) -> list[Change]:
     try:
-        new = made(after)
-    except CommandFailedError as error:
+        new = after()
+    except PipelineError as error:
         cause = f"{name} cannot be rendered: {error.cause}"
         raise PipelineError(cause, next_step=error.next_step, log=error.log) from error
     try:
-        old = made(before)
-    except CommandFailedError as error:
+        old = before()
+    except PipelineError as error:
         console.warn(f"{name} could not be rendered before ({error.cause}): all of it is shown")
         old = {}
     return list(rendered.differences(old, new))

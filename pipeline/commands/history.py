@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from rich.markup import escape
 
 from pipeline.argocd import git_server
 from pipeline.commands import Result
-from pipeline.core import console, files
+from pipeline.core import console, files, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import LOCAL, shown
 from pipeline.git import repository as git
@@ -135,7 +136,8 @@ def _print(history: History) -> None:
         for entry in history.entries[:SHOWN]
     ]
     console.info(f"{history.environment}:")
-    console.table(("when", "commit", "what", "image", "change", "by", "outcome"), rows)
+    cells = [[escape(markdown.printable(cell)) for cell in row] for row in rows]
+    console.table(("when", "commit", "what", "image", "change", "by", "outcome"), cells)
     if (left := len(history.entries) - SHOWN) > 0:
         console.info(f"… and {left} earlier (--json has all)")
     figures, bands = history.figures, history.figures.bands()

@@ -4,8 +4,9 @@ from pipeline.argocd import git_server
 from pipeline.attestations import admission
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
-from pipeline.github import actions, reports
+from pipeline.github import reports
 from pipeline.releases import environments, history
 from pipeline.releases.desired import Desired
 from pipeline.releases.history import Release
@@ -13,11 +14,17 @@ from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import ecs, kubernetes
 
 
-def run(environment_name: str, revision: str | None = None, *, reason: str = "") -> Result:
+def run(
+    environment_name: str, revision: str | None = None, *, reason: str = "", failed: bool = False
+) -> Result:
     """Reverts what made the environment's file what it is now; what was gone back from before is not gone back to.
 
-    The commit says why: by ``reason``, in a workflow else by what has failed in this job. Here the cluster is
-    brought to it as well; in a workflow the steps that follow deploy it.
+    Here the cluster is brought to it as well; in a workflow the steps that follow deploy it.
+
+    Args:
+        reason: Why, for the commit.
+        failed: The deployment of this checkout has failed: the commit names its tasks, and where the checkout's newest
+            commit changed nothing of what runs (a freeze, the admitted images), there is nothing to go back from.
     """
     environment = environments.load(environment_name)
     if git_server.never_released(environment):
@@ -27,6 +34,9 @@ def run(environment_name: str, revision: str | None = None, *, reason: str = "")
     releases = history.commits(tip, environment_name, root=desired.root)
     if not any(release.digest for release in releases):
         return Result(environments.unreleased(environment_name), outputs={"commit": tip})
+    if failed and _changed_nothing(releases, environment_name):
+        cause = f"{environment_name} runs what it ran before: nothing to go back from"
+        return Result(cause, outputs={"commit": tip, "digest": releases[0].digest or ""})
     earlier = _at(desired, environment_name, revision) if revision else history.earlier(releases)
     if earlier is None or earlier.digest is None:
         raise PipelineError(
@@ -53,7 +63,7 @@ def run(environment_name: str, revision: str | None = None, *, reason: str = "")
             image,
             source=earlier.source,
             reverted=left,
-            reason=reason or (reports.causes() if actions.running() else ""),
+            reason=reason or (f"{reports.failed()} failed" if failed else ""),
         ),
         check=refuse_changed,
     )
@@ -67,6 +77,16 @@ def run(environment_name: str, revision: str | None = None, *, reason: str = "")
         f"### Rolled back\n\n`{environment_name}` gets its earlier {settings} back: `{image}`"
         f" (commit `{commit[:12]}`).\n",
         outputs,
+    )
+
+
+def _changed_nothing(releases: list[Release], environment_name: str) -> bool:
+    """Whether the newest commit of the environment's file is the one of the checkout, and left its state as it was."""
+    deployed = history.commits("HEAD", environment_name, root=ROOT, limit=1)
+    return (
+        [release.commit for release in deployed] == [releases[0].commit]
+        and len(releases) > 1
+        and releases[0].state == releases[1].state
     )
 
 

@@ -1,6 +1,5 @@
 """Markdown around text that others wrote: nothing in it counts as markup, mention or link."""
 
-import html
 import re
 from collections.abc import Iterable, Sequence
 
@@ -25,11 +24,6 @@ def inline(text: str) -> str:
     flat = re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", flat)
     # A zero-width space keeps @name and owner/repo#1 from notifying anyone.
     return flat.replace("@", "@\u200b")
-
-
-def plain(text: str) -> str:
-    """What ``inline`` was given, on one line."""
-    return html.unescape(re.sub(r"\\([\\`*_\[\]|~#!])", r"\1", text)).replace("\u200b", "")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -11,24 +11,17 @@ ORDER = ("plan", "diff", "lint", "test", "build", "scan", "push", "verify", "dri
 
 
 #: What the first line of a failure's report begins with.
-FAILED, NEXT = "**Failed:** ", ". **Next:** "
-#: Of a cause in a commit's message.
-CAUSE_LENGTH = 200
+FAILED = "**Failed:** "
 
 
 def failure(cause: str, next_step: str) -> str:
     """A failure's first line: its cause, and what mends it."""
-    return f"{FAILED}{markdown.inline(cause)}{NEXT}{markdown.inline(next_step)}.\n"
+    return f"{FAILED}{markdown.inline(cause)}. **Next:** {markdown.inline(next_step)}.\n"
 
 
-def causes() -> str:
-    """Why this job's tasks have failed, as plain text on one line; empty where none has."""
-    found = []
-    for task, text in collect(REPORTS).items():
-        if FAILED in text:
-            cause = markdown.plain(text.partition(FAILED)[2].partition(NEXT)[0])
-            found.append(f"{task}: {cause[:CAUSE_LENGTH]}")
-    return "; ".join(found)
+def failed() -> str:
+    """The tasks of this job that have failed; why stands in the log: a cause may quote what must not get into Git."""
+    return ", ".join(task for task, text in collect(REPORTS).items() if FAILED in text)
 
 
 def reason(job: str, fragments: Mapping[str, str]) -> str:

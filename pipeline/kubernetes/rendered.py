@@ -3,6 +3,7 @@
 import copy
 import difflib
 import io
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import walk_tree
 
 from pipeline.core import process
-from pipeline.core.paths import CHART, ROOT
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
 from pipeline.releases import history
 
-#: An object of a namespace: kind and name.
-Name = tuple[str, str]
+#: An object: kind, namespace and name.
+Name = tuple[str, str, str]
 Objects = dict[Name, dict[str, Any]]
 #: In the place of an image that is not released yet: the chart renders none without.
 UNRELEASED = f"sha256:{'0' * 64}"
@@ -46,17 +46,27 @@ class Change:
         return f"{self.kind} {self.name} {self.action}{hook}"
 
 
-def environment(content: Mapping[str, Any], tree: Path, *, namespace: str) -> Objects:
-    """The objects of an environment's file with the chart of a tree; raises CommandFailedError with helm's reason.
+def environment(
+    content: Mapping[str, Any], tree: Path, access: Path, *, application: str
+) -> Objects:
+    """The objects of an environment: of its file with the chart of a tree, and of its rights and admitted images.
 
-    The tree is that of the promoted revision, where the file names one.
+    The tree is that of the promoted revision, where the file names one; ``access`` is the tree of the newest commit.
+    Raises CommandFailedError with helm's reason.
     """
-    values = dict(history.state(content))
-    if values["image"].get("digest") is None:
-        values["image"] = {**values["image"], "digest": UNRELEASED}
-    chart = tree / CHART.relative_to(ROOT)
-    made = helm.template(release=CHART.name, namespace=namespace, values=values, chart=chart)
-    return _named([each for each in made if _annotations(each).get(HOOKS[0]) != IGNORED])
+    values, name = dict(history.state(content)), str(content.get("name"))
+    image = values.get("image") or {}
+    if image.get("digest") is None:
+        values["image"] = {**image, "digest": UNRELEASED}
+    namespace = f"{application}-{name}"
+    # Its name was another one before an adoption.
+    [chart] = [file.parent for file in (tree / "infra" / "helm").glob("*/Chart.yaml")]
+    made = helm.template(release=chart.name, namespace=namespace, values=values, chart=chart)
+    given = {"application": application, "environment": name}
+    given["admission"] = json.dumps(content.get("admission") or {})
+    rights = helm.template(values=given, chart=access / "argocd" / "access")
+    kept = [each for each in made if _annotations(each).get(HOOKS[0]) != IGNORED]
+    return _named([*kept, *rights])
 
 
 def applications(tree: Path) -> Objects:
@@ -71,17 +81,17 @@ def applications(tree: Path) -> Objects:
 
 def differences(before: Objects, after: Objects) -> Iterator[Change]:
     """What differs, by kind and name. Of a Secret only which values differ is shown."""
-    for kind, name in sorted(before.keys() | after.keys()):
-        old, new = before.get((kind, name)), after.get((kind, name))
+    for each in sorted(before.keys() | after.keys()):
+        old, new = before.get(each), after.get(each)
         if old == new:
             continue
         action = "added" if old is None else "removed" if new is None else "changed"
         present = new or old or {}
         annotations = _annotations(present)
-        hook = next((str(annotations[each]) for each in HOOKS[::-1] if each in annotations), "")
+        hook = next((str(annotations[key]) for key in HOOKS[::-1] if key in annotations), "")
         texts = (_text(old, new, "before"), _text(new, old, "after"))
         diff = list(difflib.unified_diff(*texts, n=CONTEXT, lineterm=""))[2:]
-        yield Change(kind, name, action, hook, diff)
+        yield Change(each[0], each[-1], action, hook, diff)
 
 
 def _annotations(one: Mapping[str, Any]) -> Mapping[str, str]:
@@ -89,7 +99,10 @@ def _annotations(one: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _named(objects: list[dict[str, Any]]) -> Objects:
-    return {(one["kind"], one["metadata"]["name"]): one for one in objects}
+    return {
+        (one["kind"], one["metadata"].get("namespace", ""), one["metadata"]["name"]): one
+        for one in objects
+    }
 
 
 def _text(shown: dict[str, Any] | None, other: dict[str, Any] | None, when: str) -> list[str]:

@@ -13,7 +13,9 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import shown
 from pipeline.releases import freeze
 
-IMAGE = re.compile(r"[a-z0-9][a-z0-9._:/-]*(@sha256:[0-9a-f]{64})?")
+IMAGE = re.compile(
+    r"[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)*(:[\w.-]{1,128})?(@sha256:[0-9a-f]{64})?"
+)
 RULES = Path(__file__).with_name("rules.yaml")
 
 

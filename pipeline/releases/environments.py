@@ -1,6 +1,7 @@
 """The desired state of an environment: ``environments/<name>.yaml``, read by Terraform, Helm and the tasks."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,10 @@ def read(file: Path) -> Environment:
     if database == "sqlite" and replicas > 1:
         cause = f"{replicas} replicas on sqlite: each would keep a database of its own and lose the other's data"
         raise documents.refusal(file, cause)
+    for other in (raw.get("admission") or {}).get("others") or []:
+        if re.match(rf"{re.escape(image['repository'])}(?=[:@]|$)", other):
+            cause = f"admission.others names {other}: the application's own images are listed once they are verified"
+            raise documents.refusal(file, cause)
     return Environment(
         name, file, image["repository"], image.get("digest"), revision, replicas, database, raw
     )

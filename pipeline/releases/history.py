@@ -111,13 +111,26 @@ def with_revision(text: str, revision: str | None) -> str:
 def with_conditions(text: str, present: str) -> str:
     """The text with ``CONDITIONS`` as another one has them: a rollback takes no freeze back."""
     for name in CONDITIONS:
-        # The key, with the indented lines below it.
-        section = re.compile(rf"^{name}:.*\n(?:[ \t]+.*\n)*", re.MULTILINE)
-        match = section.search(present)
-        kept = match[0] if match else ""
-        old = section.search(text)
-        text = f"{text[: old.start()]}{kept}{text[old.end() :]}" if old else f"{text}{kept}"
+        lines, kept = text.splitlines(keepends=True), present.splitlines(keepends=True)
+        old, new = (_section(each, name) for each in (text, present))
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        lines[old] = ["".join(kept[new]).rstrip("\n") + "\n"] if kept[new] else []
+        text = "".join(lines)
     return text
+
+
+def _section(text: str, name: str) -> slice:
+    """The lines of a key with what is in it, without remarks about the next key; the end where there is no such key."""
+    lines, content = text.splitlines(), YAML().load(text)
+    if name not in content:
+        return slice(len(lines), len(lines))
+    start: int = content.lc.key(name)[0]
+    later = (content.lc.key(key)[0] for key in content)
+    end = min((line for line in later if line > start), default=len(lines))
+    while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    return slice(start, end)
 
 
 def message(

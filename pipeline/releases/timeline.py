@@ -15,7 +15,8 @@ from pipeline.releases.history import COMMIT, NO_BUILD, OVERRIDE, REASON, REVERT
 DIGEST = re.compile(r"^\+\s*digest:\s*[\"']?(sha256:[0-9a-f]{64})", re.MULTILINE)
 #: What Git and GitHub write when somebody reverts a commit by hand.
 BY_HAND = re.compile(r"^This reverts commit ([0-9a-f]{40})", re.MULTILINE)
-RECORD, FIELD, DIFF = "\x1e", "\x1f", "\x1d"
+#: No text of a commit can hold it.
+SEPARATOR = "\0"
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,16 @@ class Commit:
 
 def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
     """All of an environment's, the newest first; a squashed or merged pull request counts once, as what it brought."""
-    fields = FIELD.join(("%H", "%P", "%ct", "%an", "%s", "%B", "%N"))
-    listed = git.run(
-        *("log", "--first-parent", "--diff-merges=first-parent", "--patch", "--unified=0"),
-        *(f"--format={RECORD}{fields}{DIFF}", f"--notes={NOTES}", tip, "--", path(environment)),
+    listed = _log(
+        ("%H", "%P", "%ct", "%an", "%s", "%B", "%N"),
+        *("--first-parent", "--diff-merges=first-parent", "--patch", "--unified=0"),
+        *(f"--notes={NOTES}", tip, "--", path(environment)),
         root=root,
     )
-    records = [record.partition(DIFF) for record in listed.split(RECORD)[1:]]
-    parsed = [(head.split(FIELD), diff) for head, _, diff in records]
-    merged = _messages([head[1].split()[1] for head, _ in parsed if " " in head[1]], root)
+    merges = [parents.split()[1] for _, parents, *_ in listed if " " in parents]
+    merged = _messages(merges, root) if merges else {}
     made: list[Entry] = []
-    for (commit, parents, seconds, author, subject, body, note), diff in reversed(parsed):
+    for commit, parents, seconds, author, subject, body, note, diff in reversed(listed):
         # A merge says nothing of what it brought: the commit that was merged does.
         text = "\n".join([body, *(merged.get(parent, "") for parent in parents.split()[1:])])
         digest = match[1] if (match := DIGEST.search(diff)) else ""
@@ -95,21 +95,28 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
 
 def commits(tip: str, *, root: Path = ROOT) -> Mapping[str, Commit]:
     """The branch's commits by id, the newest first."""
-    fields = FIELD.join(("%H", "%ct", "%an", "%s", "%B"))
-    listed = git.run("log", "--first-parent", f"--format={RECORD}{fields}", tip, root=root)
-    found = (record.split(FIELD, 4) for record in listed.split(RECORD)[1:])
+    listed = _log(("%H", "%ct", "%an", "%s", "%B"), "--first-parent", tip, root=root)
     return {
         commit: Commit(datetime.fromtimestamp(int(seconds), UTC), author, subject, NO_BUILD in body)
-        for commit, seconds, author, subject, body in found
+        for commit, seconds, author, subject, body, _ in listed
     }
 
 
-def _messages(merged: Sequence[str], root: Path) -> dict[str, str]:
-    if not merged:
-        return {}
-    argv = ("log", "--no-walk", "--stdin", f"--format={RECORD}%H{FIELD}%B")
-    listed = git.run(*argv, root=root, stdin="\n".join(merged))
-    return dict(record.split(FIELD, 1) for record in listed.split(RECORD)[1:])
+def _log(
+    fields: Sequence[str], *arguments: str, root: Path, stdin: str | None = None
+) -> list[list[str]]:
+    """The fields of each commit, and behind them what Git prints of its changes."""
+    form = "%x00".join(("", *fields, ""))
+    listed = git.run("log", f"--format={form}", *arguments, root=root, stdin=stdin)
+    _, *parts = listed.split(SEPARATOR)
+    width = len(fields) + 1
+    return [parts[start : start + width] for start in range(0, len(parts), width)]
+
+
+def _messages(commits: Sequence[str], root: Path) -> dict[str, str]:
+    options = ("--no-walk", "--stdin")
+    listed = _log(("%H", "%B"), *options, root=root, stdin="\n".join(commits))
+    return {commit: body for commit, body, _ in listed}
 
 
 def _line(key: str, text: str) -> str:

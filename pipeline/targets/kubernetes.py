@@ -44,6 +44,8 @@ MISSING = "run ./inv deploy --to kubernetes"
 #: Pods of the application itself, not of its database or its migrations.
 WEB_PODS = "app.kubernetes.io/component=web"
 LOG_LINES = 20
+#: Commits that are looked through for what a rollback would go back to.
+EARLIER = 20
 
 
 def prepare(_environment: Environment) -> str:
@@ -176,8 +178,12 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
     content = history.at(revision, environment.name, root=source.root)
     digest = content["image"]["digest"]
     image = digest and ImageReference(environment.repository, digest)
-    if image and admitted.is_protected(content):
-        admitted.admit(cluster, environment.name, image)
+    if image:
+        past = history.commits(revision, environment.name, root=source.root, limit=EARLIER)
+        before = history.earlier(past)
+        protected = bool((content.get("admission") or {}).get("enabled"))
+        keep = before.digest if before else None
+        admitted.admit(cluster, environment.name, image, keep=keep, protected=protected)
     wanted = application.wanted(revision, content)
     with (
         console.progress(f"sync {environment.name} to {revision[:12]}") as step,

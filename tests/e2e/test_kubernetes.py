@@ -121,10 +121,36 @@ def test_an_image_that_nobody_has_verified_is_refused_by_the_cluster(
             with pytest.raises(CommandFailedError) as refused:
                 kubernetes.kubectl(*what, f"--image={image}")
             assert f"{image} is not admitted" in " ".join(refused.value.tail)
-    pod = ["-n", NAMESPACE, "run", "another", "--dry-run=server", f"--image={strangers[0]}"]
+    stranger, pod = strangers[0], next(iter(kubernetes.pods()))
+    for argv in (
+        ["run", "another", f"--image={stranger}"],
+        ["create", "cronjob", "another", "--schedule=@daily", f"--image={stranger}"],
+        ["set", "image", DEPLOYMENT, f"{NAME}={stranger}"],
+        ["patch", DEPLOYMENT, f"--patch={_with_pod(initContainers=[container(stranger)])}"],
+        ["patch", DEPLOYMENT, f"--patch={_with_pod(volumes=[image_volume(stranger)])}"],
+    ):
+        with pytest.raises(CommandFailedError) as refused:
+            kubernetes.kubectl("-n", NAMESPACE, *argv, "--dry-run=server")
+        assert f"{stranger} is not admitted" in " ".join(refused.value.tail), argv
     with pytest.raises(CommandFailedError) as refused:
-        kubernetes.kubectl(*pod)
-    assert "is not admitted" in " ".join(refused.value.tail)
+        kubernetes.kubectl(
+            "-n", NAMESPACE, "debug", pod, f"--image={stranger}", "--profile=restricted"
+        )
+    assert f"{stranger} is not admitted" in " ".join(refused.value.tail)
+    # What runs may be changed in all but its image.
+    kubernetes.kubectl("-n", NAMESPACE, "label", "pod", pod, "seen=yes", "--dry-run=server")
+
+
+def _with_pod(**fields: Any) -> str:
+    return json.dumps({"spec": {"template": {"spec": fields}}})
+
+
+def container(image: str) -> dict[str, Any]:
+    return {"name": "another", "image": image}
+
+
+def image_volume(image: str) -> dict[str, Any]:
+    return {"name": "another", "image": {"reference": image}}
 
 
 def test_what_the_pods_log_is_printed_as_on_ecs(kubernetes: OnKubernetes) -> None:

@@ -26,6 +26,10 @@ def pod(*images: str) -> dict[str, Any]:
     return {"spec": {"containers": [{"image": each} for each in images]}}
 
 
+def admit(letter: str, *, keep: str | None = None, protected: bool = True) -> None:
+    admitted.admit(CLUSTER, "local", image(letter), keep=keep, protected=protected)
+
+
 def forbidden() -> CommandFailedError:
     said = 'Error from server (Forbidden): configmaps "admitted-local" is forbidden'
     return CommandFailedError(said, next_step="", log=None, code=1, tail=[said])
@@ -46,15 +50,23 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
 
 
 def test_what_is_verified_joins_what_runs_and_was_listed(written: list[dict[str, str]]) -> None:
-    admitted.admit(CLUSTER, "local", image("c"))
+    admit("c")
     assert written == [entry("b") | entry("c")]
+
+
+def test_what_a_rollback_would_go_back_to_stays_where_it_is_listed(
+    written: list[dict[str, str]],
+) -> None:
+    admit("c", keep=image("a").digest)
+    admit("c", keep=image("f").digest)
+    assert written == [entry("a") | entry("b") | entry("c"), entry("b") | entry("c")]
 
 
 def test_what_is_listed_already_is_not_written_again(
     written: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Cluster, "get", lambda *_: {"data": entry("b")})
-    admitted.admit(CLUSTER, "local", image("b"))
+    admit("b")
     assert written == []
 
 
@@ -71,7 +83,7 @@ def test_a_right_that_argo_cd_has_not_given_yet_is_waited_for(
 
     monkeypatch.setattr(Cluster, "get", get)
     monkeypatch.setattr(admitted, "POLL_SECONDS", 0)
-    admitted.admit(CLUSTER, "local", image("c"))
+    admit("c")
     assert len(written) == 1
 
 
@@ -82,18 +94,16 @@ def test_a_right_that_never_comes_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Cluster, "get", get)
     monkeypatch.setattr(application, "POLL", application.POLL * 0)
     with pytest.raises(PipelineError, match=r"cannot be told that .* was verified") as raised:
-        admitted.admit(CLUSTER, "local", image("c"))
+        admit("c")
     assert "access-local" in raised.value.next_step
 
 
-@pytest.mark.parametrize(
-    ("content", "protected"),
-    [
-        ({}, False),
-        ({"admission": None}, False),
-        ({"admission": {"others": ["one:1"]}}, False),
-        ({"admission": {"enabled": True}}, True),
-    ],
-)
-def test_an_environment_is_protected_by_its_file(content: dict[str, Any], protected: bool) -> None:
-    assert admitted.is_protected(content) is protected
+def test_a_list_that_does_not_count_holds_up_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def get(*_: Any) -> Any:
+        raise forbidden()
+
+    monkeypatch.setattr(Cluster, "get", get)
+    admit("c", protected=False)
+    assert "cannot be told" in capsys.readouterr().err

@@ -112,6 +112,11 @@ AWS = 'aws:\n  account_id: "000000000001"\n'
         (GOOD, GOOD + "admission: true\n", "10: admission is True; .* enabled and others"),
         (GOOD, GOOD + "admission: {enabled: 1}\n", "10: admission.enabled is 1; .* true or false"),
         (GOOD, GOOD + "admission: {others: [a b]}\n", "10: admission.others is .*; .* a list of"),
+        (
+            GOOD,
+            GOOD + "admission: {others: [registry.example/app:1]}\n",
+            "names registry.example/app:1: the application's own images",
+        ),
         (GOOD, GOOD + "admission: {others: a}\n", "10: admission.others is 'a'; .* a list of"),
         (GOOD, PROMOTION + "  soaked: 1h\n", "10: promotion is .*; .* from, verified, soak and"),
         (GOOD, PROMOTION + "  verified: 1\n", "12: promotion.verified is 1; .* true or false"),

@@ -346,7 +346,7 @@ def test_a_failed_verify_rolls_back_git_and_what_runs(run: Runner) -> None:
     result = run("main.yml", "push", fails=("deploy:verify",))
     assert result.results()["deploy"] == "failure"
     assert result.called("deploy")[-3:] == [
-        "rollback staging",
+        "rollback staging --failed",
         f"plan --environment staging --digest {EARLIER}",
         "apply --environment staging",
     ]
@@ -373,6 +373,18 @@ def test_with_a_cluster_the_sync_comes_before_both_are_verified(run: Runner) -> 
 
 
 @pytest.mark.engine
+def test_with_a_cluster_the_way_back_is_synced_as_well(run: Runner) -> None:
+    cluster = {"KUBERNETES_ENABLED": "true"}
+    result = run("main.yml", "push", variables=cluster, fails=("deploy:verify kubernetes",))
+    assert result.called("deploy")[-4:] == [
+        "rollback staging --failed",
+        f"plan --environment staging --digest {EARLIER}",
+        "apply --environment staging",
+        "sync --environment staging",
+    ]
+
+
+@pytest.mark.engine
 def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -> None:
     inputs = {"source": "staging", "target": "production", "digest": DIGEST, "override": "urgent"}
     proposed = run("promote.yml", "workflow_dispatch", inputs=inputs)
@@ -392,7 +404,7 @@ def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -
 @pytest.mark.engine
 def test_a_failed_promotion_is_reverted(run: Runner) -> None:
     result = run("promote.yml", "push", fails=("deploy:verify",))
-    assert result.called("deploy")[-3] == "rollback production"
+    assert result.called("deploy")[-3] == "rollback production --failed"
 
 
 @pytest.mark.engine

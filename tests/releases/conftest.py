@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,8 @@ def back(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[st
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
 
-    def roll(revision: str | None = None) -> tuple[str | None, int]:
-        rollback.run("staging", revision)
+    def roll(revision: str | None = None, **settings: Any) -> tuple[str | None, int]:
+        rollback.run("staging", revision, **settings)
         content = releases.commits(desired(clone).tip(), "staging", root=clone)[0].content
         return content["image"]["digest"], content["replicaCount"]
 

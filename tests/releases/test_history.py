@@ -215,10 +215,12 @@ def test_an_environment_without_a_release_has_no_history(tmp_path: Path) -> None
     assert "Nothing was released yet" in command.page([], START, where="origin/main")
 
 
-def test_a_page_and_json_have_every_one_of_thousands(tmp_path: Path) -> None:
+def test_a_page_and_json_have_every_one_of_thousands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     repository = Repository(tmp_path / "github.git")
     repository.commit(START, "Start", text=TEXT)
-    hostile = "<script>alert(1)</script> & \x1b[31m"
+    hostile = "<script>alert(1)</script> & [/healthz] \x1b[31m\x1e\x1f\x1d [bot]"
     for number in range(1, 1001):
         at = START + number * HOUR
         repository.commit(
@@ -232,6 +234,10 @@ def test_a_page_and_json_have_every_one_of_thousands(tmp_path: Path) -> None:
     assert not re.search(r"(src|href)=\"(?!http|#)|@import|url\(", text)
     assert len(command._as_json(found)["entries"]) == 1001
     assert json.dumps(command._as_json(found))
+    command._print(found)
+    printed = capsys.readouterr().out
+    assert "[/healthz]" in " ".join(printed.split())
+    assert "\x1b" not in printed
 
 
 @pytest.mark.parametrize(

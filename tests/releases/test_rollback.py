@@ -194,17 +194,38 @@ def test_the_conditions_of_the_present_file_stay(before: str) -> None:
 def test_a_rollback_says_why(
     clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reports, "failed", lambda: "sync, verify")
+    monkeypatch.setattr(rollback, "ROOT", clone)
     for digest, name in ((OLD, "one"), (NEW, "two")):
         publish(clone, digest, merge(clone, name))
-    monkeypatch.setattr(reports, "causes", lambda: "verify: 1 of 2 replicas answers")
-    back()
-    tip = desired(clone).tip()
-    [first, left, *_] = timeline.entries(tip, "staging", root=clone)
-    assert (first.kind, first.reason) == ("rollback", "verify: 1 of 2 replicas answers")
+    assert back(failed=True) == (OLD, 2)
+    [first, left, *_] = timeline.entries(desired(clone).tip(), "staging", root=clone)
+    assert (first.kind, first.reason) == ("rollback", "sync, verify failed")
     assert (left.failed, left.reason) == (True, first.reason)
-    rollback.run("staging", commits(clone)[1].commit, reason="a person's")
+    back(commits(clone)[1].commit, reason="a person's")
     [again, *_] = timeline.entries(desired(clone).tip(), "staging", root=clone)
     assert again.reason == "a person's"
+
+
+def test_a_failed_deployment_of_a_condition_takes_no_release_back(
+    clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback, "ROOT", clone)
+    for digest, name in ((OLD, "one"), (NEW, "two")):
+        publish(clone, digest, merge(clone, name))
+    run(clone, "fetch", "-q")
+    run(clone, "checkout", "-q", "--detach", "origin/main")
+    with (clone / "environments" / "staging.yaml").open("a", encoding="utf-8") as file:
+        file.write("admission: {enabled: true}\n")
+    run(clone, "commit", "-q", "-am", "Protect")
+    run(clone, "push", "-q", "origin", "HEAD:main")
+    assert back(failed=True) == (NEW, 2)
+    assert len(commits(clone)) == 4
+    # What was released since is this job's own, and goes.
+    publish(clone, OLDEST, merge(clone, "three"))
+    assert back(failed=True) == (NEW, 2)
+    # A person means the release.
+    assert back() == (OLD, 2)
 
 
 def test_a_rollback_does_not_open_the_cluster_to_other_images() -> None:
@@ -212,3 +233,25 @@ def test_a_rollback_does_not_open_the_cluster_to_other_images() -> None:
     before = "name: x\nadmission: {enabled: false}\nreplicaCount: 2\n"
     kept = YAML(typ="safe").load(releases.with_conditions(before, now))
     assert kept == {**YAML(typ="safe").load(now), "replicaCount": 2}
+
+
+SECTIONS = (
+    "",
+    "admission: {enabled: true}\n",
+    "admission:\n  enabled: true\n\n  others: [b]\n# about what follows\n",
+    "admission: # why\n# in column 0\n  others:\n  - a\n  - b\n\n",
+)
+
+
+@pytest.mark.parametrize("now", SECTIONS)
+@pytest.mark.parametrize("before", SECTIONS)
+@pytest.mark.parametrize("after", ["", "image: {digest: null}\n", "image: x"])
+def test_a_section_is_taken_whole_however_it_is_written(now: str, before: str, after: str) -> None:
+    """A blank line or a remark does not end it, and a file may end without a line break."""
+    yaml = YAML(typ="safe")
+    text = f"name: x\n{before}{after}".removesuffix("\n")
+    kept = yaml.load(releases.with_conditions(text, f"name: y\n{now}image: {{}}\n"))
+    wanted = {**yaml.load(text), **yaml.load(f"name: x\n{now}")}
+    if not now:
+        wanted.pop("admission", None)
+    assert kept == wanted

@@ -146,6 +146,30 @@ def test_a_change_is_shown_where_it_lands_and_nowhere_else(
     assert line in text.splitlines()
 
 
+def test_who_may_do_what_and_which_images_may_run_are_shown(tree: Path) -> None:
+    edit(tree, PRODUCTION, "revision: null", "revision: null\nadmission: {enabled: true}")
+    policy = f"{SHOP}-production-images"
+    assert titles(tree)[0] == {
+        f"production: ValidatingAdmissionPolicy{what} {policy} added" for what in ("", "Binding")
+    }
+    git(tree, "commit", "-q", "-am", "Protect")
+    edit(tree, PRODUCTION, "{enabled: true}", "{enabled: true, others: [registry.example.com/x:1]}")
+    found, text = titles(tree)
+    assert found == {"production: ConfigMap admitted-production changed"}
+    assert "+  other-0: registry.example.com/x:1" in text
+    edit(tree, "argocd/access/templates/access.yaml", "verbs: [get, patch]", 'verbs: ["*"]')
+    assert "staging: Role delivery-staging changed" in titles(tree)[0]
+
+
+def test_an_adoption_renames_the_chart(tree: Path) -> None:
+    chart = tree / CHART.relative_to(ROOT)
+    edit(tree, f"{CHART.relative_to(ROOT)}/Chart.yaml", f"name: {SHOP}", "name: other")
+    chart.rename(chart.with_name("other"))
+    _, text = titles(tree)
+    assert "staging: Deployment other added" in text
+    assert f"staging: Deployment {SHOP} removed" in text
+
+
 def rendered_name(title: str) -> str:
     words = title.split(" ")
     return " ".join("…-migrate-…" if "-migrate-" in word else word for word in words)
@@ -184,6 +208,15 @@ def test_a_base_that_cannot_be_rendered_hides_nothing(tree: Path) -> None:
     assert f"staging: Deployment {SHOP} added" in titles(tree)[1]
 
 
+@pytest.mark.parametrize("text", ["name: [", "name: staging\n", "- a list\n"])
+def test_a_broken_file_can_be_mended(tree: Path, text: str) -> None:
+    good = (tree / STAGING).read_text(encoding="utf-8")
+    (tree / STAGING).write_text(text, encoding="utf-8")
+    git(tree, "commit", "-q", "-am", "Break [/it]")
+    (tree / STAGING).write_text(good, encoding="utf-8")
+    assert f"staging: Deployment {SHOP} " in titles(tree)[1]
+
+
 def test_a_template_that_cannot_be_rendered_fails(tree: Path) -> None:
     edit(tree, f"{TEMPLATES}/service.yaml", "kind: Service", "kind: {{ .Broken")
     with pytest.raises(PipelineError, match=r"cannot be rendered: .*service\.yaml"):
@@ -193,7 +226,7 @@ def test_a_template_that_cannot_be_rendered_fails(tree: Path) -> None:
 def secret(**values: str) -> rendered.Objects:
     metadata = {"name": "key"}
     made = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": values}
-    return {("Secret", "key"): made}
+    return {("Secret", "", "key"): made}
 
 
 @pytest.mark.parametrize("before", [secret(kept="c2FtZQ==", new="b2xk"), {}])
