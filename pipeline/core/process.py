@@ -206,5 +206,5 @@ def _named(child: subprocess.Popen[str]) -> str:
 
 
 def _last_words(lines: Sequence[str]) -> str:
-    words = (line.strip() for line in reversed(lines) if line.strip(" │╷╵"))
+    words = (line.strip().rstrip(".") for line in reversed(lines) if line.strip(" │╷╵"))
     return next(words, "it printed nothing")

@@ -241,6 +241,10 @@ def fetch(
     branch: str, *also: str, remote: str = "origin", token: str | None = None, root: Path = ROOT
 ) -> str:
     """Fetches a branch, and what ``also`` maps, and returns its newest commit's id; the user's branches stay."""
+    if re.fullmatch(r"[\w-]+", remote) and remote not in run("remote", root=root).split():
+        raise PipelineError(
+            f"this clone has no remote {remote!r}", next_step=f"git remote add {remote} ADDRESS"
+        )
     copy = f"refs/pipeline/{branch}"
     run(
         *("fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", remote),

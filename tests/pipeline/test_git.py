@@ -128,3 +128,9 @@ def test_a_history_that_ends_is_an_ordinary_one(tmp_path: Path, depth: str) -> N
 def test_all_stages_are_affected_where_the_change_is_not_known() -> None:
     stages = affected_command.run("of-no-history").outputs["stages"]
     assert json.loads(stages) == list(affected.STAGES)
+
+
+def test_a_clone_without_the_remote_says_so(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    with pytest.raises(PipelineError, match="this clone has no remote 'origin'"):
+        git.fetch("main", root=tmp_path)
