@@ -102,13 +102,17 @@ def failure(
 
 
 def is_denied(state: dict[str, Any], revision: str, image: ImageReference | None) -> bool:
-    """Whether the sync to ``revision`` met an API server that did not admit ``image`` yet (argocd/access)."""
-    if image is None or application.operation_revision(state) != revision:
-        return False
-    operation = application.operation(state)
-    results = (operation.get("syncResult") or {}).get("resources", [])
-    messages = [operation.get("message", ""), *(each.get("message", "") for each in results)]
-    return any(f"{image} is not admitted" in message for message in messages)
+    """Whether the API server did not admit ``image`` yet (argocd/access), when Argo CD compared or synced ``revision``.
+
+    A comparison asks it what an apply would change, and fails as the apply would.
+    """
+    conditions = state.get("status", {}).get("conditions", [])
+    messages = [str(condition.get("message", "")) for condition in conditions]
+    if application.operation_revision(state) == revision:
+        operation = application.operation(state)
+        results = (operation.get("syncResult") or {}).get("resources", [])
+        messages += [str(each.get("message", "")) for each in (operation, *results)]
+    return image is not None and any(f"{image} is not admitted" in each for each in messages)
 
 
 def require_generator(cluster: Cluster, environment: str) -> None:

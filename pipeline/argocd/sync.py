@@ -56,7 +56,10 @@ def await_synced(
         seen = application.revision(state) if state else ""
         behind = not (seen and contains(seen))
         wanted = revision if behind else seen
-        if behind and moment - refreshed > REFRESH_SECONDS:
+        # Argo CD may have been quicker than the pipeline, which has listed the image meanwhile.
+        denied = state is not None and failures.is_denied(state, wanted, image)
+        denied = denied and not started_here
+        if (behind or denied) and moment - refreshed > REFRESH_SECONDS:
             application.refresh(cluster, environment)
             refreshed = moment
         if state is None:
@@ -68,8 +71,6 @@ def await_synced(
         if application.is_live(state, wanted):
             return True
         differs = state.get("status", {}).get("sync", {}).get("status") == "OutOfSync"
-        # Argo CD may have been quicker than the pipeline, which has listed the image meanwhile.
-        denied = not started_here and failures.is_denied(state, wanted, image)
         idle = not (behind or started_here or application.is_running(state))
         if (start or denied) and differs and idle:
             application.start_sync(cluster, state)

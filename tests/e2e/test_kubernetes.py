@@ -123,7 +123,13 @@ def test_an_image_that_nobody_has_verified_is_refused_by_the_cluster(
             assert f"{image} is not admitted" in " ".join(refused.value.tail)
     stranger, pod = strangers[0], next(iter(kubernetes.pods()))
     for argv in (
-        ["run", "another", f"--image={stranger}"],
+        [
+            "run",
+            "another",
+            f"--image={stranger}",
+            "--override-type=strategic",
+            f"--overrides={json.dumps(OBEDIENT)}",
+        ],
         ["create", "cronjob", "another", "--schedule=@daily", f"--image={stranger}"],
         ["set", "image", DEPLOYMENT, f"{NAME}={stranger}"],
         ["patch", DEPLOYMENT, f"--patch={_with_pod(initContainers=[container(stranger)])}"],
@@ -139,6 +145,24 @@ def test_an_image_that_nobody_has_verified_is_refused_by_the_cluster(
     assert f"{stranger} is not admitted" in " ".join(refused.value.tail)
     # What runs may be changed in all but its image.
     kubernetes.kubectl("-n", NAMESPACE, "label", "pod", pod, "seen=yes", "--dry-run=server")
+
+
+#: What the namespace's Pod Security asks of a pod, which is asked first.
+OBEDIENT = {
+    "spec": {
+        "containers": [
+            {
+                "name": "another",
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "runAsNonRoot": True,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+            }
+        ]
+    }
+}
 
 
 def _with_pod(**fields: Any) -> str:

@@ -144,8 +144,17 @@ def synced(monkeypatch: pytest.MonkeyPatch, *states: dict[str, Any]) -> int:
 def test_argo_cd_may_be_quicker_than_the_list_of_admitted_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It has given up by then, or tries again: the image is listed before a sync is waited for."""
+    """It has failed to compare, has given up a sync or tries again: the image is listed before a sync is waited for."""
+    refreshed: list[str] = []
+    monkeypatch.setattr(application, "refresh", lambda _, name: refreshed.append(name))
     assert synced(monkeypatch, refused(str(OWN), "Failed")) == 1
+    refreshed.clear()
+    compared_before = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    message = f"error calculating server side diff: denied request: {OWN} is not admitted: the"
+    compared_before["status"]["conditions"] = [{"type": "ComparisonError", "message": message}]
+    compared_before["status"]["sync"]["status"] = "Unknown"
+    assert synced(monkeypatch, compared_before) == 0
+    assert refreshed == ["local"]
     trying = refused(str(OWN), "Running")
     trying["status"]["operationState"]["message"] += " Retrying attempt #1 at 8:00PM."
     assert synced(monkeypatch, trying, trying) == 0
