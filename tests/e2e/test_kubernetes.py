@@ -101,82 +101,6 @@ def test_pods_obey_the_restricted_standard_and_talk_only_to_their_database(
     assert "timed out" in " ".join(refused.value.tail)
 
 
-def test_an_image_that_nobody_has_verified_is_refused_by_the_cluster(
-    kubernetes: OnKubernetes,
-) -> None:
-    policy = "validatingadmissionpolicybindings", f"{NAMESPACE}-images"
-    eventually(lambda: kubernetes.cluster.get(*policy) is not None, 180, "the policy is there")
-    create = ["-n", NAMESPACE, "create", "--dry-run=server", "--output=name"]
-    verified = kubernetes.image()
-    repository, _, _ = verified.partition("@")
-    deployment = [*create, "deployment", "another"]
-    assert kubernetes.kubectl(*deployment, f"--image={verified}").strip().endswith("/another")
-    strangers = (
-        f"{repository}@sha256:{'0' * 64}",
-        f"{repository}:latest",
-        "docker.io/library/nginx",
-    )
-    for image in strangers:
-        for what in (deployment, [*create, "job", "another"]):
-            with pytest.raises(CommandFailedError) as refused:
-                kubernetes.kubectl(*what, f"--image={image}")
-            assert f"{image} is not admitted" in " ".join(refused.value.tail)
-    stranger, pod = strangers[0], next(iter(kubernetes.pods()))
-    for argv in (
-        [
-            "run",
-            "another",
-            f"--image={stranger}",
-            "--override-type=strategic",
-            f"--overrides={json.dumps(OBEDIENT)}",
-        ],
-        ["create", "cronjob", "another", "--schedule=@daily", f"--image={stranger}"],
-        ["set", "image", DEPLOYMENT, f"{NAME}={stranger}"],
-        ["patch", DEPLOYMENT, f"--patch={_with_pod(initContainers=[container(stranger)])}"],
-        ["patch", DEPLOYMENT, f"--patch={_with_pod(volumes=[image_volume(stranger)])}"],
-    ):
-        with pytest.raises(CommandFailedError) as refused:
-            kubernetes.kubectl("-n", NAMESPACE, *argv, "--dry-run=server")
-        assert f"{stranger} is not admitted" in " ".join(refused.value.tail), argv
-    with pytest.raises(CommandFailedError) as refused:
-        kubernetes.kubectl(
-            "-n", NAMESPACE, "debug", pod, f"--image={stranger}", "--profile=restricted"
-        )
-    assert f"{stranger} is not admitted" in " ".join(refused.value.tail)
-    # What runs may be changed in all but its image.
-    kubernetes.kubectl("-n", NAMESPACE, "label", "pod", pod, "seen=yes", "--dry-run=server")
-
-
-#: What the namespace's Pod Security asks of a pod, which is asked first.
-OBEDIENT = {
-    "spec": {
-        "containers": [
-            {
-                "name": "another",
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                    "runAsNonRoot": True,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-            }
-        ]
-    }
-}
-
-
-def _with_pod(**fields: Any) -> str:
-    return json.dumps({"spec": {"template": {"spec": fields}}})
-
-
-def container(image: str) -> dict[str, Any]:
-    return {"name": "another", "image": image}
-
-
-def image_volume(image: str) -> dict[str, Any]:
-    return {"name": "another", "image": {"reference": image}}
-
-
 def test_what_the_pods_log_is_printed_as_on_ecs(kubernetes: OnKubernetes) -> None:
     printed = kubernetes.checkout.inv("logs", "--to", "kubernetes", "--since", "4h").stdout
     shown = {name[-8:] for name in kubernetes.ready_pods()}
@@ -328,6 +252,82 @@ def test_a_killed_pod_and_a_drained_node_lose_no_request(kubernetes: OnKubernete
             kubernetes.kubectl("uncordon", "node")
         eventually(lambda: len(kubernetes.ready_pods()) == 2, 180, "two ready pods again")
     nothing_lost(load)
+
+
+def test_an_image_that_nobody_has_verified_is_refused_by_the_cluster(
+    kubernetes: OnKubernetes,
+) -> None:
+    policy = "validatingadmissionpolicybindings", f"{NAMESPACE}-images"
+    eventually(lambda: kubernetes.cluster.get(*policy) is not None, 180, "the policy is there")
+    create = ["-n", NAMESPACE, "create", "--dry-run=server", "--output=name"]
+    verified = kubernetes.image()
+    repository, _, _ = verified.partition("@")
+    deployment = [*create, "deployment", "another"]
+    assert kubernetes.kubectl(*deployment, f"--image={verified}").strip().endswith("/another")
+    strangers = (
+        f"{repository}@sha256:{'0' * 64}",
+        f"{repository}:latest",
+        "docker.io/library/nginx",
+    )
+    for image in strangers:
+        for what in (deployment, [*create, "job", "another"]):
+            with pytest.raises(CommandFailedError) as refused:
+                kubernetes.kubectl(*what, f"--image={image}")
+            assert f"{image} is not admitted" in " ".join(refused.value.tail)
+    stranger, pod = strangers[0], next(iter(kubernetes.pods()))
+    for argv in (
+        [
+            "run",
+            "another",
+            f"--image={stranger}",
+            "--override-type=strategic",
+            f"--overrides={json.dumps(OBEDIENT)}",
+        ],
+        ["create", "cronjob", "another", "--schedule=@daily", f"--image={stranger}"],
+        ["set", "image", DEPLOYMENT, f"{NAME}={stranger}"],
+        ["patch", DEPLOYMENT, f"--patch={_with_pod(initContainers=[container(stranger)])}"],
+        ["patch", DEPLOYMENT, f"--patch={_with_pod(volumes=[image_volume(stranger)])}"],
+    ):
+        with pytest.raises(CommandFailedError) as refused:
+            kubernetes.kubectl("-n", NAMESPACE, *argv, "--dry-run=server")
+        assert f"{stranger} is not admitted" in " ".join(refused.value.tail), argv
+    with pytest.raises(CommandFailedError) as refused:
+        kubernetes.kubectl(
+            "-n", NAMESPACE, "debug", pod, f"--image={stranger}", "--profile=restricted"
+        )
+    assert f"{stranger} is not admitted" in " ".join(refused.value.tail)
+    # What runs may be changed in all but its image.
+    kubernetes.kubectl("-n", NAMESPACE, "label", "pod", pod, "seen=yes", "--dry-run=server")
+
+
+#: What the namespace's Pod Security asks of a pod, which is asked first.
+OBEDIENT = {
+    "spec": {
+        "containers": [
+            {
+                "name": "another",
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "runAsNonRoot": True,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+            }
+        ]
+    }
+}
+
+
+def _with_pod(**fields: Any) -> str:
+    return json.dumps({"spec": {"template": {"spec": fields}}})
+
+
+def container(image: str) -> dict[str, Any]:
+    return {"name": "another", "image": image}
+
+
+def image_volume(image: str) -> dict[str, Any]:
+    return {"name": "another", "image": {"reference": image}}
 
 
 def test_a_broken_template_changes_nothing_and_says_what_is_wrong(disturbed: OnKubernetes) -> None:
