@@ -82,12 +82,9 @@ def run(
 
 def _changed_nothing(releases: list[Release], environment_name: str) -> bool:
     """Whether the newest commit of the environment's file is the one of the checkout, and left its state as it was."""
-    deployed = history.commits("HEAD", environment_name, root=ROOT, limit=1)
-    return (
-        [release.commit for release in deployed] == [releases[0].commit]
-        and len(releases) > 1
-        and releases[0].state == releases[1].state
-    )
+    deployed = git.last_change("HEAD", history.path(environment_name), root=ROOT)
+    same = len(releases) > 1 and releases[0].state == releases[1].state
+    return same and deployed == releases[0].commit
 
 
 def _at(desired: Desired, environment_name: str, revision: str) -> Release | None:
