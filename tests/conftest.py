@@ -1,10 +1,11 @@
 """Settings of every test run; what a group of fast tests opens must be among its inputs."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,8 +13,15 @@ from pipeline.core.paths import ROOT
 from pipeline.git import groups
 from pipeline.git import repository as git
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 #: Tests with one of these marks are of no group.
 SLOW = ("engine", "browser", "e2e", "long")
+BROWSER_FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
 
 # Git sets these for its hooks: from a hook, a test's own `git` would work on the user's repository.
 for name in set(os.environ) - set(git.environment()):
@@ -68,3 +76,20 @@ def _source(path: Path) -> Path:
     if path.parent.name != "__pycache__":
         return path
     return path.parent.parent / f"{path.name.partition('.')[0]}.py"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """The system's Chromium; one for all, since a process can have no second Playwright beside the first."""
+    # Only what the browser tests need: everything above is an input of every group.
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
+    from pipeline.commands.test import BROWSERS  # noqa: PLC0415
+
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise RuntimeError("no Chromium for the browser tests: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()

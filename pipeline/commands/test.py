@@ -17,7 +17,7 @@ from pipeline.releases.project import project
 
 FAST = "not engine and not browser and not e2e and not long"
 #: Names under which systems install Chromium.
-BROWSERS = ("chromium", "chromium-browser")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 #: Whoever is done first takes from the other.
 PARALLEL = ("-n", "auto", "--dist", "worksteal")
 #: What the tests covered of app/; the threshold is in pyproject.toml.

@@ -1,22 +1,17 @@
 """The page of the environments' history in a browser: on a phone, in the dark, without a request to anybody."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from pipeline.commands import history as command
-from pipeline.commands.test import BROWSERS
 from pipeline.releases.desired import Desired
 from tests.releases.repository import TEXT
 from tests.releases.test_history import HOUR, START, Repository, message, released
 
 pytestmark = pytest.mark.browser
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +32,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     page = folder / "history.html"
     page.write_text(command.page(found, START, where="origin/main"), encoding="utf-8")
     return page.as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

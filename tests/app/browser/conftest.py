@@ -1,12 +1,11 @@
 """Headless Chromium against the running image, or against what answers at APP_URL."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from pipeline.images import app as appimage
@@ -15,10 +14,6 @@ from tests.acceptance import journeys
 from tests.pipeline.images import running
 
 START_SECONDS = 30
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 
 
 @pytest.fixture(scope="session")
@@ -39,22 +34,6 @@ def url() -> Iterator[str]:
             with attempt:
                 assert web.is_ready(address), container.logs().decode()
         yield address
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The system's Chromium."""
-    found = (
-        shutil.which("chromium")
-        or shutil.which("chromium-browser")
-        or shutil.which("google-chrome")
-    )
-    if found is None:
-        raise RuntimeError("no Chromium for the browser tests: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=["with JavaScript", "without JavaScript"])
