@@ -105,6 +105,15 @@ def affected(_context: Context, since: str = "HEAD^1") -> Result:
     return body.run(since)
 
 
+@task
+@command
+def docs(_context: Context) -> Result:
+    """Build docs/ as a site, and check every link in it."""
+    from pipeline.commands import docs as body
+
+    return body.run()
+
+
 @task(help={"since": "the revision before the change"})
 @command
 def diff(_context: Context, since: str = "HEAD^1") -> Result:
@@ -644,7 +653,7 @@ def bench(_context: Context, name: str) -> Result:
 #: The tasks as `./inv` lists them: by group, in the order of the path.
 GROUPS = {
     "Make it yours": [adopt, upgrade, github_setup],
-    "Check a change": [lint, format_, test, diff],
+    "Check a change": [lint, format_, test, diff, docs],
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy, dev],
     "After the deployment": [promote, rollback, drift, rebuild, unlock, destroy, db, bench],
     "Look and clean up": [

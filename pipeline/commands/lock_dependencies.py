@@ -23,6 +23,7 @@ LOCKS = {
     "requirements/uv.in": "requirements/uv.txt",
     "localaws/pyproject.toml": "requirements/localaws.txt",
     "requirements/checkov.in": "requirements/checkov.txt",
+    "requirements/zensical.in": "requirements/zensical.txt",
 }
 #: A package in a lock: its name, its version, and hashes and origins below it.
 ENTRY = re.compile(r"^([\w.-]+)(?:\[.*?\])?==([^\s;\\]+)(.*(?:\n    .*)*)", re.MULTILINE)
