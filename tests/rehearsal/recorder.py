@@ -39,6 +39,9 @@ def main() -> int:
         report = Path(".local/reports/scan.sarif")
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text('{"version": "2.1.0", "runs": [{}]}', encoding="utf-8")
+    if task == "docs":
+        Path(".local/site").mkdir(parents=True)
+        Path(".local/site/index.html").write_text("<html>", encoding="utf-8")
     if task == "push":
         Path("sbom.json").write_text('{"spdxVersion": "SPDX-2.3"}', encoding="utf-8")
     if f"{call['job']}:{task}" in behaviour["hangs"]:

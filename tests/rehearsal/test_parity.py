@@ -30,6 +30,7 @@ NEEDED_BY_ACTION = {
     "github/codeql-action/upload-sarif": {"security-events": "write", "actions": "read"},
     "actions/attest": {"id-token": "write", "attestations": "write"},
     "actions/checkout": {"contents": "read"},
+    "actions/deploy-pages": {"pages": "write", "id-token": "write"},
 }
 NEEDED_BY_TASK = {
     "comment": {"pull-requests": "write"},

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.core.errors import SilentError
+from pipeline.core.errors import PipelineError, SilentError
 from pipeline.core.paths import ROOT
 from pipeline.core.waiting import wait
 from pipeline.git import repository as git
@@ -211,6 +211,20 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(
     attested = [call["inputs"] for call in result.actions if call["action"] == "attest"]
     assert {inputs["subject-digest"] for inputs in attested} == {DIGEST}
     assert [bool(inputs["sbom-path"]) for inputs in attested] == [False, True]
+
+
+def test_the_site_is_published_where_pages_are_on(run: Runner) -> None:
+    result = run("pages.yml", "push", variables={"PAGES": "true"})
+    assert result.results() == {"build": "success", "publish": "success"}
+    assert result.called("build") == ["docs"]
+    calls = [(call["job"], call["action"]) for call in result.actions]
+    assert calls[-2:] == [("build", "upload-artifact"), ("publish", "download-artifact")]
+    assert {call["inputs"]["name"] for call in result.actions[-2:]} == {"github-pages"}
+
+
+def test_no_site_is_built_where_pages_are_off(run: Runner) -> None:
+    with pytest.raises(PipelineError, match="it has no job for it"):
+        run("pages.yml", "push")
 
 
 @pytest.mark.engine
