@@ -1,4 +1,4 @@
-"""Formats Python and HCL in place, and applies ruff's safe fixes."""
+"""Formats Python and HCL in place, applies ruff's safe fixes and writes what is generated."""
 
 import sys
 from pathlib import Path
@@ -13,7 +13,7 @@ from pipeline.releases.project import project
 
 
 def run() -> Result:
-    """Formats the tree and writes the generated READMEs anew; raises PipelineError when a tool fails."""
+    """Formats the tree and writes READMEs and diagrams anew; raises PipelineError when a tool fails."""
     unchecked = ".local" if project().checked else "app"
     commands: list[list[str | Path]] = [
         [tool("ruff"), "check", "--fix", "--exit-zero", "--extend-exclude", unchecked, "."],
@@ -21,6 +21,7 @@ def run() -> Result:
         [tool("terraform"), "fmt", "-recursive", ROOT / "infra"],
         [sys.executable, "-m", "pipeline.terraform.module_readme"],
         helm.write_readme_command(),
+        [sys.executable, "-m", "pipeline.diagrams.architecture"],
     ]
     written.differing(write=True)
     for number, argv in enumerate(commands):

@@ -14,7 +14,7 @@ from pipeline.git import repository as git
 CHECKS: dict[str, dict[str, str]] = YAML(typ="safe").load(lint.CHECKS)
 OURS = {name for name, check in CHECKS.items() if "-m pipeline." in check.get("command", "")}
 #: Those that leave the reading to a program.
-PROGRAMS = {"Python locks", "terraform validate"}
+PROGRAMS = {"Python locks", "terraform validate", "diagrams"}
 #: Runs a module, then prints the files that it opened.
 READ = """
 import os, runpy, sys

@@ -1,0 +1,1 @@
+"""Diagrams of ``docs/diagrams``, made from Terraform, the chart and the workflows."""
