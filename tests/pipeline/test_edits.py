@@ -30,7 +30,9 @@ def app(environ, start):
 def served(tmp_path: Path, free_port: int) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """The image's entrypoint with gunicorn, as Compose runs it, and the address."""
     (tmp_path / "app.py").write_text(APP, encoding="utf-8")
-    (tmp_path / "gunicorn.conf.py").write_text("reload = True\ngraceful_timeout = 1\n", encoding="utf-8")
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "reload = True\ngraceful_timeout = 1\n", encoding="utf-8"
+    )
     address = f"127.0.0.1:{free_port}"
     gunicorn = (sys.executable, "-m", "gunicorn", "--bind", address, "--workers", "2", "app:app")
     with (tmp_path / "log").open("wb") as log:
