@@ -22,7 +22,7 @@ from pipeline.git import repository
 from pipeline.github import actions
 from pipeline.images import registries
 from pipeline.releases import environments, history
-from pipeline.releases.desired import FAILED, Desired, set_note
+from pipeline.releases.desired import FAILED, Desired, on_github, set_note
 from pipeline.releases.environments import Environment
 
 FOLDER = ENGINES / "gitops"
@@ -53,6 +53,13 @@ def desired() -> Desired:
             next_step="run ./inv deploy --to kubernetes first",
         )
     return Desired(str(BARE), branch=BRANCH, root=BARE)
+
+
+def readable() -> Desired:
+    """Where the desired state is only read: the workflow's repository, else this machine's where there is one, or origin."""
+    if actions.running():
+        return on_github()
+    return desired() if head() else Desired("origin")
 
 
 def never_released(environment: Environment) -> bool:

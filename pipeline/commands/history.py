@@ -22,7 +22,6 @@ from pipeline.releases.desired import Desired
 from pipeline.releases.dora import Figures, Week
 from pipeline.releases.project import project
 from pipeline.releases.timeline import Commit, Entry
-from pipeline.targets import kubernetes
 
 #: The page's template, and where the page is written.
 PAGE = Path(__file__).with_name("history.html")
@@ -51,7 +50,7 @@ def run(environment: str | None, *, days: int, as_json: bool, html: bool) -> Res
     names = [environment] if environment else environments.names()
     if environment and environments.waits_for_release(environments.load(environment)) and not here:
         return Result(environments.unreleased(environment))
-    desired = kubernetes.desired() if here or actions.running() else Desired("origin")
+    desired = git_server.readable()
     now = datetime.now(UTC)
     found = read(desired, names, now, days)
     if as_json:

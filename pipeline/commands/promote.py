@@ -12,7 +12,6 @@ from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.releases import environments, history, promotion
-from pipeline.releases.desired import Desired
 from pipeline.releases.environments import Environment
 from pipeline.releases.history import Release
 from pipeline.releases.image_reference import ImageReference
@@ -51,12 +50,9 @@ def run(
             f"{target} takes releases of {conditions['from']} alone ({history.path(target)})",
             next_step=f"./inv promote {conditions['from']} {target}",
         )
-    if explain and not actions.running() and git_server.head() is None:
-        desired = Desired("origin")
-    elif git_server.never_released(giving):
+    if not explain and git_server.never_released(giving):
         return Result(environments.unreleased(source))
-    else:
-        desired = kubernetes.desired()
+    desired = git_server.readable() if explain else kubernetes.desired()
     tip = desired.tip()
     given, taken = (history.commits(tip, name, root=desired.root) for name in (source, target))
     candidates = promotion.candidates(given, taken, conditions, now)

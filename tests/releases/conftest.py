@@ -60,6 +60,7 @@ def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     run(clone, "push", "-q", "origin", "HEAD:main")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(git_server, "desired", lambda: desired(clone))
     monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
     monkeypatch.setattr(kubernetes, "released", lambda *_: "")
     monkeypatch.setattr(environments, "load", lambda name: environments.read(file_of(name)))

@@ -136,7 +136,7 @@ def test_any_clone_lists_them(gated: Path, tmp_path: Path, monkeypatch: pytest.M
     other = tmp_path / "other"
     run(tmp_path, "clone", "-q", str(gated.parent / "github.git"), str(other))
     monkeypatch.setattr(git_server, "BARE", tmp_path / "none.git")
-    monkeypatch.setattr(promote, "Desired", lambda remote: Desired(remote, root=other))
+    monkeypatch.setattr(git_server, "Desired", lambda remote: Desired(remote, root=other))
     headline = promote.run("staging", "production", explain=True).headline
     assert headline == "1 of 1 releases can be promoted to production"
 
