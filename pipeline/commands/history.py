@@ -84,7 +84,7 @@ def read(desired: Desired, names: list[str], now: datetime, days: int) -> list[H
 def page(histories: list[History], now: datetime, *, where: str) -> str:
     """A page that needs nothing else: no server, no script, no font."""
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template.filters |= {"span": span, "share": _share}
+    template.filters |= {"span": console.span, "share": _share}
     return template.from_string(PAGE.read_text(encoding="utf-8")).render(
         title=project().title,
         histories=histories,
@@ -94,17 +94,6 @@ def page(histories: list[History], now: datetime, *, where: str) -> str:
         commits=git.web_address(),
         failures=dora.FAILURES,
     )
-
-
-def span(value: timedelta | None) -> str:
-    """A time span in its largest unit: ``40 s``, ``12 min``, ``3.5 h``, ``5.0 d``."""
-    if value is None:
-        return "-"
-    seconds = value.total_seconds()
-    for size, unit, digits in ((86400, "d", 1), (3600, "h", 1), (60, "min", 0)):
-        if seconds >= size:
-            return f"{seconds / size:.{digits}f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _share(value: float | None) -> str:
@@ -142,9 +131,9 @@ def _print(history: History) -> None:
     figures, bands = history.figures, history.figures.bands()
     shares = {
         "deployments": (str(figures.deployments), bands.get("interval", "")),
-        "commit to live": (span(figures.lead), bands.get("lead", "")),
+        "commit to live": (console.span(figures.lead), bands.get("lead", "")),
         "failed": (_share(figures.failed), ""),
-        "back to health": (span(figures.recovery), bands.get("recovery", "")),
+        "back to health": (console.span(figures.recovery), bands.get("recovery", "")),
     }
     told = ", ".join(
         f"{name} {value}{f' ({mark})' if mark else ''}" for name, (value, mark) in shares.items()

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from pipeline import targets
 from pipeline.commands import Result
@@ -36,14 +37,5 @@ def _row(name: str, state: State | None) -> tuple[str, ...]:
     revision = live if wanted in ("", live) else f"{live}, in Git {wanted}"
     image = state.image.rpartition("/")[2][:SHOWN_OF_IMAGE]
     health = "[green]healthy[/]" if state.healthy else "[red]not healthy[/]"
-    return name, state.url, revision, image, str(state.replicas), _age(state.age), health
-
-
-def _age(seconds: int | None) -> str:
-    """A time span in its largest unit: ``40 s``, ``12 min``, ``3 h``, ``5 d``."""
-    if seconds is None:
-        return ""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    age = console.span(timedelta(seconds=state.age)) if state.age is not None else ""
+    return name, state.url, revision, image, str(state.replicas), age, health

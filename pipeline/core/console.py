@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from rich.console import Console
 from rich.markup import escape
@@ -57,6 +58,17 @@ def table(
     for row in rows:
         shown.add_row(*row)
     out.print(shown)
+
+
+def span(value: timedelta | None) -> str:
+    """A time span in its largest unit: ``40 s``, ``12 min``, ``3.5 h``, ``5.0 d``; ``-`` for none."""
+    if value is None:
+        return "-"
+    seconds = value.total_seconds()
+    for size, unit, digits in ((86400, "d", 1), (3600, "h", 1), (60, "min", 0)):
+        if seconds >= size:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def info(text: str) -> None:

@@ -73,7 +73,7 @@ def test_engines_that_run_different_images_are_named(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(59, "59 s"), (60, "1 min"), (7199, "1 h"), (172800, "2 d")]
+    ("seconds", "words"), [(59, "59 s"), (60, "1 min"), (7200, "2.0 h"), (172800, "2.0 d")]
 )
 def test_the_age_is_shown_in_its_largest_unit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: int, words: str
