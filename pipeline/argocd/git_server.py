@@ -56,7 +56,7 @@ def desired() -> Desired:
 
 
 def readable() -> Desired:
-    """Where the desired state is only read: the workflow's repository, else this machine's where there is one, or origin."""
+    """Where the desired state is only read: the workflow's repository, else this machine's, else origin."""
     if actions.running():
         return on_github()
     return desired() if head() else Desired("origin")

@@ -102,6 +102,14 @@ def provenance(account: Account, image: ImageReference) -> dict[str, Any]:
     )
 
 
+def provenance_here(environment: Environment, digest: str) -> dict[str, Any]:
+    """As ``provenance``, where ``require_here`` asks; raises PipelineError also where that does not run."""
+    account, image, missing = _place_here(environment, digest)
+    if account is None:
+        raise PipelineError(missing, next_step="run ./inv deploy --to kubernetes")
+    return provenance(account, image)
+
+
 def expected(account: Account) -> Expected:
     """What holds in an account: workflows and real accounts take what the main branch of this repository has built."""
     if account.local and not actions.running():
@@ -110,15 +118,26 @@ def expected(account: Account) -> Expected:
 
 
 def _here(environment: Environment, digest: str) -> tuple[Account, ImageReference] | None:
-    if actions.running() and environment.name != environments.LOCAL_ENVIRONMENT:
-        return aws.account(environment), ImageReference(environment.repository, digest)
-    local = environments.load(environments.LOCAL_ENVIRONMENT)
-    account = aws.existing_account(local)
-    if account is None or CONTEXT_FILE.is_file():
-        where = "the local AWS does not run" if account is None else "the cluster is your own"
-        console.warn(f"{digest[7:19]}: signature NOT CHECKED, {where}")
+    account, image, missing = _place_here(environment, digest)
+    if account is None:
+        console.warn(f"{digest[7:19]}: signature NOT CHECKED, {missing}")
         return None
-    return account, ImageReference(local.repository, digest)
+    return account, image
+
+
+def _place_here(
+    environment: Environment, digest: str
+) -> tuple[Account | None, ImageReference, str]:
+    """The account that is asked for an image here, with the image's name in it; without one, why there is none."""
+    if actions.running() and environment.name != environments.LOCAL_ENVIRONMENT:
+        return aws.account(environment), ImageReference(environment.repository, digest), ""
+    local = environments.load(environments.LOCAL_ENVIRONMENT)
+    account, image = aws.existing_account(local), ImageReference(local.repository, digest)
+    if account is None:
+        return None, image, "the local AWS does not run"
+    if CONTEXT_FILE.is_file():
+        return None, image, "the cluster is your own"
+    return account, image, ""
 
 
 def _attested(account: Account, image: ImageReference) -> tuple[list[bytes], Key]:

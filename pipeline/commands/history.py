@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def read(desired: Desired, names: list[str], now: datetime, days: int) -> list[H
 def page(histories: list[History], now: datetime, *, where: str) -> str:
     """A page that needs nothing else: no server, no script, no font."""
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template.filters |= {"span": console.span, "share": _share}
+    template.filters |= {"span": console.span, "share": dora.share}
     return template.from_string(PAGE.read_text(encoding="utf-8")).render(
         title=project().title,
         histories=histories,
@@ -94,10 +94,6 @@ def page(histories: list[History], now: datetime, *, where: str) -> str:
         commits=git.web_address(),
         failures=dora.FAILURES,
     )
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0%}"
 
 
 def _told(entries: list[Entry], branch: Mapping[str, Commit]) -> list[Entry]:
@@ -128,17 +124,8 @@ def _print(history: History) -> None:
     console.table(("when", "commit", "what", "image", "change", "by", "outcome"), cells)
     if (left := len(history.entries) - SHOWN) > 0:
         console.info(f"… and {left} earlier (--json has all)")
-    figures, bands = history.figures, history.figures.bands()
-    shares = {
-        "deployments": (str(figures.deployments), bands.get("interval", "")),
-        "commit to live": (console.span(figures.lead), bands.get("lead", "")),
-        "failed": (_share(figures.failed), ""),
-        "back to health": (console.span(figures.recovery), bands.get("recovery", "")),
-    }
-    told = ", ".join(
-        f"{name} {value}{f' ({mark})' if mark else ''}" for name, (value, mark) in shares.items()
-    )
-    console.info(f"last {figures.days} days: {told}")
+    told = ", ".join(f"{name} {text}" for name, text in history.figures.words().items())
+    console.info(f"last {history.figures.days} days: {told}")
 
 
 def outcome(entry: Entry) -> str:
@@ -150,45 +137,16 @@ def outcome(entry: Entry) -> str:
 
 def _as_json(history: History) -> dict[str, Any]:
     """Times in ISO 8601, spans in seconds."""
-    figures = history.figures
-
-    def seconds(value: timedelta | None) -> float | None:
-        return value.total_seconds() if value is not None else None
-
     return {
         "environment": history.environment,
-        "entries": [
-            {
-                "commit": entry.commit,
-                "at": entry.at.isoformat(),
-                "kind": entry.kind,
-                "digest": entry.digest or None,
-                "source": entry.source or None,
-                "author": entry.author,
-                "change": entry.change,
-                "reverts": list(entry.reverts),
-                "override": entry.override or None,
-                "reason": entry.reason or None,
-                "verified": entry.verified.isoformat() if entry.verified else None,
-                "engines": entry.engines.split(", ") if entry.engines else [],
-                "failed": entry.failed,
-            }
-            for entry in history.entries
-        ],
-        "dora": {
-            "days": figures.days,
-            "deployments": figures.deployments,
-            "lead_seconds": seconds(figures.lead),
-            "failed_share": figures.failed,
-            "recovery_seconds": seconds(figures.recovery),
-            "bands": figures.bands(),
-        },
+        "entries": [entry.as_json() for entry in history.entries],
+        "dora": history.figures.as_json(),
         "weeks": [
             {
                 "monday": week.monday.isoformat(),
                 "deployments": week.deployments,
                 "failed": week.failed,
-                "lead_seconds": seconds(week.lead),
+                "lead_seconds": dora.seconds(week.lead),
             }
             for week in history.weeks
         ],

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import median
+from typing import Any
 
+from pipeline.core import console
 from pipeline.releases import timeline
 from pipeline.releases.timeline import Commit, Entry
 
@@ -44,6 +46,28 @@ class Figures:
             name: band(value, limits)
             for name, limits in spans.items()
             if (value := getattr(self, name)) is not None
+        }
+
+    def words(self) -> dict[str, str]:
+        """The figures for people, each with its band."""
+        bands = self.bands()
+        told = {
+            "deployments": (str(self.deployments), bands.get("interval")),
+            "commit to live": (console.span(self.lead), bands.get("lead")),
+            "failed": (share(self.failed), None),
+            "back to health": (console.span(self.recovery), bands.get("recovery")),
+        }
+        return {name: f"{text} ({band})" if band else text for name, (text, band) in told.items()}
+
+    def as_json(self) -> dict[str, Any]:
+        """Spans in seconds."""
+        return {
+            "days": self.days,
+            "deployments": self.deployments,
+            "lead_seconds": seconds(self.lead),
+            "failed_share": self.failed,
+            "recovery_seconds": seconds(self.recovery),
+            "bands": self.bands(),
         }
 
 
@@ -98,6 +122,16 @@ def weeks(entries: Sequence[Entry], branch: Mapping[str, Commit], now: datetime)
 def band(value: timedelta, limits: Mapping[str, timedelta]) -> str:
     """The first band that reaches so far."""
     return next((name for name, limit in limits.items() if value <= limit), "low")
+
+
+def share(value: float | None) -> str:
+    """A share in whole percent; ``-`` for none."""
+    return "-" if value is None else f"{value:.0%}"
+
+
+def seconds(span: timedelta | None) -> float | None:
+    """A time span in seconds; None for none."""
+    return span.total_seconds() if span is not None else None
 
 
 def _leads(entries: Sequence[Entry], branch: Mapping[str, Commit]) -> list[tuple[Entry, timedelta]]:

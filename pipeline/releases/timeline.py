@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
@@ -46,6 +47,24 @@ class Entry:
     def live(self) -> datetime:
         """When every engine had answered with it, as far as Git knows; else the commit's time."""
         return self.verified or self.at
+
+    def as_json(self) -> dict[str, Any]:
+        """Times in ISO 8601; None for what it does not have."""
+        return {
+            "commit": self.commit,
+            "at": self.at.isoformat(),
+            "kind": self.kind,
+            "digest": self.digest or None,
+            "source": self.source or None,
+            "author": self.author,
+            "change": self.change,
+            "reverts": list(self.reverts),
+            "override": self.override or None,
+            "reason": self.reason or None,
+            "verified": self.verified.isoformat() if self.verified else None,
+            "engines": self.engines.split(", ") if self.engines else [],
+            "failed": self.failed,
+        }
 
 
 @dataclass(frozen=True)
