@@ -550,6 +550,18 @@ def history(
 
 
 @task(
+    positional=["environment"],
+    help={**ENVIRONMENT, "json": "one JSON object on standard output"},
+)
+@command
+def explain(_context: Context, environment: str, json: bool = False) -> Result:
+    """Show the life of the last deployment: changes, checks, approvals, engines, figures, why it went."""
+    from pipeline.commands import explain as body
+
+    return body.run(environment, as_json=json)
+
+
+@task(
     help={
         "to": "ecs (default), kubernetes or compose",
         **ENVIRONMENT,
@@ -657,7 +669,18 @@ GROUPS = {
     "Build and deploy": [build, scan, push, plan, apply, sync, verify, deploy, dev],
     "After the deployment": [promote, rollback, drift, rebuild, unlock, destroy, db, bench],
     "Look and clean up": [
-        *(status, history, logs, down, cluster, doctor, versions, lock_dependencies, bootstrap),
+        *(
+            status,
+            history,
+            explain,
+            logs,
+            down,
+            cluster,
+            doctor,
+            versions,
+            lock_dependencies,
+            bootstrap,
+        ),
     ],
     "In workflows": [pipeline, affected, environments, gate, comment, release, notes, drift_issue],
 }

@@ -23,6 +23,8 @@ class Store:
     releases: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: What people and workflows made of commits, by path: lists, where GitHub wraps them in a mapping of one key.
+    made: dict[str, Any] = field(default_factory=dict)
     customised_subject: bool = False
     _comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -66,6 +68,9 @@ class Store:
             ("POST", r"issues/(\d+)/comments", self._add_comment),
             ("PATCH", r"issues/comments/(\d+)", self._change_comment),
             ("GET", "actions/oidc/customization/sub", self._subject_template),
+            ("GET", r"commits/([^/]+)/(check-runs|pulls)", self._of_commit),
+            ("GET", r"(pulls/\d+/reviews|actions/runs/\d+/approvals)", self._list_made),
+            ("GET", "actions/runs", self._list_runs),
             ("GET", f"({SETTINGS})", self._get_setting),
             ("POST", f"({SETTINGS})", self._add_setting),
             ("PUT", f"({SETTINGS})", self._change_setting),
@@ -102,6 +107,24 @@ class Store:
             return NOT_FOUND
         self.settings[path] = {**self.settings.get(path, {}), **body}
         return 200, self.settings[path]
+
+    def _of_commit(self, commit: str, kind: str, query: dict[str, str], _: Any) -> Answer:
+        path = f"commits/{commit}/{kind}"
+        if path not in self.made:
+            return 422, {"message": f"No commit found for SHA: {commit}"}
+        items = _page(self.made[path], query)
+        return 200, items if kind == "pulls" else {"check_runs": items}
+
+    def _list_made(self, path: str, query: dict[str, str], _: Any) -> Answer:
+        return (200, _page(self.made[path], query)) if path in self.made else NOT_FOUND
+
+    def _list_runs(self, query: dict[str, str], _: Any) -> Answer:
+        runs = [
+            run
+            for run in self.made.get("actions/runs", [])
+            if run["head_sha"] == query.get("head_sha", run["head_sha"])
+        ]
+        return 200, {"workflow_runs": _page(runs, query)}
 
     def _subject_template(self, _query: dict[str, str], _body: dict[str, Any]) -> Answer:
         return 200, {"use_default": not self.customised_subject}
