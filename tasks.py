@@ -300,7 +300,7 @@ def plan(
     help={
         **ENVIRONMENT,
         **OVERRIDE,
-        "acknowledge": "the address of a resource whose loss is meant; can be given several times",
+        "acknowledge": "the address of a resource whose loss is meant, or aws.budget_usd; can be given several times",
     },
     iterable=["acknowledge"],
 )

@@ -47,14 +47,17 @@ def _plan(environment: Environment, *, lock: bool) -> Result:
         plan = terraform.plan(root, lock=lock, refresh=lock, show=step.update)
     summary = plan_summary.show(plan.document, environment.name)
     markdown = plan_summary.as_markdown(summary)
+    estimate = None
     if plan.document is not None:
-        estimate = cost.estimate(plan.document, root.region)
+        estimate = cost.of_plan(plan.document, root.region, environment.raw["aws"])
         console.info(f"\n{cost.as_text(estimate)}")
         markdown = plan_summary.as_markdown(summary, extra=cost.as_markdown(estimate))
     if not lock:
         try:
             meant = acknowledgements.committed(environment.name)
             plan_summary.require_acknowledgement(summary, meant)
+            if estimate:
+                cost.require_within_budget(estimate, environment.name, meant)
         except PipelineError as error:
             error.report = markdown
             raise

@@ -1,4 +1,4 @@
-"""Reviewed exceptions to the destroy guard (``infra/terraform/acknowledged.yaml``)."""
+"""Reviewed exceptions to the destroy guard and the budget (``infra/terraform/acknowledged.yaml``)."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -10,7 +10,10 @@ FILE = TERRAFORM / "acknowledged.yaml"
 
 
 def committed(environment: str, file: Path = FILE) -> Collection[str]:
-    """The addresses of resources whose loss was reviewed; raises PipelineError for a file of another form."""
+    """The addresses of resources whose loss was reviewed, and of the setting that was.
+
+    Raises PipelineError for a file of another form.
+    """
     addresses = documents.load(file).get(environment) if file.is_file() else None
     if not isinstance(addresses or [], list) or not all(
         isinstance(each, str) for each in addresses or ()

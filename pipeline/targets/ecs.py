@@ -17,7 +17,7 @@ from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import DIGEST, ImageReference
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
-from pipeline.terraform import plan_summary, roots, state_bucket
+from pipeline.terraform import cost, plan_summary, roots, state_bucket
 from pipeline.terraform import run as terraform
 from pipeline.terraform.errors import TerraformError
 
@@ -81,7 +81,7 @@ def prepared(environment: Environment) -> str:
 
 
 def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str:
-    """Applies the saved plan, and checks the running tasks; ``acknowledged`` are addresses of resources to lose.
+    """Applies the saved plan, and checks the running tasks; ``acknowledged`` are addresses as in acknowledged.yaml.
 
     Where ECS has rolled the deployment back the cause of the PipelineError names why the newest task stopped.
     """
@@ -97,6 +97,8 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
             summary = plan_summary.summarise(plan.document, environment.name)
             meant = {*acknowledged, *acknowledgements.committed(environment.name)}
             plan_summary.require_acknowledgement(summary, meant)
+            bill = cost.of_plan(plan.document or {}, root.region, environment.raw["aws"])
+            cost.require_within_budget(bill, environment.name, meant)
             try:
                 with console.progress(f"terraform apply {environment.name}") as step:
                     completed = terraform.apply(plan, show=step.update)

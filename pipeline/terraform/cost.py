@@ -2,7 +2,7 @@
 type that is neither priced nor free is listed as unpriced."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,18 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.core import markdown
+from pipeline.core.errors import PipelineError
 from pipeline.terraform import changes
 
 PRICES = Path(__file__).with_name("prices.yaml")
 TABLE: dict[str, Any] = YAML(typ="safe").load(PRICES)
+#: The setting of an environment's file, by which an excess is acknowledged as well.
+BUDGET = "aws.budget_usd"
 #: The resource types that are priced or free.
 COVERED = {entry["type"] for entry in TABLE["lines"]} | set(TABLE["free"])
+
+#: Dollars; what is less is rounding.
+CENT = 0.01
 
 Values = Mapping[str, Any]
 #: The values of all resources by type.
@@ -34,16 +40,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The bill after a plan; ``change`` is the difference to the one before, None where there was none."""
+    """The bill after a plan; ``change`` is the difference to the one before, None where there was none.
+
+    ``budget`` is what the environment may cost a month, 0 where it has none.
+    """
 
     lines: tuple[Line, ...]
     total: float
     change: float | None
     unpriced: tuple[str, ...]
     region: str
+    budget: float = 0
 
 
-def estimate(document: Mapping[str, Any], region: str = "us-east-1") -> Estimate:
+def estimate(document: Mapping[str, Any], region: str = "us-east-1", budget: float = 0) -> Estimate:
     """The cost after and before a plan, from Terraform's JSON of it; prices are those of one region."""
     inventory = _inventory(document.get("planned_values", {}))
     lines = tuple(_bill(inventory))
@@ -51,7 +61,28 @@ def estimate(document: Mapping[str, Any], region: str = "us-east-1") -> Estimate
     prior = _bill(_inventory(document.get("prior_state", {}).get("values", {})))
     before = sum(line.monthly for line in prior)
     unpriced = tuple(sorted(inventory.keys() - COVERED))
-    return Estimate(lines, total, total - before if before else None, unpriced, region)
+    return Estimate(lines, total, total - before if before else None, unpriced, region, budget)
+
+
+def of_plan(plan: Mapping[str, Any], region: str, settings: Mapping[str, Any]) -> Estimate:
+    """The estimate of an environment's plan; ``settings`` are ``aws`` of its file."""
+    return estimate(plan, region, float(settings.get("budget_usd") or 0))
+
+
+def require_within_budget(bill: Estimate, name: str, acknowledged: Collection[str]) -> None:
+    """Raises PipelineError for a plan that raises the cost above the budget, unless ``acknowledged`` has ``BUDGET``.
+
+    One that leaves the cost as it is, or lowers it, passes: a fix or a rollback waits for no budget.
+    """
+    raised = bill.change is None or bill.change >= CENT
+    if not bill.budget or bill.total <= bill.budget or not raised or BUDGET in acknowledged:
+        return
+    raise PipelineError(
+        f"{name} would cost {bill.total:.2f} dollars a month, {bill.total - bill.budget:.2f} above its"
+        f" budget of {bill.budget:.2f} ({BUDGET})",
+        next_step=f"read the bill; if that is meant, raise {BUDGET} in environments/{name}.yaml, or add"
+        f" --acknowledge {BUDGET} to the command, or for a workflow the line to infra/terraform/acknowledged.yaml",
+    )
 
 
 def as_text(bill: Estimate) -> str:
@@ -92,6 +123,8 @@ def _rows(bill: Estimate) -> list[tuple[str, str, str, str]]:
     rows.append(("total a month, US dollars", "", f"{bill.total:.2f}", ""))
     if bill.change is not None:
         rows.append(("change", "", f"{bill.change:+.2f}", ""))
+    if bill.budget:
+        rows.append((f"budget ({BUDGET})", "", f"{bill.budget:.2f}", ""))
     return rows
 
 

@@ -17,7 +17,7 @@ from pipeline.aws import account
 from pipeline.commands import plan
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
-from pipeline.releases import documents, environments, project
+from pipeline.releases import acknowledgements, documents, environments, project
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 from pipeline.terraform.roots import Root
@@ -270,6 +270,28 @@ def test_a_review_asks_whether_a_new_image_is_signed_and_no_more_of_the_old_one(
     for digest in (old, plan.PLACEHOLDER, new):
         plan.run("staging", digest=digest, lock=False)
     assert asked == [new]
+
+
+def test_a_review_that_costs_more_than_the_budget_fails_and_keeps_its_report(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    balancers = [
+        {"type": "aws_lb", "mode": "managed", "address": f"aws_lb.x{number}", "values": {}}
+        for number in range(50)
+    ]
+    document = {"planned_values": {"root_module": {"resources": balancers}}}
+    monkeypatch.setattr(
+        terraform, "plan", lambda root, **_: terraform.Plan(root, True, document, "")
+    )
+    monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=False))
+    monkeypatch.setattr(admission, "require", lambda *_: None)
+    meant: list[str] = []
+    monkeypatch.setattr(acknowledgements, "committed", lambda _: meant)
+    with pytest.raises(PipelineError, match=r"above its budget of .* \(aws.budget_usd\)") as caught:
+        plan.run("staging", digest=DIGEST, lock=False)
+    assert "| budget (aws.budget_usd) |" in caught.value.report
+    meant.append("aws.budget_usd")
+    plan.run("staging", digest=DIGEST, lock=False)
 
 
 def test_a_plan_is_stale_once_git_names_another_digest(

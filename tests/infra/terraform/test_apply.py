@@ -25,7 +25,11 @@ ROLLED_BACK = Diagnostic("error", "ECS rolled the deployment back", "")
 
 
 def applied(
-    monkeypatch: pytest.MonkeyPatch, service: Service | None, error: Diagnostic | None
+    monkeypatch: pytest.MonkeyPatch,
+    service: Service | None,
+    error: Diagnostic | None,
+    *resources: dict[str, Any],
+    acknowledged: tuple[str, ...] = (),
 ) -> str:
     """What the stage says of an apply that ended with an error, or well, when ECS has that service."""
     environment = replace(environments.load("staging"), digest=WANTED)
@@ -49,16 +53,33 @@ def applied(
     monkeypatch.setattr(
         terraform,
         "saved_plan",
-        lambda root: terraform.Plan(root, True, {}, ""),
+        lambda root: terraform.Plan(
+            root, True, {"planned_values": {"root_module": {"resources": resources}}}, ""
+        ),
     )
     monkeypatch.setattr(terraform, "apply", run)
     monkeypatch.setattr(ecs_target, "running", lambda *_: service)
     monkeypatch.setattr(ecs, "last_failure", lambda *_: ["task stopped: it burnt"])
-    return ecs_target.deliver(environment)
+    return ecs_target.deliver(environment, acknowledged)
 
 
 def serving(digest: str) -> Service:
     return Service("arn", 1, {"task": digest}, None)
+
+
+def test_what_costs_more_than_the_budget_is_applied_only_when_that_is_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    balancers = [
+        {"type": "aws_lb", "mode": "managed", "address": f"aws_lb.x{number}", "values": {}}
+        for number in range(50)
+    ]
+    with pytest.raises(PipelineError, match=r"above its budget of .* \(aws.budget_usd\)"):
+        applied(monkeypatch, serving(WANTED), None, *balancers)
+    meant = applied(
+        monkeypatch, serving(WANTED), None, *balancers, acknowledged=("aws.budget_usd",)
+    )
+    assert meant == "1 resources changed"
 
 
 @pytest.mark.parametrize("service", [None, serving(OTHER)])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import TERRAFORM
 from pipeline.terraform import cost
 
@@ -133,3 +134,31 @@ def test_the_price_table_is_dated_and_names_its_sources() -> None:
     assert YAML(typ="safe").load(text)["date"]
     for service in ("fargate", "elasticloadbalancing", "rds", "vpc", "cloudwatch", "waf"):
         assert re.search(rf"https://aws\.amazon\.com/{service}/", text), service
+
+
+@pytest.mark.parametrize(
+    ("budget", "before", "meant", "refused"),
+    [
+        (10, False, (), True),
+        (10, False, ("aws.lb",), True),
+        (10, False, (cost.BUDGET,), False),
+        (30, False, (), False),
+        (0, False, (), False),
+        (10, True, (), False),  # the cost stays as it is
+    ],
+)
+def test_a_plan_does_not_raise_the_cost_above_the_budget_unless_that_is_meant(
+    budget: int, before: bool, meant: tuple[str, ...], refused: bool
+) -> None:
+    plan = document(("aws_lb", {}), before=before)
+    bill = cost.of_plan(plan, "us-east-1", {"budget_usd": budget} if budget else {})
+    assert (f"| budget (aws.budget_usd) |  | {budget}.00 |" in cost.as_markdown(bill)) == bool(
+        budget
+    )
+    if not refused:
+        cost.require_within_budget(bill, "staging", meant)
+        return
+    with pytest.raises(PipelineError) as caught:
+        cost.require_within_budget(bill, "staging", meant)
+    assert re.search(r"staging would cost 23\.16 dollars a month, 13\.16 above", caught.value.cause)
+    assert "--acknowledge aws.budget_usd" in caught.value.next_step
