@@ -3,8 +3,7 @@
 from typing import Any
 
 from pipeline.attestations import bundle, signer, statements, verdict
-from pipeline.attestations.bundle import Bundle
-from pipeline.attestations.signer import Key
+from pipeline.attestations.signer import Signer
 from pipeline.attestations.verdict import Expected
 from pipeline.aws import account as aws
 from pipeline.aws import registry
@@ -27,40 +26,44 @@ def attest(account: Account, image: ImageReference, record: Record) -> str:
 
     What is well attested already is not attested again: a bundle is for good.
     """
-    contents, key = _attested(account, image)
-    there, _ = verdict.statements_of(contents, key, image)
+    contents, own = _attested(account, image)
+    there, _ = verdict.statements_of(contents, own, image)
     wanted = expected(account)
     made = {
         kind: predicate
         for kind, predicate in statements.known(record).items()
         if all(fault for _, fault in verdict.judged(there, kind, wanted))
     }
+    if not made:
+        return "attested before"
+    with console.progress("sign the image"):
+        bundles = {
+            kind: own.sign(statements.statement(image, kind, predicate))
+            for kind, predicate in made.items()
+        }
     place, credentials = _place(account, image)
-    client = account.client("kms")
-    with console.progress(f"sign {image.short}"):
-        for kind, predicate in made.items():
-            payload = statements.statement(image, kind, predicate)
-            signature = signer.sign(client, key, bundle.signed_bytes(payload))
+    with console.progress("attach what is attested"):
+        for kind, content in bundles.items():
             annotations = {
                 "dev.sigstore.bundle.content": "dsse-envelope",
                 "dev.sigstore.bundle.predicateType": kind,
             }
-            content = bundle.write(Bundle(payload, signature, key.hint))
             referrers.attach(place, bundle.TYPE, content, annotations, credentials)
     names = ", ".join(verdict.CHECKS[kind][0] for kind in made)
-    return f"attested: {names}" if made else "attested before"
+    return f"attested: {names}"
 
 
 def require(account: Account, image: ImageReference) -> None:
     """Raises PipelineError where the image is not where it will be pulled from, or may not be used."""
     registry.require(account, image)
-    if reasons := refusals(account, image):
-        raise PipelineError(
-            f"{image} is refused: {'; '.join(reasons)}",
-            next_step="release an image that a merge to main has built, scanned and signed"
-            if expected(account).strict
-            else "run ./inv push again, or name an image that was pushed here",
-        )
+    with console.progress("verify what is attested"):
+        if reasons := refusals(account, image):
+            raise PipelineError(
+                f"{image} is refused: {'; '.join(reasons)}",
+                next_step="release an image that a merge to main has built, scanned and signed"
+                if expected(account).strict
+                else "run ./inv push again, or name an image that was pushed here",
+            )
 
 
 def require_here(environment: Environment, digest: str) -> None:
@@ -140,11 +143,11 @@ def _place_here(
     return account, image, ""
 
 
-def _attested(account: Account, image: ImageReference) -> tuple[list[bytes], Key]:
-    """All bundles of an image, whoever signed them, and the key that counts."""
+def _attested(account: Account, image: ImageReference) -> tuple[list[bytes], Signer]:
+    """All bundles of an image, whoever signed them, and the signer that counts."""
     place, credentials = _place(account, image)
-    key = signer.find(account, image.repository)
-    return referrers.attached(place, bundle.TYPE, credentials), key
+    own = signer.find(account, image.repository)
+    return referrers.attached(place, bundle.TYPE, credentials), own
 
 
 def _place(account: Account, image: ImageReference) -> tuple[ImageReference, Credentials | None]:

@@ -1,105 +1,79 @@
-"""The key that signs an application's images: in AWS KMS, beside their registry. It never leaves KMS."""
+"""Who signs an application's images: the one place where ``signing.by`` of ``project.yaml`` is looked at."""
 
-import base64
-import hashlib
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from botocore.exceptions import ClientError
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
+from pipeline.attestations import bundle, key_file, kms
+from pipeline.attestations.keys import Key
 from pipeline.aws.account import Account
-from pipeline.core.errors import PipelineError
+from pipeline.images import app as app_image
 from pipeline.releases.project import project
 
-#: The one algorithm of a key of the kind ECC_NIST_P256 (infra/terraform/modules/signing-key).
-ALGORITHM = "ECDSA_SHA_256"
-ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.")
+
+class Signer(Protocol):
+    """Signs statements, and knows its own signatures. ``name`` is what a refusal calls it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def sign(self, payload: bytes) -> bytes:
+        """The bundle of a statement (JSON); raises PipelineError where it cannot be signed here."""
+
+    def verify(self, content: bytes) -> bytes:
+        """The statement of a bundle; raises ValueError with the reason where this signer has not signed it."""
 
 
 @dataclass(frozen=True)
-class Key:
-    """A signing key: its name in KMS, and its public half (DER), which says whose signature is whose."""
+class ThisMachine:
+    """The project's key where its private half is given, else the local KMS's; on this machine both are trusted."""
 
-    arn: str
-    public: bytes
+    project: Key
+    local: Key
 
     @property
-    def hint(self) -> str:
-        """The key's fingerprint as bundles name it: the SHA-256 of its public half, in Base64, as cosign writes it."""
-        return base64.b64encode(hashlib.sha256(self.public).digest()).decode()
+    def name(self) -> str:
+        return self._used.name
 
-    def signed(self, content: bytes, signature: bytes) -> bool:
-        """Whether a signature is this key's over the content."""
-        loaded = serialization.load_der_public_key(self.public)
-        if not isinstance(loaded, ec.EllipticCurvePublicKey):
-            raise TypeError(f"{self.arn} is of another kind than ECC_NIST_P256")
-        try:
-            loaded.verify(signature, content, ec.ECDSA(hashes.SHA256()))
-        except InvalidSignature:
-            return False
-        return True
+    def sign(self, payload: bytes) -> bytes:
+        return self._used.sign(payload)
 
+    def verify(self, content: bytes) -> bytes:
+        theirs = bundle.read(content).hint == self.local.hint
+        return (self.local if theirs else self.project).verify(content)
 
-def exists(account: Account, repository: str) -> bool:
-    """Whether the account of a repository has its key; bootstrap makes it."""
-    return _public(account.client("kms"), repository) is not None
+    @property
+    def _used(self) -> Key:
+        return self.project if key_file.given() else self.local
 
 
-def find(account: Account, repository: str) -> Key:
-    """The key for the images of a repository; raises PipelineError where there is none, or it may not be used."""
-    client = account.client("kms")
-    public = _public(client, repository)
-    if public is None:
-        raise PipelineError(
-            f"the account of {repository} has no signing key ({_arn(client, repository)})",
-            next_step="run ./inv bootstrap",
-        )
-    return Key(_arn(client, repository), public)
+def find(account: Account, repository: str) -> Signer:
+    """The signer of a repository's images; raises PipelineError where there is none, or its key may not be used.
+
+    The local AWS has a key in its own KMS, whatever is chosen: nobody's private key or identity is on this machine.
+    """
+    by = project().signing.by
+    if not account.local:
+        return CHOICES[by](account, repository)
+    local = kms.find(account, repository)
+    return ThisMachine(key_file.find(), local) if by == "key" else local
 
 
-def sign(client: Any, key: Key, content: bytes) -> bytes:
-    """The key's signature over the content (ASN.1 DER), by a client of ``kms``."""
-    answer = client.sign(
-        KeyId=key.arn,
-        Message=hashlib.sha256(content).digest(),
-        MessageType="DIGEST",
-        SigningAlgorithm=ALGORITHM,
-    )
-    return bytes(answer["Signature"])
+def is_ready(account: Account, repository: str) -> bool:
+    """Whether all that bootstrap makes to sign a repository's images is there."""
+    asked = account.local or project().signing.by == "kms"
+    return not asked or kms.exists(account, repository)
 
 
-def _public(client: Any, repository: str) -> bytes | None:
-    arn = _arn(client, repository)
-    try:
-        return bytes(client.get_public_key(KeyId=arn)["PublicKey"])
-    except client.exceptions.NotFoundException:
-        return None
-    except (
-        client.exceptions.DisabledException,
-        client.exceptions.KMSInvalidStateException,
-    ) as error:
-        raise PipelineError(
-            f"the signing key {arn} is disabled or about to be deleted, so that nothing it signed is trusted",
-            next_step="enable it again in KMS, or make another by ./inv bootstrap and sign what runs anew",
-        ) from error
-    except ClientError as error:
-        raise PipelineError(
-            f"the signing key {arn} cannot be read: {error}",
-            next_step="run ./inv bootstrap, which gives the roles their rights",
-        ) from error
+def _keyless(_account: Account, _repository: str) -> Signer:
+    from pipeline.attestations import keyless  # noqa: PLC0415 - its library takes a second to import
+
+    return keyless.find(app_image.source())
 
 
-def _arn(client: Any, repository: str) -> str:
-    """The alias of the key; its account and region are those of the registry (``<account>.dkr.ecr.<region>.…``)."""
-    place = ECR.match(repository)
-    if place is None:
-        raise PipelineError(
-            f"{repository} is no repository of Amazon ECR, beside which the signing key lies",
-            next_step="name one as image.repository (ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME)",
-        )
-    region, account = place["region"], place["account"]
-    return f"arn:{client.meta.partition}:kms:{region}:{account}:alias/{project().name}-images"
+#: The signer of a real account, by what project.yaml says.
+CHOICES: dict[str, Callable[[Account, str], Signer]] = {
+    "kms": kms.find,
+    "key": lambda _account, _repository: key_file.find(),
+    "keyless": _keyless,
+}

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.attestations import bundle, statements
-from pipeline.attestations.signer import Key
+from pipeline.attestations import statements
+from pipeline.attestations.signer import Signer
 from pipeline.releases.image_reference import ImageReference
 from pipeline.scanners import findings
 
@@ -29,10 +29,10 @@ class Expected:
 
 
 def judge(
-    contents: Iterable[bytes], key: Key, image: ImageReference, expected: Expected
+    contents: Iterable[bytes], signer: Signer, image: ImageReference, expected: Expected
 ) -> list[str]:
     """What is wrong with the bundles of an image; empty where it may be used. One good one of each kind is enough."""
-    trusted, wrong = statements_of(contents, key, image)
+    trusted, wrong = statements_of(contents, signer, image)
     if not trusted:
         return wrong or ["it is not signed"]
     reasons = []
@@ -48,14 +48,14 @@ def judge(
 
 
 def statements_of(
-    contents: Iterable[bytes], key: Key, image: ImageReference
+    contents: Iterable[bytes], signer: Signer, image: ImageReference
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The statements that the key signed about the image, and what is wrong with all others."""
+    """The statements that the signer signed about the image, and what is wrong with all others."""
     trusted: list[dict[str, Any]] = []
     wrong = []
     for content in contents:
         try:
-            trusted.append(_statement(content, key, image))
+            trusted.append(_statement(content, signer, image))
         except ValueError as error:
             wrong.append(str(error))
     return trusted, list(dict.fromkeys(wrong))
@@ -73,19 +73,15 @@ def _fault(kind: str, predicate: dict[str, Any], expected: Expected) -> str:
     name, check, _ = CHECKS[kind]
     try:
         return check(predicate, expected)
-    except (KeyError, TypeError, AttributeError):  # signed by our key, and not by ./inv push
+    except (KeyError, TypeError, AttributeError):  # signed by our signer, and not by ./inv push
         return f"its {name} is not as ./inv push writes it"
 
 
-def _statement(content: bytes, key: Key, image: ImageReference) -> dict[str, Any]:
+def _statement(content: bytes, signer: Signer, image: ImageReference) -> dict[str, Any]:
     """The statement of a bundle; raises ValueError with the reason where it is not to be trusted."""
-    signed = bundle.read(content)
-    if signed.hint != key.hint:
-        raise ValueError(f"it is signed by another key than {key.arn}")
-    if not key.signed(bundle.signed_bytes(signed.payload), signed.signature):
-        raise ValueError("what is attested of it was changed after it was signed")
+    payload = signer.verify(content)
     try:
-        document: dict[str, Any] = json.loads(signed.payload)
+        document: dict[str, Any] = json.loads(payload)
         digest = str(document["subject"][0]["digest"]["sha256"])
         _ = document["predicateType"], document["predicate"]
     except (KeyError, IndexError, TypeError, RecursionError) as error:

@@ -42,7 +42,7 @@ def run(environment_name: str, *, preview: bool = False) -> Result:
 
 
 def registry_is_there(environment_name: str) -> bool:
-    """Whether the environment's account has its image registry, and the key to sign; bootstrap makes both early."""
+    """Whether the environment's account has its image registry, and what signs; bootstrap makes both early."""
     environment = environments.load(environment_name)
     account = aws.account(environment)
     client = account.client("ecr")
@@ -50,7 +50,7 @@ def registry_is_there(environment_name: str) -> bool:
         client.describe_repositories(repositoryNames=[environment.repository.partition("/")[2]])
     except client.exceptions.RepositoryNotFoundException:
         return False
-    return signer.exists(account, environment.repository)
+    return signer.is_ready(account, environment.repository)
 
 
 def preview_repository(environment: Environment) -> str:

@@ -17,6 +17,8 @@ FILE = ROOT / "project.yaml"
 ENGINES = ("postgresql", "sqlite", "none")
 #: What a database's address has, each with a variable of the application's choice.
 PARTS = ("url", "scheme", "host", "port", "name", "user", "password")
+#: Who signs images: a key in AWS KMS, a key pair of files, or the workflow's identity (docs/supply-chain.md).
+SIGNERS = ("kms", "key", "keyless")
 NAME = re.compile(r"[a-z][a-z0-9-]{1,17}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -40,6 +42,14 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Signing:
+    """Who signs images, and the file in the repository with the public half of a key pair (``key`` alone)."""
+
+    by: str = "kms"
+    public: str = "signing.pub"
+
+
+@dataclass(frozen=True)
 class Project:
     """The fields of ``project.yaml``; ``migrate`` and ``smoke`` are command lines, empty where there is none.
 
@@ -60,6 +70,7 @@ class Project:
     secrets: tuple[str, ...] = ()
     writable: tuple[str, ...] = ("/data",)
     signing_key: str = "SECRET_KEY"
+    signing: Signing = Signing()
     checked: bool = False
     delivery: str = ""
 
@@ -88,6 +99,7 @@ def parse(raw: Mapping[str, Any]) -> Project:
             **raw,
             "probes": Probes(**raw["probes"]),
             "database": Database(engine, development, database),
+            "signing": Signing(**raw.get("signing", {})),
             **{name: tuple(raw[name]) for name in lists if name in raw},
         }
     )
@@ -111,6 +123,12 @@ def parse(raw: Mapping[str, Any]) -> Project:
                 *project.secrets,
                 *(value for part, value in database.items() if part != "scheme"),
             )
+        ),
+        f"signing.by must be one of {', '.join(SIGNERS)}": project.signing.by in SIGNERS,
+        "signing.public must be the path of a file in the repository": (
+            bool(project.signing.public)
+            and not Path(project.signing.public).is_absolute()
+            and ".." not in Path(project.signing.public).parts
         ),
         "migrate needs a database": engine != "none" or not project.migrate,
         "writable must be absolute folders": all(path[0] == "/" for path in project.writable),

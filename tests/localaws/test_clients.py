@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from pipeline.attestations import admission, bundle, signer, statements
+from pipeline.attestations import admission, bundle, keys, kms, statements
 from pipeline.aws import registry
 from pipeline.aws.account import Account
 from pipeline.core.tools import tool
@@ -24,11 +24,11 @@ __all__ = ["account", "image"]
 def public(account: Account, tmp_path: Path) -> Path:
     """The signing key's public half, as `aws kms get-public-key` and openssl write it."""
     file = tmp_path / "images.pub"
-    file.write_bytes(pem(signer.find(account, repository())))
+    file.write_bytes(pem(kms.find(account, repository())))
     return file
 
 
-def pem(key: signer.Key) -> bytes:
+def pem(key: keys.Key) -> bytes:
     return serialization.load_der_public_key(key.public).public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -53,10 +53,10 @@ def test_cosign_verifies_what_we_signed_and_refuses_what_we_did_not(
     built = run("cosign", "verify-attestation", "--type", "slsaprovenance1", *options)
     assert built.returncode == 0, built.stderr
     assert image.digest.removeprefix("sha256:") in built.stdout + built.stderr
-    own = account.client("kms").describe_key(KeyId=signer.find(account, repository()).arn)
+    own = account.client("kms").describe_key(KeyId=kms.find(account, repository()).name)
     try:
         point(account, new_key(account))
-        stranger = signer.find(account, repository())
+        stranger = kms.find(account, repository())
     finally:
         point(account, own["KeyMetadata"]["KeyId"])
     other = public.with_name("stranger.pub")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline.attestations import signer
+from pipeline.attestations import kms
 from pipeline.aws import identity_provider, localaws
 from pipeline.releases import environments
 from pipeline.releases.project import project
@@ -385,7 +385,7 @@ def test_who_pushes_releases_signs_them_and_readers_only_verify(
         "KeyId": alias,
         "Message": bytes(32),
         "MessageType": "DIGEST",
-        "SigningAlgorithm": signer.ALGORITHM,
+        "SigningAlgorithm": kms.ALGORITHM,
     }
     pushing = roles.client("kms", roles.credentials("apply-staging", environment="staging"))
     reading = roles.client("kms", roles.credentials("read-staging", ref="refs/heads/main"))

@@ -14,7 +14,7 @@ import docker
 import pytest
 
 from pipeline.argocd import git_server
-from pipeline.attestations import admission, bundle, signer, statements
+from pipeline.attestations import admission, bundle, kms, statements
 from pipeline.aws import account as aws
 from pipeline.aws import registry
 from pipeline.aws.account import Account
@@ -50,7 +50,7 @@ def account(running: None) -> Account:
     ecr = local.client("ecr")
     with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
         ecr.create_repository(repositoryName=project().name, imageTagMutability="IMMUTABLE")
-    if not signer.exists(local, repository()):
+    if not kms.exists(local, repository()):
         point(local, new_key(local))
     return local
 
@@ -144,17 +144,17 @@ def test_a_strangers_key_and_another_images_signature_are_refused(
     account: Account, image: ImageReference
 ) -> None:
     client = account.client("kms")
-    own = client.describe_key(KeyId=signer.find(account, repository()).arn)["KeyMetadata"]["KeyId"]
+    own = client.describe_key(KeyId=kms.find(account, repository()).name)["KeyMetadata"]["KeyId"]
     point(account, new_key(account))
     admission.attest(account, image, RECORD)
     point(account, own)
     (refusal,) = admission.refusals(account, image)
     assert refusal.startswith("it is signed by another key than arn:aws:kms:")
-    key, other = signer.find(account, repository()), replace(image, digest=f"sha256:{'d' * 64}")
-    payload = statements.statement(other, statements.SIGNATURE, {})
-    signature = signer.sign(client, key, bundle.signed_bytes(payload))
+    other = replace(image, digest=f"sha256:{'d' * 64}")
+    content = kms.find(account, repository()).sign(
+        statements.statement(other, statements.SIGNATURE, {})
+    )
     place, credentials = registry.reached(account, image.repository)
-    content = bundle.write(bundle.Bundle(payload, signature, key.hint))
     referrers.attach(replace(image, repository=place), bundle.TYPE, content, {}, credentials)
     assert f"its attestation is of another image ({other.digest})" in admission.refusals(
         account, image
@@ -163,7 +163,7 @@ def test_a_strangers_key_and_another_images_signature_are_refused(
 
 def test_a_key_that_may_not_be_used_is_named(account: Account, image: ImageReference) -> None:
     admission.attest(account, image, RECORD)
-    client, arn = account.client("kms"), signer.find(account, repository()).arn
+    client, arn = account.client("kms"), kms.find(account, repository()).name
     key = client.describe_key(KeyId=arn)["KeyMetadata"]["KeyId"]
     client.disable_key(KeyId=key)
     try:

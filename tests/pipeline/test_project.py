@@ -13,6 +13,7 @@ from pipeline.core.paths import CHART, ROOT
 from pipeline.git import repository as git
 from pipeline.releases import environments, written
 from pipeline.releases import project as projects
+from pipeline.releases.project import Signing
 from server import start
 
 MINIMUM: dict[str, Any] = {
@@ -38,6 +39,7 @@ def test_the_least_that_a_project_says() -> None:
     project = projects.parse(MINIMUM)
     assert (project.probes.version, project.migrate, project.smoke) == ("", (), ())
     assert project.database.development == "none"
+    assert project.signing == Signing("kms")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,9 @@ def test_the_least_that_a_project_says() -> None:
         ({"writable": ["instance"]}, "absolute folders"),
         ({"secrets": ["A-B"]}, "variables must be names"),
         ({"packages": ["libpq5"]}, "has no packages"),
+        ({"signing": {"by": "gpg"}}, "signing.by must be one of kms, key, keyless"),
+        ({"signing": {"public": "../signing.pub"}}, "signing.public must be the path of a file"),
+        ({"signing": {"key": "PEM"}}, "unexpected keyword argument"),
     ],
 )
 def test_what_breaks_the_contract_is_named(
