@@ -70,13 +70,21 @@ module "registry" {
   force_delete     = var.disposable
 }
 
+# The local AWS signs by its own KMS, whatever project.yaml chooses.
 module "signing_key" {
   source = "../modules/signing-key"
+  count  = var.disposable || try(local.project.signing.by, "kms") == "kms" ? 1 : 0
 
   name                 = local.name
   account_id           = var.account_id
   reader_account_ids   = var.pull_account_ids
   deletion_window_days = var.disposable ? 7 : 30
+}
+
+# It was made whoever signed.
+moved {
+  from = module.signing_key
+  to   = module.signing_key[0]
 }
 
 # What pull requests push is kept apart from what is released.

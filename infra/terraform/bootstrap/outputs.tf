@@ -14,8 +14,8 @@ output "kms_key_arn" {
 }
 
 output "signing_key_arn" {
-  description = "Key that signs images."
-  value       = module.signing_key.key_arn
+  description = "Key that signs images. Null where project.yaml chooses another signer than KMS."
+  value       = one(module.signing_key[*].key_arn)
 }
 
 output "github_repository" {

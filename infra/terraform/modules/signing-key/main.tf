@@ -36,7 +36,7 @@ resource "aws_kms_key" "main" {
   policy                   = jsonencode(local.policy)
 }
 
-# The pipeline finds the key by this name (pipeline/attestations/signer.py).
+# The pipeline finds the key by this name (pipeline/attestations/kms.py).
 resource "aws_kms_alias" "main" {
   name          = "alias/${var.name}-images"
   target_key_id = aws_kms_key.main.key_id
