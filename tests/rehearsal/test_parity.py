@@ -13,6 +13,7 @@ from invoke.parser.context import ParserContext
 from ruamel.yaml import YAML
 
 import tasks
+from pipeline.attestations import key_file
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import rehearsal
@@ -187,6 +188,24 @@ def test_a_job_has_the_rights_that_it_needs_and_no_other(
         if "run" in step:
             needed.update(NEEDED_BY_TASK.get(step["run"].split()[1], {}))
     assert job["permissions"] == needed
+
+
+def test_the_key_that_signs_reaches_the_push_alone() -> None:
+    """Neither a build step of a dependency's nor a pull request's job can read it."""
+    secret = "${{ secrets.IMAGE_SIGNING_KEY }}"
+    (push,) = (step for step in RUNS if secret in str(step.content))
+    assert (push.workflow, push.words) == (
+        "image.yml",
+        ["./inv", "push", "--environment", "staging"],
+    )
+    assert push.content["env"] == {key_file.VARIABLE: secret}
+    (passed,) = (
+        (name, job["uses"])
+        for name, workflow in WORKFLOWS.items()
+        for job in workflow["jobs"].values()
+        if secret in str(job.get("secrets", ""))
+    )
+    assert passed == ("main.yml", "./.github/workflows/image.yml")
 
 
 @pytest.mark.parametrize("step", RUNS, ids=str)
