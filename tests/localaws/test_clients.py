@@ -3,16 +3,18 @@
 import json
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from pipeline.attestations import admission, bundle, keys, kms, statements
+from pipeline.attestations import admission, bundle, key_file, keys, kms, signer, statements
 from pipeline.aws import registry
 from pipeline.aws.account import Account
 from pipeline.core.tools import tool
 from pipeline.releases.image_reference import ImageReference
+from pipeline.releases.project import Signing, project
 from tests.localaws.test_signatures import RECORD, account, image, new_key, point, repository
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
@@ -63,6 +65,32 @@ def test_cosign_verifies_what_we_signed_and_refuses_what_we_did_not(
     other.write_bytes(pem(stranger))
     refused = run("cosign", "verify", "--key", other, "--insecure-ignore-tlog", place)
     assert refused.returncode != 0
+
+
+def test_cosign_verifies_what_the_projects_own_key_signed(
+    account: Account, image: ImageReference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`signing.by: key`: by openssl as docs/supply-chain.md says, and by the committed file."""
+    private, committed = tmp_path / "signing.key", tmp_path / "checkout" / "signing.pub"
+    committed.parent.mkdir()
+    for command in (
+        f"genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {private}",
+        f"pkey -in {private} -pubout -out {committed}",
+    ):
+        subprocess.run(["openssl", *command.split()], check=True, capture_output=True, timeout=30)
+    chosen = replace(project(), signing=Signing("key"))
+    for module in (signer, key_file):
+        monkeypatch.setattr(module, "project", lambda: chosen)
+    monkeypatch.setattr(key_file, "find", partial(key_file.find, committed.parent))
+    place = str(replace(image, repository=registry.reached(account, image.repository)[0]))
+    options = ("--key", committed, "--insecure-ignore-tlog", place)
+    monkeypatch.setenv(key_file.FILE_VARIABLE, str(private))
+    admission.attest(account, image, RECORD)
+    signed = run("cosign", "verify", *options)
+    assert signed.returncode == 0, signed.stderr
+    # Whoever has no private half verifies all the same, as other environments' jobs do.
+    monkeypatch.delenv(key_file.FILE_VARIABLE)
+    admission.require(account, image)
 
 
 def test_oras_lists_what_is_attached(account: Account, image: ImageReference) -> None:
