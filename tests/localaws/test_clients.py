@@ -16,10 +16,13 @@ from pipeline.core.tools import tool
 from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.project import Signing, project
 from tests.localaws.test_signatures import RECORD, account, image, new_key, point, repository
+from tests.pipeline.public_log import ISSUER, Sigstore
+from tests.pipeline.test_attestations import IMAGE
+from tests.pipeline.test_keyless import IDENTITY, job, signed, sigstore
 
 pytestmark = [pytest.mark.engine, pytest.mark.long]
 
-__all__ = ["account", "image"]
+__all__ = ["account", "image", "job", "sigstore"]
 
 
 @pytest.fixture
@@ -91,6 +94,26 @@ def test_cosign_verifies_what_the_projects_own_key_signed(
     # Whoever has no private half verifies all the same, as other environments' jobs do.
     monkeypatch.delenv(key_file.FILE_VARIABLE)
     admission.require(account, image)
+
+
+@pytest.mark.usefixtures("job")
+def test_cosign_verifies_what_a_job_signed_and_refuses_another_identity(
+    sigstore: Sigstore, tmp_path: Path
+) -> None:
+    (tmp_path / "bundle.json").write_bytes(signed(sigstore))
+    (tmp_path / "root.json").write_text(sigstore.trusted_root(), encoding="utf-8")
+    answers = [
+        run(
+            *("cosign", "verify-blob-attestation", "--bundle", tmp_path / "bundle.json"),
+            *("--trusted-root", tmp_path / "root.json", "--type", statements.SIGNATURE),
+            *("--digest", IMAGE.digest.removeprefix("sha256:"), "--digestAlg", "sha256"),
+            *("--certificate-oidc-issuer", ISSUER, "--certificate-identity", identity),
+        )
+        for identity in (IDENTITY, IDENTITY.replace("image", "mine"))
+    ]
+    assert answers[0].returncode == 0, answers[0].stderr
+    assert answers[1].returncode != 0
+    assert "expected SAN value" in answers[1].stderr
 
 
 def test_oras_lists_what_is_attached(account: Account, image: ImageReference) -> None:
