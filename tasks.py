@@ -549,6 +549,9 @@ def history(
     return body.run(environment, days=int(days), as_json=json, html=html)
 
 
+TO = {"to": "ecs (default), kubernetes or compose"}
+
+
 @task(
     positional=["environment"],
     help={**ENVIRONMENT, "json": "one JSON object on standard output"},
@@ -563,24 +566,73 @@ def explain(_context: Context, environment: str, json: bool = False) -> Result:
 
 @task(
     help={
-        "to": "ecs (default), kubernetes or compose",
+        **TO,
         **ENVIRONMENT,
         "since": "how far back: 10m, 1h30m",
         "follow": "go on with what is new, until Ctrl-C",
+        "replica": "only of the replica whose name ends so, as the second column shows",
+        "fields": "of JSON lines these fields alone: status,path",
     },
 )
 @command
-def logs(
+def logs(  # noqa: PLR0917 - the options of the task
     _context: Context,
     to: str = "ecs",
     environment: str = "local",
     since: str = "10m",
     follow: bool = False,
+    replica: str | None = None,
+    fields: str = "",
 ) -> Result:
     """Print what the application prints, the same on each target."""
     from pipeline.commands import logs as body
 
-    return body.run(to, environment, since=since, follow=follow)
+    chosen = [field for field in fields.split(",") if field]
+    return body.run(to, environment, since=since, follow=follow, replica=replica, fields=chosen)
+
+
+@task(
+    name="exec",
+    positional=["command"],
+    help={
+        "command": 'one argument: "python -m module"; the image has no shell',
+        **TO,
+        **ENVIRONMENT,
+        "replica": "the replica whose name ends so; default: the first",
+    },
+)
+@command
+def exec_(
+    _context: Context,
+    command: str,
+    to: str = "ecs",
+    environment: str = "local",
+    replica: str | None = None,
+) -> Result:
+    """Run a command in a running replica, and end with its exit code."""
+    from pipeline.commands import exec as body
+
+    return body.run(command, to, environment, replica=replica)
+
+
+@task(name="open", help={**TO, **ENVIRONMENT})
+@command
+def open_(_context: Context, to: str = "ecs", environment: str = "local") -> Result:
+    """Print where the application answers, and open it where there is a display."""
+    from pipeline.commands import open as body
+
+    return body.run(to, environment)
+
+
+@task(help={**TO, **ENVIRONMENT, "since": "how far back: 10m, 1h30m"})
+@command
+def events(
+    _context: Context, to: str = "ecs", environment: str = "local", since: str = "1h"
+) -> Result:
+    """Show what the engine says happened: starts, stops and their reasons."""
+    from pipeline.commands import events as body
+
+    return body.run(to, environment, since=since)
 
 
 @task(help={"json": "one JSON object on standard output"})
@@ -674,6 +726,9 @@ GROUPS = {
             history,
             explain,
             logs,
+            events,
+            open_,
+            exec_,
             down,
             cluster,
             doctor,

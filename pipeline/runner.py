@@ -79,6 +79,8 @@ def command(body: Callable[P, Result]) -> Callable[P, None]:
             publish(name, result.markdown, result.outputs)
             if result.headline:
                 console.info(result.headline)
+            if result.code:
+                sys.exit(result.code)
         except KeyboardInterrupt:
             process.interrupt_all()
             console.err.print(f"[red]{name} interrupted[/]. What it had started has been ended.")

@@ -1,5 +1,6 @@
 """What runs on ECS, read from the AWS API; Terraform's own account of it is not enough."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,28 @@ def last_failure(
     ]
     reason = f"task stopped: {newest.get('stoppedReason', 'no reason given')}"
     return [reason, *exits, *_log_tail(logs, log_group, newest["taskArn"].rsplit("/", 1)[-1])]
+
+
+def events(
+    client: "ECSClient", cluster: str, name: str
+) -> Iterator[tuple[datetime, str, str, str]]:
+    """Time, object, reason and message of a service's events and of its tasks that stopped; none without a service."""
+    try:
+        services = client.describe_services(cluster=cluster, services=[name])["services"]
+    except client.exceptions.ClusterNotFoundException:
+        return
+    for service in services:
+        for event in service["events"]:
+            yield event["createdAt"], name, "service", event["message"]
+    for task in _tasks(client, cluster, "STOPPED", serviceName=name):
+        exits = [
+            f"; container {each['name']} ended with code {each['exitCode']}"
+            for each in task["containers"]
+            if "exitCode" in each
+        ]
+        message = f"{task.get('stoppedReason', 'no reason given')}{''.join(exits)}"
+        about = f"task {task['taskArn'].rpartition('/')[2]}"
+        yield task.get("stoppedAt") or task["createdAt"], about, task.get("stopCode", ""), message
 
 
 def _tasks(client: "ECSClient", cluster: str, status: Any, **selection: Any) -> list[Any]:

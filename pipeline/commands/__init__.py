@@ -11,8 +11,10 @@ class Result:
 
     ``headline`` is one line for the terminal, ``markdown`` (beginning with a heading) goes into the summary of the job
     and the pull request's comment, ``outputs`` become outputs of the workflow's step.
+    ``code`` is the task's exit code: that of a command that ran elsewhere.
     """
 
     headline: str
     markdown: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
+    code: int = 0

@@ -1,16 +1,14 @@
 """Prints what the application's replicas print, the same on ECS, Kubernetes and Compose."""
 
 import contextlib
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from pipeline import targets
 from pipeline.commands import Result
 from pipeline.core import console
-from pipeline.core.errors import PipelineError, require_choice
 from pipeline.releases import environments, freeze
-from pipeline.targets import logs
 from pipeline.targets.logs import Line
 
 #: Seconds between two looks at what is new.
@@ -19,19 +17,33 @@ FOLLOW_SECONDS = 1.0
 OVERLAP = timedelta(seconds=10)
 
 
-def run(to: str, environment_name: str, *, since: str, follow: bool) -> Result:
-    """Prints the lines of the last ``since`` (such as 10m), and with ``follow`` new ones until Ctrl-C."""
-    require_choice("target", to, logs.READERS)
+def run(
+    to: str,
+    environment_name: str,
+    *,
+    since: str,
+    follow: bool,
+    replica: str | None = None,
+    fields: Sequence[str] = (),
+) -> Result:
+    """Prints the lines of the last ``since`` (such as 10m), and with ``follow`` new ones until Ctrl-C.
+
+    ``replica``: only of those whose name ends so, also of one that is gone; ``fields``: of JSON lines these alone.
+    """
+    operations = targets.operations(to)
     environment = environments.load(environment_name)
-    if not re.fullmatch(freeze.SPAN, since):
-        raise PipelineError(f"{since!r} is no time span", next_step="write it as 10m, 1h30m or 45s")
+    start = datetime.now(UTC) - freeze.given_span(since)
     if environments.waits_for_release(environment):
         return Result(environments.unreleased(environment_name))
-    start = datetime.now(UTC) - freeze.span(since)
+
+    def read(since: datetime) -> Iterator[Line]:
+        lines = operations.lines(environment, since)
+        return (line for line in lines if line.replica.endswith(replica or ""))
+
     printed = 0
     with contextlib.suppress(KeyboardInterrupt):
-        for line in fresh(lambda since: logs.READERS[to](environment, since), start, follow):
-            console.info(str(line))
+        for line in fresh(read, start, follow):
+            console.info(line.shown(fields))
             printed += 1
     return Result(f"{printed} lines")
 

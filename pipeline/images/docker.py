@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -157,3 +157,24 @@ def _clients() -> list[Path]:
     paths = [Path(folder) / "docker" for folder in folders if folder]
     usable = {path.resolve(): path for path in reversed(paths) if os.access(path, os.X_OK)}
     return list(usable.values())[::-1]
+
+
+def execute(
+    container: Any,
+    argv: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    user: str = "",
+    tty: bool = False,
+) -> int:
+    """The exit code of a command in a running container; its output goes line by line to ``on_line``."""
+    api = container.client.api
+    made = api.exec_create(container.id, list(argv), user=user, tty=tty)["Id"]
+    rest = b""
+    for chunk in api.exec_start(made, tty=tty, stream=True):
+        *complete, rest = (rest + chunk).split(b"\n")
+        for line in complete:
+            on_line(line.decode(errors="replace").rstrip("\r"))
+    if rest:
+        on_line(rest.decode(errors="replace"))
+    return int(api.exec_inspect(made)["ExitCode"])

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from pipeline.core.errors import PipelineError
+
 SECONDS = {"h": 3600, "m": 60, "s": 1}
 SPAN = r"([0-9]{1,4}[hms])+"
 #: What both CronSim and Argo CD understand: five fields, names of three letters, Sunday as 0.
@@ -23,6 +25,13 @@ def span(text: str) -> timedelta:
     """A time span such as ``1h30m``."""
     parts = re.findall(r"(\d+)([hms])", text)
     return timedelta(seconds=sum(int(count) * SECONDS[unit] for count, unit in parts))
+
+
+def given_span(text: str) -> timedelta:
+    """As ``span``, of a task's argument; raises PipelineError for what is none."""
+    if not re.fullmatch(SPAN, text):
+        raise PipelineError(f"{text!r} is no time span", next_step="write it as 10m, 1h30m or 45s")
+    return span(text)
 
 
 def is_window(value: Any) -> bool:

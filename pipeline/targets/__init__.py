@@ -1,11 +1,20 @@
 """Where the application runs: ECS, Kubernetes and Compose, behind one protocol and in one registry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from pipeline.core.errors import require_choice
 from pipeline.releases.environments import Environment
-from pipeline.targets import compose, ecs, kubernetes
+from pipeline.targets import (
+    compose,
+    compose_operations,
+    ecs,
+    ecs_operations,
+    kubernetes,
+    kubernetes_operations,
+)
+from pipeline.targets.logs import Event, Line
 from pipeline.targets.state import State
 from pipeline.targets.web import Reached
 
@@ -30,7 +39,38 @@ class Target(Protocol):
         """Asks until every replica has answered with ``digest`` (default: the wanted one); returns where."""
 
 
+class Operations(Protocol):
+    """A module of this package, of a target's name: what is done with replicas that run. Starts none.
+
+    All raise PipelineError where the environment does not run there.
+    """
+
+    def lines(self, environment: Environment, since: datetime) -> Iterator[Line]:
+        """The lines of all replicas since a time, unsorted."""
+
+    def replicas(self, environment: Environment) -> list[str]:
+        """The names of the replicas that run; at least one."""
+
+    def execute(
+        self,
+        environment: Environment,
+        replica: str,
+        command: Sequence[str],
+        on_line: Callable[[str], None],
+        /,
+    ) -> int:
+        """Runs a command in a replica, its output going to ``on_line``; returns its exit code."""
+
+    def events(self, environment: Environment, since: datetime, /) -> Iterator[Event]:
+        """What the engine says happened since a time, unsorted."""
+
+
 TARGETS: Mapping[str, Target] = {"ecs": ecs, "kubernetes": kubernetes, "compose": compose}
+OPERATIONS: Mapping[str, Operations] = {
+    "ecs": ecs_operations,
+    "kubernetes": kubernetes_operations,
+    "compose": compose_operations,
+}
 #: Those that a deployed environment can run on.
 DEPLOYED = ("ecs", "kubernetes")
 
@@ -39,3 +79,9 @@ def find(name: str) -> Target:
     """The target of that name; raises PipelineError naming those that there are."""
     require_choice("target", name, TARGETS)
     return TARGETS[name]
+
+
+def operations(name: str) -> Operations:
+    """What is done with the replicas of the target of that name; raises PipelineError as ``find``."""
+    find(name)
+    return OPERATIONS[name]

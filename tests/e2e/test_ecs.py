@@ -114,6 +114,15 @@ def test_what_the_replicas_log_is_printed(deployed: Deployed) -> None:
     assert len(replicas) >= 2, printed
 
 
+def test_exec_open_and_events_show_what_runs(deployed: Deployed) -> None:
+    program = "import os; print(os.getuid()); exit(3)"
+    ended = deployed.checkout.inv("exec", f'python -c "{program}"', check=False)
+    # As ECS Exec: as root, whatever user the task has.
+    assert (ended.stdout.split(), ended.returncode) == (["0"], 3), ended.stderr
+    assert deployed.url in deployed.checkout.inv("open").stdout
+    assert "has reached a steady state" in deployed.checkout.inv("events", "--since", "4h").stdout
+
+
 def test_the_same_again_changes_nothing_and_says_so(deployed: Deployed) -> None:
     output = deployed.checkout.inv("deploy").stdout
     assert re.search(r"no changes", output), output

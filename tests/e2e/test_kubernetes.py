@@ -107,6 +107,18 @@ def test_what_the_pods_log_is_printed_as_on_ecs(kubernetes: OnKubernetes) -> Non
     assert shown <= set(re.findall(r"^\d\d:\d\d:\d\d (\S{8}) \S", printed, re.MULTILINE)), printed
 
 
+def test_exec_open_and_events_show_what_runs_as_on_ecs(kubernetes: OnKubernetes) -> None:
+    inv = kubernetes.checkout.inv
+    program = "import os; print(os.getuid()); exit(3)"
+    ended = inv("exec", f'python -c "{program}"', "--to", "kubernetes", check=False)
+    assert (ended.stdout.split()[0], ended.returncode) == ("10001", 3), ended.stderr
+    replica = kubernetes.ready_pods()[0]
+    named = inv("exec", "python -V", "--to", "kubernetes", "--replica", replica[-5:])
+    assert named.stdout.startswith("Python 3")
+    assert inv("open", "--to", "kubernetes").stdout.split() == [kubernetes.url]
+    assert " Started " in inv("events", "--to", "kubernetes", "--since", "1h").stdout
+
+
 def test_logs_exec_port_forward_and_metrics_work(kubernetes: OnKubernetes) -> None:
     assert kubernetes.kubectl("-n", NAMESPACE, "logs", DEPLOYMENT, "--tail=5").strip()
     eventually(lambda: NAME in _top(kubernetes), 180, "kubectl top shows the pods")

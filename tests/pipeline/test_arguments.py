@@ -24,7 +24,14 @@ GOOD = {
         "delivery": "/nowhere",
         "name": "shop",
     },
-    **{"event": "push", "action": "up", "number": "1", "owner_id": "1", "repository_id": "2"},
+    **{
+        "event": "push",
+        "action": "up",
+        "command": "true",
+        "number": "1",
+        "owner_id": "1",
+        "repository_id": "2",
+    },
 }
 #: What looks at an argument itself: a program, or a look at a copy of what it names.
 JUDGES = {

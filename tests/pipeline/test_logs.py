@@ -1,6 +1,6 @@
 """`./inv logs` prints each line once, in order, from whichever target, and nothing that a terminal would obey."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import SimpleNamespace
@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from pipeline import targets
 from pipeline.commands import logs as command
 from pipeline.core.errors import PipelineError
 from pipeline.releases import environments
-from pipeline.targets import compose, kubernetes, logs
+from pipeline.targets import compose, compose_operations, kubernetes, kubernetes_operations
 from pipeline.targets.logs import Line
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -72,8 +73,8 @@ def test_pods_and_the_services_container_are_read_alike(monkeypatch: pytest.Monk
     own = b"2026-11-26T12:00:01.123456789Z one\n2026-11-26T12:00:02Z two\n"
     container = SimpleNamespace(name="web", logs=lambda **_: own)
     monkeypatch.setattr(compose, "container", lambda: container)
-    for read in (logs.on_kubernetes, logs.on_compose):
-        found = list(read(local, NOON))
+    for operations in (kubernetes_operations, compose_operations):
+        found = list(operations.lines(local, NOON))
         assert [(each.time.second, each.text) for each in found] == [(1, "one"), (2, "two")]
 
 
@@ -83,14 +84,27 @@ def test_a_span_that_is_none_is_refused(since: str) -> None:
         command.run("ecs", "local", since=since, follow=False)
 
 
-def test_ctrl_c_ends_it_with_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def _reading(monkeypatch: pytest.MonkeyPatch, *lines: Line) -> None:
     def read(*_: Any) -> Iterator[Line]:
-        yield line(0, "one")
+        yield from lines
 
+    monkeypatch.setattr(targets, "OPERATIONS", {"ecs": SimpleNamespace(lines=read)})
+
+
+def test_ctrl_c_ends_it_with_the_count(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    readers: dict[str, Callable[..., Iterator[Line]]] = {"ecs": read}
-    monkeypatch.setattr(logs, "READERS", readers)
+    _reading(monkeypatch, line(0, "one"))
     monkeypatch.setattr("time.sleep", interrupt)
     assert command.run("ecs", "local", since="1m", follow=True).headline == "1 lines"
+
+
+def test_one_replica_and_some_fields_can_be_picked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = '{"message": "GET /", "status": 200, "path": "/", "time": "now"}'
+    _reading(monkeypatch, line(0, fields, "web-1"), line(1, fields, "web-2"), line(2, "x", "web-2"))
+    command.run("ecs", "local", since="1m", follow=False, replica="2", fields=["status", "none"])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["12:00:01 web-2 status=200", "12:00:02 web-2 x"]

@@ -110,6 +110,13 @@ def test_what_the_container_logs_is_printed_as_elsewhere(clone: Checkout, url: s
     assert re.search(r"^\d\d:\d\d:\d\d \S{1,8} \S", printed, re.MULTILINE), printed
 
 
+def test_exec_open_and_events_work_as_elsewhere(clone: Checkout, url: str) -> None:
+    ended = clone.inv("exec", "python -c 'print(6*7); exit(3)'", "--to", "compose", check=False)
+    assert (ended.stdout.split(), ended.returncode) == (["42"], 3), ended.stderr
+    assert clone.inv("open", "--to", "compose").stdout.split() == [url]
+    assert " start " in clone.inv("events", "--to", "compose", "--since", "1h").stdout
+
+
 def test_starting_it_again_changes_nothing(clone: Checkout, url: str) -> None:
     clone.restore()  # what was edited above would be another image
     before = scratch.containers(clone)
