@@ -296,6 +296,18 @@ def test_the_role_of_a_pull_request_reads_no_value_and_no_other_state(
     assert denial(keys, "s3:GetObject", owned["staging"]) == ""
 
 
+@pytest.mark.parametrize("role", ["apply-staging", "read-staging"])
+def test_no_role_of_the_workflows_runs_a_command_in_a_task(
+    owned: dict[str, Environment], role: str
+) -> None:
+    keys = roles.credentials(role, environment="staging")
+    name = owned["staging"].name
+    with pytest.raises(ClientError, match="not authorized to perform: ecs:ExecuteCommand"):
+        roles.client("ecs", keys).execute_command(
+            cluster=f"{name}-cluster", task="0" * 32, command="id", interactive=True
+        )
+
+
 def test_a_resource_that_cannot_be_told_is_denied(owned: dict[str, Environment]) -> None:
     keys = roles.credentials("apply-staging", environment="staging")
     with pytest.raises(ClientError, match=r"ec2:DeleteNatGateway on resource: \*"):

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from pipeline import targets
 from pipeline.aws import exec_session
 from pipeline.commands import events, exec, open
+from pipeline.core import process
 from pipeline.core.errors import PipelineError
 from pipeline.images import docker
 from pipeline.releases import environments
@@ -23,6 +24,7 @@ from pipeline.targets import compose_operations, ecs_operations, kubernetes, kub
 from pipeline.targets.logs import Event
 from pipeline.targets.state import State
 from pipeline.targets.web import Via
+from pipeline.terraform import roots
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 HOSTILE = "\x1b[2J\n[bold]gone"
@@ -207,9 +209,7 @@ def test_without_aws_s_plugin_the_way_to_it_is_named(
 def test_the_session_s_token_is_on_no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
-    monkeypatch.setattr(
-        ecs_operations.process, "run", lambda argv, **how: ran.append((argv, how["env"]))
-    )
+    monkeypatch.setattr(process, "run", lambda argv, **how: ran.append((argv, how["env"])))
     described = {"tasks": [{"containers": [{"name": "web", "runtimeId": "r-1"}]}]}
     client = SimpleNamespace(
         describe_tasks=lambda **_: described, meta=SimpleNamespace(region_name="eu-west-1")
@@ -265,7 +265,7 @@ def test_the_reasons_of_stopped_tasks_stand_beside_the_service_s_events(on_ecs: 
     assert found[1].message == "Essential container in task exited; container web ended with code 1"
 
 
-LOCAL_SERVICE = f"{ecs_operations.roots.base_name(LOCAL)}-service"
+LOCAL_SERVICE = f"{roots.base_name(LOCAL)}-service"
 
 
 def test_events_of_both_apis_of_kubernetes_have_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from localaws.acm import certificates
 from localaws.cloudwatch import alarms
 from localaws.ec2 import network
 from localaws.ecr import lifecycle, referrers, registry
-from localaws.ecs import autoscaling, services, tasks
+from localaws.ecs import autoscaling, exec_command, services, tasks
 from localaws.elb import access_logs, balancer
 from localaws.elb.targets import Tracker
 from localaws.iam import policies
@@ -35,6 +35,7 @@ def extend(chosen: Settings) -> Tracker:
     balancer.install(tracker)
     access_logs.install()
     tasks.install(chosen, services.install(tracker))
+    exec_command.install()
     databases.install(chosen)
     secrets.install()
     network.install()

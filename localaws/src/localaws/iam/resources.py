@@ -131,6 +131,8 @@ def named(action: str, request: Request) -> list[str]:
         return [*_ec2(operation, request)] or ([] if made(action) else ["*"])
     if service == "ecs" and "Service" in operation:
         return [*_ecs_services(request)]
+    if action == "ecs:ExecuteCommand":
+        return [*_ecs_task(request)]
     listed = [
         value if value.startswith("arn:") else arn(service, form.format(value))
         for name, form in _NAMED.get(service, {}).items()
@@ -249,6 +251,13 @@ def _ecs_services(request: Request) -> Iterator[str]:
     for name in names:
         yield name if name.startswith("arn:") else arn("ecs", f"service/{cluster}/{name}")
     yield from deployments or ([] if names else ["*"])
+
+
+def _ecs_task(request: Request) -> Iterator[str]:
+    """The cluster and the task: a command needs the right to both."""
+    cluster = (request.value("cluster") or "default").rpartition("/")[2]
+    yield arn("ecs", f"cluster/{cluster}")
+    yield arn("ecs", f"task/{cluster}/{request.value('task').rpartition('/')[2]}")
 
 
 def _role(name: str) -> str:
