@@ -31,6 +31,12 @@ locals {
   )
 }
 
+# ECS Exec's agent writes to these, and the rest of the root file system cannot be written
+# (https://github.com/aws/containers-roadmap/issues/1359).
+locals {
+  agent_writable = local.aws.service.execute_command ? ["/managed-agents", "/var/lib/amazon/ssm", "/var/log/amazon/ssm"] : []
+}
+
 module "cluster" {
   source = "./modules/cluster"
 
@@ -63,7 +69,7 @@ module "task" {
   container_port     = local.project.port
   health_check_path  = local.project.probes.live
   migrate_command    = local.desired.database.engine == "none" ? [] : try(local.project.migrate, [])
-  writable           = distinct(concat(["/tmp"], try(local.project.writable, ["/data"])))
+  writable           = distinct(concat(["/tmp"], try(local.project.writable, ["/data"]), local.agent_writable))
   cpu                = local.aws.service.cpu
   memory             = local.aws.service.memory
   environment        = local.container_environment
