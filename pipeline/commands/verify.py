@@ -3,6 +3,7 @@
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline import targets
 from pipeline.commands import Result
@@ -25,7 +26,7 @@ def run(
     smoke: bool = False,
     record: bool = False,
 ) -> Result:
-    """Checks an environment on one target; the headline is its URL.
+    """Checks an environment on one target; the headline is its URL, and the output ``url`` the one that users have.
 
     With ``record`` on every engine that it has; the release's commit then gets a note, which a promotion asks for.
     """
@@ -52,7 +53,9 @@ def run(
                 on_line=step.update,
                 next_step="read the application's log",
             )
-    return Result(url)
+    # What was asked at its load balancer has another name for users; the local AWS's balancers have none.
+    users = urlsplit(url)._replace(netloc=via.host).geturl() if via and not via.authority else url
+    return Result(url, outputs={"url": users})
 
 
 def _record(environment: Environment, digest: str | None) -> Result:

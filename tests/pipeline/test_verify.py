@@ -127,6 +127,21 @@ def test_the_smoke_test_gets_the_url_and_the_way_there(
     assert arguments == "--host balancer.test --ca /ca.pem https://localhost:1\n"
 
 
+@pytest.mark.parametrize(
+    ("url", "via", "shown"),
+    [
+        ("https://shop.example.com", None, "https://shop.example.com"),
+        ("https://lb.test:8443", web.Via("shop.example.com"), "https://shop.example.com"),
+        ("http://localhost:1", web.Via("lb.test", Path("/ca.pem")), "http://localhost:1"),
+    ],
+)
+def test_the_url_of_users_is_an_output(
+    monkeypatch: pytest.MonkeyPatch, url: str, via: web.Via | None, shown: str
+) -> None:
+    reached(monkeypatch, url, via)
+    assert verify.run("local").outputs == {"url": shown}
+
+
 def test_a_failed_smoke_test_fails_verify(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reached(monkeypatch, "http://broken.test", None)
     with pytest.raises(PipelineError, match="ended with code 1"):

@@ -385,9 +385,17 @@ def test_a_deployment_asks_for_one_approval(workflow: str) -> None:
         name
         for content in (workflow, *called)
         for name, job in WORKFLOWS[content]["jobs"].items()
-        if job.get("environment") == "${{ inputs.environment }}"
+        if "${{ inputs.environment }}" in str(job.get("environment"))
     ]
     assert asking == ["deploy"]
+
+
+def test_the_environment_on_github_leads_to_where_users_go() -> None:
+    job = WORKFLOWS["deploy.yml"]["jobs"]["deploy"]
+    match = re.fullmatch(r"\$\{\{ steps\.(\w+)\.outputs\.url \}\}", job["environment"]["url"])
+    assert match
+    [step] = [each for each in job["steps"] if each.get("id") == match[1]]
+    assert shlex.split(step["run"])[:2] == ["./inv", "verify"]
 
 
 def matches(patterns: list[str], path: str) -> bool:
