@@ -106,6 +106,8 @@ def events(
         services = client.describe_services(cluster=cluster, services=[name])["services"]
     except client.exceptions.ClusterNotFoundException:
         return
+    if not services:
+        return
     for service in services:
         for event in service["events"]:
             yield event["createdAt"], name, "service", event["message"]

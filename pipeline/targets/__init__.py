@@ -62,7 +62,7 @@ class Operations(Protocol):
         """Runs a command in a replica, its output going to ``on_line``; returns its exit code."""
 
     def events(self, environment: Environment, since: datetime, /) -> Iterator[Event]:
-        """What the engine says happened since a time, unsorted."""
+        """What the engine says happened since a time, unsorted; none where it knows of nothing."""
 
 
 TARGETS: Mapping[str, Target] = {"ecs": ecs, "kubernetes": kubernetes, "compose": compose}

@@ -265,6 +265,15 @@ def test_the_reasons_of_stopped_tasks_stand_beside_the_service_s_events(on_ecs: 
     assert found[1].message == "Essential container in task exited; container web ended with code 1"
 
 
+def test_a_service_that_is_not_there_has_no_events(
+    on_ecs: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # ListTasks by a service's name refuses one that it does not know.
+    monkeypatch.setattr(Client, "describe_services", lambda *_, **__: {"services": []})
+    monkeypatch.delattr(Client, "get_paginator")
+    assert list(ecs_operations.events(LOCAL, NOON)) == []
+
+
 LOCAL_SERVICE = f"{roots.base_name(LOCAL)}-service"
 
 
