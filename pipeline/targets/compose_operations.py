@@ -35,7 +35,7 @@ def execute(
     command: Sequence[str],
     on_line: Callable[[str], None],
 ) -> int:
-    """The exit code of a command in the container; Docker's own is 127 for a program that is not there."""
+    """The exit code of a command in the container; Docker's own is 126 or 127 for a program that is not there."""
     return docker.execute(_container(environment), command, on_line)
 
 

@@ -48,7 +48,7 @@ def printable(text: str) -> str:
 def told(text: str, fields: Collection[str] = ()) -> str:
     """A JSON line as level, message and the other fields, without its time; any other line as it is.
 
-    With ``fields``: those of them that the JSON line has.
+    With ``fields``: those of them that a JSON line has, if it has any.
     """
     try:
         found = json.loads(text)
@@ -56,8 +56,8 @@ def told(text: str, fields: Collection[str] = ()) -> str:
         return text
     if not isinstance(found, dict):
         return text
-    if fields:
-        return " ".join(f"{name}={found[name]}" for name in fields if name in found)
+    if picked := [f"{name}={found[name]}" for name in fields if name in found]:
+        return " ".join(picked)
     if "message" not in found:
         return text
     level, message = found.pop("level", ""), found.pop("message")

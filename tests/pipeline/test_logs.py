@@ -104,7 +104,10 @@ def test_one_replica_and_some_fields_can_be_picked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fields = '{"message": "GET /", "status": 200, "path": "/", "time": "now"}'
-    _reading(monkeypatch, line(0, fields, "web-1"), line(1, fields, "web-2"), line(2, "x", "web-2"))
+    without = '{"message": "started", "level": "info"}'
+    lines = (fields, "web-1"), (fields, "web-2"), (without, "web-2"), ("x", "web-2")
+    _reading(monkeypatch, *(line(second, *each) for second, each in enumerate(lines)))
     command.run("ecs", "local", since="1m", follow=False, replica="2", fields=["status", "none"])
     printed = capsys.readouterr().out.splitlines()
-    assert printed == ["12:00:01 web-2 status=200", "12:00:02 web-2 x"]
+    # A line that has none of them is not left empty.
+    assert [each.split(maxsplit=2)[2] for each in printed] == ["status=200", "info started", "x"]
