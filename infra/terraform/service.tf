@@ -94,5 +94,20 @@ module "service" {
   container_name      = module.task.container_name
   container_port      = module.task.container_port
   execute_command     = local.aws.service.execute_command
+  alarm_names         = flatten(module.deployment_alarms[*].alarm_names)
   prerequisites       = concat(module.traffic.rule_ids, flatten([for endpoints in module.endpoints : values(endpoints.endpoint_ids)]))
+}
+
+# Of the load balancer alone: the service names them, and is not named by them.
+module "deployment_alarms" {
+  source = "./modules/deployment-alarms"
+  count  = local.aws.deployment_alarms.enabled ? 1 : 0
+
+  name                     = local.name
+  errors_percent           = local.aws.deployment_alarms.errors_percent
+  latency_seconds          = local.aws.deployment_alarms.latency_seconds
+  requests                 = local.aws.deployment_alarms.requests
+  minutes                  = local.aws.deployment_alarms.minutes
+  load_balancer_arn_suffix = module.load_balancer.arn_suffix
+  target_group_arn_suffix  = module.load_balancer.target_group_arn_suffix
 }

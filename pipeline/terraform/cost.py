@@ -192,6 +192,13 @@ def _interface_zones(world: Inventory, endpoints: Sequence[Values]) -> int:
     return _interfaces(world, endpoints) * max(2, zones)
 
 
+def _alarm_metrics(_: Inventory, alarms: Sequence[Values]) -> int:
+    return sum(
+        sum(bool(query.get("metric")) for query in alarm.get("metric_query") or ()) or 1
+        for alarm in alarms
+    )
+
+
 def _fargate(world: Inventory, entry: Values) -> Iterator[Line]:
     for definition in world.get("aws_ecs_task_definition", ())[:1]:
         cpu, memory = float(definition["cpu"]) / 1024, float(definition["memory"]) / 1024
@@ -230,6 +237,7 @@ _COUNTS: Mapping[str, Callable[[Inventory, Sequence[Values]], int]] = {
     "task_addresses": _task_addresses,
     "secrets": _secrets,
     "insights": _insights,
+    "alarm_metrics": _alarm_metrics,
 }
 _LINES: Mapping[str, Callable[[Inventory, Values], Iterator[Line]]] = {
     "fargate": _fargate,

@@ -47,6 +47,33 @@ run "rolling_without_a_gap" {
     condition     = !aws_ecs_service.fixed[0].network_configuration[0].assign_public_ip && length(aws_ecs_service.scaled) == 0
     error_message = "No public address, one service."
   }
+
+  assert {
+    condition     = length(aws_ecs_service.fixed[0].alarms) == 0 && aws_ecs_service.fixed[0].timeouts.update == "10m"
+    error_message = "Without alarms none are named."
+  }
+}
+
+run "alarms_roll_a_deployment_back" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    alarm_names = ["one", "two"]
+  }
+
+  assert {
+    condition     = aws_ecs_service.fixed[0].alarms[0].enable && aws_ecs_service.fixed[0].alarms[0].rollback && aws_ecs_service.fixed[0].alarms[0].alarm_names == toset(["one", "two"])
+    error_message = "ECS watches both alarms and goes back by itself."
+  }
+
+  assert {
+    condition     = aws_ecs_service.fixed[0].timeouts.update == "20m"
+    error_message = "Apply must wait until ECS has stopped watching."
+  }
 }
 
 run "auto_scaling_owns_the_count" {
@@ -58,10 +85,11 @@ run "auto_scaling_owns_the_count" {
 
   variables {
     autoscaling = true
+    alarm_names = ["one"]
   }
 
   assert {
-    condition     = length(aws_ecs_service.scaled) == 1 && length(aws_ecs_service.fixed) == 0 && aws_ecs_service.scaled[0].deployment_circuit_breaker[0].rollback && aws_ecs_service.scaled[0].wait_for_steady_state
+    condition     = length(aws_ecs_service.scaled) == 1 && length(aws_ecs_service.fixed) == 0 && aws_ecs_service.scaled[0].deployment_circuit_breaker[0].rollback && aws_ecs_service.scaled[0].alarms[0].rollback && aws_ecs_service.scaled[0].wait_for_steady_state
     error_message = "The other service takes over, as careful."
   }
 }
@@ -101,7 +129,7 @@ run "prerequisites_arrive" {
   }
 }
 
-# Refused here: a name with capitals, no cluster, no task definition, no replica, one subnet, no target group, no container, a port that is none, no vpc, far too many prerequisites.
+# Refused here: a name with capitals, no cluster, no task definition, no replica, one subnet, no target group, no container, a port that is none, no vpc, far too many prerequisites, more alarms than anybody watches.
 run "refuses_nonsense" {
   command = plan
 
@@ -120,7 +148,8 @@ run "refuses_nonsense" {
     container_port      = 0
     vpc_id              = ""
     prerequisites       = [for number in range(200) : tostring(number)]
+    alarm_names         = [for number in range(11) : tostring(number)]
   }
 
-  expect_failures = [var.name, var.cluster_arn, var.task_definition_arn, var.replica_count, var.subnet_ids, var.target_group_arn, var.container_name, var.container_port, var.vpc_id, var.prerequisites]
+  expect_failures = [var.name, var.cluster_arn, var.task_definition_arn, var.replica_count, var.subnet_ids, var.target_group_arn, var.container_name, var.container_port, var.vpc_id, var.prerequisites, var.alarm_names]
 }

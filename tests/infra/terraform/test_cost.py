@@ -90,6 +90,10 @@ def test_the_rest_of_an_environment_has_its_lines() -> None:
             ("aws_cloudwatch_log_group", {}),
             ("aws_flow_log", {}),
             ("aws_cloudwatch_metric_alarm", {}),
+            (
+                "aws_cloudwatch_metric_alarm",
+                {"metric_query": [{"metric": [{}]}] * 2 + [{"metric": []}]},
+            ),
             ("aws_ecs_cluster", {"setting": [{"name": "containerInsights", "value": "enabled"}]}),
             ("aws_wafv2_web_acl", {"rule": [{}, {}]}),
             ("aws_s3_bucket", {}),
@@ -99,7 +103,8 @@ def test_the_rest_of_an_environment_has_its_lines() -> None:
     assert line(estimate, "secrets").monthly == pytest.approx(0.8)
     assert line(estimate, "encryption keys").monthly == pytest.approx(1.0)
     assert line(estimate, "WAF").monthly == pytest.approx(7.0)
-    for item in ("logs", "VPC flow logs", "alarms", "Container Insights", "S3", "image registry"):
+    assert line(estimate, "alarms").monthly == pytest.approx(0.3), "an expression's metrics count"
+    for item in ("logs", "VPC flow logs", "Container Insights", "S3", "image registry"):
         assert line(estimate, item).monthly > 0
     assert "| S3 | 1 GB | 0.02 \\* |" in cost.as_markdown(estimate)
 

@@ -14,7 +14,7 @@ locals {
   # Tasks start the moment the service exists: everything that they need must be there.
   ready = alltrue([for id in var.prerequisites : id != ""])
 
-  rolled_back = "ECS rolled the deployment back: the service still runs the previous task definition. The new tasks' last log lines tell why."
+  rolled_back = "ECS rolled the deployment back: the service still runs the previous task definition. Its alarms or the new tasks' last log lines tell why."
 }
 
 resource "aws_security_group" "tasks" {
@@ -48,6 +48,16 @@ resource "aws_ecs_service" "fixed" {
     rollback = true
   }
 
+  dynamic "alarms" {
+    for_each = length(var.alarm_names) == 0 ? [] : [var.alarm_names]
+
+    content {
+      enable      = true
+      rollback    = true
+      alarm_names = alarms.value
+    }
+  }
+
   network_configuration {
     subnets          = var.subnet_ids
     security_groups  = [aws_security_group.tasks.id]
@@ -62,7 +72,7 @@ resource "aws_ecs_service" "fixed" {
 
   timeouts {
     create = "10m"
-    update = "10m"
+    update = length(var.alarm_names) == 0 ? "10m" : "20m" # ECS goes on watching when all tasks have been replaced
   }
 
   lifecycle {
@@ -102,6 +112,16 @@ resource "aws_ecs_service" "scaled" {
     rollback = true
   }
 
+  dynamic "alarms" {
+    for_each = length(var.alarm_names) == 0 ? [] : [var.alarm_names]
+
+    content {
+      enable      = true
+      rollback    = true
+      alarm_names = alarms.value
+    }
+  }
+
   network_configuration {
     subnets          = var.subnet_ids
     security_groups  = [aws_security_group.tasks.id]
@@ -116,7 +136,7 @@ resource "aws_ecs_service" "scaled" {
 
   timeouts {
     create = "10m"
-    update = "10m"
+    update = length(var.alarm_names) == 0 ? "10m" : "20m" # ECS goes on watching when all tasks have been replaced
   }
 
   lifecycle {

@@ -119,3 +119,14 @@ variable "prerequisites" {
     error_message = "prerequisites must be fewer than 200 ids."
   }
 }
+
+variable "alarm_names" {
+  description = "Alarms that fail a deployment; without any only tasks that do not become healthy do."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = length(var.alarm_names) <= 10
+    error_message = "alarm_names are at most 10."
+  }
+}

@@ -98,7 +98,6 @@ variable "aws" {
       nat_per_zone = optional(bool, false)
       flow_logs    = optional(bool, true)
     }), {})
-
     load_balancer = optional(object({
       domain          = optional(string)
       hosted_zone_id  = optional(string)
@@ -107,7 +106,6 @@ variable "aws" {
       access_logs     = optional(bool, true)
       waf             = optional(bool, false)
     }), {})
-
     service = optional(object({
       cpu                 = optional(number, 256)
       memory              = optional(number, 512)
@@ -116,7 +114,6 @@ variable "aws" {
       requests_per_target = optional(number, 1000)
       execute_command     = optional(bool, false)
     }), {})
-
     database = optional(object({
       engine_version = optional(string, "15")
       instance_class = optional(string, "db.t4g.micro")
@@ -125,10 +122,16 @@ variable "aws" {
       multi_az       = optional(bool, false)
       backup_days    = optional(number, 7)
     }), {})
-
     alarms = optional(object({
       enabled = optional(bool, true)
       emails  = optional(list(string), [])
+    }), {})
+    deployment_alarms = optional(object({
+      enabled         = optional(bool, true)
+      errors_percent  = optional(number, 5)
+      latency_seconds = optional(number, 1)
+      requests        = optional(number, 20)
+      minutes         = optional(number, 1)
     }), {})
   })
 
