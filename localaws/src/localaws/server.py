@@ -12,7 +12,7 @@ from typing import Any
 
 from localaws import authority, emulator, processes, restart, settings, snapshots, versions
 from localaws.acm import certificates
-from localaws.cloudwatch import alarms
+from localaws.cloudwatch import alarms, evaluation
 from localaws.ec2 import network
 from localaws.ecr import lifecycle, referrers, registry
 from localaws.ecs import autoscaling, exec_command, services, tasks
@@ -116,7 +116,7 @@ def main() -> None:
     autoscaling.install(app)
     restart.install(app)
     start_data_plane(tracker, chosen)
-    for work in (partial(snapshots.run, app), databases.restart_ended):
+    for work in (partial(snapshots.run, app), databases.restart_ended, evaluation.run):
         threading.Thread(target=work, daemon=True).start()
     asyncio.run(serve(app.app, chosen))
 

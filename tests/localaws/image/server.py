@@ -1,5 +1,7 @@
-"""Answers every request with what it saw. MODE: ok, crash, never (ready), broken (500 on /readyz)."""
+"""Answers every request with what it saw. MODE: ok, crash, never (ready), broken (500 on
+/readyz), faulty (500 on every fifth request but /readyz), slower (2 s more for each but /readyz)."""
 
+import itertools
 import json
 import os
 import signal
@@ -11,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MODE = os.environ.get("MODE", "ok")
 SLOW_SECONDS = 3
+SLOWER_SECONDS = 2
+requests = itertools.count(1)
 PATHS = ("/", "/tmp", "/var/tmp")  # noqa: S108 - which of them can be written is what is asked
 STATUS = {"ok": 200, "never": 503, "broken": 500}
 
@@ -25,7 +29,12 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
-        self._answer(STATUS[MODE] if self.path == "/readyz" else 200)
+        if self.path == "/readyz":
+            self._answer(STATUS.get(MODE, 200))
+            return
+        if MODE == "slower":
+            time.sleep(SLOWER_SECONDS)
+        self._answer(500 if MODE == "faulty" and next(requests) % 5 == 0 else 200)
 
     do_HEAD = do_GET  # noqa: N815 - named by the base class
 

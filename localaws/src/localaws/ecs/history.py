@@ -31,6 +31,7 @@ def note(svc: dict[str, Any]) -> None:
         record = records.get(deployment["id"])
         if record is None:
             record = records[deployment["id"]] = _new(svc, deployment)
+        record["alarms"] = _alarms(svc, deployment)
         if record["status"] in _TERMINAL:
             continue
         record["status"], record["statusReason"] = _status(deployment, primary)
@@ -90,6 +91,12 @@ def _new(svc: dict[str, Any], deployment: dict[str, Any]) -> dict[str, Any]:
         "statusReason": "",
         "deploymentConfiguration": svc.get("deploymentConfiguration", {}),
     }
+
+
+def _alarms(svc: dict[str, Any], deployment: dict[str, Any]) -> dict[str, Any]:
+    alarms = (svc.get("deploymentConfiguration") or {}).get("alarms") or {}
+    names = {"alarmNames": alarms.get("alarmNames", [])}
+    return {"status": "DISABLED", **names, **deployment.get("_alarms", {})}
 
 
 def _status(deployment: dict[str, Any], primary: dict[str, Any] | None) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from localaws import emulator
-from localaws.ecs import endings, history, supervision
+from localaws.ecs import deployment_alarms, endings, history, supervision
 from localaws.elb.targets import Tracker
 from localaws.emulator import ecs
 
@@ -70,6 +70,9 @@ def _make_deployment(original: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _change(original: Any, data: Any) -> Any:
     """CreateService and UpdateService, with the settings that ministack drops."""
+    refusal = deployment_alarms.refusal(data, _named(data))
+    if refusal:
+        return ecs.error_response_json("InvalidParameterException", refusal, 400)
     response = original(data)
     svc = _named(data)
     if response[0] != OK or svc is None:
@@ -94,6 +97,7 @@ def _update(original: Any, data: Any) -> Any:
             for event in svc["events"]
             if event["id"] in before or "has begun draining connections" not in event["message"]
         ]
+        deployment_alarms.begin(_key(svc), svc)
     return response
 
 
@@ -125,6 +129,8 @@ def _describe(original: Any, data: Any) -> Any:
 
 def _complete(original: Any, cluster: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
     svc = ecs._services.get(key)
+    if svc and deployment_alarms.bakes(key, svc):
+        return None
     before = (ecs._primary_deployment(svc) or {}).get("rolloutState") if svc else None
     result = original(cluster, key, *args, **kwargs)
     primary = ecs._primary_deployment(svc) if svc else None
@@ -226,6 +232,11 @@ def _named(data: dict[str, Any]) -> dict[str, Any] | None:
     name = str(data.get("service") or data.get("serviceName") or "").rsplit("/", 1)[-1]
     service: dict[str, Any] | None = ecs._services.get(f"{cluster}/{name}")
     return service
+
+
+def _key(svc: dict[str, Any]) -> str:
+    """The service's key in ministack."""
+    return f"{ecs._cluster_name_from_arn(svc['clusterArn'])}/{svc['serviceName']}"
 
 
 def _exits(task: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ class Listener:
 
 def check_of(group: str) -> Check | None:
     """The health check of a target group, or None when the group is gone."""
-    account, region = _scope(group)
+    account, region = scope(group)
     record = alb._tgs.get_scoped(account, region, group)
     if record is None:
         return None
@@ -106,7 +106,7 @@ def install(tracker: Tracker) -> None:
     """Lets ministack's target registrations and DescribeTargetHealth go through the tracker."""
 
     def sync(group: str) -> None:
-        account, region = _scope(group)
+        account, region = scope(group)
         record = alb._tgs.get_scoped(account, region, group)
         tracker.sync(
             group,
@@ -167,18 +167,18 @@ def _health_xml(tracker: Tracker, target: Target) -> str:
 
 
 def _registered(group: str, record: dict[str, Any]) -> list[tuple[str, int]]:
-    account, _region = _scope(group)
+    account, _region = scope(group)
     targets = alb._targets._data.get((account, group), [])
     return [(target["Id"], int(target.get("Port") or record["Port"])) for target in targets]
 
 
 def _attribute(store: str, arn: str, key: str, default: Any) -> Any:
-    account, _region = _scope(arn)
+    account, _region = scope(arn)
     attributes = getattr(alb, store)._data.get((account, arn), [])
     return {item["Key"]: item["Value"] for item in attributes}.get(key, default)
 
 
-def _scope(arn: str) -> tuple[str, str]:
+def scope(arn: str) -> tuple[str, str]:
     """Account and region of an ARN."""
     parts = arn.split(":")
     return (parts[4], parts[3]) if len(parts) > 5 else ("", "")  # noqa: PLR2004 - fields of an ARN

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable
 from urllib.parse import parse_qs
@@ -15,7 +16,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from localaws.elb import balancer
+from localaws.elb import balancer, figures
 from localaws.elb.targets import Target, Tracker
 from localaws.emulator import alb, responses
 from localaws.waf import bodies
@@ -92,7 +93,7 @@ class Door:
     async def _forward(
         self, request: web.BaseRequest, chosen: balancer.Listener, group: str
     ) -> web.StreamResponse:
-        headers = self._headers(request, chosen)
+        arn, headers = chosen.balancer["LoadBalancerArn"], self._headers(request, chosen)
         with_body = request.can_read_body
         for target in self._order(group):
             url = URL(f"http://{target.address}:{target.port}{request.raw_path}", encoded=True)
@@ -100,6 +101,7 @@ class Door:
                 total=None, sock_connect=CONNECT_TIMEOUT, sock_read=chosen.idle_timeout
             )
             self._outstanding[target] += 1
+            asked = time.monotonic()
             try:
                 async with self.session.request(
                     request.method,
@@ -110,23 +112,24 @@ class Door:
                     timeout=timeout,
                     skip_auto_headers=_NOT_COPIED,
                 ) as answer:
+                    figures.note(arn, group, answer.status, time.monotonic() - asked)
                     return await _relay(request, answer)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 # Nothing has been sent: another target can have the request.
                 logger.info("%s:%s refused: %s", target.address, target.port, error)
             except aiohttp.ServerTimeoutError:
-                return _own(504)
+                return _counted(arn, group, 504)
             except (aiohttp.ClientError, ConnectionError) as error:
                 logger.warning(
                     "502 for %s %s from %s:%s: %r",
                     request.method, request.path, target.address, target.port, error,
                 )  # fmt: skip
-                return _own(502)
+                return _counted(arn, group, 502)
             finally:
                 self._outstanding[target] -= 1
                 if not self._outstanding[target]:
                     del self._outstanding[target]
-        return _own(502 if self.tracker.routable(group) else 503)
+        return _counted(arn, group, 502 if self.tracker.routable(group) else 503)
 
     def _order(self, group: str) -> list[Target]:
         """The targets to try, in turn."""
@@ -223,6 +226,11 @@ def _own(status: int) -> web.Response:
     return web.Response(
         status=status, text=page, content_type="text/html", headers={"Server": SERVER}
     )
+
+
+def _counted(arn: str, group: str, status: int) -> web.Response:
+    figures.note(arn, group, status, None)
+    return _own(status)
 
 
 async def serve(
