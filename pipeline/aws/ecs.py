@@ -1,5 +1,6 @@
 """What runs on ECS, read from the AWS API; Terraform's own account of it is not enough."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,14 +78,24 @@ def digests(client: "ECSClient", cluster: str) -> set[str]:
 
 
 def last_failure(
-    client: "ECSClient", logs: "CloudWatchLogsClient", cluster: str, name: str, log_group: str
+    client: "ECSClient",
+    logs: "CloudWatchLogsClient",
+    cluster: str,
+    name: str,
+    log_group: str,
+    *,
+    refused: str = "",
 ) -> list[str]:
-    """Why the newest failed task stopped: reason, exit codes and its last log lines; empty when none failed."""
+    """Why the newest failed task stopped: reason, exit codes and its last log lines; empty when none failed.
+
+    A task of the digest ``refused`` counts as failed, however it ended.
+    """
     failed = [
         task
         for task in _tasks(client, cluster, "STOPPED", serviceName=name)
         if any(container.get("exitCode") for container in task["containers"])
         or "health" in task.get("stoppedReason", "").lower()
+        or (refused and refused in {_digest(task, item["name"]) for item in task["containers"]})
     ]
     if not failed:
         return []
@@ -120,6 +131,30 @@ def events(
         message = f"{task.get('stoppedReason', 'no reason given')}{''.join(exits)}"
         about = f"task {task['taskArn'].rpartition('/')[2]}"
         yield task.get("stoppedAt") or task["createdAt"], about, task.get("stopCode", ""), message
+
+
+def alarmed(client: "ECSClient", cloudwatch: Any, cluster: str, name: str) -> list[str]:
+    """The alarms that have failed the service's newest deployment, each with CloudWatch's reason and its figures."""
+    pages = client.list_service_deployments(cluster=cluster, service=name)["serviceDeployments"]
+    newest = sorted(pages, key=lambda item: item["createdAt"])[-1:]
+    arns = [item["serviceDeploymentArn"] for item in newest]
+    if not arns:
+        return []
+    found = client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+    alarms = [
+        each for item in found for each in item.get("alarms", {}).get("triggeredAlarmNames", [])
+    ]
+    return [f"alarm {each}: {_reason(cloudwatch, each)}" for each in alarms]
+
+
+def _reason(cloudwatch: Any, alarm: str) -> str:
+    """Why the alarm went off last: it may be over by now."""
+    items = cloudwatch.describe_alarm_history(
+        AlarmName=alarm, HistoryItemType="StateUpdate", ScanBy="TimestampDescending", MaxRecords=20
+    )["AlarmHistoryItems"]
+    states = [json.loads(item["HistoryData"])["newState"] for item in items]
+    reasons = (state["stateReason"] for state in states if state["stateValue"] == "ALARM")
+    return str(next(reasons, "its history does not say why"))
 
 
 def _tasks(client: "ECSClient", cluster: str, status: Any, **selection: Any) -> list[Any]:

@@ -187,13 +187,19 @@ def audit(environment: Environment) -> list[str]:
     ]
 
 
-def last_lines(environment: Environment) -> list[str]:
-    """Why the newest failed task stopped, and the last lines of its log; empty when none failed."""
+def last_lines(environment: Environment, refused: str = "") -> list[str]:
+    """Why the newest failed task stopped, and the last lines of its log; empty when none failed.
+
+    A task of the digest ``refused`` counts as failed; the alarms that have rolled the service back come first.
+    """
     account, name = aws.existing_account(environment), roots.base_name(environment)
     if account is None:
         return []
     clients = account.client("ecs"), account.client("logs")
-    return ecs.last_failure(*clients, f"{name}-cluster", f"{name}-service", f"/ecs/{name}")
+    service = f"{name}-cluster", f"{name}-service"
+    watch = clients[0], account.client("cloudwatch")
+    alarms = ecs.alarmed(*watch, *service) if refused else []
+    return [*alarms, *ecs.last_failure(*clients, *service, f"/ecs/{name}", refused=refused)]
 
 
 def reached(environment: Environment, account: Account) -> web.Reached | None:
@@ -217,7 +223,7 @@ def _require_wanted(environment: Environment, service: ecs.Service) -> None:
     wanted = environment.image.digest
     if service.digests == {wanted} and len(service.running) >= service.desired:
         return
-    lines = last_lines(environment)
+    lines = last_lines(environment, wanted)
     if lines:
         console.out.rule("last lines of the failed task", align="left")
         console.info("\n".join(f"  {line}" for line in lines))
@@ -225,7 +231,7 @@ def _require_wanted(environment: Environment, service: ecs.Service) -> None:
     why = f" ({lines[0]})" if lines else ""
     raise PipelineError(
         f"ECS runs {seen} in {len(service.running)} of {service.desired} tasks, not {wanted[7:19]}{why};"
-        " an image that does not become healthy is rolled back and the old one keeps serving",
+        " an image that fails its checks or sets off an alarm is rolled back and the old one keeps serving",
         next_step="read the container's last lines above, fix the image, then build, plan and apply again",
     )
 

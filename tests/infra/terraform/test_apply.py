@@ -30,6 +30,7 @@ def applied(
     error: Diagnostic | None,
     *resources: dict[str, Any],
     acknowledged: tuple[str, ...] = (),
+    alarms: list[str] | None = None,
 ) -> str:
     """What the stage says of an apply that ended with an error, or well, when ECS has that service."""
     environment = replace(environments.load("staging"), digest=WANTED)
@@ -59,7 +60,10 @@ def applied(
     )
     monkeypatch.setattr(terraform, "apply", run)
     monkeypatch.setattr(ecs_target, "running", lambda *_: service)
-    monkeypatch.setattr(ecs, "last_failure", lambda *_: ["task stopped: it burnt"])
+    monkeypatch.setattr(ecs, "alarmed", lambda *_: alarms or [])
+    monkeypatch.setattr(
+        ecs, "last_failure", lambda *_, refused: [f"{refused[7:9]} stopped: it burnt"]
+    )
     return ecs_target.deliver(environment, acknowledged)
 
 
@@ -93,6 +97,15 @@ def test_terraforms_own_cause_is_told(
 def test_a_rollback_is_told_with_what_ecs_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PipelineError, match=r"ECS runs 222222222222 .*it burnt"):
         applied(monkeypatch, serving(OTHER), ROLLED_BACK)
+
+
+def test_a_rollback_by_alarms_is_told_with_their_figures_and_the_last_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarm = "alarm errors: Threshold Crossed: 20.0 was greater than 5.0"
+    with pytest.raises(PipelineError, match=rf"ECS runs 222222222222 .*\({alarm}\)"):
+        applied(monkeypatch, serving(OTHER), ROLLED_BACK, [alarm])
+    assert f"{WANTED[7:9]} stopped: it burnt" in capsys.readouterr().out
 
 
 def test_a_rollback_without_a_service_is_told_as_terraform_does(
