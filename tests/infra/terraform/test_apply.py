@@ -104,7 +104,7 @@ def test_a_rollback_by_alarms_is_told_with_their_figures_and_the_last_lines(
 ) -> None:
     alarm = "alarm errors: Threshold Crossed: 20.0 was greater than 5.0"
     with pytest.raises(PipelineError, match=rf"ECS runs 222222222222 .*\({alarm}\)"):
-        applied(monkeypatch, serving(OTHER), ROLLED_BACK, [alarm])
+        applied(monkeypatch, serving(OTHER), ROLLED_BACK, alarms=[alarm])
     assert f"{WANTED[7:9]} stopped: it burnt" in capsys.readouterr().out
 
 
