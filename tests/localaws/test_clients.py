@@ -1,4 +1,4 @@
-"""Clients that are not ours read what `./inv push` attaches to an image: cosign and oras, built from their modules."""
+"""Clients that are not ours read what `./inv push` attaches to an image: cosign, oras and buildx, built from source."""
 
 import json
 import subprocess
@@ -125,3 +125,17 @@ def test_oras_lists_what_is_attached(account: Account, image: ImageReference) ->
     assert {each["artifactType"] for each in referrers} == {bundle.TYPE}
     kinds = {each["annotations"]["dev.sigstore.bundle.predicateType"] for each in referrers}
     assert kinds == {statements.SIGNATURE, statements.PROVENANCE}
+
+
+def test_buildx_reads_each_bundle_that_is_attached(account: Account, image: ImageReference) -> None:
+    admission.attest(account, image, RECORD)
+    place = replace(image, repository=registry.reached(account, image.repository)[0])
+    listed = run("oras", "discover", "--plain-http", "--format=json", str(place))
+    assert listed.returncode == 0, listed.stderr
+    for each in json.loads(listed.stdout)["referrers"]:
+        attached = str(replace(place, digest=each["digest"]))
+        shown = run("buildx", "imagetools", "inspect", "--raw", attached)
+        assert shown.returncode == 0, shown.stderr
+        manifest = json.loads(shown.stdout)
+        assert manifest["subject"]["digest"] == image.digest
+        assert [layer["mediaType"] for layer in manifest["layers"]] == [bundle.TYPE]
