@@ -329,8 +329,8 @@ TEST = (
     ),
     Change(
         "a template that does not render",
-        "test",
-        ("tests/infra/helm", "undefinedHelper"),
+        "lint",
+        ("diagrams", "undefinedHelper"),
         replace(
             DEPLOYMENT,
             '{{ include "delivery.fullname" . }}',

@@ -86,6 +86,7 @@ def judge(change: Change, start: Path, folder: Path, env: dict[str, str] | None 
     shutil.copytree(start, folder, symlinks=True)
     try:
         change.edit(folder)
+        _draw(folder)
         _git(folder, "add", "--all")
         _git(folder, "commit", "-q", "-m", change.name)
         paths = git.changed("HEAD^", root=folder)
@@ -96,6 +97,20 @@ def judge(change: Change, start: Path, folder: Path, env: dict[str, str] | None 
     finally:
         shutil.rmtree(folder)
     return Verdict(change, gate, output, time.monotonic() - began)
+
+
+def _draw(folder: Path) -> None:
+    """Draws the diagrams anew, as ``./inv format`` does: lint would stop each change of what they show for them alone.
+
+    Of what cannot be drawn they stay, and lint says why.
+    """
+    subprocess.run(
+        [folder / ".local" / "venv" / "bin" / "python", "-m", "pipeline.diagrams.architecture"],
+        cwd=folder,
+        capture_output=True,
+        timeout=STAGE_SECONDS,
+        check=False,
+    )
 
 
 def _path(folder: Path, paths: Sequence[str], env: dict[str, str]) -> tuple[str, str]:
