@@ -19,12 +19,15 @@ pytestmark = [
     pytest.mark.engine,
     pytest.mark.long,
     pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("dockerd"),
+        os.geteuid() != 0 or not shutil.which("dockerd") or not shutil.which("ip"),
         reason="a second engine and another host name want root",
     ),
 ]
 
 START_SECONDS = 60
+#: The second engine's own bridge, of addresses for documentation (RFC 5737). With `--bridge=none` it would take the
+#: first engine's, docker0, off the machine.
+BRIDGE, ADDRESS = "test-second", "192.0.2.1/24"
 #: What may differ between two machines and must not show in an image.
 OTHER = {"TZ": "Asia/Tokyo", "LANG": "C.UTF-8", "SOURCE_DATE_EPOCH": ""}
 
@@ -64,12 +67,17 @@ class Machine:
 
 @pytest.fixture
 def another_machine(tmp_path: Path) -> Iterator[Machine]:
-    """A machine whose engine and cache are empty; its engine leaves the network of this one as it is."""
+    """A machine whose engine and cache are empty."""
     machine = Machine(tmp_path)
     (tmp_path / "home").mkdir()
     places = {"data-root": "data", "exec-root": "exec", "pidfile": "docker.pid"}
     options = [f"--{name}={tmp_path / place}" for name, place in places.items()]
-    options += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+    options += [f"--bridge={BRIDGE}", "--iptables=false", "--ip6tables=false"]
+    for arguments in (
+        ("link", "add", BRIDGE, "type", "bridge"),
+        ("addr", "add", ADDRESS, "dev", BRIDGE),
+    ):
+        subprocess.run(["ip", *arguments], check=True)
     with (tmp_path / "dockerd.log").open("wb") as log:
         engine = subprocess.Popen(
             ["dockerd", f"--host={machine.socket}", *options], stdout=log, stderr=log
@@ -82,6 +90,7 @@ def another_machine(tmp_path: Path) -> Iterator[Machine]:
     finally:
         engine.terminate()
         engine.wait(START_SECONDS)
+        subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
 
 
 def answers(machine: Machine) -> bool:

@@ -112,6 +112,7 @@ def service(world: World) -> Iterator[Service]:
     )
     yield made
     made.delete()
+    world.client("cloudwatch").delete_alarms(AlarmNames=["alarmed-errors", "alarmed-latency"])
 
 
 def query(service: Service, identity: str, metric: str, stat: str) -> dict[str, Any]:

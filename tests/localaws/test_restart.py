@@ -42,9 +42,12 @@ def test_state_and_services_come_back(world: World) -> None:
         until(lambda: sorted(service.health().values()) == ["healthy"] * 2, "both replicas")
         service.wait_steady()
         assert scaling.list_tags_for_resource(ResourceARN=target)["Tags"] == {"Name": ALARM}
-        found = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+        found = scaling.describe_scalable_targets(ServiceNamespace="ecs", ResourceIds=[RESOURCE])[
+            "ScalableTargets"
+        ]
         assert [(one["ResourceId"], one["MaxCapacity"]) for one in found] == [(RESOURCE, 4)]
-        assert [one["AlarmName"] for one in alarms.describe_alarms()["MetricAlarms"]] == [ALARM]
+        kept = alarms.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]
+        assert [one["AlarmName"] for one in kept] == [ALARM]
     finally:
         service.delete()
 
