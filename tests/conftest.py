@@ -78,6 +78,20 @@ def _source(path: Path) -> Path:
     return path.parent.parent / f"{path.name.partition('.')[0]}.py"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _what_tests_make_fail_is_not_reported(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    """A task that a test runs reports neither to the job that runs the test nor to the comment of its pull request."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+            patch.delenv(name, raising=False)
+        # Where nothing has imported it, it is no input of the group.
+        if reports := sys.modules.get("pipeline.github.reports"):
+            patch.setattr(reports, "REPORTS", tmp_path_factory.mktemp("reports"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def chromium() -> "Iterator[Browser]":
     """The system's Chromium; one for all, since a process can have no second Playwright beside the first."""

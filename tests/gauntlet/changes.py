@@ -12,7 +12,16 @@ from pathlib import Path
 
 from pipeline.core.paths import CHART, ROOT
 from pipeline.releases.project import project
-from tests.gauntlet.edits import Change, Edit, append, both, replace, resource, role_policy
+from tests.gauntlet.edits import (
+    Change,
+    Edit,
+    append,
+    both,
+    replace,
+    resource,
+    role_policy,
+    set_line,
+)
 
 HELM = CHART.relative_to(ROOT)
 WORKFLOW = ".github/workflows/pull-request.yml"
@@ -60,7 +69,9 @@ def two_replicas_on_sqlite(root: Path) -> None:
     path.write_text(re.sub(r"replicaCount: \d+", "replicaCount: 2", text), encoding="utf-8")
 
 
-ONE_REPLICA_MORE = replace("environments/staging.yaml", "replicaCount: 2", "replicaCount: 3")
+OTHER_REPLICAS = set_line(
+    "environments/staging.yaml", "replicaCount", "replicaCount: 3", "replicaCount: 2"
+)
 
 CHECKOUT = """\
 - name: Check out
@@ -307,7 +318,7 @@ TEST = (
         "an environment file with a tag instead of a digest",
         "lint",
         ("name the image by digest",),
-        replace("environments/staging.yaml", "  digest: null", "  tag: latest\n  digest: null"),
+        set_line("environments/staging.yaml", "digest", "  tag: latest\n  digest: null"),
     ),
     Change(
         "two replicas on SQLite",
@@ -458,7 +469,7 @@ PASSING = (
         "one replica more",
         "",
         (),
-        ONE_REPLICA_MORE
+        OTHER_REPLICAS
         if project().database.engine != "sqlite"
         else append("environments/staging.yaml", "podAnnotations: {added: this}\n"),
         of=(

@@ -1,5 +1,6 @@
 """What a change of the gauntlet is, and the edits that changes are made of."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -34,6 +35,20 @@ def replace(file: str, old: str, new: str) -> Edit:
         text = path.read_text(encoding="utf-8")
         assert old in text, f"{old!r} is no longer in {file}: the change would change nothing"
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return edit
+
+
+def set_line(file: str, key: str, *choices: str) -> Edit:
+    """Puts the first of some lines that differs in the place of the one with a key: releases and people change it."""
+
+    def edit(root: Path) -> None:
+        path = root / file
+        text = path.read_text(encoding="utf-8")
+        found = re.search(rf"^ *{key}: .*$", text, re.M)
+        assert found, f"{key} is no longer in {file}: the change would change nothing"
+        line = next(choice for choice in choices if choice != found[0])
+        path.write_text(text[: found.start()] + line + text[found.end() :], encoding="utf-8")
 
     return edit
 

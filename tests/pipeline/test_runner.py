@@ -2,6 +2,7 @@
 
 import errno
 import inspect
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import tasks
 from pipeline import runner
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import ROOT
+from pipeline.core.paths import REPORTS, ROOT
 from pipeline.github import reports
 from tests.pipeline.test_arguments import GOOD
 
@@ -179,3 +180,8 @@ def test_every_choice_is_among_them() -> None:
     )
     # That of targets is for six tasks.
     assert calls == len(CHOICES) - 5
+
+
+def test_what_a_test_makes_fail_is_no_part_of_the_report_of_the_job_that_runs_it() -> None:
+    assert reports.REPORTS != REPORTS
+    assert not {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"} & os.environ.keys()
