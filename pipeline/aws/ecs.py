@@ -100,13 +100,9 @@ def last_failure(
     if not failed:
         return []
     newest = max(failed, key=lambda task: str(task.get("stoppedAt") or task.get("createdAt")))
-    exits = [
-        f"container {container['name']} ended with code {container['exitCode']}"
-        for container in newest["containers"]
-        if "exitCode" in container
-    ]
-    reason = f"task stopped: {newest.get('stoppedReason', 'no reason given')}"
-    return [reason, *exits, *_log_tail(logs, log_group, newest["taskArn"].rsplit("/", 1)[-1])]
+    reason, *exits = _ending(newest)
+    tail = _log_tail(logs, log_group, newest["taskArn"].rsplit("/", 1)[-1])
+    return [f"task stopped: {reason}", *exits, *tail]
 
 
 def events(
@@ -123,14 +119,19 @@ def events(
         for event in service["events"]:
             yield event["createdAt"], name, "service", event["message"]
     for task in _tasks(client, cluster, "STOPPED", serviceName=name):
-        exits = [
-            f"; container {each['name']} ended with code {each['exitCode']}"
-            for each in task["containers"]
-            if "exitCode" in each
-        ]
-        message = f"{task.get('stoppedReason', 'no reason given')}{''.join(exits)}"
+        message = "; ".join(_ending(task))
         about = f"task {task['taskArn'].rpartition('/')[2]}"
         yield task.get("stoppedAt") or task["createdAt"], about, task.get("stopCode", ""), message
+
+
+def _ending(task: Any) -> list[str]:
+    """Why a task stopped, and the exit code of each container that has one."""
+    exits = [
+        f"container {each['name']} ended with code {each['exitCode']}"
+        for each in task["containers"]
+        if "exitCode" in each
+    ]
+    return [task.get("stoppedReason", "no reason given"), *exits]
 
 
 def alarmed(client: "ECSClient", cloudwatch: Any, cluster: str, name: str) -> list[str]:

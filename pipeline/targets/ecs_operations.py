@@ -66,15 +66,14 @@ def execute(
     """
     account, name = _account(environment), roots.base_name(environment)
     reader = exec_session.Reader(on_line)
+    line = exec_session.launched(command, reader.mark)
     asked = {"cluster": f"{name}-cluster", "task": replica, "container": name, "interactive": True}
     try:
-        answer = account.client("ecs").execute_command(
-            **asked, command=exec_session.launched(command, reader.mark)
-        )
+        answer = account.client("ecs").execute_command(**asked, command=line)
     except ClientError as error:
         raise _refused(error, environment) from error
     if account.local:
-        _in_container(answer, exec_session.launched(command, reader.mark), reader.take)
+        _in_container(answer, line, reader.take)
     else:
         _in_session(account, answer, replica, reader.take)
     if reader.code is None:
