@@ -177,13 +177,13 @@ def notes(_context: Context, environment: str, digest: str) -> Result:
     return body.run(environment, digest)
 
 
-@task(name="drift-issue")
+@task(help={"environment": "the environment that was deployed; none means drift"})
 @command
-def drift_issue(_context: Context) -> Result:
-    """Keep the one issue about drift (in workflows only)."""
-    from pipeline.commands import drift_issue as body
+def issue(_context: Context, environment: str = "") -> Result:
+    """Keep the issue about a failed deployment, or about drift (in workflows only)."""
+    from pipeline.commands import issue as body
 
-    return body.run()
+    return body.run(environment)
 
 
 @task(help={"number": "the pull request"})
@@ -737,7 +737,7 @@ GROUPS = {
             bootstrap,
         ),
     ],
-    "In workflows": [pipeline, affected, environments, gate, comment, release, notes, drift_issue],
+    "In workflows": [pipeline, affected, environments, gate, comment, release, notes, issue],
 }
 
 ns = Collection(overview, *(each for group in GROUPS.values() for each in group))

@@ -10,6 +10,11 @@ def code_block(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
 
 
+def last_lines(task: str, lines: Sequence[str]) -> str:
+    """A failed task's report with the last lines of a log; empty without any."""
+    return f"### {task}\n\n{code_block(chr(10).join(lines))}" if lines else ""
+
+
 def code(text: str) -> str:
     """Inline code that nothing in the text can end, on one line."""
     fence = "`" * (_longest_run(text) + 1)

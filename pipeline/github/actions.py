@@ -70,6 +70,12 @@ def linked_run() -> str:
     return f"[the run]({url})" if url else "the run"
 
 
+def linked_commit(commit: str = "") -> str:
+    """A commit as Markdown, without one the workflow's."""
+    commit = commit or os.environ.get("GITHUB_SHA", "")
+    return f"[`{commit[:12]}`]({repository_url()}/commit/{commit})"
+
+
 def _append(variable: str, text: str) -> None:
     name = os.environ.get(variable)
     if name:

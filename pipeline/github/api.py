@@ -31,8 +31,11 @@ class Api:
             return self._write("PATCH", f"issues/comments/{own['id']}", content)
         return self._write("POST", comments, content)
 
-    def issue(self, marker: str, title: str, body: str | None, *, label: str) -> str:
-        """Keeps one open issue that begins with ``marker``, closed with None as the body; empty where none is."""
+    def issue(self, marker: str, title: str, body: str | None, *, label: str, gone: str) -> str:
+        """Keeps one open issue that begins with ``marker``; None as the body closes it, with the words ``gone``.
+
+        Empty where there is none.
+        """
         own = self._find(f"issues?state=open&labels={label}", marker)
         if body is not None:
             content = {"title": title, "body": _marked(marker, body)}
@@ -41,7 +44,7 @@ class Api:
             return self._write("POST", "issues", {**content, "labels": [label]})
         if not own:
             return ""
-        self._write("POST", f"issues/{own['number']}/comments", {"body": "The difference is gone."})
+        self._write("POST", f"issues/{own['number']}/comments", {"body": gone})
         closed = {"state": "closed", "state_reason": "completed"}
         return self._write("PATCH", f"issues/{own['number']}", closed)
 

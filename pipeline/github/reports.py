@@ -1,7 +1,6 @@
 """The tasks' reports for the summary of a job and the comment of a pull request, in ``.local/reports/<task>.md``."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pipeline.core import files, markdown
 from pipeline.core.paths import REPORTS
@@ -21,7 +20,7 @@ def failure(cause: str, next_step: str) -> str:
 
 def failed() -> str:
     """The tasks of this job that have failed; why stands in the log: a cause may quote what must not get into Git."""
-    return ", ".join(task for task, text in collect(REPORTS).items() if FAILED in text)
+    return ", ".join(task for task, text in collect().items() if FAILED in text)
 
 
 def reason(job: str, fragments: Mapping[str, str]) -> str:
@@ -48,11 +47,11 @@ def write(task: str, text: str) -> None:
         file.unlink(missing_ok=True)
 
 
-def collect(folder: Path = REPORTS) -> dict[str, str]:
-    """All reports below a folder in a reviewer's order, by the names of file and artifact (``report-plan-staging``)."""
+def collect() -> dict[str, str]:
+    """All reports in a reviewer's order, by the names of file and artifact (``report-plan-staging``)."""
     reports: dict[str, str] = {}
-    for path in sorted(folder.rglob("*.md"), key=lambda path: (_rank(path.stem), str(path))):
-        where = path.parent.name.removeprefix("report-") if path.parent != folder else ""
+    for path in sorted(REPORTS.rglob("*.md"), key=lambda path: (_rank(path.stem), str(path))):
+        where = path.parent.name.removeprefix("report-") if path.parent != REPORTS else ""
         name = where if where.startswith(path.stem) else f"{where} {path.stem}".strip()
         reports[name] = path.read_text(encoding="utf-8")
     return reports

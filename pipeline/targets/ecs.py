@@ -7,7 +7,7 @@ from pipeline.attestations import admission
 from pipeline.aws import account as aws
 from pipeline.aws import ecs, identity_provider, localaws, registry
 from pipeline.aws.account import Account
-from pipeline.core import cache, console
+from pipeline.core import cache, console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.git import repository as git
@@ -233,6 +233,7 @@ def _require_wanted(environment: Environment, service: ecs.Service) -> None:
         f"ECS runs {seen} in {len(service.running)} of {service.desired} tasks, not {wanted[7:19]}{why};"
         " an image that fails its checks or sets off an alarm is rolled back and the old one keeps serving",
         next_step="read the container's last lines above, fix the image, then build, plan and apply again",
+        report=markdown.last_lines("apply", lines),
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from pipeline.core import console
+from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.core.waiting import wait
 from pipeline.releases.project import project
@@ -143,6 +143,7 @@ def verify(
             + (f"; last problem: {problem}" if problem else "")
             + (f"; last line of the log: {lines[-1]}" if lines else ""),
             next_step="run ./inv status, and fix what the log says",
+            report=markdown.last_lines("verify", lines),
         )
 
 

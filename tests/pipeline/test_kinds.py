@@ -166,8 +166,9 @@ def test_environments_are_read_from_their_files() -> None:
     assert naming == own
 
 
-#: Tasks that prepare or read an account, release an environment for the first time, or must be given what was pushed.
-BEFORE_RELEASES = {"bootstrap", "push", "unlock", "destroy", "rebuild", "release", "notes"}
+#: Tasks that prepare or read an account, release an environment for the first time or tell how that went, or must be
+#: given what was pushed.
+BEFORE_RELEASES = {"bootstrap", "push", "unlock", "destroy", "rebuild", "release", "issue", "notes"}
 IN_ENVIRONMENTS = {
     task
     for task in tasks.ns.tasks

@@ -74,4 +74,4 @@ def test_a_failure_keeps_the_report_that_the_comment_reads(
             runner.fail("lint", PipelineError("it is bad", next_step="mend it", report=report))
         text = (tmp_path / "lint.md").read_text(encoding="utf-8")
         assert text.startswith(f"{heading}\n")
-        assert reports.reason("lint", reports.collect(tmp_path)) == "it is bad. **Next:** mend it."
+        assert reports.reason("lint", reports.collect()) == "it is bad. **Next:** mend it."

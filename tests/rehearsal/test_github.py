@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,15 +18,6 @@ from pipeline.core.paths import ROOT
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
 from pipeline.github import rehearsal
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[stand_in.Store]:
-    with server.serve() as (url, store):
-        monkeypatch.setenv("GITHUB_API_URL", url)
-        monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
-        monkeypatch.setenv("GITHUB_TOKEN", "job-token")
-        yield store
 
 
 def test_an_output_of_several_lines_is_refused(
@@ -109,13 +100,18 @@ def test_the_comment_is_found_behind_a_hundred_others(store: stand_in.Store) -> 
 
 def test_one_issue_is_opened_updated_and_closed(store: stand_in.Store) -> None:
     api = github_api.api()
-    assert api.issue("<!-- drift -->", "Drift", None, label="drift") == ""
-    opened = api.issue("<!-- drift -->", "Drift", "a differs", label="drift")
-    assert api.issue("<!-- drift -->", "Drift", "a and b differ", label="drift") == opened
+    assert api.issue("<!-- drift -->", "Drift", None, label="drift", gone="It is gone.") == ""
+    opened = api.issue("<!-- drift -->", "Drift", "a differs", label="drift", gone="It is gone.")
+    assert (
+        api.issue("<!-- drift -->", "Drift", "a and b differ", label="drift", gone="It is gone.")
+        == opened
+    )
     assert [issue["state"] for issue in store.issues] == ["open"]
-    assert api.issue("<!-- drift -->", "Drift", None, label="drift") == opened
+    assert api.issue("<!-- drift -->", "Drift", None, label="drift", gone="It is gone.") == opened
     assert [issue["state"] for issue in store.issues] == ["closed"]
-    assert api.issue("<!-- drift -->", "Drift", "again", label="drift") != opened
+    assert (
+        api.issue("<!-- drift -->", "Drift", "again", label="drift", gone="It is gone.") != opened
+    )
 
 
 def test_a_pull_request_is_opened_once(store: stand_in.Store) -> None:

@@ -35,7 +35,7 @@ NEEDED_BY_ACTION = {
 }
 NEEDED_BY_TASK = {
     "comment": {"pull-requests": "write"},
-    "drift-issue": {"issues": "write"},
+    "issue": {"issues": "write"},
     "notes": {"contents": "write"},
 }
 #: Tasks that read GitHub with the job's token: the branch, or the API without the limit for unknown callers.

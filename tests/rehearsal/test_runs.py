@@ -185,9 +185,10 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(
     merge: Result,
 ) -> None:
     result = merge
-    jobs = ("lint", "test", "image", "deploy", "notes")
+    jobs = ("lint", "test", "image", "deploy", "issue", "notes")
     assert result.results() == dict.fromkeys(jobs, "success")
-    after_checks = [call for call in result.tasks if call["job"] not in ("lint", "test")]
+    beside = ("lint", "test", "issue")
+    after_checks = [call for call in result.tasks if call["job"] not in beside]
     assert [" ".join([call["task"], *call["arguments"]]) for call in after_checks] == [
         "build",
         "scan --require-vulnerabilities",
@@ -206,7 +207,7 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(
     }
     assert rights == {
         "RELEASE_TOKEN": {"release", "verify"},
-        "GITHUB_TOKEN": {"lint", "notes", "history"},
+        "GITHUB_TOKEN": {"lint", "issue", "notes", "history"},
     }
     attested = [call["inputs"] for call in result.actions if call["action"] == "attest"]
     assert {inputs["subject-digest"] for inputs in attested} == {DIGEST}
@@ -253,7 +254,7 @@ def test_a_private_repository_on_enterprise_switches_both_on(run: Runner) -> Non
 
 def test_what_is_released_is_built_without_caches(merge: Result) -> None:
     cached = {call["job"] for call in merge.actions if call["action"] == "cache"}
-    assert cached == {"lint", "test"}
+    assert cached == {"lint", "test", "issue"}
     kept = [call["inputs"]["path"] for call in merge.actions if call["action"] == "cache-save"]
     assert kept == [".local/figures"]
 
@@ -365,6 +366,10 @@ def test_a_failed_verify_rolls_back_git_and_what_runs(run: Runner) -> None:
         "apply --environment staging",
     ]
     assert "notes" not in {call["task"] for call in result.tasks}
+    assert result.called("issue") == ["issue --environment staging"]
+    assert {call["action"] for call in result.actions if call["job"] == "issue"} >= {
+        "download-artifact"
+    }
 
 
 @pytest.mark.engine
@@ -434,11 +439,12 @@ def test_a_rollback_by_hand_deploys_what_it_reverted_to(run: Runner) -> None:
         "apply --environment production",
         "verify --environment production --to ecs --digest ",
         "verify --environment production --digest  --record",
+        "issue --environment production",
     ]
 
 
 @pytest.mark.engine
 def test_drift_is_reported_even_when_a_comparison_fails(run: Runner) -> None:
     result = run("drift.yml", "schedule", fails=("drift:drift",))
-    assert result.called("issue") == ["drift-issue"]
+    assert result.called("issue") == ["issue"]
     assert result.called("drift") == ["drift --environment production"]
