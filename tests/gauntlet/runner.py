@@ -1,6 +1,7 @@
 """Applies a change to a scratch clone and takes it along the pull-request path until something stops it.
 
-What has passed for the same content is reused (``.local/passed``), and of the tests those run that can be affected.
+What has passed for the same content is reused (``.local/passed``). Of the tests those run that IMPACT names and
+``./inv test --changed`` would run as well: a test that its groups leave out stops nothing here either.
 """
 
 import os
@@ -10,10 +11,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.core import tools
 from pipeline.core.paths import HOST, LOCAL, ROOT
+from pipeline.git import groups
 from pipeline.git import repository as git
 from pipeline.github import affected
 from pipeline.releases import environments
@@ -93,7 +95,7 @@ def judge(change: Change, start: Path, folder: Path, env: dict[str, str] | None 
         assert paths, f"{change.name} changes nothing"
         if any(path.startswith("requirements/") for path in paths):
             (folder / ".local" / "venv").unlink()
-        gate, output = _path(folder, paths, env or {})
+        gate, output = _path(folder, paths, _chosen(start, folder), env or {})
     finally:
         shutil.rmtree(folder)
     return Verdict(change, gate, output, time.monotonic() - began)
@@ -113,14 +115,27 @@ def _draw(folder: Path) -> None:
     )
 
 
-def _path(folder: Path, paths: Sequence[str], env: dict[str, str]) -> tuple[str, str]:
+def _chosen(start: Path, folder: Path) -> set[str]:
+    """The test files of the groups whose inputs a change has changed."""
+    before = {group.name: group.key(start) for group in groups.load(start)}
+    return {
+        str(test.relative_to(folder))
+        for group in groups.load(folder)
+        if group.key(folder) != before.get(group.name)
+        for test in group.tests
+    }
+
+
+def _path(
+    folder: Path, paths: Sequence[str], tests: set[str], env: dict[str, str]
+) -> tuple[str, str]:
     stages = affected.judge(paths, environments.deployed()).stages
     output = ""
     for stage in ORDER:
         if stage not in stages:
             continue
         task = ["scan", "--only", "secrets"] if stage == "secrets" else [stage]
-        arguments = _tests(folder, paths) if stage == "test" else []
+        arguments = _tests(folder, paths, tests) if stage == "test" else []
         if stage == "test" and not arguments:
             continue
         done = subprocess.run(
@@ -138,7 +153,7 @@ def _path(folder: Path, paths: Sequence[str], env: dict[str, str]) -> tuple[str,
     return "", output
 
 
-def _tests(folder: Path, paths: Sequence[str]) -> list[str]:
+def _tests(folder: Path, paths: Sequence[str], tests: set[str]) -> list[str]:
     wanted = {path for path in paths if fnmatchcase(path, "tests/*/test_*.py")}
     for path in paths:
         wanted.update(
@@ -146,10 +161,11 @@ def _tests(folder: Path, paths: Sequence[str]) -> list[str]:
         )
     missing = [test for test in wanted if not (folder / test).exists()]
     assert not missing, f"IMPACT names tests that are not there: {missing}"
-    if not wanted:
+    chosen = sorted(test for test in tests if wanted & {test, *map(str, PurePath(test).parents)})
+    if not chosen:
         return []
-    chosen = [word for name in sorted(wanted) for word in ("--select", name)]
-    return ["--fast", "--select=--exitfirst", *chosen]
+    words = [word for name in chosen for word in ("--select", name)]
+    return ["--fast", "--select=--exitfirst", *words]
 
 
 def lend_environments(folder: Path) -> None:
