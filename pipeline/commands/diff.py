@@ -67,7 +67,7 @@ def report(changes: Mapping[str, Sequence[Change]], since: str) -> str:
                 parts += [f"- {markdown.inline(title)}: in the job's log", ""]
                 continue
             room -= len(block)
-            summary = html.escape(markdown.printable(title))
+            summary = html.escape(markdown.one_line(title))
             parts += [f"<details><summary>{summary}</summary>", "", block, "</details>", ""]
     return "\n".join(parts)
 

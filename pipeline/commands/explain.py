@@ -64,7 +64,7 @@ def run(environment_name: str, *, as_json: bool) -> Result:
     if as_json:
         return Result(json.dumps({"environment": environment_name, **_as_json(life), **asked}))
     for name, text in [*_facts(life, now), *_answers(asked, life), ("requests", UNRECORDED)]:
-        console.info(f"{name:<14}{markdown.printable(text)}")
+        console.info(f"{name:<14}{markdown.one_line(text)}")
     before, after = (figures.words() for figures in life.figures)
     rows = [("before", *before.values()), ("after", *after.values())]
     console.table((f"last {DAYS} days", *before), [[escape(cell) for cell in row] for row in rows])

@@ -120,7 +120,7 @@ def _print(history: History) -> None:
         for entry in history.entries[:SHOWN]
     ]
     console.info(f"{history.environment}:")
-    cells = [[escape(markdown.printable(cell)) for cell in row] for row in rows]
+    cells = [[escape(markdown.one_line(cell)) for cell in row] for row in rows]
     console.table(("when", "commit", "what", "image", "change", "by", "outcome"), cells)
     if (left := len(history.entries) - SHOWN) > 0:
         console.info(f"… and {left} earlier (--json has all)")

@@ -19,7 +19,7 @@ def code(text: str) -> str:
     """Inline code that nothing in the text can end, on one line."""
     fence = "`" * (_longest_run(text) + 1)
     space = " " if "`" in text else ""
-    return f"{fence}{space}{printable(text)}{space}{fence}"
+    return f"{fence}{space}{one_line(text)}{space}{fence}"
 
 
 def inline(text: str) -> str:
@@ -37,7 +37,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
-def printable(text: str) -> str:
+def one_line(text: str) -> str:
     """Text with a space for each control character: no line break, and no change of writing direction."""
     return re.sub(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]", " ", text)
 

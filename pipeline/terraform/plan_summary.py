@@ -98,4 +98,4 @@ def _lines(summary: Summary) -> list[str]:
         for attribute in change.attributes:
             forced = "  # forces replacement" if attribute.forces_replacement else ""
             lines.append(f"    {attribute.name}: {attribute.before} -> {attribute.after}{forced}")
-    return [markdown.printable(line) for line in lines]
+    return [markdown.one_line(line) for line in lines]
