@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.core.paths import ROOT
-from pipeline.git import groups
-from pipeline.git import repository as git
+# Before anything of ours is imported, and for every program that a test starts: a task that a test runs reports neither
+# to the job that runs the test nor to the comment of its pull request.
+os.environ["TESTED_CHECKOUT"] = str(Path(__file__).resolve().parents[1])
+for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+    os.environ.pop(name, None)
+
+from pipeline.core.paths import ROOT  # noqa: E402
+from pipeline.git import groups  # noqa: E402
+from pipeline.git import repository as git  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -76,20 +82,6 @@ def _source(path: Path) -> Path:
     if path.parent.name != "__pycache__":
         return path
     return path.parent.parent / f"{path.name.partition('.')[0]}.py"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _what_tests_make_fail_is_not_reported(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[None]:
-    """A task that a test runs reports neither to the job that runs the test nor to the comment of its pull request."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
-            patch.delenv(name, raising=False)
-        # Where nothing has imported it, it is no input of the group.
-        if reports := sys.modules.get("pipeline.github.reports"):
-            patch.setattr(reports, "REPORTS", tmp_path_factory.mktemp("reports"))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = ROOT / ".local"
 LOGS = LOCAL / "logs"
-REPORTS = LOCAL / "reports"
+#: The reports of tasks. What a test of this checkout runs is no part of its job's: tests/conftest.py sets the variable,
+#: for the programs that tests start as well. In another checkout, whose path it is not, tasks report as always.
+REPORTS = LOCAL / ("test-reports" if os.environ.get("TESTED_CHECKOUT") == str(ROOT) else "reports")
 ENVIRONMENTS = ROOT / "environments"
 TERRAFORM = ROOT / "infra" / "terraform"
 #: The one chart: the folder in infra/helm with a Chart.yaml.

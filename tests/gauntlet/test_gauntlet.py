@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.paths import REPORTS, ROOT
+from pipeline.core.paths import LOCAL, ROOT
 from pipeline.git import repository as git
 from tests.gauntlet import changes, osv, runner, table
 from tests.gauntlet.edits import Change
@@ -92,7 +92,7 @@ def test_the_whole_gauntlet(start: Path, tmp_path: Path, advisories: str) -> Non
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         verdicts = list(pool.map(one, (*changes.BAD, *changes.GOOD)))
-    table.keep(verdicts, time.monotonic() - began, REPORTS / "gauntlet.json")
+    table.keep(verdicts, time.monotonic() - began, LOCAL / "reports" / "gauntlet.json")
     problems = [problem for problem in (verdict.problem() for verdict in verdicts) if problem]
     assert not problems, "\n\n".join(problems)
 

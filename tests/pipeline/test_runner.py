@@ -3,6 +3,8 @@
 import errno
 import inspect
 import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import tasks
 from pipeline import runner
 from pipeline.commands import Result
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import REPORTS, ROOT
+from pipeline.core.paths import LOCAL, REPORTS, ROOT
 from pipeline.github import reports
 from tests.pipeline.test_arguments import GOOD
 
@@ -183,5 +185,28 @@ def test_every_choice_is_among_them() -> None:
 
 
 def test_what_a_test_makes_fail_is_no_part_of_the_report_of_the_job_that_runs_it() -> None:
-    assert vars(reports)["REPORTS"] != REPORTS
+    assert REPORTS == LOCAL / "test-reports"
+    kept = LOCAL / "reports" / "gate.md"
+    before = kept.stat().st_mtime_ns if kept.exists() else None
+    environ = {name: value for name, value in os.environ.items() if name != "NEEDS"}
+    argv = [str(ROOT / "inv"), "gate"]
+    done = subprocess.run(
+        argv, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "gate failed: " in done.stderr
+    assert (REPORTS / "gate.md").exists()
+    assert (kept.stat().st_mtime_ns if kept.exists() else None) == before
     assert not {"GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"} & os.environ.keys()
+
+
+def test_a_task_of_another_checkout_that_a_test_runs_reports_there(tmp_path: Path) -> None:
+    program = "from pipeline.core.paths import REPORTS; print(REPORTS)"
+    for name in ("__init__.py", "core/__init__.py", "core/paths.py"):
+        target = tmp_path / "pipeline" / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((ROOT / "pipeline" / name).read_bytes())
+    argv = [sys.executable, "-c", program]
+    done = subprocess.run(
+        argv, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == str(tmp_path / ".local" / "reports")
