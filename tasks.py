@@ -195,6 +195,20 @@ def comment(_context: Context, number: str) -> Result:
     return body.run(int(number))
 
 
+@task(
+    help={
+        "environment": "what was deployed to; default: say which jobs of the workflow failed",
+        "digest": "the image that was to be released; default: the one that Git names, a promotion",
+    }
+)
+@command
+def notify(_context: Context, environment: str | None = None, digest: str = "") -> Result:
+    """Tell a webhook of a deployment, or of what failed (in workflows only)."""
+    from pipeline.commands import notify as body
+
+    return body.run(environment, digest)
+
+
 @task
 @command
 def gate(_context: Context) -> Result:
@@ -737,7 +751,17 @@ GROUPS = {
             bootstrap,
         ),
     ],
-    "In workflows": [pipeline, affected, environments, gate, comment, release, notes, issue],
+    "In workflows": [
+        pipeline,
+        affected,
+        environments,
+        gate,
+        comment,
+        release,
+        notes,
+        issue,
+        notify,
+    ],
 }
 
 ns = Collection(overview, *(each for group in GROUPS.values() for each in group))

@@ -35,7 +35,7 @@ def run(environment_name: str = "") -> Result:
         if about
         else "The difference is gone.",
     )
-    return Result(url or "all is as it should be, and no issue is open")
+    return Result(url or "all is as it should be, and no issue is open", outputs={"url": url})
 
 
 def body(fragments: dict[str, str], environment: str = "", back: str = "") -> str:

@@ -21,15 +21,17 @@ def run(environment: str, digest: str) -> Result:
     image = ImageReference(released_to.repository, digest)
     admission.require_here(released_to, digest)
     source = git.revision()
+    desired = on_github()
     commit = history.set_text(
-        on_github(),
+        desired,
         environment,
         lambda text: history.with_digest(text, digest),
         message=history.message(f"Release {image.short} to {environment}", image, source=source),
         check=lambda tip: refuse_older(tip, environment, source),
     )
     if commit is None:
-        return Result(f"{environment} is at {image.short} already")
+        done = f"{environment} is at {image.short} already"
+        return Result(done, outputs={"commit": desired.tip()})
     return Result(
         f"{commit[:12]}: {environment} runs {image}",
         f"### Released\n\n`{environment}` runs `{image}` (commit `{commit[:12]}`).\n",

@@ -16,6 +16,8 @@ SHARED = Path(os.environ["STAND_IN_FOLDER"])
 RIGHTS = ("GITHUB_TOKEN", "RELEASE_TOKEN", "LOCAL_AWS", "NEEDS")
 #: What a repository's plan switches.
 SWITCHES = ("CODE_SCANNING", "ATTESTATIONS")
+#: What a message about a deployment is made of.
+DEPLOYMENT = ("OUTCOME", "CHANGE", "ROLLED_BACK", "RETURNED", "URL")
 
 
 def main() -> int:
@@ -26,6 +28,7 @@ def main() -> int:
         "arguments": arguments,
         "job": os.environ["GITHUB_JOB"],
         "with": [name for name in RIGHTS if os.environ.get(name)],
+        "deployment": [os.environ.get(name, "") for name in DEPLOYMENT],
         "switches": {name: os.environ[name] for name in SWITCHES if name in os.environ},
     }
     with (SHARED / "tasks.jsonl").open("a", encoding="utf-8") as sink:

@@ -16,7 +16,7 @@ import tasks
 from pipeline.attestations import key_file
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
-from pipeline.github import rehearsal
+from pipeline.github import notifications, rehearsal
 from pipeline.releases import environments, history
 from pipeline.targets import ecs
 
@@ -206,6 +206,25 @@ def test_the_key_that_signs_reaches_the_push_alone() -> None:
         if secret in str(job.get("secrets", ""))
     )
     assert passed == ("main.yml", "./.github/workflows/image.yml")
+
+
+def test_the_webhook_s_address_reaches_what_notifies_alone() -> None:
+    """Whatever does not take the message, the deployment is what it is."""
+    secret = "${{ secrets.NOTIFICATION_URL }}"
+    notifying = [step for step in RUNS if step.words[1] == "notify"]
+    assert [step.workflow for step in notifying] == ["deploy.yml", "drift.yml", "main.yml"]
+    assert [str(step) for step in steps() if secret in str(step.content)] == [*map(str, notifying)]
+    assert all(step.content["env"][notifications.ADDRESS] == secret for step in notifying)
+    assert not [job for *_, job in jobs() if secret in str(job.get("env", ""))]
+    released, compared, _ = notifying
+    assert released.content["if"] == "always()"
+    assert released.content["continue-on-error"] is compared.content["continue-on-error"] is True
+    passed = [
+        f"{workflow} {name}"
+        for workflow, name, job in jobs()
+        if job.get("secrets", {}).get("NOTIFICATION_URL") == secret
+    ]
+    assert passed == ["main.yml deploy", "promote.yml deploy", "rollback.yml deploy"]
 
 
 @pytest.mark.parametrize("step", RUNS, ids=str)

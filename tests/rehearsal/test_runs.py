@@ -21,6 +21,8 @@ from pipeline.github import act, rehearsal
 
 DIGEST = f"sha256:{'a' * 64}"
 EARLIER = f"sha256:{'b' * 64}"
+RELEASED, ROLLED_BACK, URL = "1" * 40, "main", "https://shop.test"
+NOTIFIED = f"notify --environment staging --digest {DIGEST}"
 REGISTRY = "123456789012.dkr.ecr.us-east-1.amazonaws.com/shop"
 OUTPUTS = {
     "affected": {
@@ -28,7 +30,9 @@ OUTPUTS = {
         "environments": '["production", "staging"]',
     },
     "push": {"digest": DIGEST, "repository": REGISTRY, "sbom": "sbom.json"},
-    "rollback": {"digest": EARLIER},
+    "release": {"commit": RELEASED},
+    "rollback": {"digest": EARLIER, "commit": ROLLED_BACK},
+    "verify": {"url": URL},
     "environments": {"environments": '["production"]'},
 }
 
@@ -59,6 +63,14 @@ class Result:
             " ".join([call["task"], *call["arguments"]])
             for call in self.tasks
             if call["job"] == job
+        ]
+
+    def told(self) -> list[list[str]]:
+        """What each message about a deployment was made of: outcome, commit, its revert, whether that runs, address."""
+        return [
+            call["deployment"]
+            for call in self.tasks
+            if "--environment" in call["arguments"] and call["task"] == "notify"
         ]
 
 
@@ -198,6 +210,7 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(
         f"release --environment staging --digest {DIGEST}",
         f"verify --environment staging --to ecs --digest {DIGEST}",
         f"verify --environment staging --digest {DIGEST} --record",
+        f"notify --environment staging --digest {DIGEST}",
         f"notes --environment staging --digest {DIGEST}",
         "history --html",
     ]
@@ -348,23 +361,31 @@ def test_a_fork_gets_everything_that_needs_no_right(run: Runner) -> None:
 def test_nothing_is_pushed_when_an_earlier_step_fails(run: Runner, fails: str) -> None:
     result = run("main.yml", "push", fails=(fails,))
     assert not {"push", "plan", "apply", "release"} & {call["task"] for call in result.tasks}
+    # act 0.2.89 passes the failure of a called workflow on to no `failure()`.
+    assert result.called("notify") == (["notify"] if fails.startswith("test") else [])
 
 
 @pytest.mark.engine
 def test_a_failed_apply_commits_nothing_and_reverts_nothing(run: Runner) -> None:
     result = run("main.yml", "push", fails=("deploy:apply",))
     assert not {"release", "verify", "rollback", "notes"} & {call["task"] for call in result.tasks}
+    [[outcome, change, *rest]] = result.told()
+    assert (outcome, rest) == ("failure", ["", "false", ""])
+    assert len(change) == 40
+    assert change != RELEASED
 
 
 @pytest.mark.engine
 def test_a_failed_verify_rolls_back_git_and_what_runs(run: Runner) -> None:
     result = run("main.yml", "push", fails=("deploy:verify",))
     assert result.results()["deploy"] == "failure"
-    assert result.called("deploy")[-3:] == [
+    assert result.called("deploy")[-4:] == [
         "rollback staging --failed",
         f"plan --environment staging --digest {EARLIER}",
         "apply --environment staging",
+        NOTIFIED,
     ]
+    assert result.told() == [["failure", RELEASED, ROLLED_BACK, "true", URL]]
     assert "notes" not in {call["task"] for call in result.tasks}
     assert result.called("issue") == ["issue --environment staging"]
     assert {call["action"] for call in result.actions if call["job"] == "issue"} >= {
@@ -376,18 +397,21 @@ def test_a_failed_verify_rolls_back_git_and_what_runs(run: Runner) -> None:
 def test_what_answers_is_not_rolled_back_for_want_of_its_note(run: Runner) -> None:
     result = run("main.yml", "push", fails=("deploy:verify --record",))
     assert result.results()["deploy"] == "success"
+    assert result.told() == [["success", RELEASED, "", "false", URL]]
+    assert "notify" not in result.results()
     assert "rollback" not in {call["task"] for call in result.tasks}
 
 
 @pytest.mark.engine
 def test_with_a_cluster_the_sync_comes_before_both_are_verified(run: Runner) -> None:
     result = run("main.yml", "push", variables={"KUBERNETES_ENABLED": "true"})
-    assert result.called("deploy")[-5:] == [
+    assert result.called("deploy")[-6:] == [
         f"release --environment staging --digest {DIGEST}",
         "sync --environment staging",
         f"verify --environment staging --to ecs --digest {DIGEST}",
         f"verify --environment staging --to kubernetes --digest {DIGEST}",
         f"verify --environment staging --digest {DIGEST} --record",
+        NOTIFIED,
     ]
 
 
@@ -395,11 +419,12 @@ def test_with_a_cluster_the_sync_comes_before_both_are_verified(run: Runner) -> 
 def test_with_a_cluster_the_way_back_is_synced_as_well(run: Runner) -> None:
     cluster = {"KUBERNETES_ENABLED": "true"}
     result = run("main.yml", "push", variables=cluster, fails=("deploy:verify kubernetes",))
-    assert result.called("deploy")[-4:] == [
+    assert result.called("deploy")[-5:] == [
         "rollback staging --failed",
         f"plan --environment staging --digest {EARLIER}",
         "apply --environment staging",
         "sync --environment staging",
+        NOTIFIED,
     ]
 
 
@@ -417,13 +442,14 @@ def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -
         "apply --environment production",
         "verify --environment production --to ecs --digest",
         "verify --environment production --digest  --record",
+        "notify --environment production --digest",
     ]
 
 
 @pytest.mark.engine
 def test_a_failed_promotion_is_reverted(run: Runner) -> None:
     result = run("promote.yml", "push", fails=("deploy:verify",))
-    assert result.called("deploy")[-3] == "rollback production --failed"
+    assert result.called("deploy")[-4] == "rollback production --failed"
 
 
 @pytest.mark.engine
@@ -439,12 +465,14 @@ def test_a_rollback_by_hand_deploys_what_it_reverted_to(run: Runner) -> None:
         "apply --environment production",
         "verify --environment production --to ecs --digest ",
         "verify --environment production --digest  --record",
+        "notify --environment production --digest ",
         "issue --environment production",
     ]
+    assert result.told() == [["success", ROLLED_BACK, "", "false", URL]]
 
 
 @pytest.mark.engine
 def test_drift_is_reported_even_when_a_comparison_fails(run: Runner) -> None:
     result = run("drift.yml", "schedule", fails=("drift:drift",))
-    assert result.called("issue") == ["issue"]
+    assert result.called("issue") == ["issue", "notify"]
     assert result.called("drift") == ["drift --environment production"]

@@ -1,0 +1,119 @@
+"""Tells a webhook of a deployment, else of what failed in a workflow: one line with links."""
+
+import json
+import os
+from pathlib import Path
+
+from pipeline.commands import Result
+from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
+from pipeline.github import actions, notifications, reports
+from pipeline.releases import environments, timeline
+
+#: What an entry of the timeline is to a reader of the channel.
+WORDS = {"release": "release", "rollback": "rollback", "settings": "change of settings"}
+#: Results of jobs that did not pass; a job that was skipped waited for one of them, or had nothing to do.
+ENDINGS = ("failure", "cancelled")
+OFF = "notifications are off in this repository (the secret NOTIFICATION_URL, docs/github.md)"
+
+
+def run(environment: str | None = None, digest: str = "", *, root: Path = ROOT) -> Result:
+    """Sends one message, where a webhook is set.
+
+    Reads what the workflow's step passes: of a deployment OUTCOME (the job's), CHANGE (the commit that was deployed),
+    ROLLED_BACK (the one that took it back, if any), RETURNED (whether that runs) and URL; else NEEDS, and ISSUE.
+
+    Args:
+        environment: What was deployed to; None for a workflow's end.
+        digest: The image that was to be released; empty for what Git names, a promotion.
+    """
+    if environment:
+        environments.load(environment)
+        message = deployment(environment, digest, root)
+        if message is None:
+            return Result(environments.unreleased(environment))
+    else:
+        message = ending(root)
+    if not notifications.on():
+        return Result(OFF, f"### Notification\n\nNot sent: {OFF}.\n")
+    text, links = message
+    notifications.send(text, {"Run": actions.run_url(), **links})
+    return Result(f"sent: {text}")
+
+
+def deployment(environment: str, digest: str, root: Path) -> tuple[str, dict[str, str]] | None:
+    """Text and links; None where nothing was ever released to the environment."""
+    change = os.environ.get("CHANGE") or git.revision(root)
+    entries = timeline.entries(change, environment, root=root)
+    if not digest and not any(entry.digest for entry in entries):
+        return None
+    # The commit of another change, where a deployment failed before its own was made.
+    entry = next((each for each in entries[:1] if each.commit == change), None)
+    kind = WORDS[entry.kind] if entry else "release" if digest else "change"
+    if kind == "release" and not digest:
+        kind = "promotion"
+    image = _short(entry.digest if entry else digest)
+    source = (entry.source if entry and entry.kind == "release" else "") or change
+    about = entry.reason if entry and entry.reason else _about(source, root)
+    back = os.environ.get("ROLLED_BACK", "")
+    outcome = os.environ.get("OUTCOME") or "success"
+    if outcome == "success":
+        what = f"{kind} {image} is live"
+    elif not back:
+        what = f"{kind} {image} {_failure(outcome)}"
+    else:
+        [left, *_] = timeline.entries(back, environment, root=root)
+        ended = (
+            "rolled back to" if os.environ.get("RETURNED") == "true" else "the way back failed to"
+        )
+        cause = f"failed ({left.reason})" if left.reason else _failure(outcome)
+        what = f"{kind} {image} {cause}, {ended} {_short(left.digest)}"
+    links = {"Commit": _commit(source), "Environment": os.environ.get("URL", "")}
+    return f"{environment}: {what}: {about}", links
+
+
+def ending(root: Path) -> tuple[str, dict[str, str]]:
+    """Text and links about the jobs of a workflow that did not pass; of drift, about the environments that differ."""
+    try:
+        needs = json.loads(os.environ.get("NEEDS", ""))
+        results = {name: str(job["result"]) for name, job in needs.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PipelineError(
+            "the results of the jobs cannot be read",
+            next_step="pass NEEDS: ${{ toJSON(needs) }} to this step, or name an --environment",
+        ) from error
+    if "drift" in results:
+        found = [
+            name.removeprefix("drift-")
+            for name, text in reports.collect(reports.REPORTS).items()
+            if name.startswith("drift") and reports.FAILED in text
+        ]
+        text = f"what runs differs from what Git says, or was not compared: {', '.join(found)}"
+        return (text if found else "what runs was not compared with what Git says"), {
+            "Issue": os.environ.get("ISSUE", "")
+        }
+    failed = [f"{name} {result}" for name, result in results.items() if result in ENDINGS]
+    workflow, commit = os.environ.get("GITHUB_WORKFLOW", "workflow"), git.revision(root)
+    text = f"{workflow}: {', '.join(failed) or 'passed'}: {_about(commit, root)}"
+    return text, {"Commit": _commit(commit)}
+
+
+def _failure(outcome: str) -> str:
+    failed = reports.failed()
+    return (
+        "was cancelled" if outcome == "cancelled" else f"failed ({failed})" if failed else "failed"
+    )
+
+
+def _about(commit: str, root: Path) -> str:
+    return git.run("show", "--no-patch", "--format=%s (%an)", commit, root=root).strip()
+
+
+def _commit(commit: str) -> str:
+    url = actions.repository_url()
+    return f"{url}/commit/{commit}" if url else ""
+
+
+def _short(digest: str) -> str:
+    return digest.removeprefix("sha256:")[:12]
