@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.commands import Result
 from pipeline.github import figures
 from pipeline.images import app as app_image
+from pipeline.images.app import Record
 
 MB = 1_000_000
 
@@ -12,12 +13,18 @@ MB = 1_000_000
 def run(*, no_cache: bool = False) -> Result:
     """Builds and tags the image, and records it in ``.local/build.json``."""
     record = app_image.build(no_cache=no_cache)
-    base = "an equivalent from Debian packages" if record.base_equivalent else "the official image"
-    size = f"{record.size / MB:.1f} MB{against(figures.before('build', 'size'), record.size)}"
+    result = report(record, figures.before("build", "size"))
     figures.keep("build", {"size": record.size})
+    return result
+
+
+def report(record: Record, main: dict[str, Any] | None) -> Result:
+    """What was built, and its size against main's."""
+    base = "an equivalent from Debian packages" if record.base_equivalent else "the official image"
+    size = f"{record.size / MB:.1f} MB{against(main, record.size)}"
     return Result(
         f"{record.image}, {size}",
-        f"### Built\n\n`{record.image}`, {size}, in {record.seconds:.1f} s; base: {base}.\n",
+        f"### Image: {size}\n\n`{record.image}`, in {record.seconds:.1f} s; base: {base}.\n",
     )
 
 

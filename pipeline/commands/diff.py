@@ -2,6 +2,7 @@
 
 import functools
 import html
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,13 +50,17 @@ def run(since: str, *, root: Path = ROOT) -> Result:
             console.info(f"{name}: {change.title}")
             console.info("\n".join(f"    {line}" for line in change.lines))
     headline = ", ".join(f"{name} {len(found)}" for name, found in changes.items())
-    return Result(f"objects that change: {headline}", report(changes, since))
+    # The workflow compares a merge with its first parent, which its readers know as the branch.
+    known = os.environ.get("GITHUB_BASE_REF") or since
+    return Result(f"objects that change: {headline}", report(changes, known))
 
 
 def report(changes: Mapping[str, Sequence[Change]], since: str) -> str:
     """Objects folded one by one; one that is too long for the rest of the report is only named."""
     rows = [(name, str(len(found)) if found else "none") for name, found in changes.items()]
-    parts = [f"### Kubernetes, against {markdown.inline(since)}", ""]
+    total = sum(map(len, changes.values()))
+    count = f"{total or 'no'} object{'' if total == 1 else 's'}"
+    parts = [f"### Kubernetes: {count} changed against {markdown.inline(since)}", ""]
     parts += [*markdown.table(("environment", "objects that change"), rows), ""]
     room = REPORT_LENGTH
     for name, found in changes.items():

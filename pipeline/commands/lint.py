@@ -1,15 +1,16 @@
 """Runs every check of ``tools/lint.yaml`` over the tree without running it, and prints all findings at once."""
 
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from pipeline.commands import Result
-from pipeline.core import cache, console, process
+from pipeline.core import cache, console, markdown, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.tools import tool
@@ -31,6 +32,10 @@ SETTINGS = (
     "requirements/pipeline.txt",
     "tools/*",
 )
+#: Characters of one check's findings in the report.
+REPORTED = 3000
+#: What makes GitHub show a line of a log on a line of the change.
+COMMAND = re.compile(r"^::[a-z]+( [^\n]*?)?::", re.MULTILINE)
 WORDS = {
     "python": sys.executable,
     # GitHub shows findings of its own format on the lines of a change.
@@ -71,11 +76,26 @@ def run() -> Result:
             console.out.rule(f"[red]{name}[/]", align="left")
             console.info(findings)
         if failed:
-            raise PipelineError(
-                f"{len(failed)} of {len(checks)} checks have findings: {', '.join(failed)}",
-                next_step="fix the findings above (./inv format does so for formatting)",
-            )
+            raise failure(failed, len(checks))
     return Result(f"{len(checks)} checks")
+
+
+def failure(failed: Mapping[str, str], count: int) -> PipelineError:
+    """The error for the findings of each of ``count`` checks that failed; its report has them for a comment."""
+    return PipelineError(
+        f"findings in {len(failed)} of {count} checks: {', '.join(failed)}",
+        next_step="run ./inv format, which fixes formatting, then ./inv lint for the rest",
+        report=_report(failed),
+    )
+
+
+def _report(failed: Mapping[str, str]) -> str:
+    parts = [f"### Lint: {markdown.inline(', '.join(failed))}", ""]
+    for name, findings in failed.items():
+        text = COMMAND.sub("", findings).replace(f"{ROOT}/", "")
+        block = markdown.cut(markdown.code_block(text), REPORTED, where="the job's log")
+        parts += [f"{markdown.inline(name)}:", "", block]
+    return "\n".join(parts)
 
 
 def _findings(check: str, files: str, command: str = "") -> str:

@@ -64,8 +64,8 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
         actions.annotate(finding.message, title=finding.rule, file=finding.where, line=finding.line)
     if failing:
         raise PipelineError(
-            f"{len(failing)} findings in {_names(outcomes, findings.FOUND)}",
-            next_step="fix the findings above, or accept them with a reason (docs/scanning.md)",
+            f"{_counted(len(failing))} in {_names(outcomes, findings.FOUND)}",
+            next_step="fix what is listed, or accept it with a reason (docs/scanning.md)",
             report=text,
         )
     unchecked = [outcome for outcome in outcomes if outcome.state == findings.NOT_CHECKED]
@@ -151,7 +151,10 @@ def report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
         count = str(len(outcome.findings))
         rows.append((outcome.name, f"{state}{note}", outcome.looked_at, count))
     headings = ("scan", "result", "looked at", "findings")
-    lines = ["### Scan", "", *markdown.table(headings, rows)]
+    unchecked = _names(outcomes, findings.NOT_CHECKED)
+    total = _counted(sum(len(outcome.findings) for outcome in outcomes))
+    heading = f"### Scan: {total}{f', NOT CHECKED: {unchecked}' if unchecked else ''}"
+    lines = [heading, "", *markdown.table(headings, rows)]
     off = actions.switched_off("CODE_SCANNING", "Code scanning")
     lines += ["", *(f"{line}." for line in news), *off, ""]
     for outcome in outcomes:
@@ -159,6 +162,10 @@ def report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
             place = f"{finding.where}:{finding.line}" if finding.line else finding.where
             lines.append(f"- `{finding.rule}` {place}: {finding.message.replace('|', ' ')}")
     return "\n".join(lines) + "\n"
+
+
+def _counted(count: int) -> str:
+    return f"{count} finding{'' if count == 1 else 's'}"
 
 
 def _names(outcomes: Sequence[Outcome], state: str) -> str:

@@ -76,7 +76,7 @@ def once(stages: Container[str], *, again: bool = False) -> str:
 
 def report(name: str, figures: str, failures: Sequence[str] = ()) -> str:
     """One session's part of the job's summary."""
-    lines = [f"### Tests ({name})", "", markdown.inline(figures), ""]
+    lines = [f"### Tests ({name}): {markdown.inline(figures)}", ""]
     lines += [f"- {markdown.inline(failure)}" for failure in failures[:SHOWN]]
     if len(failures) > SHOWN:
         lines.append(f"- and {len(failures) - SHOWN} more")

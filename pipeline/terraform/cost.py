@@ -94,11 +94,19 @@ def as_text(bill: Estimate) -> str:
 
 
 def as_markdown(bill: Estimate) -> str:
-    """The estimate as a Markdown table, with its notes."""
-    lines = ["| item | quantity | $ a month |", "| --- | --- | ---: |"]
+    """The estimate as Markdown: the sums in a line, and below it each item, folded, with the notes."""
+    change = "" if bill.change is None else f", {bill.change:+.2f} by this plan"
+    budget = f", budget {bill.budget:.2f}" if bill.budget else ""
+    unpriced = (
+        f"; NOT priced: {', '.join(map(markdown.inline, bill.unpriced))}" if bill.unpriced else ""
+    )
+    lines = [f"**Cost: {bill.total:.2f} US dollars a month{change}{budget}**{unpriced}", ""]
+    lines += ["<details><summary>The cost by item</summary>", ""]
+    lines += ["| item | quantity | $ a month |", "| --- | --- | ---: |"]
     for item, quantity, price, star in _rows(bill):
         lines.append(f"| {item} | {quantity} | {markdown.inline(price + star)} |")
-    return "\n".join([*lines, "", *notes(bill)])
+    # A star that begins a line is a list's.
+    return "\n".join([*lines, "", *map(markdown.inline, notes(bill)), "", "</details>"])
 
 
 def notes(bill: Estimate) -> list[str]:

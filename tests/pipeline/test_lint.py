@@ -47,3 +47,18 @@ def test_a_check_names_what_it_reads(name: str) -> None:
 
 def test_every_other_check_of_ours_runs_a_program() -> None:
     assert OURS >= PROGRAMS
+
+
+def test_a_failure_shows_its_findings_in_the_comment_and_no_command_of_a_log() -> None:
+    github = (
+        f"::error title=Ruff (F401),file={ROOT}/a.py,line=1::a.py:1:8: F401 `os` imported\n"
+        f"::group::b.yml\n::error file=b.yml,line=3::3:1 [rule] ```bad\n::endgroup::"
+    )
+    text = lint.failure({"ruff check": github, "mypy": "x" * 9000}, 17).report
+    assert text.startswith(
+        "### Lint: ruff check, mypy\n\nruff check:\n\n````\na.py:1:8: F401 `os` imported\nb.yml\n3:1"
+    )
+    assert "::" not in text
+    assert str(ROOT) not in text
+    assert "Cut here: the whole text is in the job's log" in text
+    assert len(text) < 4000

@@ -118,7 +118,8 @@ def test_the_change_is_told_apart_from_the_total() -> None:
 def test_what_has_no_price_is_said() -> None:
     estimate = cost.estimate(document(("aws_quantum_thing", {})))
     assert estimate.unpriced == ("aws_quantum_thing",)
-    assert "NOT priced: aws_quantum_thing" in cost.as_markdown(estimate)
+    headline = cost.as_markdown(estimate).splitlines()[0]
+    assert headline == r"**Cost: 0.00 US dollars a month**; NOT priced: aws\_quantum\_thing"
 
 
 def test_another_region_is_said() -> None:
@@ -157,6 +158,9 @@ def test_a_plan_does_not_raise_the_cost_above_the_budget_unless_that_is_meant(
 ) -> None:
     plan = document(("aws_lb", {}), before=before)
     bill = cost.of_plan(plan, "us-east-1", {"budget_usd": budget} if budget else {})
+    lines = cost.as_markdown(bill).splitlines()
+    assert ("by this plan" in lines[0]) == (bill.change is not None)
+    assert not [line for line in lines if line.startswith("* ")], "a star would begin a list"
     assert (f"| budget (aws.budget_usd) |  | {budget}.00 |" in cost.as_markdown(bill)) == bool(
         budget
     )

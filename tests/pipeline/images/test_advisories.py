@@ -242,6 +242,6 @@ def test_the_scan_stage_passes_with_a_database_and_fails_with_a_flaw(
         flaw = Advisory(NAME, PACKAGE, FIXED, debian=debian)
         file = grype_database.make(tmp_path / "one", [flaw])
         monkeypatch.setenv(grype.FILE_VARIABLE, str(file))
-        with pytest.raises(PipelineError, match=f"1 findings in {grype.NAME}") as caught:
+        with pytest.raises(PipelineError, match=f"1 finding in {grype.NAME}") as caught:
             scan.run(require_vulnerabilities=True)
     assert NAME in caught.value.report
