@@ -84,18 +84,23 @@ def _source(path: Path) -> Path:
     return path.parent.parent / f"{path.name.partition('.')[0]}.py"
 
 
-@pytest.fixture(scope="session")
-def chromium() -> "Iterator[Browser]":
-    """The system's Chromium; one for all, since a process can have no second Playwright beside the first."""
+def chromium_program() -> str:
+    """The path of the system's Chromium."""
     # Only what the browser tests need: everything above is an input of every group.
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415
-
     from pipeline.commands.test import BROWSERS  # noqa: PLC0415
 
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         raise RuntimeError("no Chromium for the browser tests: apt-get install chromium")
+    return found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """The system's Chromium; one for all, since a process can have no second Playwright beside the first."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=BROWSER_FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_program(), args=BROWSER_FLAGS)
         yield browser
         browser.close()

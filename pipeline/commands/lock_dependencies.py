@@ -24,6 +24,7 @@ LOCKS = {
     "localaws/pyproject.toml": "requirements/localaws.txt",
     "requirements/checkov.in": "requirements/checkov.txt",
     "requirements/zensical.in": "requirements/zensical.txt",
+    "requirements/screenshots.in": "requirements/screenshots.txt",
 }
 #: A package in a lock: its name, its version, and hashes and origins below it.
 ENTRY = re.compile(r"^([\w.-]+)(?:\[.*?\])?==([^\s;\\]+)(.*(?:\n    .*)*)", re.MULTILINE)

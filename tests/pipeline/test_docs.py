@@ -79,3 +79,18 @@ def test_the_page_of_figures_says_when_and_of_what_they_are() -> None:
     dated = re.search(run, text)
     assert dated, "a figure without its run is no figure"
     assert date.fromisoformat(dated[1]) >= date(2026, 11, 26)
+
+
+def test_every_picture_is_small_and_shown_by_a_page() -> None:
+    """An adopted repository has none: those of the sample went with it."""
+    pictures = git.files("docs/*.png")
+    assert pictures or project().delivery
+    shown = {
+        (page.parent / link).resolve()
+        for page in PAGES
+        for link in re.findall(r"\]\(([^)\s]+\.png)\)", page.read_text(encoding="utf-8"))
+    }
+    assert {*pictures} == shown
+    folder = ROOT / "docs" / "screenshots"
+    assert [file for file in pictures if file.parent != folder] == []
+    assert [file.name for file in pictures if file.stat().st_size > 300_000] == []

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -74,6 +73,3 @@ def _visit(chromium: Browser, scripted: bool) -> Iterator[Page]:
 def event(url: str) -> journeys.Gathering:
     """A gathering with Turkey (1), Mashed potatoes (2), Pumpkin pie (1)."""
     return journeys.create_gathering(url)
-
-
-SCREENSHOTS = Path(__file__).resolve().parents[3] / "docs" / "screenshots"
