@@ -10,6 +10,7 @@ from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions, notifications, reports
 from pipeline.releases import environments, timeline
+from pipeline.releases.project import project
 
 #: What an entry of the timeline is to a reader of the channel.
 WORDS = {"release": "release", "rollback": "rollback", "settings": "change of settings"}
@@ -48,36 +49,25 @@ def deployment(environment: str, digest: str, root: Path) -> tuple[str, dict[str
     entries = timeline.entries(change, environment, root=root)
     if not digest and not any(entry.digest for entry in entries):
         return None
-    # The commit of another change, where a deployment failed before its own was made.
+    # None where the commit is of another change: it failed before its own, or there was nothing to commit.
     entry = next((each for each in entries[:1] if each.commit == change), None)
-    kind = WORDS[entry.kind] if entry else "release" if digest else "change"
-    if kind == "release" and not digest:
+    kind = WORDS[entry.kind] if entry else "release" if digest else "deployment"
+    if entry and kind == "release" and not digest:
         kind = "promotion"
-    image = _short(entry.digest if entry else digest)
+    image = _short(digest or entries[0].digest)
     source = (entry.source if entry and entry.kind == "release" else "") or change
     about = entry.reason if entry and entry.reason else _about(source, root)
-    back = os.environ.get("ROLLED_BACK", "")
-    outcome = os.environ.get("OUTCOME") or "success"
-    if outcome == "success":
-        what = f"{kind} {image} is live"
-    elif not back:
-        what = f"{kind} {image} {_failure(outcome)}"
-    else:
-        [left, *_] = timeline.entries(back, environment, root=root)
-        ended = (
-            "rolled back to" if os.environ.get("RETURNED") == "true" else "the way back failed to"
-        )
-        cause = f"failed ({left.reason})" if left.reason else _failure(outcome)
-        what = f"{kind} {image} {cause}, {ended} {_short(left.digest)}"
+    what = f"{kind} {image} {_outcome(root, environment)}"
     links = {"Commit": _commit(source), "Environment": os.environ.get("URL", "")}
-    return f"{environment}: {what}: {about}", links
+    return f"{project().name} {environment}: {what}: {about}", links
 
 
 def ending(root: Path) -> tuple[str, dict[str, str]]:
     """Text and links about the jobs of a workflow that did not pass; of drift, about the environments that differ."""
+    name = project().name
     try:
         needs = json.loads(os.environ.get("NEEDS", ""))
-        results = {name: str(job["result"]) for name, job in needs.items()}
+        results = {each: str(job["result"]) for each, job in needs.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PipelineError(
             "the results of the jobs cannot be read",
@@ -85,25 +75,34 @@ def ending(root: Path) -> tuple[str, dict[str, str]]:
         ) from error
     if "drift" in results:
         found = [
-            name.removeprefix("drift-")
-            for name, text in reports.collect(reports.REPORTS).items()
-            if name.startswith("drift") and reports.FAILED in text
+            each.removeprefix("drift-") for each in reports.failing() if each.startswith("drift")
         ]
-        text = f"what runs differs from what Git says, or was not compared: {', '.join(found)}"
-        return (text if found else "what runs was not compared with what Git says"), {
+        text = f"{name}: what runs differs from what Git says, or was not compared"
+        return f"{text}: {', '.join(found)}" if found else text, {
             "Issue": os.environ.get("ISSUE", "")
         }
-    failed = [f"{name} {result}" for name, result in results.items() if result in ENDINGS]
+    failed = [f"{job} {result}" for job, result in results.items() if result in ENDINGS]
     workflow, commit = os.environ.get("GITHUB_WORKFLOW", "workflow"), git.revision(root)
-    text = f"{workflow}: {', '.join(failed) or 'passed'}: {_about(commit, root)}"
+    text = f"{name}, {workflow}: {', '.join(failed) or 'passed'}: {_about(commit, root)}"
     return text, {"Commit": _commit(commit)}
 
 
-def _failure(outcome: str) -> str:
+def _outcome(root: Path, environment: str) -> str:
+    """What became of a deployment, and of the way back where it failed."""
+    outcome, back = (os.environ.get(name, "") for name in ("OUTCOME", "ROLLED_BACK"))
+    if outcome in ("", "success"):
+        return "is live"
     failed = reports.failed()
-    return (
-        "was cancelled" if outcome == "cancelled" else f"failed ({failed})" if failed else "failed"
+    ended = (
+        "was cancelled" if outcome == "cancelled" else f"failed{f' ({failed})' if failed else ''}"
     )
+    left = timeline.entries(back, environment, root=root)[0] if back else None
+    if left is None or left.kind != "rollback":  # there was nothing to go back from
+        return ended
+    # By now the way back has reported, in the place of what had failed: the commit names that.
+    cause = f"failed ({left.reason})" if left.reason else ended
+    returned = os.environ.get("RETURNED") == "true"
+    return f"{cause}, {'rolled back to' if returned else 'the way back failed to'} {_short(left.digest)}"
 
 
 def _about(commit: str, root: Path) -> str:

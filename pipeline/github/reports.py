@@ -20,7 +20,7 @@ def failure(cause: str, next_step: str) -> str:
 
 def failed() -> str:
     """The tasks of this job that have failed; why stands in the log: a cause may quote what must not get into Git."""
-    return ", ".join(task for task, text in collect().items() if FAILED in text)
+    return ", ".join(failing())
 
 
 def reason(job: str, fragments: Mapping[str, str]) -> str:
@@ -36,6 +36,11 @@ def reason(job: str, fragments: Mapping[str, str]) -> str:
         if line.startswith(FAILED)
     ]
     return " ".join(lines)
+
+
+def failing() -> list[str]:
+    """The names of this job's reports that have a failure."""
+    return [name for name, text in collect(REPORTS).items() if FAILED in text]
 
 
 def write(task: str, text: str) -> None:

@@ -13,9 +13,12 @@ from invoke.context import Context
 import tasks
 from pipeline.commands import notify, release
 from pipeline.core.errors import PipelineError
+from pipeline.git import repository as git
 from pipeline.github import notifications, reports
+from pipeline.releases.project import project
 from tests.releases.repository import NEW, OLD, commits, desired, merge, publish, settle
 
+NAME = project().name
 SECRET = "/services/T000/B000/secret"
 HOSTILE = "Fix <!channel> & <https://evil.test|this> [now](https://evil.test) **@here**\u202e"
 SEEN = "Fix <!channel> & <https://evil.test|this> [now](https://evil.test) **@here**"
@@ -88,7 +91,7 @@ def test_a_release_is_told_with_its_change_and_where_it_runs(told: Any, clone: P
     commit = publish(clone, NEW, source)
     body = told(NEW, CHANGE=str(commit), OUTCOME="success", URL="https://staging.test")
     assert body == {
-        "text": "staging: release bbbbbbbbbbbb is live: Add pie (Test)",
+        "text": f"{NAME} staging: release bbbbbbbbbbbb is live: Add pie (Test)",
         "links": {
             "Run": "https://github.test/acme/shop/actions/runs/7",
             "Commit": f"https://github.test/acme/shop/commit/{source}",
@@ -100,14 +103,14 @@ def test_a_release_is_told_with_its_change_and_where_it_runs(told: Any, clone: P
 def test_what_git_names_without_a_digest_of_the_run_is_a_promotion(told: Any, clone: Path) -> None:
     commit = publish(clone, NEW, merge(clone, "pie"))
     body = told(CHANGE=str(commit))
-    assert body["text"] == "staging: promotion bbbbbbbbbbbb is live: Add pie (Test)"
+    assert body["text"] == f"{NAME} staging: promotion bbbbbbbbbbbb is live: Add pie (Test)"
     assert "Environment" not in body["links"]
 
 
 def test_a_change_of_settings_is_told_as_one(told: Any, clone: Path) -> None:
     publish(clone, NEW, merge(clone, "pie"))
     body = told(CHANGE=settle(clone, 3))
-    assert body["text"] == "staging: change of settings bbbbbbbbbbbb is live: Run 3 (Test)"
+    assert body["text"] == f"{NAME} staging: change of settings bbbbbbbbbbbb is live: Run 3 (Test)"
 
 
 def test_a_rollback_is_told_with_its_reason(
@@ -118,7 +121,7 @@ def test_a_rollback_is_told_with_its_reason(
     back(reason="the tea is cold")
     commit = commits(clone)[0].commit
     body = told(CHANGE=commit)
-    assert body["text"] == "staging: rollback aaaaaaaaaaaa is live: the tea is cold"
+    assert body["text"] == f"{NAME} staging: rollback aaaaaaaaaaaa is live: the tea is cold"
     assert body["links"]["Commit"].endswith(commit)
 
 
@@ -140,7 +143,7 @@ def test_a_failed_deployment_is_told_with_what_it_went_back_to(
         RETURNED=returned,
     )
     assert body["text"] == (
-        f"staging: release bbbbbbbbbbbb failed (verify failed), {ending} aaaaaaaaaaaa: Add tea (Test)"
+        f"{NAME} staging: release bbbbbbbbbbbb failed (verify failed), {ending} aaaaaaaaaaaa: Add tea (Test)"
     )
 
 
@@ -150,9 +153,22 @@ def test_a_deployment_that_fails_before_its_commit_is_told_by_the_merge(
     publish(clone, OLD, merge(clone, "pie"))
     reports.write("apply", reports.failure("no right", "get it"))
     body = told(NEW, CHANGE=merge(clone, "tea"), OUTCOME="failure")
-    assert body["text"] == "staging: release bbbbbbbbbbbb failed (apply): Add tea (Test)"
+    assert body["text"] == f"{NAME} staging: release bbbbbbbbbbbb failed (apply): Add tea (Test)"
     cancelled = told(NEW, CHANGE=merge(clone, "jam"), OUTCOME="cancelled")
     assert "release bbbbbbbbbbbb was cancelled: Add jam" in cancelled["text"]
+
+
+def test_where_nothing_was_committed_what_git_names_is_told(told: Any, clone: Path) -> None:
+    publish(clone, NEW, merge(clone, "pie"))
+    body = told(CHANGE=merge(clone, "tea"), OUTCOME="success")
+    assert body["text"] == f"{NAME} staging: deployment bbbbbbbbbbbb is live: Add tea (Test)"
+
+
+def test_a_failure_with_nothing_to_go_back_from_names_no_way_back(told: Any, clone: Path) -> None:
+    publish(clone, NEW, merge(clone, "pie"))
+    change = settle(clone, 3)
+    body = told(CHANGE=change, OUTCOME="failure", ROLLED_BACK=change, RETURNED="true")
+    assert body["text"] == f"{NAME} staging: change of settings bbbbbbbbbbbb failed: Run 3 (Test)"
 
 
 def test_a_release_made_again_names_its_commit(
@@ -162,7 +178,7 @@ def test_a_release_made_again_names_its_commit(
     source = merge(clone, "pie")
     commit = publish(clone, NEW, source)
     monkeypatch.setattr(release, "on_github", lambda: desired(clone))
-    monkeypatch.setattr(release.git, "revision", lambda: source)
+    monkeypatch.setattr(git, "revision", lambda: source)
     monkeypatch.setattr(release, "refuse_older", lambda *_: None)
     assert release.run("staging", NEW).outputs == {"commit": commit}
 
@@ -184,7 +200,7 @@ def test_a_failed_merge_names_the_jobs(
     notify.run(root=clone)
     [(path, kind, body)] = webhook.received
     assert (path, kind) == (SECRET, "application/json")
-    assert body["text"] == "Main: test failure, deploy cancelled: Add pie (Test)"
+    assert body["text"] == f"{NAME}, Main: test failure, deploy cancelled: Add pie (Test)"
     assert body["links"].keys() == {"Run", "Commit"}
 
 
@@ -199,7 +215,7 @@ def test_drift_names_the_environments_and_its_issue(
         file.write_text(text, encoding="utf-8")
     notify.run(root=clone)
     body = webhook.received[0][2]
-    assert body["text"] == "what runs differs from what Git says, or was not compared: qa"
+    assert body["text"] == f"{NAME}: what runs differs from what Git says, or was not compared: qa"
     assert body["links"]["Issue"].endswith("/issues/3")
 
 

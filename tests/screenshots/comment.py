@@ -207,7 +207,14 @@ def _lint(folder: Path) -> str:
     """ruff's findings in a file with two faults, and the failure that the task makes of them."""
     folder.mkdir()
     (folder / "shop.py").write_text("import os\n\nlimit = None\nprint(limit == None)\n")
-    argv = [tool("ruff"), "check", "--isolated", "--select=E,F", "--output-format=concise", "."]
+    argv: list[str | Path] = [
+        tool("ruff"),
+        "check",
+        "--isolated",
+        "--select=E,F",
+        "--output-format=concise",
+        ".",
+    ]
     log = folder / "log"
     try:
         process.run(argv, cwd=folder, log=log)
