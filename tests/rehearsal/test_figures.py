@@ -41,6 +41,8 @@ def test_vulnerabilities_new_against_main_and_gone() -> None:
     assert scan.since(main, vulnerable) == [
         f"{grype.NAME} against main at 1a2b3c4: new: CVE-1 zlib 1; gone: CVE-0 bash 5"
     ]
+    headings = [scan.report(some, []).partition("\n")[0] for some in (outcomes, outcomes[1:2])]
+    assert headings == [f"### Scan: 3 findings, NOT CHECKED: {osv.NAME}", "### Scan: 1 finding"]
     assert scan.since(main, scan.vulnerabilities([outcomes[2]])) == []
     assert scan.since({"commit": MAIN}, vulnerable) == []
     assert scan.since(None, vulnerable) == []

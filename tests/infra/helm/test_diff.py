@@ -243,6 +243,8 @@ def test_what_is_too_long_for_a_comment_is_named() -> None:
         "ConfigMap", f"<b>{number}</b>", "changed", "", [f"+{'x' * 99}"] * 50
     )
     text = diff.report({"staging": [change(number) for number in range(30)]}, "HEAD^1")
+    assert text.startswith("### Kubernetes: 30 objects changed against HEAD^1\n")
+    assert diff.report({"qa": []}, "main").startswith("### Kubernetes: no objects changed")
     assert len(text) < diff.REPORT_LENGTH + 5_000
     assert "<b>" not in text.replace("\\", "")
     assert text.count("in the job's log") > 20
