@@ -97,6 +97,7 @@ def test_a_pull_request_gets_its_verdict_in_one_comment(
     assert set(found.values()) == {"passed"}
     told: dict[str, Any] = json.loads(kept(clone, "pull_request", "github.json"))
     (comment,) = told["comments"]["1"]
+    assert "\n### Mergeable\n" in comment["body"]
     assert "MB against main at " in comment["body"]
     assert "vulnerabilities of the image against main at " in comment["body"]
 
