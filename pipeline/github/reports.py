@@ -1,6 +1,7 @@
 """The tasks' reports for the summary of a job and the comment of a pull request, in ``.local/reports/<task>.md``."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pipeline.core import files, markdown
 from pipeline.core.paths import REPORTS
@@ -40,7 +41,7 @@ def reason(job: str, fragments: Mapping[str, str]) -> str:
 
 def failing() -> list[str]:
     """The names of this job's reports that have a failure."""
-    return [name for name, text in collect(REPORTS).items() if FAILED in text]
+    return [name for name, text in collect().items() if FAILED in text]
 
 
 def write(task: str, text: str) -> None:
@@ -52,11 +53,15 @@ def write(task: str, text: str) -> None:
         file.unlink(missing_ok=True)
 
 
-def collect() -> dict[str, str]:
-    """All reports in a reviewer's order, by the names of file and artifact (``report-plan-staging``)."""
+def collect(folder: Path | None = None) -> dict[str, str]:
+    """The reports of a folder, ``REPORTS`` without one, in a reviewer's order.
+
+    Named by file and artifact: ``report-plan-staging``.
+    """
+    folder = folder or REPORTS
     reports: dict[str, str] = {}
-    for path in sorted(REPORTS.rglob("*.md"), key=lambda path: (_rank(path.stem), str(path))):
-        where = path.parent.name.removeprefix("report-") if path.parent != REPORTS else ""
+    for path in sorted(folder.rglob("*.md"), key=lambda path: (_rank(path.stem), str(path))):
+        where = path.parent.name.removeprefix("report-") if path.parent != folder else ""
         name = where if where.startswith(path.stem) else f"{where} {path.stem}".strip()
         reports[name] = path.read_text(encoding="utf-8")
     return reports
