@@ -1,6 +1,7 @@
 """The calls of GitHub's REST API that the workflows need: one comment, one issue, a pull request, a release."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,20 +72,25 @@ class Api:
         return self._write("PATCH", f"releases/{present['id']}", content)
 
     def _find(self, path: str, marker: str) -> dict[str, Any] | None:
-        separator = "&" if "?" in path else "?"
-        for page in range(1, MAX_PAGES + 1):
-            items = self.call("GET", f"{path}{separator}per_page={PAGE}&page={page}")
-            for item in items:
-                # Anyone can write the marker; only a bot's text is ours to rewrite.
-                ours = (item.get("user") or {}).get("type") == "Bot"
-                if ours and (item.get("body") or "").startswith(marker):
-                    return dict(item)
-            if len(items) < PAGE:
-                break
+        for item in self.items(path):
+            # Anyone can write the marker; only a bot's text is ours to rewrite.
+            ours = (item.get("user") or {}).get("type") == "Bot"
+            if ours and (item.get("body") or "").startswith(marker):
+                return dict(item)
         return None
 
     def _write(self, method: str, path: str, content: dict[str, Any]) -> str:
         return str(self.call(method, path, content)["html_url"])
+
+    def items(self, path: str, key: str = "") -> Iterator[Any]:
+        """The items of a list, page by page; ``key`` names it where GitHub wraps it."""
+        separator = "&" if "?" in path else "?"
+        for page in range(1, MAX_PAGES + 1):
+            answer = self.call("GET", f"{path}{separator}per_page={PAGE}&page={page}")
+            items = answer[key] if key else answer
+            yield from items
+            if len(items) < PAGE:
+                break
 
     def find(self, path: str) -> Any | None:
         """What is at a path below the repository; None where nothing is."""
