@@ -40,17 +40,13 @@ def now() -> dict[str, str]:
     """What the repository says of its places now."""
     local = YAML(typ="safe").load((ENVIRONMENTS / "local.yaml").read_text("utf-8"))["aws"]
     production = YAML(typ="safe").load((ENVIRONMENTS / "production.yaml").read_text("utf-8"))["aws"]
+    repository = (ROOT / "argocd/apps/base/repository.yaml").read_text("utf-8")
     return {
-        "repository": _repository(),
+        "repository": re.search(r"github\.com/(.+)\.git", repository)[1],  # type: ignore[index] # the file is ours
         "account": local["account_id"],
         "region": local["region"],
         "domain": production.get("load_balancer", {}).get("domain", ""),
     }
-
-
-def _repository() -> str:
-    text = (ROOT / "argocd/apps/base/repository.yaml").read_text("utf-8")
-    return re.search(r"github\.com/(.+)\.git", text)[1]  # type: ignore[index] # the file is ours
 
 
 def names(old: project.Project, answers: Answers) -> dict[str, str]:

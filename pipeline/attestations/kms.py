@@ -31,18 +31,17 @@ def find(account: Account, repository: str) -> Key:
             next_step="run ./inv bootstrap",
         )
     arn = _arn(client, repository)
-    return Key(arn, public, lambda content: _sign(client, arn, content))
 
+    def signature(content: bytes) -> bytes:
+        answer = client.sign(
+            KeyId=arn,
+            Message=hashlib.sha256(content).digest(),
+            MessageType="DIGEST",
+            SigningAlgorithm=ALGORITHM,
+        )
+        return bytes(answer["Signature"])
 
-def _sign(client: Any, arn: str, content: bytes) -> bytes:
-    """The key's signature over the content (ASN.1 DER), by a client of ``kms``."""
-    answer = client.sign(
-        KeyId=arn,
-        Message=hashlib.sha256(content).digest(),
-        MessageType="DIGEST",
-        SigningAlgorithm=ALGORITHM,
-    )
-    return bytes(answer["Signature"])
+    return Key(arn, public, signature)
 
 
 def _public(client: Any, repository: str) -> bytes | None:

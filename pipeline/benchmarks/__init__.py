@@ -34,8 +34,9 @@ def show(name: str, series: Mapping[str, Sequence[float]]) -> None:
         figures = (statistics.median(taken), min(taken), max(taken))
         rows.append((title, *(f"{figure:.2f}" for figure in figures)))
     console.table(HEADINGS, rows)
+    commit = git.revision()[:12] + (" with edits" if git.is_dirty() else "")
     lines = [
-        f"`./inv bench {name}`, {datetime.now(UTC):%Y-%m-%d}, commit {_commit()}, {machine()}:",
+        f"`./inv bench {name}`, {datetime.now(UTC):%Y-%m-%d}, commit {commit}, {machine()}:",
         "",
         *markdown.table(HEADINGS, rows),
     ]
@@ -44,15 +45,8 @@ def show(name: str, series: Mapping[str, Sequence[float]]) -> None:
 
 def machine() -> str:
     """The machine in words: its cores, their name and its memory."""
-    names = re.search(r"^model name\s*: (.+)$", _cpus(), re.MULTILINE)
+    file = Path("/proc/cpuinfo")
+    cpus = file.read_text(encoding="utf-8") if file.is_file() else ""
+    names = re.search(r"^model name\s*: (.+)$", cpus, re.MULTILINE)
     cores = f"{os.cpu_count()} cores" + (f" ({names[1].strip()})" if names else "")
     return f"{cores}, {psutil.virtual_memory().total / 2**30:.0f} GiB"
-
-
-def _cpus() -> str:
-    file = Path("/proc/cpuinfo")
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-
-def _commit() -> str:
-    return git.revision()[:12] + (" with edits" if git.is_dirty() else "")

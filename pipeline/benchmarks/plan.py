@@ -16,14 +16,13 @@ from pipeline.releases import environments
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 
-ENVIRONMENT = "local"
 ROUNDS = 5
 GOAL = 1.3
 
 
 def run() -> str:
     """Measures both, whole processes; raises PipelineError where something is left to change, or a plan failed."""
-    environment = environments.resolved(ENVIRONMENT)
+    environment = environments.resolved(environments.LOCAL_ENVIRONMENT)
     account = aws.account(environment)
     root = roots.environment_root(environment, account.environ)
     if terraform.plan(root, lock=False).changed:

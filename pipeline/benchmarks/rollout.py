@@ -18,7 +18,6 @@ from pipeline.releases import environments
 from pipeline.targets import ecs
 from pipeline.terraform import roots
 
-ENVIRONMENT = "local"
 RATE = 100
 #: The fewest requests over each of the three disturbances.
 REQUESTS = 3_400
@@ -34,7 +33,7 @@ COPIED = {
 
 def run() -> str:
     """Raises PipelineError where nothing is deployed, a disturbance did not end, or a request failed."""
-    environment = environments.load(ENVIRONMENT)
+    environment = environments.load(environments.LOCAL_ENVIRONMENT)
     account = aws.account(environment)
     service = ecs.running(environment, account)
     reached = ecs.reached(environment, account)

@@ -1,5 +1,7 @@
 """Decides which stages a pull request can affect; a merge to main runs them all."""
 
+import json
+
 from pipeline.commands import Result
 from pipeline.core import console, markdown
 from pipeline.git import repository
@@ -14,4 +16,5 @@ def run(since: str) -> Result:
     rows = [(stage, markdown.inline(why)) for stage, why in verdict.reasons.items()]
     report = "\n".join(["### Affected", "", *markdown.table(("stage", "decision"), rows)])
     headline = f"{len(verdict.stages)} of {len(affected.STAGES)} stages"
-    return Result(headline, report, verdict.outputs())
+    lists = {"stages": verdict.stages, "environments": verdict.environments}
+    return Result(headline, report, {name: json.dumps(each) for name, each in lists.items()})

@@ -41,7 +41,8 @@ def run(source: str, to: str, base: str | None, *, checks: bool = True) -> Resul
             ["git", "clone", "--quiet", "--no-checkout", source, upstream], log=log_file("upgrade")
         )
         old = git.resolve(base, root=upstream) if base else _adopted(upstream)
-        new = git.resolve(f"origin/{to}" if _is_branch(upstream, to) else to, root=upstream)
+        branch = git.run("branch", "--remotes", "--list", f"origin/{to}", root=upstream)
+        new = git.resolve(f"origin/{to}" if branch else to, root=upstream)
         if old == new:
             return Result("nothing to upgrade")
         commits: list[str] = []
@@ -76,10 +77,6 @@ def _propose(title: str, branch: str, notes: str) -> str:
     git.push(commit, remote="origin", ref=f"refs/heads/{branch}", token=token)
     base = os.environ["GITHUB_REF_NAME"]
     return api.api("RELEASE_TOKEN").pull_request(branch=branch, base=base, title=title, body=notes)
-
-
-def _is_branch(upstream: Path, name: str) -> bool:
-    return bool(git.run("branch", "--remotes", "--list", f"origin/{name}", root=upstream).strip())
 
 
 def _adopted(upstream: Path) -> str:

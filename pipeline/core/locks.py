@@ -1,11 +1,11 @@
 """One writer at a time: a lock that names its holder and dies with it."""
 
-import contextlib
 import fcntl
 import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,21 +15,19 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ENGINES
 
 
-@contextlib.contextmanager
-def exclusive(name: str, folder: Path = ENGINES / "locks", *, wait: bool = False) -> Iterator[None]:
+def exclusive(
+    name: str, folder: Path = ENGINES / "locks", *, wait: bool = False
+) -> AbstractContextManager[None]:
     """Holds the lock as long as this process lives; waits for its holder, or raises PipelineError that names it."""
-    with _held(folder / f"{name}.lock", fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
-        yield
+    return _held(folder / f"{name}.lock", fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-@contextlib.contextmanager
-def shared(name: str, folder: Path = ENGINES / "locks") -> Iterator[None]:
+def shared(name: str, folder: Path = ENGINES / "locks") -> AbstractContextManager[None]:
     """Holds the lock beside other shared holders; refuses, as ``exclusive`` does, while one has it for itself."""
-    with _held(folder / f"{name}.lock", fcntl.LOCK_SH | fcntl.LOCK_NB):
-        yield
+    return _held(folder / f"{name}.lock", fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _held(path: Path, operation: int) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:

@@ -1,6 +1,5 @@
 """Which stages a change can affect, by the paths that it touches and the rules in ``affected.yaml``."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -22,10 +21,6 @@ class Affected:
     stages: tuple[str, ...]
     environments: tuple[str, ...]
     reasons: Mapping[str, str]
-
-    def outputs(self) -> dict[str, str]:
-        """The verdict as step outputs: JSON lists, which workflow expressions can read."""
-        return {"stages": json.dumps(self.stages), "environments": json.dumps(self.environments)}
 
 
 def judge(paths: Sequence[str], environments: Sequence[str]) -> Affected:

@@ -178,7 +178,9 @@ def contains(source: Desired, later: str, revision: str, environment: str) -> bo
 
 def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
     """The commits of the environment's file, newest first."""
-    trailers = (_trailer(key) for key in (SOURCE, REVERTS, OVERRIDE))
+    trailers = (
+        f"%(trailers:key={key},valueonly,separator=%x20)" for key in (SOURCE, REVERTS, OVERRIDE)
+    )
     fields = ("%H", "%s", "%ct", *trailers, "%N%x1e")
     listed = git.run(
         *("log", f"-{limit}", "--first-parent", f"--format={'%x1f'.join(fields)}"),
@@ -286,7 +288,3 @@ def _with_value(text: str, parent: Any, key: str, value: str | None) -> str:
     rest = re.sub(r"^[ \t]*[^\s,}#]*[ \t]*(#.*)?", "", line[column:])
     lines[number] = f"{before}{value or 'null'}{rest}"
     return "".join(lines)
-
-
-def _trailer(key: str) -> str:
-    return f"%(trailers:key={key},valueonly,separator=%x20)"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,20 +50,12 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         """Times in ISO 8601; None for what it does not have."""
+        fields = {name: None if value == "" else value for name, value in asdict(self).items()}
         return {
-            "commit": self.commit,
+            **fields,
             "at": self.at.isoformat(),
-            "kind": self.kind,
-            "digest": self.digest or None,
-            "source": self.source or None,
-            "author": self.author,
-            "change": self.change,
-            "reverts": list(self.reverts),
-            "override": self.override or None,
-            "reason": self.reason or None,
-            "verified": self.verified.isoformat() if self.verified else None,
+            "verified": self.verified and self.verified.isoformat(),
             "engines": self.engines.split(", ") if self.engines else [],
-            "failed": self.failed,
         }
 
 
@@ -86,7 +78,9 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
         root=root,
     )
     merges = [parents.split()[1] for _, parents, *_ in listed if " " in parents]
-    merged = _messages(merges, root) if merges else {}
+    options = ("--no-walk", "--stdin")
+    told = _log(("%H", "%B"), *options, root=root, stdin="\n".join(merges)) if merges else []
+    merged = {commit: body for commit, body, _ in told}
     made: list[Entry] = []
     for commit, parents, seconds, author, subject, body, note, diff in reversed(listed):
         # A merge says nothing of what it brought: the commit that was merged does.
@@ -109,7 +103,12 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
                 failed=note.strip() == FAILED,
             )
         )
-    return _with_failures(made)[::-1]
+    # What a rollback left has failed, for its reason.
+    left = {commit: entry.reason for entry in made for commit in entry.reverts}
+    return [
+        replace(each, failed=True, reason=left[each.commit]) if each.commit in left else each
+        for each in reversed(made)
+    ]
 
 
 def commits(tip: str, *, root: Path = ROOT) -> Mapping[str, Commit]:
@@ -132,27 +131,12 @@ def _log(
     return [parts[start : start + width] for start in range(0, len(parts), width)]
 
 
-def _messages(commits: Sequence[str], root: Path) -> dict[str, str]:
-    options = ("--no-walk", "--stdin")
-    listed = _log(("%H", "%B"), *options, root=root, stdin="\n".join(commits))
-    return {commit: body for commit, body, _ in listed}
-
-
 def _line(key: str, text: str) -> str:
     """A trailer's value, wherever in a message it stands: GitHub puts it among other lines when it squashes.
 
     A rollback has a line for each commit that it left.
     """
     return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
-
-
-def _with_failures(made: Sequence[Entry]) -> list[Entry]:
-    """The entries, those failed that a rollback left, for its reason."""
-    left = {commit: entry.reason for entry in made for commit in entry.reverts}
-    return [
-        replace(each, failed=True, reason=left[each.commit]) if each.commit in left else each
-        for each in made
-    ]
 
 
 def changes(

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from pipeline.core import markdown
 from pipeline.core.paths import TERRAFORM, shown
 
 MARK = "<!-- Made by `./inv format` from the module's code; do not edit. -->"
@@ -28,9 +29,7 @@ def render(folder: Path) -> str:
         rows = sorted((_cells(*block) for block in blocks), key=lambda row: row["Name"].strip("`"))
         if rows:
             cells = ([row[name] for name in columns] for row in rows)
-            lines = [columns, ["---"] * len(columns), *cells]
-            table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-            parts.append(f"## {heading}\n\n{table}")
+            parts.append("\n".join([f"## {heading}\n", *markdown.table(columns, cells)]))
     return "\n\n".join(parts) + "\n"
 
 

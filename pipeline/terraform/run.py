@@ -44,7 +44,14 @@ def init(root: Root) -> None:
         options = ["-no-color", "-input=false", "-reconfigure", "-lockfile=readonly"]
         _text(root, ["init", *options, *backend(root)])
         files.write(stamp, key)
-    _save_unsaved(root)
+    # A state that Terraform could not save is pushed now: it refuses another lineage or an older serial itself.
+    if (root.home / BEGUN).is_file():
+        _keep_unsaved(root)
+    kept = root.home / "errored.tfstate"
+    if kept.is_file():
+        _text(root, ["state", "push", str(kept)])
+        kept.unlink()
+        console.warn(f"saved the state of {root.name} that the last run could not save")
 
 
 def plan(
@@ -153,17 +160,6 @@ def _require_fresh(saved: Plan) -> None:
             f"the plan for {saved.root.name} is stale: the configuration or the environment file has changed since",
             next_step="run ./inv plan again and read the new plan",
         )
-
-
-def _save_unsaved(root: Root) -> None:
-    """Pushes a state that Terraform could not save. It refuses another lineage or an older serial itself."""
-    if (root.home / BEGUN).is_file():
-        _keep_unsaved(root)
-    kept = root.home / "errored.tfstate"
-    if kept.is_file():
-        _text(root, ["state", "push", str(kept)])
-        kept.unlink()
-        console.warn(f"saved the state of {root.name} that the last run could not save")
 
 
 def _keep_unsaved(root: Root) -> None:
