@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+from xml.sax.saxutils import escape
 
 from localaws import variables
 from localaws.settings import Settings
@@ -99,3 +100,12 @@ def replace(module: Any, name: str, substitute: Callable[..., Any]) -> None:
     for action, handler in list(actions.items()):
         if handler is original:
             actions[action] = substitute
+
+
+def xml(value: Any, item: str = "member") -> str:
+    """A document as the Query protocol answers it; ``item`` is the name of a list's elements."""
+    if isinstance(value, dict):
+        return "".join(f"<{name}>{xml(each, item)}</{name}>" for name, each in value.items())
+    if isinstance(value, list):
+        return "".join(f"<{item}>{xml(each, item)}</{item}>" for each in value)
+    return str(value).lower() if isinstance(value, bool) else escape(str(value))

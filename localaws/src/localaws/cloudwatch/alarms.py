@@ -1,7 +1,6 @@
 """Alarms by metric math, which ministack lacks; in the Query protocol also the settings that it does not show."""
 
 from typing import Any
-from xml.sax.saxutils import escape
 
 from localaws import emulator
 from localaws.cloudwatch import evaluation
@@ -78,12 +77,4 @@ def _shown(alarm: dict[str, Any]) -> str:
     if not alarm.get("ExtendedStatistic") and "Statistic" in alarm:
         settings["Statistic"] = alarm["Statistic"]
     lists = {name: alarm[name] for name in (*_ACTIONS, "Dimensions", "Metrics") if name in alarm}
-    return _xml(settings | {"ActionsEnabled": alarm["ActionsEnabled"]} | lists)
-
-
-def _xml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "".join(f"<{name}>{_xml(each)}</{name}>" for name, each in value.items())
-    if isinstance(value, list):
-        return "".join(f"<member>{_xml(each)}</member>" for each in value)
-    return str(value).lower() if isinstance(value, bool) else escape(str(value))
+    return emulator.xml(settings | {"ActionsEnabled": alarm["ActionsEnabled"]} | lists)

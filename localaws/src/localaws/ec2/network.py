@@ -1,7 +1,6 @@
 """VPC endpoints, flow logs, NAT gateways and security groups with the settings that ministack does not keep."""
 
 from typing import Any
-from xml.sax.saxutils import escape
 
 from localaws import emulator
 from localaws.emulator import ec2
@@ -43,19 +42,19 @@ def install() -> None:
 
     def endpoint_xml(original: Any, endpoint: Any, tag: str = "item") -> Any:
         text = str(original(endpoint, tag))
-        groups = "".join(
-            f"<item><groupId>{group}</groupId></item>" for group in endpoint.get("_groups", [])
-        )
-        private = str(bool(endpoint.get("_private_dns"))).lower()
-        policy = f"<policyDocument>{escape(endpoint.get('PolicyDocument') or '')}</policyDocument>"
-        interface = (
-            f"<groupSet>{groups}</groupSet><privateDnsEnabled>{private}</privateDnsEnabled>"
-            f"<ipAddressType>ipv4</ipAddressType>"
-            f"<dnsOptions><dnsRecordIpType>ipv4</dnsRecordIpType></dnsOptions>"
-        )
-        extra = interface + policy if endpoint["VpcEndpointType"] == "Interface" else policy
+        shown: dict[str, Any] = {}
+        if endpoint["VpcEndpointType"] == "Interface":
+            shown = {
+                "groupSet": [{"groupId": group} for group in endpoint.get("_groups", [])],
+                "privateDnsEnabled": bool(endpoint.get("_private_dns")),
+                "ipAddressType": "ipv4",
+                "dnsOptions": {"dnsRecordIpType": "ipv4"},
+            }
+        shown["policyDocument"] = endpoint.get("PolicyDocument") or ""
         end = f"</{tag}>"  # of the endpoint: its lists have items as well
-        return text.removesuffix(end) + extra + end if text.endswith(end) else text
+        if not text.endswith(end):
+            return text
+        return text.removesuffix(end) + emulator.xml(shown, "item") + end
 
     def create_flow_logs(original: Any, params: Any) -> Any:
         before = set(ec2._flow_logs)
@@ -105,22 +104,20 @@ def _describe_nat_gateways(original: Any, params: Any) -> Any:
         mark = f"<natGatewayId>{gateway['NatGatewayId']}</natGatewayId>"
         if address and mark in text:
             before, after = text.split(mark)
-            shown = after.replace("<natGatewayAddressSet/>", _nat_address_xml(address), 1)
-            text = f"{before}{mark}{shown}"
+            document = {
+                "allocationId": address["AllocationId"],
+                "publicIp": address["PublicIp"],
+                "isPrimary": True,
+                "status": "succeeded",
+            }
+            shown = emulator.xml({"natGatewayAddressSet": [document]}, "item")
+            text = f"{before}{mark}{after.replace('<natGatewayAddressSet/>', shown, 1)}"
     return status, headers, text.encode()
 
 
 def _decoded(response: Any) -> tuple[int, Any, str]:
     status, headers, body = response
     return status, headers, body.decode() if isinstance(body, bytes) else body
-
-
-def _nat_address_xml(address: dict[str, Any]) -> str:
-    return (
-        "<natGatewayAddressSet><item>"
-        f"<allocationId>{address['AllocationId']}</allocationId><publicIp>{address['PublicIp']}</publicIp>"
-        "<isPrimary>true</isPrimary><status>succeeded</status></item></natGatewayAddressSet>"
-    )
 
 
 def _flow_log_xml(log: dict[str, Any]) -> str:
@@ -133,6 +130,4 @@ def _flow_log_xml(log: dict[str, Any]) -> str:
         "logGroupName": log.get("_group"),
         "deliverLogsStatus": "SUCCESS",
     }
-    return "".join(
-        f"<{name}>{escape(str(value))}</{name}>" for name, value in fields.items() if value
-    )
+    return emulator.xml({name: value for name, value in fields.items() if value})

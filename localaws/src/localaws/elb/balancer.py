@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
 
 from localaws import emulator
 from localaws.elb.health import Check
@@ -153,17 +152,13 @@ def _health_xml(tracker: Tracker, target: Target) -> str:
     check = check_of(target.group)
     if health is None or check is None:
         return ""
-    why = ""
-    if health.reason:
-        why = (
-            f"<Reason>{health.reason}</Reason>"
-            f"<Description>{escape(health.description)}</Description>"
-        )
-    return (
-        f"<member><Target><Id>{escape(target.address)}</Id><Port>{target.port}</Port></Target>"
-        f"<HealthCheckPort>{check.port or target.port}</HealthCheckPort>"
-        f"<TargetHealth><State>{health.state}</State>{why}</TargetHealth></member>"
-    )
+    why = {"Reason": health.reason, "Description": health.description} if health.reason else {}
+    described = {
+        "Target": {"Id": target.address, "Port": target.port},
+        "HealthCheckPort": check.port or target.port,
+        "TargetHealth": {"State": health.state, **why},
+    }
+    return emulator.xml([described])
 
 
 def _registered(group: str, record: dict[str, Any]) -> list[tuple[str, int]]:

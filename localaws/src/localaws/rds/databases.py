@@ -20,6 +20,7 @@ LOOPBACK = "127.0.0.1"
 #: Seconds between two looks at the databases' containers.
 WATCH_SECONDS = 2.0
 _SECRET = "MasterUserSecret"  # noqa: S105 - a field's name
+_EXPORTS = "EnabledCloudwatchLogsExports"
 
 
 def install(settings: Settings) -> None:
@@ -105,9 +106,7 @@ def _secret(params: Any, instance: dict[str, Any], password: str) -> dict[str, s
 
 def _keep(params: Any, instance: dict[str, Any]) -> None:
     """Settings that ministack takes, but does not return."""
-    instance["EnabledCloudwatchLogsExports"] = rds._parse_member_list(
-        params, "EnableCloudwatchLogsExports"
-    )
+    instance[_EXPORTS] = rds._parse_member_list(params, "EnableCloudwatchLogsExports")
     for key in ("PreferredBackupWindow", "PerformanceInsightsKMSKeyId"):
         value = rds._p(params, key)
         if value:
@@ -145,17 +144,10 @@ def _xml(original: Any, instance: Any) -> Any:
             "Port": shown.get("_internal_port") or shown["Endpoint"]["Port"],
         }
     text = original(shown)
-    secret = instance.get(_SECRET)
-    if secret:
-        fields = "".join(f"<{name}>{value}</{name}>" for name, value in secret.items())
-        text += f"<{_SECRET}>{fields}</{_SECRET}>"
-    insights_key = instance.get("PerformanceInsightsKMSKeyId")
-    if insights_key:
-        text += f"<PerformanceInsightsKMSKeyId>{insights_key}</PerformanceInsightsKMSKeyId>"
-    exports = instance.get("EnabledCloudwatchLogsExports") or []
-    members = "".join(f"<member>{export}</member>" for export in exports)
-    filled = f"<EnabledCloudwatchLogsExports>{members}</EnabledCloudwatchLogsExports>"
-    return text.replace("<EnabledCloudwatchLogsExports/>", filled)
+    left_out = (_SECRET, "PerformanceInsightsKMSKeyId")
+    text += emulator.xml({name: instance[name] for name in left_out if instance.get(name)})
+    exports = {_EXPORTS: instance.get(_EXPORTS) or []}
+    return text.replace(f"<{_EXPORTS}/>", emulator.xml(exports))
 
 
 def _run(
