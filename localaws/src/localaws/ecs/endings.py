@@ -32,7 +32,8 @@ _SCHEDULER_REASONS = frozenset(
     }
 )
 
-_log_ends: dict[str, threading.Event] = {}
+#: Set once all output of a container has reached its log group, by its id.
+log_ends: dict[str, threading.Event] = {}
 
 
 def install() -> None:
@@ -103,21 +104,6 @@ def note_exit(task: dict[str, Any], container_id: str, code: int) -> None:
         for container in task["containers"]:
             if container.get("runtimeId") == container_id[:12]:
                 container.update(lastStatus="STOPPED", exitCode=code)
-
-
-def expect_logs(container_id: str) -> None:
-    """Says that the container's output is going to be forwarded, so that its removal waits for the last line."""
-    _log_ends[container_id] = threading.Event()
-
-
-@contextlib.contextmanager
-def forwarding_logs(container_id: str) -> Iterator[None]:
-    """Around the forwarding of a container's output."""
-    end = _log_ends.setdefault(container_id, threading.Event())
-    try:
-        yield
-    finally:
-        end.set()
 
 
 def _stop(original: Any, data: Any) -> Any:
@@ -215,7 +201,7 @@ def _end_container(client: Any, task: dict[str, Any], container_id: str) -> None
         container.stop(timeout=timeouts.get(name, containers.STOP_TIMEOUT))
         container.reload()
         note_exit(task, container_id, container.attrs["State"]["ExitCode"])
-    end = _log_ends.pop(container_id, None)
+    end = log_ends.pop(container_id, None)
     if end:
         end.wait(LOG_SECONDS)
     with _tolerating("a container of a task"):

@@ -5,6 +5,7 @@ Each hook gets ministack's own function as ``original``.
 import functools
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -135,8 +136,11 @@ def _record_ip(settings: Settings, original: Any, task: Any, container: Any, net
 
 
 def _forward_logs(original: Any, container: Any, *args: Any) -> Any:
-    with endings.forwarding_logs(container.id):
+    end = endings.log_ends.setdefault(container.id, threading.Event())
+    try:
         return original(container, *args)
+    finally:
+        end.set()
 
 
 def _resolve_secrets(original: Any, cdef: Any) -> Any:
@@ -156,7 +160,7 @@ def _resolve_secrets(original: Any, cdef: Any) -> Any:
 
 def _start_log_forwarder(original: Any, container: Any, cdef: Any, task_id: Any) -> Any:
     if (cdef.get("logConfiguration") or {}).get("logDriver") == "awslogs":
-        endings.expect_logs(container.id)
+        endings.log_ends[container.id] = threading.Event()  # its removal waits for the last line
     return original(container, cdef, task_id)
 
 
