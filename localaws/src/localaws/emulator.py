@@ -1,9 +1,10 @@
 """Access to ministack: process settings, modules (typed as Any, as they ship no types) and hooks into them."""
 
 import functools
+import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 from xml.sax.saxutils import escape
@@ -100,6 +101,19 @@ def replace(module: Any, name: str, substitute: Callable[..., Any]) -> None:
     for action, handler in list(actions.items()):
         if handler is original:
             actions[action] = substitute
+
+
+def add_actions(module: Any, added: Mapping[str, Callable[[dict[str, Any]], Any]]) -> None:
+    """Lets a service answer further actions of its JSON protocol, each by a function of the request's document."""
+
+    async def handle(original: Any, *request: Any) -> Any:
+        _, _, headers, body, _ = request  # method, path, headers, body and query parameters
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        if action not in added:
+            return await original(*request)
+        return added[action](json.loads(body))
+
+    wrap(module, "handle_request", handle)
 
 
 def xml(value: Any, item: str = "member") -> str:

@@ -10,7 +10,6 @@ from localaws import emulator
 from localaws.emulator import ecr
 
 _DAY = 24 * 3600
-_ACTIONS = ("StartLifecyclePolicyPreview", "GetLifecyclePolicyPreview")
 
 Image = dict[str, Any]
 #: What GetLifecyclePolicyPreview returns, by repository.
@@ -19,7 +18,8 @@ _previews: dict[str, dict[str, Any]] = {}
 
 def install() -> None:
     """Extends ministack's ECR."""
-    emulator.wrap(ecr, "handle_request", _handle)
+    actions = {"StartLifecyclePolicyPreview": _start, "GetLifecyclePolicyPreview": _get}
+    emulator.add_actions(ecr, actions)
 
 
 def expiring(policy: str, images: Iterable[Image], now: float) -> Iterator[tuple[Image, int]]:
@@ -53,19 +53,16 @@ def _matches(selection: dict[str, Any], tags: list[str]) -> bool:
     return all(any(fnmatchcase(tag, pattern) for tag in tags) for pattern in patterns)
 
 
-async def _handle(original: Any, *request: Any) -> Any:
-    """Any request: its method, path, headers, body and query parameters."""
-    _, _, headers, body, _ = request
-    action = headers.get("x-amz-target", "").rpartition(".")[2]
-    if action not in _ACTIONS:
-        return await original(*request)
-    data = json.loads(body)
+def _get(data: dict[str, Any]) -> Any:
     name = data["repositoryName"]
-    if action == "GetLifecyclePolicyPreview":
-        if name in _previews:
-            return ecr.json_response(_previews[name])
-        message = f"There is no lifecycle policy preview for the repository with name '{name}'"
-        return ecr.error_response_json("LifecyclePolicyPreviewNotFoundException", message, 400)
+    if name in _previews:
+        return ecr.json_response(_previews[name])
+    message = f"There is no lifecycle policy preview for the repository with name '{name}'"
+    return ecr.error_response_json("LifecyclePolicyPreviewNotFoundException", message, 400)
+
+
+def _start(data: dict[str, Any]) -> Any:
+    name = data["repositoryName"]
     policy = data.get("lifecyclePolicyText") or ecr._lifecycle_policies.get(name)
     if policy is None:
         message = f"Lifecycle policy does not exist for the repository with name '{name}'"

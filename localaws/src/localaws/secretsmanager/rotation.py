@@ -2,19 +2,16 @@
 ministack lacks the latter, and makes a new version of a secret even where only the schedule is set.
 """
 
-import json
 from typing import Any
 
 from localaws import emulator
 from localaws.emulator import secretsmanager
 
-_CANCEL = "CancelRotateSecret"
-
 
 def install() -> None:
     """Extends ministack's Secrets Manager."""
     emulator.wrap(secretsmanager, "_rotate_secret", _rotate)
-    emulator.wrap(secretsmanager, "handle_request", _handle)
+    emulator.add_actions(secretsmanager, {"CancelRotateSecret": _cancel})
 
 
 def _rotate(original: Any, data: Any) -> Any:
@@ -29,12 +26,8 @@ def _rotate(original: Any, data: Any) -> Any:
     return secretsmanager.json_response({"ARN": secret["ARN"], "Name": secret["Name"]})
 
 
-async def _handle(original: Any, *request: Any) -> Any:
-    """Any request: its method, path, headers, body and query parameters."""
-    _, _, headers, body, _ = request
-    if headers.get("x-amz-target", "").rpartition(".")[2] != _CANCEL:
-        return await original(*request)
-    _, secret = secretsmanager._resolve(json.loads(body).get("SecretId"))
+def _cancel(data: dict[str, Any]) -> Any:
+    _, secret = secretsmanager._resolve(data.get("SecretId"))
     if secret is None:
         return secretsmanager.error_response_json(
             "ResourceNotFoundException", "Secrets Manager can't find the specified secret.", 400

@@ -1,6 +1,6 @@
 """Logging configurations of web ACLs, which ministack lacks; kept in the ACL's record, so they outlive a restart."""
 
-import json
+from functools import partial
 from typing import Any
 
 from localaws import emulator
@@ -12,16 +12,10 @@ _ACTIONS = ("PutLoggingConfiguration", "GetLoggingConfiguration", "DeleteLogging
 
 def install() -> None:
     """Extends ministack's WAF v2."""
-    emulator.wrap(waf, "handle_request", _handle)
+    emulator.add_actions(waf, {action: partial(_answer, action) for action in _ACTIONS})
 
 
-async def _handle(original: Any, *request: Any) -> Any:
-    """Any request: its method, path, headers, body and query parameters."""
-    _, _, headers, body, _ = request
-    action = headers.get("x-amz-target", "").rpartition(".")[2]
-    if action not in _ACTIONS:
-        return await original(*request)
-    data = json.loads(body)
+def _answer(action: str, data: dict[str, Any]) -> Any:
     wanted = data.get("LoggingConfiguration", data)
     acl = next((acl for acl in waf._web_acls.values() if acl["ARN"] == wanted["ResourceArn"]), None)
     if acl is None or (action != _ACTIONS[0] and _KEPT not in acl):
