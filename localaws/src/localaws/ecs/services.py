@@ -97,7 +97,8 @@ def _update(original: Any, data: Any) -> Any:
             for event in svc["events"]
             if event["id"] in before or "has begun draining connections" not in event["message"]
         ]
-        deployment_alarms.begin(_key(svc), svc)
+        cluster = ecs._cluster_name_from_arn(svc["clusterArn"])
+        deployment_alarms.begin(f"{cluster}/{svc['serviceName']}", svc)
     return response
 
 
@@ -232,11 +233,6 @@ def _named(data: dict[str, Any]) -> dict[str, Any] | None:
     name = str(data.get("service") or data.get("serviceName") or "").rsplit("/", 1)[-1]
     service: dict[str, Any] | None = ecs._services.get(f"{cluster}/{name}")
     return service
-
-
-def _key(svc: dict[str, Any]) -> str:
-    """The service's key in ministack."""
-    return f"{ecs._cluster_name_from_arn(svc['clusterArn'])}/{svc['serviceName']}"
 
 
 def _exits(task: dict[str, Any]) -> str:

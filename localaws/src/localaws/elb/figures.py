@@ -38,7 +38,9 @@ def publish(now: float) -> None:
             with responses.request_scope(account, region):
                 for dimensions in (own, own | {"TargetGroup": group.rpartition(":")[2]}):
                     _store(minute * MINUTE, dimensions, counts)
-    _forget(now - KEPT)
+    for (*_, key), points in list(cloudwatch._metrics.all_items()):
+        if key[0] == NAMESPACE:
+            points[:] = [point for point in points if point["Timestamp"] >= now - KEPT]
 
 
 def _store(at: int, dimensions: dict[str, str], counts: Counter[tuple[int, float]]) -> None:
@@ -60,9 +62,3 @@ def _store(at: int, dimensions: dict[str, str], counts: Counter[tuple[int, float
         store(name, "Count", Counter({float(number): 1}))
     if times:
         store("TargetResponseTime", "Seconds", times)
-
-
-def _forget(before: float) -> None:
-    for (*_, key), points in list(cloudwatch._metrics.all_items()):
-        if key[0] == NAMESPACE:
-            points[:] = [point for point in points if point["Timestamp"] >= before]

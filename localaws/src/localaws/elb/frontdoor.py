@@ -158,7 +158,8 @@ class Door:
         # The port that the client used, which is this door's.
         written["x-forwarded-port"] = str(self.ports[self.stands_for])
         for name, value in written.items():
-            headers[_as_written(name)] = value
+            # As the load balancer spells it, such as X-Forwarded-For.
+            headers["-".join(map(str.capitalize, name.split("-")))] = value
         return headers
 
     async def _other(
@@ -209,11 +210,6 @@ async def _relay(request: web.BaseRequest, answer: aiohttp.ClientResponse) -> we
         if request.transport:
             request.transport.abort()
     return response
-
-
-def _as_written(name: str) -> str:
-    """A header's name as the load balancer spells it, such as ``X-Forwarded-For``."""
-    return "-".join(part.capitalize() for part in name.split("-"))
 
 
 def _own(status: int) -> web.Response:

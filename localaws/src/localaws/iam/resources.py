@@ -194,16 +194,18 @@ def new_tags(request: Request) -> dict[str, str]:
 
 def tags(resource: str) -> dict[str, str]:
     """The tags of a resource, in the form of condition keys."""
-    service, identifier = (
-        resource.split(":")[2] if ":" in resource else "",
-        resource.rpartition("/")[2],
-    )
+    service = resource.split(":")[2] if ":" in resource else ""
     if service == "ec2":
-        pairs = ec2._tags.get(identifier, [])
+        pairs = ec2._tags.get(resource.rpartition("/")[2], [])
     elif service == "acm":
         pairs = (acm._certificates.get(resource) or {}).get("Tags", [])
     else:
-        listed = tagging.resource_tags(resource) or _scalable_tags(resource)
+        scalable = (
+            each["Tags"]
+            for each in _scalable().values()
+            if each.get("ScalableTargetARN") == resource
+        )
+        listed: dict[str, str] = tagging.resource_tags(resource) or next(scalable, {})
         pairs = [{"Key": key, "Value": value} for key, value in listed.items()]
     return {f"aws:ResourceTag/{pair['Key']}": pair["Value"] for pair in pairs}
 
@@ -212,11 +214,6 @@ def _scalable() -> dict[str, Any]:
     """Scalable targets, and policies, by what they scale."""
     records: dict[str, Any] = emulator.application("application_autoscaling").records
     return records
-
-
-def _scalable_tags(resource: str) -> dict[str, str]:
-    records = [each for each in _scalable().values() if each.get("ScalableTargetARN") == resource]
-    return dict(records[0]["Tags"]) if records else {}
 
 
 def _ec2(operation: str, request: Request) -> Iterator[str]:
