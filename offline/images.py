@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import docker.errors
-from ruamel.yaml import YAML
 
 from offline import debian, programs
-from pipeline.core import console, process
+from pipeline.core import console, files, process
 from pipeline.core.paths import ROOT, log_file
 from pipeline.images import catalogue
 from pipeline.images import docker as engine
@@ -25,7 +24,7 @@ FOLDER = ROOT / "offline"
 @functools.cache
 def recipes() -> dict[str, Any]:
     """``recipes.yaml`` as it is."""
-    document: dict[str, Any] = YAML(typ="safe").load(FOLDER / "recipes.yaml")
+    document: dict[str, Any] = files.read_yaml(FOLDER / "recipes.yaml")
     return document
 
 

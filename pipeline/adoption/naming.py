@@ -38,8 +38,8 @@ class Answers:
 
 def now() -> dict[str, str]:
     """What the repository says of its places now."""
-    local = YAML(typ="safe").load((ENVIRONMENTS / "local.yaml").read_text("utf-8"))["aws"]
-    production = YAML(typ="safe").load((ENVIRONMENTS / "production.yaml").read_text("utf-8"))["aws"]
+    local = files.read_yaml(ENVIRONMENTS / "local.yaml")["aws"]
+    production = files.read_yaml(ENVIRONMENTS / "production.yaml")["aws"]
     repository = (ROOT / "argocd/apps/base/repository.yaml").read_text("utf-8")
     return {
         "repository": re.search(r"github\.com/(.+)\.git", repository)[1],  # type: ignore[index] # the file is ours

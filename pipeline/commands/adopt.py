@@ -10,13 +10,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.adoption import application, naming
 from pipeline.adoption.application import Application
 from pipeline.adoption.naming import Answers
 from pipeline.commands import Result
-from pipeline.core import console, process
+from pipeline.core import console, files, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
@@ -181,7 +179,7 @@ def _document(answers: Answers, own: Application) -> dict[str, Any]:
     if own.secrets:
         found["secrets"] = list(own.secrets)
     # Of an application that lies here already, the project file knows more than a look at it can.
-    kept = YAML(typ="safe").load(project.FILE.read_text("utf-8")) if project.load().delivery else {}
+    kept = files.read_yaml(project.FILE) if project.load().delivery else {}
     names = {"name": answers.name, "title": answers.title, "image": answers.name}
     document = names | ({**kept, **found} if answers.source else {**found, **kept}) | names
     document["delivery"] = kept.get("delivery") or git.run("rev-parse", "HEAD^{tree}").strip()

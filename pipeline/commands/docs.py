@@ -7,8 +7,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from pipeline.commands import Result
 from pipeline.core import console, files, process
 from pipeline.core.errors import CommandFailedError, PipelineError
@@ -106,7 +104,7 @@ def _target(link: str, page: Path, root: Path, address: str) -> str:
 
 def _address(root: Path) -> str:
     """The repository's: the checkout's origin, else the one that Argo CD reads."""
-    application = YAML(typ="safe").load(root / "argocd" / "bootstrap" / "root.yaml")
+    application = files.read_yaml(root / "argocd" / "bootstrap" / "root.yaml")
     named = str(application["spec"]["source"]["repoURL"])
     return git.web_address(root=root) or named.removesuffix(".git")
 

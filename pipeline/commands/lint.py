@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from pipeline.commands import Result
-from pipeline.core import cache, console, markdown, process
+from pipeline.core import cache, console, files, markdown, process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.core.tools import tool
@@ -67,7 +65,7 @@ COMMANDS = {"tflint": _tflint, "chart README": helm.compare_readme_command}
 
 def run() -> Result:
     """Runs the checks two at a time; raises PipelineError when one has findings."""
-    checks: dict[str, dict[str, str]] = YAML(typ="safe").load(CHECKS.read_text(encoding="utf-8"))
+    checks: dict[str, dict[str, str]] = files.read_yaml(CHECKS)
     with console.progress("lint"):
         with ThreadPoolExecutor(max_workers=2) as pool:
             results = pool.map(lambda check: _findings(check[0], **check[1]), checks.items())

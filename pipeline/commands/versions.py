@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.commands import Result
-from pipeline.core import console, markdown
+from pipeline.core import console, files, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
@@ -25,7 +23,7 @@ def run(days: int = 30, today: date | None = None) -> Result:
     Raises:
         PipelineError: Support ends within ``days``, a component has no row or no end, or the table is old.
     """
-    table = YAML(typ="safe").load(TABLE)
+    table = files.read_yaml(TABLE)
     day = today or datetime.now(UTC).date()
     rows: list[tuple[str, ...]] = []
     problems: list[str] = []

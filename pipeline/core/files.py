@@ -24,6 +24,13 @@ def write(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
         partial.unlink(missing_ok=True)
 
 
+def read_yaml(path: Path) -> Any:
+    """The document in a YAML file of this repository."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - not every task reads one
+
+    return YAML(typ="safe").load(path)
+
+
 def read_json(path: Path, fields: Collection[str]) -> dict[str, Any] | None:
     """The JSON object in a file; None when there is no file, anything else in it, or a field is missing."""
     try:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import httpx
 from packaging.specifiers import SpecifierSet
-from ruamel.yaml import YAML
 
 from pipeline.core import console, files, locks, process
 from pipeline.core.errors import CommandFailedError, PipelineError
@@ -54,7 +53,7 @@ class Tool:
 @cache
 def catalogue() -> dict[str, Tool]:
     """All tools by name, in the order of the file."""
-    entries = YAML(typ="safe").load(CATALOGUE.read_text(encoding="utf-8"))["tools"]
+    entries = files.read_yaml(CATALOGUE)["tools"]
     return {
         name: Tool(name=name, source=entry.pop("from"), **entry) for name, entry in entries.items()
     }

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, TERRAFORM, shown
@@ -153,7 +151,7 @@ def workflows() -> str:
     """The jobs of each workflow with the tasks that they call; an arrow leads to the job that waits."""
     panels = []
     for file in sorted((ROOT / rehearsal.WORKFLOWS).glob("*.yml")):
-        content = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+        content = files.read_yaml(file)
         jobs = content["jobs"]
         nodes = {name: _job(name, job) for name, job in jobs.items()}
         needs = {name: _needs(job) for name, job in jobs.items()}

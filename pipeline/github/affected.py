@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from pipeline.core import files
 
 #: The stages that a pull request can leave out, in the order of the path.
 STAGES = ("secrets", "lint", "test", "build", "scan", "plan", "diff")
 #: Any path can hold a secret, and is read by some test: ``./inv test --changed`` runs the groups that read it.
 ALWAYS = ("secrets", "test")
-RULES: dict[str, list[str]] = YAML(typ="safe").load(Path(__file__).with_suffix(".yaml"))
+RULES: dict[str, list[str]] = files.read_yaml(Path(__file__).with_suffix(".yaml"))
 
 
 @dataclass(frozen=True)

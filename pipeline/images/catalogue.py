@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import docker.errors
-from ruamel.yaml import YAML
 
-from pipeline.core import console, locks
+from pipeline.core import console, files, locks
 from pipeline.core.paths import CACHE
 from pipeline.images import docker as engine
 from pipeline.images import registries
@@ -41,7 +40,7 @@ class Image:
 @functools.cache
 def catalogue() -> dict[str, Image]:
     """All entries by name."""
-    entries = YAML(typ="safe").load(FILE.read_text(encoding="utf-8"))
+    entries = files.read_yaml(FILE)
     return {name: Image(name, **entry) for name, entry in entries.items()}
 
 

@@ -6,9 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from pipeline.core import console, process, tools
+from pipeline.core import console, files, process, tools
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
@@ -31,7 +29,7 @@ SKIPPED = ("offline/cluster", "pipeline/kubernetes", "tests")
 #: Git's patterns of what no policy is about: an edit of it needs no scan.
 WITHOUT_POLICY = ("app/*.py", "app/*.html", "app/*.css", "app/*.js", "*.md")
 #: Rules that do not apply to the rendered chart, with the reasons.
-ACCEPTED_IN_CHART: dict[str, str] = YAML(typ="safe").load(
+ACCEPTED_IN_CHART: dict[str, str] = files.read_yaml(
     Path(__file__).with_name("accepted-in-chart.yaml")
 )
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 
@@ -58,7 +57,7 @@ def accepted(file: Path = ACCEPTED, today: date | None = None) -> frozenset[str]
     """The ids of the advisories accepted today; raises PipelineError where an entry lacks its id, reason or end."""
     if not file.is_file():
         return frozenset()
-    entries = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or []
+    entries = files.read_yaml(file) or []
     for entry in entries:
         if not (entry.get("id") and entry.get("reason") and isinstance(entry.get("until"), date)):
             raise PipelineError(

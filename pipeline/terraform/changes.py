@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from pipeline.core import files
 
 #: What is lost when a resource of these types is destroyed or replaced.
-GUARDED: dict[str, str] = YAML(typ="safe").load(Path(__file__).with_name("guarded.yaml"))
+GUARDED: dict[str, str] = files.read_yaml(Path(__file__).with_name("guarded.yaml"))
 #: What AWS decides anew for each new resource: no reader needs it.
 _COMPUTED = [
     "arn",

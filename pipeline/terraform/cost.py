@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from pipeline.core import markdown
+from pipeline.core import files, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.terraform import changes
 
 PRICES = Path(__file__).with_name("prices.yaml")
-TABLE: dict[str, Any] = YAML(typ="safe").load(PRICES)
+TABLE: dict[str, Any] = files.read_yaml(PRICES)
 #: The setting of an environment's file, by which an excess is acknowledged as well.
 BUDGET = "aws.budget_usd"
 #: The resource types that are priced or free.

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 
-EXPLANATIONS: list[dict[str, Any]] = YAML(typ="safe").load(
-    Path(__file__).with_name("explanations.yaml")
-)
+EXPLANATIONS: list[dict[str, Any]] = files.read_yaml(Path(__file__).with_name("explanations.yaml"))
 
 
 @dataclass(frozen=True)
