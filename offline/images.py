@@ -23,7 +23,6 @@ FOLDER = ROOT / "offline"
 
 @functools.cache
 def recipes() -> dict[str, Any]:
-    """``recipes.yaml`` as it is."""
     document: dict[str, Any] = files.read_yaml(FOLDER / "recipes.yaml")
     return document
 

@@ -30,7 +30,6 @@ MINIMUM_GO = "1.21"
 
 @functools.cache
 def recipe() -> dict[str, Any]:
-    """``programs.yaml`` as it is."""
     loaded: dict[str, Any] = YAML(typ="safe").load(FOLDER / "programs.yaml")
     return loaded
 

@@ -79,8 +79,7 @@ class Application:
 def look(folder: Path, wsgi: str | None = None) -> Application:
     """Looks at the application in a folder; ``wsgi`` spares the search for its callable.
 
-    Raises:
-        PipelineError: It has no list of requirements that can be locked, or no callable was found.
+    Raises PipelineError where no list of requirements can be locked, or no callable was found.
     """
     requirements, declared = lists.declared(folder)
     packages = {name.lower().replace("_", "-") for name in re.findall(r"[\w-]+", declared)}
@@ -233,7 +232,6 @@ def _writable(
 
 
 def _signing_key(text: str) -> str:
-    """The variable that the key which signs sessions is read from."""
     names = SECRET.findall(text)
     prefixed = "FLASK_SECRET_KEY" if "from_prefixed_env()" in text else "SECRET_KEY"
     return "SECRET_KEY" if "SECRET_KEY" in names else str(next(iter(names), prefixed))

@@ -27,7 +27,6 @@ class Account:
     local: bool
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the account."""
         own = BotocoreSession(session_vars=_deaf_variables() if self.local else None)
         # The variables are named by the service's id, which is not always its boto3 name.
         service_id = own.get_service_model(service).service_id.hyphenize()

@@ -32,7 +32,6 @@ class Reader:
     begun: bool = False
 
     def take(self, line: str) -> None:
-        """Takes the next line of the session."""
         text, marked, rest = line.rstrip("\r\n").partition(self.mark)
         if not self.begun:
             self.begun = bool(marked)

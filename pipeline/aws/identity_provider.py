@@ -11,8 +11,7 @@ AUDIENCE = "sts.amazonaws.com"
 def is_shared(account: Account) -> bool:
     """Whether the account has it from somebody else: bootstrap's own bears the project's tag.
 
-    Raises:
-        PipelineError: It does not take AWS's audience, so that no role could be assumed.
+    Raises PipelineError where it does not take AWS's audience, so that no role could be assumed.
     """
     iam = account.client("iam")
     listed = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]

@@ -82,7 +82,6 @@ def status() -> dict[str, Any]:
 
 
 def _options() -> tuple[str, ...]:
-    """This checkout's settings as options of the command."""
     return (
         f"--state={STATE}",
         f"--logs={LOGS}",

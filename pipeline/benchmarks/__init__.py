@@ -18,7 +18,6 @@ HEADINGS = ("", "seconds, median", "fastest", "slowest")
 
 
 def seconds(body: Callable[[], None]) -> float:
-    """How long the body takes."""
     started = time.monotonic()
     body()
     return time.monotonic() - started

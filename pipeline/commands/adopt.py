@@ -34,8 +34,7 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
 
     ``given`` are the fields of ``Answers``; on a terminal it asks for those that are None.
 
-    Raises:
-        PipelineError: The work tree is not clean, an answer is wrong (nothing is changed then), or a check failed.
+    Raises PipelineError for an unclean work tree, a wrong answer (nothing is changed then), or a failed check.
     """
     if git.is_dirty():
         raise PipelineError(

@@ -11,6 +11,5 @@ BENCHMARKS = {"path": path.run, "plan": plan.run, "rollout": rollout.run}
 
 
 def run(name: str) -> Result:
-    """Runs one benchmark; raises PipelineError for an unknown name, or when it cannot be measured."""
     require_choice("benchmark", name, BENCHMARKS)
     return Result(BENCHMARKS[name]())

@@ -10,7 +10,6 @@ from pipeline.targets import kubernetes as target
 
 
 def run(action: str, context: str | None = None) -> Result:
-    """Does ``up``, ``down`` or ``status``; raises PipelineError for another action, or when it failed."""
     actions = {"up": lambda: up(context), "down": down, "status": status}
     require_choice("action", action, actions)
     return Result(up(context) if context and action == "status" else actions[action]())

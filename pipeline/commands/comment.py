@@ -11,7 +11,6 @@ MARKER = "<!-- delivery:pull-request -->"
 
 
 def run(number: int) -> Result:
-    """Writes or updates the comment of pull request ``number``."""
     text = body(gate.judge(os.environ.get("NEEDS", "")), reports.collect())
     return Result(api.api().comment(number, MARKER, text))
 

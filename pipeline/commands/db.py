@@ -28,7 +28,6 @@ END $$;
 
 
 def run(what: str, file: str, *, url: str | None, replace: bool) -> Result:
-    """Does ``backup`` or ``restore``; raises PipelineError as they do, and for another word."""
     require_choice("action", what, ("backup", "restore"))
     path = Path(file)
     return Result(backup(url, path) if what == "backup" else restore(url, path, replace=replace))

@@ -38,11 +38,7 @@ REPLICAS = {"ecs": editing.on_ecs, "kubernetes": editing.on_kubernetes}
 
 
 def run(to: str) -> Result:
-    """Ends at Ctrl-C, when the image that ran before runs again.
-
-    Raises:
-        PipelineError: The target does not run here, or its image cannot be built or delivered.
-    """
+    """Ends at Ctrl-C, when the image that ran before runs again; raises PipelineError where the target does not run."""
     require_choice("target", to, DELIVER)
     environment = environments.load(environments.LOCAL_ENVIRONMENT)
     state = TARGETS[to].observe(environment)

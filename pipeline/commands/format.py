@@ -13,7 +13,6 @@ from pipeline.releases.project import project
 
 
 def run() -> Result:
-    """Formats the tree and writes READMEs and diagrams anew; raises PipelineError when a tool fails."""
     unchecked = ".local" if project().checked else "app"
     commands: list[list[str | Path]] = [
         [tool("ruff"), "check", "--fix", "--exit-zero", "--extend-exclude", unchecked, "."],

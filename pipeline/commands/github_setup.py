@@ -32,8 +32,7 @@ class Setting:
 def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Result:
     """Sets what differs, in the repository that Argo CD reads; ``dry_run`` prints it alone.
 
-    Raises:
-        PipelineError: There is no token (GITHUB_TOKEN, or gh), GitHub refused, or the default branch is not main.
+    Raises PipelineError without a token (GITHUB_TOKEN, or gh), where GitHub refuses, or the default branch is not main.
     """
     repository = naming.now()["repository"]
     github = api.of(repository, _token())

@@ -64,7 +64,6 @@ COMMANDS = {"tflint": _tflint, "chart README": helm.compare_readme_command}
 
 
 def run() -> Result:
-    """Runs the checks two at a time; raises PipelineError when one has findings."""
     checks: dict[str, dict[str, str]] = files.read_yaml(CHECKS)
     with console.progress("lint"):
         with ThreadPoolExecutor(max_workers=2) as pool:

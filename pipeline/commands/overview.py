@@ -8,7 +8,6 @@ from pipeline.core import console
 
 
 def run(groups: Mapping[str, Sequence[Any]]) -> Result:
-    """Prints each group of tasks with the first line of its help."""
     rows = []
     for group, tasks in groups.items():
         rows.append((f"[bold]{group}[/]", ""))

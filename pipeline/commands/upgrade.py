@@ -25,9 +25,8 @@ def run(source: str, to: str, base: str | None, *, checks: bool = True) -> Resul
 
     ``base`` is the version that was adopted; by default the one whose content project.yaml names.
 
-    Raises:
-        PipelineError: The work tree is not clean, the adopted version is not in ``source``, or lines are in conflict:
-            they are marked then as Git marks them.
+    Raises PipelineError where the work tree is not clean, the adopted version is not in ``source``, or lines are in
+    conflict: they are marked then as Git marks them.
     """
     if git.is_dirty():
         raise PipelineError(

@@ -18,11 +18,7 @@ REVIEW_DAYS = 180
 
 
 def run(days: int = 30, today: date | None = None) -> Result:
-    """Prints the table.
-
-    Raises:
-        PipelineError: Support ends within ``days``, a component has no row or no end, or the table is old.
-    """
+    """Raises PipelineError where support ends within ``days``, a component has no row or end, or the table is old."""
     table = files.read_yaml(TABLE)
     day = today or datetime.now(UTC).date()
     rows: list[tuple[str, ...]] = []

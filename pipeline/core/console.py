@@ -72,7 +72,6 @@ def span(value: timedelta | None) -> str:
 
 
 def info(text: str) -> None:
-    """Prints one line for the user."""
     out.print(text, markup=False, soft_wrap=True)
 
 

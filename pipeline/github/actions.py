@@ -12,7 +12,6 @@ SUMMARY_LIMIT = 1024 * 1024
 
 
 def running() -> bool:
-    """Whether this process runs in GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 

@@ -125,7 +125,6 @@ def api(variable: str = "GITHUB_TOKEN") -> Api:
 
 
 def of(repository: str, token: str) -> Api:
-    """The API of a repository, with a token."""
     return Api(_client(repository, token), repository)
 
 

@@ -151,7 +151,6 @@ def load() -> Record | None:
 
 
 def save(record: Record) -> None:
-    """Keeps the record of the last build."""
     files.write(BUILD_RECORD, json.dumps(asdict(record), indent=2) + "\n")
 
 

@@ -39,7 +39,6 @@ class Image:
 
 @functools.cache
 def catalogue() -> dict[str, Image]:
-    """All entries by name."""
     entries = files.read_yaml(FILE)
     return {name: Image(name, **entry) for name, entry in entries.items()}
 

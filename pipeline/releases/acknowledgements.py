@@ -10,10 +10,7 @@ FILE = TERRAFORM / "acknowledged.yaml"
 
 
 def committed(environment: str, file: Path = FILE) -> Collection[str]:
-    """The addresses of resources whose loss was reviewed, and of the setting that was.
-
-    Raises PipelineError for a file of another form.
-    """
+    """The addresses of resources whose loss, and of the setting whose excess, was reviewed; raises PipelineError."""
     addresses = documents.load(file).get(environment) if file.is_file() else None
     if not isinstance(addresses or [], list) or not all(
         isinstance(each, str) for each in addresses or ()

@@ -61,7 +61,6 @@ def refusal(file: Path, cause: str, line: int | None = None) -> PipelineError:
 
 @cache
 def rules() -> dict[str, dict[str, Any]]:
-    """The rules by dotted key."""
     by_key: dict[str, dict[str, Any]] = YAML(typ="safe").load(RULES)
     return by_key
 

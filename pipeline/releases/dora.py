@@ -130,7 +130,6 @@ def share(value: float | None) -> str:
 
 
 def seconds(span: timedelta | None) -> float | None:
-    """A time span in seconds; None for none."""
     return span.total_seconds() if span is not None else None
 
 

@@ -140,5 +140,4 @@ def parse(raw: Mapping[str, Any]) -> Project:
 
 @cache
 def project() -> Project:
-    """The project of this checkout, read once."""
     return load()

@@ -71,7 +71,6 @@ def require_open(environment: Environment, now: datetime, *, override: str, at: 
 
 
 def minutes(span: timedelta) -> int:
-    """A time span in whole minutes."""
     return int(span.total_seconds() // 60)
 
 

@@ -35,7 +35,6 @@ ACCEPTED_IN_CHART: dict[str, str] = files.read_yaml(
 
 
 def sources(root: Path = ROOT) -> list[Path]:
-    """The files that checkov gets to see."""
     return git.files("*", *(f":!{each}" for each in (*SKIPPED, *WITHOUT_POLICY)), root=root)
 
 

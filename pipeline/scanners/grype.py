@@ -59,8 +59,7 @@ def scan(
     ``image`` is its id: grype finds the interpreter in it too, which no package manager lists. ``ignored`` are the ids
     of the accepted advisories, those of the repository when None.
 
-    Raises:
-        PipelineError: The database is damaged or too old, or grype failed or saw no packages of a kind.
+    Raises PipelineError where the database is damaged or too old, or grype failed or saw no packages of a kind.
     """
     with console.progress("grype") as step, _folder(database) as folder:
         source = ["import", database] if Path(database).is_file() else ["update"]

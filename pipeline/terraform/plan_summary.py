@@ -66,7 +66,6 @@ def require_acknowledgement(summary: Summary, acknowledged: Collection[str]) -> 
 
 
 def as_text(summary: Summary) -> str:
-    """The summary for a terminal or a log."""
     return "\n".join([summary.headline, *(f"  {line}" for line in _lines(summary))])
 
 

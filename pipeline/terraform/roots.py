@@ -111,7 +111,6 @@ def bootstrap_root(
 
 
 def environ(root: Root) -> dict[str, str]:
-    """The environment variables that Terraform runs with."""
     return cli.environment(root.environ, root.home / "data")
 
 

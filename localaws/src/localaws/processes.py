@@ -66,7 +66,6 @@ def start(settings: Settings) -> None:
 
 
 def stop(settings: Settings) -> None:
-    """Ends the server."""
     if (number := pid(settings)) is None:
         return
     deadline = time.monotonic() + STOP_SECONDS

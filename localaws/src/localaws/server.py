@@ -102,7 +102,6 @@ async def serve(app: Any, chosen: Settings) -> None:
 
 
 def main() -> None:
-    """Serves until it is ended."""
     chosen = settings.complete(settings.recorded(Path(sys.argv[1])))
     processes.announce(chosen)
     versions.check()

@@ -51,7 +51,6 @@ class Settings:
         return self.state / "web-ca.pem"
 
     def write(self, fingerprint: str) -> None:
-        """Keeps the settings for the server and for later commands."""
         record = asdict(self) | {"fingerprint": fingerprint}
         files.write(self.state / _FILE, json.dumps(record, default=str, indent=1).encode())
 
@@ -67,7 +66,6 @@ def complete(values: Mapping[str, Any]) -> Settings:
 
 
 def from_environment() -> dict[str, str]:
-    """The options that are set by environment variables."""
     names = {f"{VARIABLES}{option.name.upper()}": option.name for option in fields(Settings)}
     return {names[key]: value for key, value in os.environ.items() if key in names and value}
 

@@ -12,7 +12,6 @@ _PENDING, _ISSUED = "PENDING_VALIDATION", "ISSUED"
 
 
 def install() -> None:
-    """Extends ministack's ACM."""
     emulator.wrap(acm, "_request_certificate", _request)
     emulator.wrap(acm, "_describe_certificate", _after_validation)
     emulator.wrap(acm, "_list_certificates", _after_validation)

@@ -14,7 +14,6 @@ OK = 200
 
 
 def install() -> None:
-    """Extends ministack's CloudWatch."""
     emulator.wrap(cloudwatch, "_describe_alarms", _describe)
     emulator.wrap(cloudwatch, "_put_metric_alarm", _put)
     emulator.replace(cloudwatch, "_evaluate_alarm", evaluation.evaluate)

@@ -87,11 +87,7 @@ def period(alarm: dict[str, Any]) -> int:
 
 
 def compute(expression: str, name: Callable[[str], float | None]) -> float | None:
-    """The value of a metric math expression of + - * / < > IF and FILL; None when it is missing.
-
-    Raises:
-        ValueError: The expression has something else.
-    """
+    """The value of a metric math expression, None when it is missing; ValueError beyond + - * / < > IF and FILL."""
     try:
         return _compute(ast.parse(expression, mode="eval").body, name)
     except (SyntaxError, KeyError) as error:

@@ -9,8 +9,6 @@ OK = 200
 
 
 def install() -> None:
-    """Extends ministack's EC2."""
-
     def create_endpoint(original: Any, params: Any) -> Any:
         before = set(ec2._vpc_endpoints)
         response = original(params)

@@ -17,7 +17,6 @@ _previews: dict[str, dict[str, Any]] = {}
 
 
 def install() -> None:
-    """Extends ministack's ECR."""
     actions = {"StartLifecyclePolicyPreview": _start, "GetLifecyclePolicyPreview": _get}
     emulator.add_actions(ecr, actions)
 

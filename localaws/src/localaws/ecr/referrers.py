@@ -14,7 +14,6 @@ _INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def install() -> None:
-    """Extends ministack's registry."""
     emulator.wrap(ecr, "_v2_put_manifest", _put)
     emulator.wrap(ecr, "handle_registry_request", _handle)
     emulator.wrap(emulator.front(), "_is_ecr_registry_path", _is_registry_path)

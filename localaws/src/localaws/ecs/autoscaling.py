@@ -46,11 +46,9 @@ class Scaling:
         }
 
     def get_state(self) -> dict[str, Any]:
-        """All records, for a snapshot."""
         return {"records": self.records}
 
     def load_persisted_state(self, state: dict[str, Any]) -> None:
-        """Takes over a snapshot."""
         self.records.update(state["records"])
 
     async def handle_request(self, *request: Any) -> Any:

@@ -37,7 +37,6 @@ log_ends: dict[str, threading.Event] = {}
 
 
 def install() -> None:
-    """Extends ministack's ECS."""
     emulator.replace(ecs, "_cleanup_task_resources", clean_up)
     # Ends are watched, so that nothing needs to look for them when somebody asks.
     emulator.replace(ecs, "_maybe_mark_stopped", lambda _task, _client=None: None)

@@ -11,7 +11,6 @@ _WRITER = "logdelivery.elasticloadbalancing.amazonaws.com"
 
 
 def install() -> None:
-    """Extends ministack's ModifyLoadBalancerAttributes."""
     emulator.wrap(alb, "_modify_lb_attrs", _modify)
 
 

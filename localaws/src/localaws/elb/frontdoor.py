@@ -74,7 +74,6 @@ class Door:
         self._outstanding: Counter[Target] = Counter()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers one request of a client."""
         chosen = balancer.listener(request.headers.get("Host", ""), self.stands_for)
         if chosen is None:
             return _own(503)

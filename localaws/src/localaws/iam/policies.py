@@ -32,7 +32,6 @@ _denied: ContextVar[tuple[str, str] | None] = ContextVar("localaws_denied", defa
 
 
 def install() -> None:
-    """Extends ministack's evaluation of policies."""
     emulator.wrap(iam_actions, "extract_iam_action", _named)
     emulator.wrap(iam_actions, "extract_resource_arn", _remember)
     emulator.wrap(iam_actions, "access_denied_response", _explain)

@@ -7,7 +7,6 @@ from localaws.emulator import kms
 
 
 def install() -> None:
-    """Extends ministack's KMS."""
     emulator.wrap(kms, "_get_public_key", _get_public_key)
 
 

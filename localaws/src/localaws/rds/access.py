@@ -20,7 +20,6 @@ creating_with: ContextVar[str | None] = ContextVar("creating_with", default=None
 
 
 def install() -> None:
-    """Extends ministack's RDS."""
     emulator.wrap(rds, "_pg_tls_archive", _with_access_file)
 
 

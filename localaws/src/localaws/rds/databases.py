@@ -24,7 +24,6 @@ _EXPORTS = "EnabledCloudwatchLogsExports"
 
 
 def install(settings: Settings) -> None:
-    """Extends ministack's RDS."""
     database_access.install()
     emulator.wrap(rds, "_create_db_instance", _create)
     emulator.wrap(rds, "_delete_db_instance", _delete)

@@ -9,7 +9,6 @@ from localaws.emulator import secretsmanager
 
 
 def install() -> None:
-    """Extends ministack's Secrets Manager."""
     emulator.wrap(secretsmanager, "_rotate_secret", _rotate)
     emulator.add_actions(secretsmanager, {"CancelRotateSecret": _cancel})
 

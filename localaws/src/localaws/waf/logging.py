@@ -11,7 +11,6 @@ _ACTIONS = ("PutLoggingConfiguration", "GetLoggingConfiguration", "DeleteLogging
 
 
 def install() -> None:
-    """Extends ministack's WAF v2."""
     emulator.add_actions(waf, {action: partial(_answer, action) for action in _ACTIONS})
 
 
