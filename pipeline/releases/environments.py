@@ -31,7 +31,6 @@ class Environment:
     digest: str | None
     revision: str | None
     replicas: int
-    database: str
     raw: dict[str, Any]
 
     @property
@@ -97,7 +96,7 @@ def read(file: Path) -> Environment:
             cause = f"admission.others names {other}: the application's own images are listed once they are verified"
             raise documents.refusal(file, cause)
     return Environment(
-        name, file, image["repository"], image.get("digest"), revision, replicas, database, raw
+        name, file, image["repository"], image.get("digest"), revision, replicas, raw
     )
 
 

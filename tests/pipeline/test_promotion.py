@@ -113,7 +113,7 @@ def test_without_conditions_only_a_rollback_counts() -> None:
 
 def environment(*windows: dict[str, str]) -> Environment:
     raw = {"promotion": {"freeze": list(windows)}}
-    return Environment("production", Path(), "registry.example/app", NEW, None, 2, "none", raw)
+    return Environment("production", Path(), "registry.example/app", NEW, None, 2, raw)
 
 
 def test_a_freeze_is_named_with_its_end() -> None:
