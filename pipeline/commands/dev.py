@@ -19,13 +19,17 @@ from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.locks import exclusive
 from pipeline.core.paths import ROOT
 from pipeline.images import app as app_image
-from pipeline.images import development, push
+from pipeline.images import build as imagebuild
+from pipeline.images import docker, push
+from pipeline.images.app import Record
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import TARGETS, ecs, editing, kubernetes
 
 APP = ROOT / "app"
+#: What makes an image whose code can be written, on top of the application's.
+DEVELOPMENT = ROOT / "server" / "development"
 #: Milliseconds after which replicas are looked at again without an edit: a new one lacks the edits so far.
 LOOK_MILLISECONDS = 1000
 #: The user and group that the application runs as in its image.
@@ -50,7 +54,7 @@ def run(to: str) -> Result:
     with exclusive("deploy"):
         started = time.time()
         record = app_image.build()
-        name = development.build(record)
+        name = _writable(record)
         account = aws.account(environment)
         place, credentials = registry.reached(account, environment.repository)
         digest = push.push(name, place, name.rpartition(":")[2], credentials).digest
@@ -67,6 +71,15 @@ def run(to: str) -> Result:
             with console.progress(f"{to}: the image that ran before"):
                 DELIVER[to](environment, before)
     return Result(f"{to} runs {before[7:19]} again; ./inv deploy --to {to} delivers the edits")
+
+
+def _writable(record: Record) -> str:
+    """The name of an image made from a build, with a tag that no other content has."""
+    name = f"{record.image}-dev"
+    image_id = imagebuild.build(DEVELOPMENT, [name], record.created, {"IMAGE": record.image})
+    unique = f"{name}-{image_id[7:19]}"
+    docker.client().images.get(image_id).tag(unique)
+    return unique
 
 
 def archive(paths: Iterable[Path]) -> bytes:

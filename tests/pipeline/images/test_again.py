@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands import dev
 from pipeline.core.waiting import wait
-from pipeline.images import development
 
 #: Says that it runs, then waits for the signal that ends it.
 SERVER = "import signal; print('serving', flush=True); signal.pause()"
@@ -19,7 +19,7 @@ SERVER = "import signal; print('serving', flush=True); signal.pause()"
 def application(tmp_path: Path) -> Path:
     """The file that an entrypoint runs, beside the program in its place."""
     for file in ("start.py", "again.py"):
-        (tmp_path / file).write_bytes((development.FOLDER / "again.py").read_bytes())
+        (tmp_path / file).write_bytes((dev.DEVELOPMENT / "again.py").read_bytes())
     return tmp_path / "application.py"
 
 
