@@ -137,9 +137,6 @@ def _build(names: Sequence[str], folder: Path) -> None:
             next_step="read the log; check the network (Go module proxy) and free disk space",
         )
         for name, package in packages.items():
-            (Path(making) / _program(package)).replace(folder / name)
-
-
-def _program(package: str) -> str:
-    """Go's name for the program of a package: the last part of its path that is no version."""
-    return re.sub(r"/v\d+$", "", package).rpartition("/")[2]
+            # Go names a program after the last part of its package's path that is no version.
+            program = re.sub(r"/v\d+$", "", package).rpartition("/")[2]
+            (Path(making) / program).replace(folder / name)

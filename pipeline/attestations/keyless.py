@@ -72,8 +72,15 @@ class Keyless:
     def verify(self, content: bytes) -> bytes:
         """The statement of a bundle; raises ValueError with the reason where the workflow has not signed it."""
         bundle.read(content)
+        trusted = policy.AllOf(
+            [
+                policy.OIDCIssuerV2(ISSUER),
+                policy.Identity(identity=self.name),
+                policy.OIDCBuildConfigURI(f"{self.repository}/{WORKFLOW}@{BRANCH}"),
+            ]
+        )
         try:
-            kind, payload = self._verifier.verify_dsse(Bundle.from_json(content), self._policy)
+            kind, payload = self._verifier.verify_dsse(Bundle.from_json(content), trusted)
         except PipelineError:
             raise
         except Exception as error:  # whatever a stranger attaches is refused, and breaks nothing
@@ -100,16 +107,6 @@ class Keyless:
     @cached_property
     def _verifier(self) -> Verifier:
         return Verifier(trusted_root=self.config().trusted_root)
-
-    @property
-    def _policy(self) -> policy.VerificationPolicy:
-        return policy.AllOf(
-            [
-                policy.OIDCIssuerV2(ISSUER),
-                policy.Identity(identity=self.name),
-                policy.OIDCBuildConfigURI(f"{self.repository}/{WORKFLOW}@{BRANCH}"),
-            ]
-        )
 
 
 def find(repository: str) -> Keyless:

@@ -57,10 +57,6 @@ TARGETS = {"ecs": ecs, "kubernetes": on_kubernetes}
 
 def deliver(target: str) -> None:
     """``docker build``, ``docker push``, and what starts the image; raises CommandFailedError as they do."""
-    TARGETS[target](_pushed())
-
-
-def _pushed() -> ImageReference:
     named = app_image.version()
     local = environments.load(environments.LOCAL_ENVIRONMENT)
     place, credentials = registry.reached(aws.account(local), local.repository)
@@ -68,7 +64,8 @@ def _pushed() -> ImageReference:
     image = f"{project().image}:{tag}"
     bases = {argument: catalogue.provide(name) for argument, name in app_image.BASES.items()}
     build.build(ROOT, [image], named.created, {**bases, "APP_VERSION": tag})
-    return ImageReference(local.repository, push.push(image, place, tag, credentials).digest)
+    digest = push.push(image, place, tag, credentials).digest
+    TARGETS[target](ImageReference(local.repository, digest))
 
 
 @contextmanager

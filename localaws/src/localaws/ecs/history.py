@@ -6,6 +6,11 @@ from localaws import emulator
 from localaws.emulator import ecs
 
 _TERMINAL = ("SUCCESSFUL", "STOPPED", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED")
+#: What ListServiceDeployments returns of a deployment as DescribeServiceDeployments does.
+_BRIEF = (
+    "serviceDeploymentArn", "serviceArn", "clusterArn", "createdAt", "startedAt", "finishedAt",
+    "status", "statusReason",
+)  # fmt: skip
 KEPT = 50
 MAX_EVENTS = 100
 
@@ -54,7 +59,8 @@ def install() -> None:
         wanted = data.get("status") or []
         after = ecs._ts_to_epoch((data.get("createdAt") or {}).get("after") or 0)
         briefs = [
-            _brief(record)
+            {key: record[key] for key in _BRIEF if key in record}
+            | {"targetServiceRevisionArn": record["targetServiceRevision"]["arn"]}
             for record in reversed(_records(svc))
             if (not wanted or record["status"] in wanted)
             and ecs._ts_to_epoch(record["createdAt"]) >= int(after)
@@ -116,12 +122,3 @@ def _status(deployment: dict[str, Any], primary: dict[str, Any] | None) -> tuple
 
 def _records(svc: dict[str, Any]) -> list[dict[str, Any]]:
     return list(svc.get("_service_deployments", {}).values())
-
-
-def _brief(record: dict[str, Any]) -> dict[str, Any]:
-    keys = (
-        "serviceDeploymentArn", "serviceArn", "clusterArn", "createdAt", "startedAt", "finishedAt",
-        "status", "statusReason",
-    )  # fmt: skip
-    brief = {key: record[key] for key in keys if key in record}
-    return brief | {"targetServiceRevisionArn": record["targetServiceRevision"]["arn"]}
