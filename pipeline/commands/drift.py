@@ -54,7 +54,7 @@ def _ecs(environment: Environment) -> tuple[list[str], str]:
     with console.progress(f"terraform plan {environment.name}") as step:
         plan = terraform.plan(root, lock=False, read=True, show=step.update)
     # ECS itself runs any image; what nobody signed is found here.
-    differences = [*map(str, drift.differences(plan.document or {})), *ecs.audit(environment)]
+    differences = [*drift.differences(plan.document or {}), *ecs.audit(environment)]
     for difference in differences:
         console.info(f"  {difference}")
     summary = plan_summary.summarise(plan.document, environment.name)

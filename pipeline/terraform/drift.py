@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.terraform import changes
@@ -19,36 +18,27 @@ _PEER_LISTS = ("cidr_blocks", "ipv6_cidr_blocks", "security_groups", "prefix_lis
 Rule = tuple[str, str, str, str]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One resource that is not what Git says. ``by_hand`` means that it was changed outside of Terraform."""
-
-    address: str
-    what: str
-    by_hand: bool
-
-    def __str__(self) -> str:
-        origin = "changed by hand" if self.by_hand else "not applied yet"
-        return f"{self.address}: {origin}, {self.what}"
-
-
-def differences(document: Mapping[str, Any]) -> list[Difference]:
+def differences(document: Mapping[str, Any]) -> list[str]:
     """The differences in a plan (Terraform's JSON of it), changes by hand first.
 
     A plan does not show a rule that somebody added to a security group, since each rule is a resource of its own:
     such rules are found by comparing the groups with the rules in the state.
     """
     outside = {change.address: change for change in changes.read(document, "resource_drift")}
-    rows = foreign_rules(document.get("prior_state", {}).get("values", {}))
+    by_hand = list(_foreign_rules(document.get("prior_state", {}).get("values", {})))
+    not_applied = []
     for change in changes.read(document):
-        by_hand = change.address in outside
-        if change.action != "import":
-            what = _what(outside.get(change.address, change), by_hand=by_hand)
-            rows.append(Difference(change.address, what, by_hand))
-    return sorted(rows, key=lambda row: (not row.by_hand, row.address))
+        if change.action == "import":
+            continue
+        if other := outside.get(change.address):
+            by_hand.append(f"{change.address}: changed by hand, {_what(other, by_hand=True)}")
+        else:
+            what = _what(change, by_hand=False)
+            not_applied.append(f"{change.address}: not applied yet, {what}")
+    return sorted(by_hand) + sorted(not_applied)
 
 
-def foreign_rules(state: Mapping[str, Any]) -> list[Difference]:
+def _foreign_rules(state: Mapping[str, Any]) -> Iterator[str]:
     """Rules of security groups that no resource of the state accounts for."""
     resources = list(changes.managed(state))
     ours = {
@@ -56,14 +46,11 @@ def foreign_rules(state: Mapping[str, Any]) -> list[Difference]:
         for resource in resources
         if resource["type"] in _DIRECTIONS
     }
-    return [
-        Difference(
-            resource["address"], f"it has a rule that is not in Git: {' '.join(rule)}", by_hand=True
-        )
-        for resource in resources
-        if resource["type"] in _GROUPS
-        for _, *rule in sorted(set(_rules(resource["values"])) - ours)
-    ]
+    for resource in resources:
+        if resource["type"] in _GROUPS:
+            for _, *rule in sorted(set(_rules(resource["values"])) - ours):
+                what = f"it has a rule that is not in Git: {' '.join(rule)}"
+                yield f"{resource['address']}: changed by hand, {what}"
 
 
 def _what(change: changes.Change, *, by_hand: bool) -> str:

@@ -48,17 +48,17 @@ def test_a_change_by_hand_names_resource_and_attribute() -> None:
             [one("aws_x.y", ["update"], {"days": 7}, {"days": 1})],
         )
     )
-    assert str(found) == "aws_x.y: changed by hand, in days"
+    assert found == "aws_x.y: changed by hand, in days"
 
 
 def test_what_is_gone_is_said() -> None:
     (found,) = drift.differences(plan([one("aws_x.y", ["create"])], [one("aws_x.y", ["delete"])]))
-    assert str(found) == "aws_x.y: changed by hand, it is gone"
+    assert found == "aws_x.y: changed by hand, it is gone"
 
 
 def test_what_was_not_applied_is_no_work_of_hands() -> None:
     (found,) = drift.differences(plan([one("aws_x.y", ["update"], {"days": 1}, {"days": 7})], []))
-    assert str(found) == "aws_x.y: not applied yet, in days"
+    assert found == "aws_x.y: not applied yet, in days"
 
 
 def test_a_change_that_the_configuration_leaves_to_others_is_none() -> None:
@@ -69,7 +69,7 @@ def test_a_change_that_the_configuration_leaves_to_others_is_none() -> None:
 def test_changes_by_hand_come_first() -> None:
     changes = [one("aws_a.a", ["create"]), one("aws_z.z", ["update"], {"a": 1}, {"a": 2})]
     found = drift.differences(plan(changes, [one("aws_z.z", ["update"], {"a": 2}, {"a": 1})]))
-    assert [difference.by_hand for difference in found] == [True, False]
+    assert ["changed by hand" in difference for difference in found] == [True, False]
 
 
 def test_a_rule_that_nobody_asked_for_is_found() -> None:
@@ -95,7 +95,7 @@ def test_a_rule_that_nobody_asked_for_is_found() -> None:
         },
     )
     (found,) = drift.differences(plan([], [], [group, ours]))
-    assert str(found) == (
+    assert found == (
         "module.x.aws_security_group.main: changed by hand, it has a rule that is not in Git: ingress tcp 22, 0.0.0.0/0"
     )
 
@@ -107,7 +107,7 @@ def test_a_rule_for_everything_is_found() -> None:
         "egress": [entry(protocol="-1", cidr_blocks=["0.0.0.0/0"])],
     }
     (found,) = drift.differences(plan([], [], [managed("aws_security_group", values)]))
-    assert "egress all ports, 0.0.0.0/0" in str(found)
+    assert "egress all ports, 0.0.0.0/0" in found
 
 
 def test_the_own_rule_for_everything_is_known() -> None:
