@@ -1,5 +1,6 @@
 """Certificate authorities that outlive a restart: for the HTTPS front door and for the databases."""
 
+import functools
 import json
 import ssl
 from pathlib import Path
@@ -36,28 +37,23 @@ def install(folder: Path) -> None:
     emulator.wrap(rds, "_ensure_pg_ca", ensure)
 
 
-class Certificates:
-    """TLS contexts of the HTTPS front door: one for this machine's names, one for each domain that ACM knows."""
+def front_door(folder: Path) -> ssl.SSLContext:
+    """The TLS context of the HTTPS front door: for this machine's names, and for each domain that ACM knows."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._contexts: dict[str, ssl.SSLContext] = {}
-        self.default = self._context("localhost")
-        self.default.sni_callback = self._choose
+    @functools.cache
+    def context(name: str) -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.minimum_version = ssl.TLSVersion.TLSv1_2
+        made.load_cert_chain(leaf(folder, name))
+        return made
 
-    def _choose(
-        self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext
-    ) -> None:
+    def choose(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
         if name and name not in LOCAL_NAMES and name in _domains():
-            connection.context = self._context(name)
+            connection.context = context(name)
 
-    def _context(self, name: str) -> ssl.SSLContext:
-        if name not in self._contexts:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.load_cert_chain(leaf(self._folder, name))
-            self._contexts[name] = context
-        return self._contexts[name]
+    default = context("localhost")
+    default.sni_callback = choose
+    return default
 
 
 def leaf(folder: Path, name: str = "localhost") -> Path:

@@ -60,7 +60,7 @@ def start_data_plane(tracker: Tracker, chosen: Settings) -> None:
 
     async def run() -> None:
         doors = {frontdoor.HTTP_PORT: chosen.http_port, frontdoor.HTTPS_PORT: chosen.https_port}
-        tls = authority.Certificates(chosen.state).default
+        tls = authority.front_door(chosen.state)
         listening = asyncio.create_task(frontdoor.serve(tracker, doors, tls, ready.set))
         await asyncio.gather(listening, checks.run(tracker))
 
