@@ -20,7 +20,12 @@ def answers(registry: str) -> bool:
     """Whether a registry (a host with an optional port and path) can be reached."""
     host = registry.partition("/")[0]
     if host not in _answers:
-        _answers[host] = _probe(host)
+        try:
+            status = httpx.get(f"{base_url(host)}/v2/", timeout=PROBE_SECONDS).status_code
+        except httpx.HTTPError:
+            status = None
+        # 401 is a registry that wants a token for the next request, as most do.
+        _answers[host] = status in (httpx.codes.OK, httpx.codes.UNAUTHORIZED)
     return _answers[host]
 
 
@@ -82,12 +87,3 @@ def refused(repository: str, why: str) -> PipelineError:
         f"the registry refused {repository}: {why}",
         next_step="check that the repository exists (./inv bootstrap) and that these credentials may use it",
     )
-
-
-def _probe(host: str) -> bool:
-    try:
-        response = httpx.get(f"{base_url(host)}/v2/", timeout=PROBE_SECONDS)
-    except httpx.HTTPError:
-        return False
-    # 401 is a registry that wants a token for the next request, as most do.
-    return response.status_code in (httpx.codes.OK, httpx.codes.UNAUTHORIZED)
