@@ -3,7 +3,6 @@
 from typing import Any
 
 from pipeline.attestations import bundle, signer, statements, verdict
-from pipeline.attestations.signer import Signer
 from pipeline.attestations.verdict import Expected
 from pipeline.aws import account as aws
 from pipeline.aws import registry
@@ -13,7 +12,6 @@ from pipeline.core.errors import PipelineError
 from pipeline.github import actions
 from pipeline.images import app as app_image
 from pipeline.images import referrers
-from pipeline.images.app import Record
 from pipeline.images.registries import Credentials
 from pipeline.kubernetes.cluster import CONTEXT_FILE
 from pipeline.releases import environments
@@ -21,7 +19,7 @@ from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
 
 
-def attest(account: Account, image: ImageReference, record: Record) -> str:
+def attest(account: Account, image: ImageReference, record: app_image.Record) -> str:
     """Signs an image that was just pushed, with all that is known of it; returns that in words.
 
     What is well attested already is not attested again: a bundle is for good.
@@ -143,7 +141,7 @@ def _place_here(
     return account, image, ""
 
 
-def _attested(account: Account, image: ImageReference) -> tuple[list[bytes], Signer]:
+def _attested(account: Account, image: ImageReference) -> tuple[list[bytes], signer.Signer]:
     """All bundles of an image, whoever signed them, and the signer that counts."""
     place, credentials = _place(account, image)
     own = signer.find(account, image.repository)

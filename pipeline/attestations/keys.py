@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pipeline.attestations import bundle
-from pipeline.attestations.bundle import Bundle
 
 ALGORITHM = ec.ECDSA(hashes.SHA256())
 
@@ -31,7 +30,7 @@ class Key:
     def sign(self, payload: bytes) -> bytes:
         """The bundle of a statement; raises PipelineError where the private half cannot be used."""
         signature = self.signature(bundle.signed_bytes(payload))
-        return bundle.write(Bundle(payload, signature, self.hint))
+        return bundle.write(bundle.Bundle(payload, signature, self.hint))
 
     def verify(self, content: bytes) -> bytes:
         """The statement of a bundle; raises ValueError with the reason where this key has not signed it."""

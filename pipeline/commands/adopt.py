@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.adoption import application, naming
-from pipeline.adoption.application import Application
 from pipeline.adoption.naming import Answers
 from pipeline.commands import Result
 from pipeline.core import console, files, process
@@ -156,7 +155,7 @@ def _require_sound(answers: Answers) -> Answers:
     return answers
 
 
-def _document(answers: Answers, own: Application) -> dict[str, Any]:
+def _document(answers: Answers, own: application.Application) -> dict[str, Any]:
     """The new project file; raises PipelineError where an answer breaks its contract."""
     database = dict(own.database)
     if answers.database:

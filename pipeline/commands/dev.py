@@ -21,7 +21,6 @@ from pipeline.core.paths import ROOT
 from pipeline.images import app as app_image
 from pipeline.images import build as imagebuild
 from pipeline.images import docker, push
-from pipeline.images.app import Record
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
@@ -73,7 +72,7 @@ def run(to: str) -> Result:
     return Result(f"{to} runs {before[7:19]} again; ./inv deploy --to {to} delivers the edits")
 
 
-def _writable(record: Record) -> str:
+def _writable(record: app_image.Record) -> str:
     """The name of an image made from a build, with a tag that no other content has."""
     name = f"{record.image}-dev"
     image_id = imagebuild.build(DEVELOPMENT, [name], record.created, {"IMAGE": record.image})

@@ -7,7 +7,6 @@ from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.github import actions
 from pipeline.releases import environments
-from pipeline.releases.environments import Environment
 from pipeline.targets import ecs, kubernetes
 from pipeline.targets.state import disagreement
 from pipeline.terraform import drift, plan_summary, roots
@@ -41,7 +40,7 @@ def run(environment_name: str) -> Result:
     return Result(f"{environment_name} is what Git says{scope}", report)
 
 
-def _ecs(environment: Environment) -> tuple[list[str], str]:
+def _ecs(environment: environments.Environment) -> tuple[list[str], str]:
     """The differences on ECS, and the report with them; nothing where the local AWS is not in use."""
     account = aws.existing_account(environment)
     if account is None:

@@ -19,11 +19,9 @@ from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.github import actions, api, reviews
-from pipeline.github.api import Api
 from pipeline.releases import dora, environments, timeline
 from pipeline.releases.desired import Desired
 from pipeline.releases.dora import Figures
-from pipeline.releases.environments import Environment
 from pipeline.releases.timeline import Commit, Entry
 
 #: Days that the figures are of, as in ./inv history.
@@ -130,13 +128,13 @@ def _facts(life: Life, now: datetime) -> list[tuple[str, str]]:
 
 
 def _questions(
-    environment: Environment, life: Life, *, here: bool
+    environment: environments.Environment, life: Life, *, here: bool
 ) -> list[tuple[str, Callable[[], Any]]]:
     """What others than Git are asked, by name."""
     it = life.deployment
     commits = [commit for commit in dict.fromkeys((it.source, it.commit)) if commit]
 
-    def github() -> Api:
+    def github() -> api.Api:
         if here:
             raise PipelineError("it was deployed on this machine", next_step="ask on GitHub")
         origin = os.environ.get("GITHUB_REPOSITORY") or urlsplit(git.web_address()).path.strip("/")

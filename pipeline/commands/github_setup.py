@@ -13,7 +13,6 @@ from pipeline.core import console, process
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.github import api, roles
-from pipeline.github.api import Api
 from pipeline.releases import environments
 from pipeline.releases.project import project
 
@@ -92,7 +91,7 @@ def _variable(place: str, name: str, value: str) -> Setting:
     return Setting(f"{within}/{name}", {"name": name, "value": value}, within=within)
 
 
-def _present(github: Api, setting: Setting) -> dict[str, Any] | None:
+def _present(github: api.Api, setting: Setting) -> dict[str, Any] | None:
     """What is there now; None where nothing is."""
     kept = github.find(setting.path)
     if kept is None:

@@ -12,8 +12,6 @@ from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.releases import environments, history, promotion
-from pipeline.releases.environments import Environment
-from pipeline.releases.history import Release
 from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.promotion import Candidate
 from pipeline.targets import kubernetes
@@ -105,7 +103,7 @@ def run(
 
 def _eligible(
     candidates: Mapping[str, Candidate], source: str, target: str, digest: str, *, override: bool
-) -> Release:
+) -> history.Release:
     """The release of a digest; raises PipelineError where it lacks something, unless that is overridden."""
     again = f"./inv promote {source} {target}"
     candidate = candidates.get(digest)
@@ -122,7 +120,9 @@ def _eligible(
     return candidate.release
 
 
-def _explained(candidates: Mapping[str, Candidate], giving: Environment, target: str) -> Result:
+def _explained(
+    candidates: Mapping[str, Candidate], giving: environments.Environment, target: str
+) -> Result:
     """Prints a row for each candidate; the registry is asked only for those that lack nothing else."""
     lacks = {
         digest: candidate.lacks or admission.lacks_here(giving, digest)

@@ -10,7 +10,6 @@ from pipeline.github import actions
 from pipeline.images import app as app_image
 from pipeline.images import push
 from pipeline.releases import environments
-from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
 from pipeline.scanners import sbom
 
@@ -53,6 +52,6 @@ def registry_is_there(environment_name: str) -> bool:
     return signer.is_ready(account, environment.repository)
 
 
-def preview_repository(environment: Environment) -> str:
+def preview_repository(environment: environments.Environment) -> str:
     """Where the images of pull requests go: beside the environment's own, so that none is taken for a release."""
     return f"{environment.repository}-preview"

@@ -13,7 +13,6 @@ from pipeline.git import repository as git
 from pipeline.images import app as app_image
 from pipeline.images import catalogue, push
 from pipeline.images import docker as engine
-from pipeline.images.app import Version
 from pipeline.releases import environments
 from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.project import project
@@ -33,7 +32,7 @@ def run(digest: str, environment_name: str) -> Result:
             next_step="name the digest of an image that was built from a commit",
         )
     bases = {argument: catalogue.provide(name) for argument, name in app_image.BASES.items()}
-    named = Version(version, revision, f"{git.committed_at(revision):%Y-%m-%dT%H:%M:%SZ}")
+    named = app_image.Version(version, revision, f"{git.committed_at(revision):%Y-%m-%dT%H:%M:%SZ}")
     tag = f"{project().image}:rebuilt-{image.short}"
     LOCAL.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rebuild-", dir=LOCAL) as folder:
