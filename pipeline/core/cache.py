@@ -14,31 +14,23 @@ KEPT = 10
 FIELDS = {"at", "result"}
 
 
-def once(
-    stage: str,
-    key: str,
-    body: Callable[[], str],
-    folder: Path = FOLDER,
-    *,
-    made: Path | None = None,
-) -> str:
+def once(stage: str, key: str, body: Callable[[], str], folder: Path = FOLDER) -> str:
     """The result of ``body``, or the remembered one with its time where the stage has passed for this content.
 
-    ``key`` changes whenever the result could. Of a stage that makes something (``made``) only the last pass counts, and
-    none once that is gone.
+    ``key`` changes whenever the result could.
     """
     earlier = _passes(stage, folder).get(key)
-    if earlier and (made is None or made.exists()):
+    if earlier:
         return f"unchanged since it passed at {earlier['at']}: {earlier['result']}"
-    return record(stage, key, body(), folder, keep=1 if made else KEPT)
+    return record(stage, key, body(), folder)
 
 
-def record(stage: str, key: str, result: str, folder: Path = FOLDER, *, keep: int = KEPT) -> str:
-    """Remembers that the stage has passed for this content, beside the last ``keep`` - 1; returns ``result``."""
+def record(stage: str, key: str, result: str, folder: Path = FOLDER) -> str:
+    """Remembers that the stage has passed for this content, beside the last ones; returns ``result``."""
     passes = _passes(stage, folder)
     passes.pop(key, None)
     now = datetime.now().astimezone().strftime("%H:%M")
-    latest = [*passes.items(), (key, {"at": now, "result": result})][-keep:]
+    latest = [*passes.items(), (key, {"at": now, "result": result})][-KEPT:]
     files.write(folder / f"{stage}.json", json.dumps(dict(latest)))
     return result
 

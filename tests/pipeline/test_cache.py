@@ -1,6 +1,5 @@
-"""A pass is remembered for its content, and for as long as what it made is there."""
+"""A pass is remembered for its content."""
 
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,32 +34,6 @@ def test_the_latest_contents_are_remembered(tmp_path: Path) -> None:
         cache.record("stage", key, "passed", tmp_path)
     kept = [key for key in keys if cache.passed("stage", key, tmp_path)]
     assert kept == [keys[0], *keys[2:]]
-
-
-def test_what_was_made_and_is_gone_is_made_again(tmp_path: Path) -> None:
-    made = tmp_path / "data"
-
-    def body() -> str:
-        made.mkdir()
-        return "made"
-
-    cache.once("stage", "a", body, tmp_path, made=made)
-    cache.once("stage", "a", body, tmp_path, made=made)
-    made.rmdir()
-    assert cache.once("stage", "a", body, tmp_path, made=made) == "made"
-    assert made.is_dir()
-
-
-def test_of_what_is_made_the_last_content_alone_is_there(tmp_path: Path) -> None:
-    made = tmp_path / "data"
-
-    def body(content: str) -> str:
-        made.write_text(content, encoding="utf-8")
-        return content
-
-    for key in ("a", "b", "a"):
-        cache.once("stage", key, partial(body, key), tmp_path, made=made)
-    assert made.read_text(encoding="utf-8") == "a"
 
 
 @pytest.mark.parametrize(

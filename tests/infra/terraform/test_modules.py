@@ -37,8 +37,10 @@ def data() -> Path:
         sources = git.files(
             "infra/terraform/*.tf", "infra/terraform/tests/*", "*.terraform.lock.hcl"
         )
-        key = git.content_key(sources)
-        cache.once("terraform-tests-init", key, lambda: _init(folder), made=folder)
+        stamp, key = folder / "initialised", git.content_key(sources)
+        if not (stamp.is_file() and stamp.read_text(encoding="utf-8") == key):
+            _init(folder)
+            stamp.write_text(key, encoding="utf-8")
     return folder
 
 
@@ -48,14 +50,13 @@ def version() -> str:
     return process.capture([tool("terraform"), "version"]).splitlines()[0]
 
 
-def _init(folder: Path) -> str:
+def _init(folder: Path) -> None:
     process.run(
         [tool("terraform"), "init", "-backend=false", "-lockfile=readonly", "-no-color"],
         log=LOCAL / "logs" / "terraform-tests-init.log",
         cwd=TERRAFORM,
         env=_environ(folder),
     )
-    return str(folder)
 
 
 def _environ(folder: Path) -> dict[str, str]:
