@@ -6,20 +6,14 @@ from collections.abc import Iterable, Sequence
 
 def code_block(text: str, language: str = "") -> str:
     """A fenced block that nothing in the text can end."""
-    fence = "`" * max(3, _longest_run(text) + 1)
+    longest = max(map(len, re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}\n"
 
 
 def last_lines(task: str, lines: Sequence[str]) -> str:
     """A failed task's report with the last lines of a log; empty without any."""
     return f"### {task}\n\n{code_block(chr(10).join(lines))}" if lines else ""
-
-
-def code(text: str) -> str:
-    """Inline code that nothing in the text can end, on one line."""
-    fence = "`" * (_longest_run(text) + 1)
-    space = " " if "`" in text else ""
-    return f"{fence}{space}{one_line(text)}{space}{fence}"
 
 
 def inline(text: str) -> str:
@@ -65,7 +59,3 @@ def _open_fence(text: str) -> str:
         elif match[0].strip() == fence:
             fence = ""
     return fence
-
-
-def _longest_run(text: str) -> int:
-    return max((len(run) for run in re.findall(r"`+", text)), default=0)

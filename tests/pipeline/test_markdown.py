@@ -28,8 +28,3 @@ def test_a_text_that_is_too_long_is_cut_at_a_line_and_says_where_the_rest_is() -
     assert len(kept) <= 5_000
     assert kept.endswith("*Cut here: the whole text is in [the run](https://example.org).*\n")
     assert kept.count("```") == 2, "the open block is closed"
-
-
-def test_code_in_a_line_cannot_be_left() -> None:
-    assert markdown.code("a `b` c") == "`` a `b` c ``"
-    assert "\n" not in markdown.code("a\nb")
