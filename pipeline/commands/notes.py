@@ -18,8 +18,8 @@ def run(environment: str, digest: str) -> Result:
     """Publishes the notes as a GitHub release of the commit; the same run again rewrites them."""
     image = ImageReference(environments.load(environment).repository, digest)
     commit = repository.revision()
-    releases = history.history(on_github().tip(), environment)
-    before = previous(releases, commit)
+    sources = (release.source for release in history.history(on_github().tip(), environment))
+    before = next((source for source in sources if source and source != commit), None)
     number = os.environ.get("GITHUB_RUN_NUMBER", "0")
     url = api.api().release(
         tag=f"release-{number}",
@@ -28,12 +28,6 @@ def run(environment: str, digest: str) -> Result:
         body=text(environment, image, repository.subjects(before, commit), before),
     )
     return Result(url)
-
-
-def previous(releases: list[history.Release], commit: str) -> str | None:
-    """The commit that was released before this one; None for the first release."""
-    sources = (release.source for release in releases)
-    return next((source for source in sources if source and source != commit), None)
 
 
 def text(environment: str, image: ImageReference, subjects: list[str], before: str | None) -> str:

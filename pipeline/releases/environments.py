@@ -54,12 +54,6 @@ def deployed() -> list[str]:
     return [name for name in names() if name != LOCAL_ENVIRONMENT]
 
 
-def of_account(account_id: str) -> list[Environment]:
-    """The environments of an AWS account, this machine's own among them where its file names that account."""
-    found = [load(name) for name in names()]
-    return [each for each in found if str(each.raw["aws"]["account_id"]) == account_id]
-
-
 def unreleased(name: str) -> str:
     """What a task prints that has nothing to do, because nothing was ever released to a deployed environment."""
     return f"nothing is released to {name} yet"

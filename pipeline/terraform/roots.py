@@ -85,7 +85,9 @@ def bootstrap_root(
         shared_provider: The account has GitHub's identity provider, made by somebody else.
     """
     account_id, region = _place(environment)
-    neighbours = environments.of_account(account_id)
+    # This machine's own environment among them where its file names that account.
+    every = map(environments.load, environments.names())
+    neighbours = [each for each in every if str(each.raw["aws"]["account_id"]) == account_id]
     variables = {
         "account_id": account_id,
         "region": region,

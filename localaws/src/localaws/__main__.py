@@ -70,7 +70,8 @@ def down(chosen: Settings, given: dict[str, Any]) -> None:
 def env(chosen: Settings, given: dict[str, Any]) -> None:
     """Prints the variables for a shell, or as JSON: {"set": {name: value}, "unset": [name]}."""
     to_set = variables.to_set(chosen, os.environ, https=given["https"])
-    to_unset = variables.to_unset(os.environ, to_set)
+    # A user's own AWS would lead a client past the local one.
+    to_unset = [name for name in os.environ if name.startswith("AWS_") and name not in to_set]
     if given["json"]:
         print(json.dumps({"set": to_set, "unset": to_unset}))
         return

@@ -43,11 +43,6 @@ def front() -> Any:
     return import_module("ministack.app")
 
 
-def application(name: str) -> Any:
-    """A service's module as ministack has loaded it, among them our own."""
-    return front()._loaded_modules[name]
-
-
 def prepare(settings: Settings) -> None:
     """Sets ministack's own variables and removes the user's AWS from this process; call it before importing it."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:

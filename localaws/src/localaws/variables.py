@@ -31,11 +31,6 @@ def to_set(
     } | ({"AWS_CA_BUNDLE": str(settings.authority)} if https else {})
 
 
-def to_unset(environ: Mapping[str, str], kept: Mapping[str, str]) -> list[str]:
-    """The variables of a user's own AWS, which would lead a client past the local one."""
-    return [name for name in environ if name.startswith("AWS_") and name not in kept]
-
-
 def no_proxy(environ: Mapping[str, str]) -> str:
     """The proxy exceptions of ``environ`` with this machine added."""
     given = environ.get("NO_PROXY") or environ.get("no_proxy") or ""

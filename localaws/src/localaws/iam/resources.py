@@ -212,7 +212,7 @@ def tags(resource: str) -> dict[str, str]:
 
 def _scalable() -> dict[str, Any]:
     """Scalable targets, and policies, by what they scale."""
-    records: dict[str, Any] = emulator.application("application_autoscaling").records
+    records: dict[str, Any] = emulator.front()._loaded_modules["application_autoscaling"].records
     return records
 
 
