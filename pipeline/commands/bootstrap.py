@@ -31,9 +31,9 @@ def run(
                 "this checkout's origin is not on GitHub, so the roles of its workflows cannot be made",
                 next_step="name the repository: --repository owner/name",
             )
-    if repository is None:
-        return Result(ecs.prepare(environment, acknowledged=acknowledged))
-    if not owner_id or not repository_id:
-        owner_id, repository_id = api.ids(repository)
-    named = GitHubRepository(repository, owner_id, repository_id)
+    named = None
+    if repository:
+        if not owner_id or not repository_id:
+            owner_id, repository_id = api.ids(repository)
+        named = GitHubRepository(repository, owner_id, repository_id)
     return Result(ecs.prepare(environment, named, acknowledged))

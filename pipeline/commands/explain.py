@@ -217,15 +217,12 @@ def _build(predicate: dict[str, Any]) -> str:
 
 
 def _as_json(life: Life) -> dict[str, Any]:
-    def of(entry: Entry | None) -> dict[str, Any] | None:
-        return entry.as_json() if entry else None
-
     before, after = (figures.as_json() for figures in life.figures)
     return {
-        "deployment": of(life.deployment),
+        "deployment": life.deployment.as_json(),
         "brought": [{"author": each.author, "subject": each.subject} for each in life.brought],
-        "before": of(life.before),
-        "end": of(life.end),
+        "before": life.before and life.before.as_json(),
+        "end": life.end and life.end.as_json(),
         "since": [each.as_json() for each in life.since],
         "dora": {"before": before, "after": after},
     }

@@ -1,6 +1,5 @@
 """Scans for policy violations, secrets and known vulnerabilities. What was not looked at never passes."""
 
-import functools
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -121,12 +120,10 @@ def _image() -> list[Outcome]:
 def _once(name: str, key: str, scan: Callable[[], list[Outcome]]) -> list[Outcome]:
     """Scans unless what has this key has passed the same scan; findings are never remembered."""
     name = f"scan-{name}"
-    passed = cache.passed(name, key)
-    if passed is not None:
-        outcome = functools.partial(
-            Outcome, state=findings.PASSED, note="unchanged since it passed"
-        )
-        return [outcome(scanner, looked_at=count) for scanner, count in json.loads(passed)]
+    if passed := cache.passed(name, key):
+        note = "unchanged since it passed"
+        counts = json.loads(passed)
+        return [Outcome(each, findings.PASSED, count, note=note) for each, count in counts]
     outcomes = scan()
     if all(outcome.state == findings.PASSED for outcome in outcomes):
         counts = [(outcome.name, outcome.looked_at) for outcome in outcomes]
