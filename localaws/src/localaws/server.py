@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from localaws import authority, emulator, processes, restart, settings, snapshots, versions
+from localaws import authority, emulator, processes, restart, settings, versions
 from localaws.acm import certificates
 from localaws.cloudwatch import alarms, evaluation
 from localaws.ec2 import network
@@ -115,7 +115,7 @@ def main() -> None:
     autoscaling.install(app)
     restart.install(app)
     start_data_plane(tracker, chosen)
-    for work in (partial(snapshots.run, app), databases.restart_ended, evaluation.run):
+    for work in (partial(restart.save, app), databases.restart_ended, evaluation.run):
         threading.Thread(target=work, daemon=True).start()
     asyncio.run(serve(app.app, chosen))
 
