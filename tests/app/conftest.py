@@ -1,5 +1,6 @@
 """The application under test: in this process or as gunicorn runs it, on SQLite or on a real PostgreSQL."""
 
+import logging.config
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from thanksgiving import create_app, migrate
 from thanksgiving.config import from_environment
 from thanksgiving.db import session
+from thanksgiving.observability import LOGGING
 from werkzeug.test import TestResponse
 
 from tests.acceptance import journeys
@@ -79,6 +81,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a migrated database of each kind."""
     if request.param == "sqlite":
         return sqlite_copy(request.getfixturevalue("migrated_sqlite"), tmp_path)
+    return postgres_copy(request)
+
+
+def postgres_copy(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh copy of the migrated PostgreSQL database."""
     template = request.getfixturevalue("migrated_postgres")
     name = f"app_{secrets.token_hex(4)}"
     return postgres.create(request.getfixturevalue("server"), name, template=template)
@@ -95,22 +102,64 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
 
 
-@pytest.fixture
-def app(database_url: str, compiled: BytecodeCache) -> Iterator[Flask]:
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.engine)])
+def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The application on each kind of database."""
-    made = create_app(settings_for(database_url))
-    made.jinja_env.bytecode_cache = compiled
+    if request.param == "sqlite":
+        yield request.getfixturevalue("lite")
+        return
+    made = create_app(settings_for(postgres_copy(request)))
+    made.jinja_env.bytecode_cache = request.getfixturevalue("compiled")
     yield made
     made.extensions["engine"].dispose()
+
+
+@pytest.fixture(scope="session")
+def on_sqlite(tmp_path_factory: pytest.TempPathFactory, compiled: BytecodeCache) -> Flask:
+    """The application on SQLite, made once: its routes and statements take longer than most tests."""
+    made = create_app(settings_for(f"sqlite:///{tmp_path_factory.mktemp('database') / 'app.db'}"))
+    made.jinja_env.bytecode_cache = compiled
+    return made
 
 
 @pytest.fixture
-def lite(migrated_sqlite: Path, tmp_path: Path, compiled: BytecodeCache) -> Iterator[Flask]:
-    """The application on SQLite alone, for what has nothing to do with the database."""
-    made = create_app(settings_for(sqlite_copy(migrated_sqlite, tmp_path)))
-    made.jinja_env.bytecode_cache = compiled
-    yield made
+def lite(on_sqlite: Flask, migrated_sqlite: Path) -> Iterator[Flask]:
+    """The application on a fresh SQLite alone, for what has nothing to do with the database."""
+    put(migrated_sqlite, on_sqlite)
+    logging.config.dictConfig(LOGGING)  # as when it is made: to the output of this test
+    yield on_sqlite
+    on_sqlite.extensions["engine"].dispose()
+
+
+def put(template: Path, app: Flask) -> None:
+    """Gives the application a fresh copy of an SQLite file."""
+    app.extensions["engine"].dispose()
+    file = Path(app.config["DATABASE_URL"].database)
+    # A new file, not the old one's content: something may still have that open.
+    for old in file.parent.iterdir():
+        old.unlink()
+    shutil.copy(template, file)
+
+
+@pytest.fixture(scope="session")
+def laid_table(
+    migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, journeys.Gathering]:
+    """An SQLite file with a gathering, made in a browser and to be copied, and that gathering."""
+    file = tmp_path_factory.mktemp("laid") / "app.db"
+    shutil.copy(migrated_sqlite, file)
+    made = create_app(settings_for(f"sqlite:///{file}"))
+    gathering = journeys.create_with(browsers(made)())
     made.extensions["engine"].dispose()
+    return file, gathering
+
+
+@pytest.fixture
+def dinner(lite: Flask, laid_table: tuple[Path, journeys.Gathering]) -> journeys.Gathering:
+    """A gathering of its own with Turkey (1), Mashed potatoes (2) and Pumpkin pie (1), on SQLite."""
+    file, gathering = laid_table
+    put(file, lite)
+    return gathering
 
 
 def notice(answer: httpx.Response | TestResponse) -> str:
@@ -136,9 +185,12 @@ def new_browser(app: Flask) -> journeys.NewBrowser:
 
 
 @pytest.fixture
-def event(new_browser: journeys.NewBrowser) -> journeys.Gathering:
-    """A gathering with Turkey (1), Mashed potatoes (2) and Pumpkin pie (1)."""
-    return journeys.create_with(new_browser())
+def event(request: pytest.FixtureRequest, app: Flask) -> journeys.Gathering:
+    """As ``dinner``, on each kind of database."""
+    if app.extensions["engine"].dialect.name == "sqlite":
+        gathering: journeys.Gathering = request.getfixturevalue("dinner")
+        return gathering
+    return journeys.create_with(browsers(app)())
 
 
 @pytest.fixture

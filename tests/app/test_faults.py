@@ -28,11 +28,6 @@ def people(lite: Flask) -> NewBrowser:
     return browsers(lite)
 
 
-@pytest.fixture
-def dinner(people: NewBrowser) -> Event:
-    return journeys.create_with(people())
-
-
 def twice(person: Browser, path: str, token: str, **fields: object) -> list[httpx.Response]:
     """The same form, sent twice."""
     return [person.post(path, {"csrf_token": token, **fields}) for _ in range(2)]
@@ -182,13 +177,13 @@ def test_only_the_address_with_its_hash_is_kept(people: NewBrowser) -> None:
 
 
 def test_a_page_from_another_template_is_another_page(
-    lite: Flask, people: NewBrowser, dinner: Event
+    lite: Flask, people: NewBrowser, dinner: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = people()
     person.open(dinner.guest_path)
     tag = {"If-None-Match": person.raw(dinner.guest_path).headers["ETag"]}
     assert person.raw(dinner.guest_path, **tag).status_code == 304
-    lite.jinja_env.globals["static_url"] = "/elsewhere/{}".format
+    monkeypatch.setitem(lite.jinja_env.globals, "static_url", "/elsewhere/{}".format)
     assert person.raw(dinner.guest_path, **tag).status_code == 200
 
 

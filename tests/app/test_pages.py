@@ -27,11 +27,6 @@ def people(lite: Flask) -> NewBrowser:
     return browsers(lite)
 
 
-@pytest.fixture
-def dinner(people: NewBrowser) -> Gathering:
-    return journeys.create_with(people())
-
-
 def test_front_page_sets_no_cookie(people: NewBrowser) -> None:
     person = people()
     assert "Plan a gathering" in person.open("/").text
@@ -481,6 +476,7 @@ def test_pages_ask_as_often_for_many_guests_as_for_none(
         queries = 0
         reader.open(path)
         assert queries == 6  # with BEGIN
+    engine_events.remove(engine, "after_cursor_execute", count)
 
 
 def test_static_files_are_kept(people: NewBrowser) -> None:
