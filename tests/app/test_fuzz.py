@@ -2,8 +2,9 @@
 
 import re
 
+import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.acceptance import journeys
@@ -38,35 +39,32 @@ def routes(app: Flask) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-@settings(
-    max_examples=150,  # other ones at each run
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(data=st.data())
-def test_nothing_makes_a_5xx(lite: Flask, data: st.DataObject) -> None:
-    state = lite.extensions.setdefault("fuzz", {})
-    if not state:
-        new_browser = browsers(lite)
-        state["event"] = journeys.create_with(new_browser())
-        state["person"] = new_browser()
-        state["page"] = journeys.rsvp(state["person"], state["event"].guest_path, "Ann")
-    event: journeys.Gathering = state["event"]
-    person: journeys.Browser = state["person"]
-    method, rule = data.draw(st.sampled_from(routes(lite)))
-    own = event.organiser_path if rule.startswith("/o/") else event.guest_path
-    token = own[3:] if data.draw(st.booleans()) else data.draw(st.sampled_from(["x", "A" * 24]))
-    path = rule.replace("<token>", token)
-    path = re.sub(r"<int[^>]*>", lambda _: data.draw(IDS), path)
-    fields = data.draw(
-        st.dictionaries(
-            st.sampled_from(FIELDS), st.one_of(TEXT, st.lists(TEXT, max_size=3)), max_size=8
+# Few in the fast tests; many beside those with an engine, which ./inv test and every night run.
+@pytest.mark.parametrize("examples", [50, pytest.param(500, marks=pytest.mark.engine)])
+def test_nothing_makes_a_5xx(lite: Flask, dinner: journeys.Gathering, examples: int) -> None:
+    person = browsers(lite)()
+    key = journeys.rsvp(person, dinner.guest_path, "Ann").token
+
+    @settings(max_examples=examples, deadline=None)  # other ones at each run
+    @given(data=st.data())
+    def ask(data: st.DataObject) -> None:
+        nonlocal key
+        method, rule = data.draw(st.sampled_from(routes(lite)))
+        own = dinner.organiser_path if rule.startswith("/o/") else dinner.guest_path
+        token = own[3:] if data.draw(st.booleans()) else data.draw(st.sampled_from(["x", "A" * 24]))
+        path = rule.replace("<token>", token)
+        path = re.sub(r"<int[^>]*>", lambda _: data.draw(IDS), path)
+        fields = data.draw(
+            st.dictionaries(
+                st.sampled_from(FIELDS), st.one_of(TEXT, st.lists(TEXT, max_size=3)), max_size=8
+            )
         )
-    )
-    if method == "GET":
-        answer = person.client.get(f"http://app.test{path}", params=fields)
-    else:
-        form = {**fields, "csrf_token": state["page"].token}
-        answer = person.client.post(f"http://app.test{path}", data=form)
-    state["page"] = person.open(event.guest_path)  # answers 200 whatever has come
-    assert answer.status_code < 500 or (rule, answer.status_code) == ("/readyz", 503)
+        if method == "GET":
+            answer = person.client.get(f"http://app.test{path}", params=fields)
+        else:
+            form = {**fields, "csrf_token": key}
+            answer = person.client.post(f"http://app.test{path}", data=form)
+        key = person.open(dinner.guest_path).token  # answers 200 whatever has come
+        assert answer.status_code < 500 or (rule, answer.status_code) == ("/readyz", 503)
+
+    ask()

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, text
 
 from tests.acceptance import journeys
 from tests.app import servers
-from tests.app.conftest import settings_for, sqlite_copy
+from tests.app.conftest import SECRET, settings_for, sqlite_copy
 
 Start = Callable[..., servers.Server]
 
@@ -27,6 +27,18 @@ def database(migrated_sqlite: Path, tmp_path: Path) -> str:
     return sqlite_copy(migrated_sqlite, tmp_path)
 
 
+@pytest.fixture(scope="module")
+def shared(
+    migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[servers.Server]:
+    """A server that goes on: three processes of Python begin for each one."""
+    folder = tmp_path_factory.mktemp("server")
+    env = {"SECRET_KEY": SECRET, "DATABASE_URL": sqlite_copy(migrated_sqlite, folder)}
+    started = servers.start(folder, {**env, "WRITE_BURST": "0"})
+    yield started
+    started.kill()
+
+
 def metric(server: servers.Server, line: str) -> float:
     found = re.search(
         rf"^{re.escape(line)} ([0-9.e+]+)$", httpx.get(f"{server.url}/metrics").text, re.M
@@ -34,10 +46,9 @@ def metric(server: servers.Server, line: str) -> float:
     return float(found[1]) if found else 0
 
 
-def test_the_acceptance_test_passes_and_fails_by_its_exit_code(start: Start, database: str) -> None:
-    server = start(database)
+def test_the_acceptance_test_passes_and_fails_by_its_exit_code(shared: servers.Server) -> None:
     command = [sys.executable, "-m", "tests.acceptance"]
-    done = subprocess.run([*command, server.url], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, shared.url], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "journey keepsakes: passed"
     gone = "http://127.0.0.1:9"
@@ -46,30 +57,33 @@ def test_the_acceptance_test_passes_and_fails_by_its_exit_code(start: Start, dat
     assert f"{gone} does not answer" in done.stdout
 
 
-def test_metrics_are_those_of_both_workers(start: Start, database: str) -> None:
-    server = start(database)
-    event = journeys.create_gathering(server.url)
+def test_metrics_are_those_of_both_workers(shared: servers.Server) -> None:
+    rises = {
+        'http_requests_total{method="GET",route="/g/<token>",status="200"}': 40,
+        "thanksgiving_gatherings_created_total": 1,
+        'http_request_duration_seconds_count{route="/g/<token>"}': 40,
+        'database_duration_seconds_count{kind="write"}': 1,
+    }
+    before = {line: metric(shared, line) for line in rises}
+    event = journeys.create_gathering(shared.url)
     for _ in range(40):  # a new connection each: both workers get some
         servers.CLIENT.get(event.guest_url)
-    route = 'http_requests_total{method="GET",route="/g/<token>",status="200"}'
-    assert metric(server, route) == 40
-    assert metric(server, "thanksgiving_gatherings_created_total") == 1
-    assert metric(server, 'http_request_duration_seconds_count{route="/g/<token>"}') == 40
-    assert metric(server, 'database_duration_seconds_count{kind="write"}') == 1
+    assert {line: metric(shared, line) - before[line] for line in rises} == rises
     token = event.guest_path.removeprefix("/g/")
-    assert token not in httpx.get(f"{server.url}/metrics").text
+    assert token not in httpx.get(f"{shared.url}/metrics").text
 
 
-def test_metrics_are_not_public(start: Start, database: str) -> None:
-    server = start(database)
-    assert server.answers("/metrics") == 200
+def test_metrics_are_not_public(shared: servers.Server) -> None:
+    assert shared.answers("/metrics") == 200
     for header in ("X-Forwarded-For", "Forwarded"):
         assert (
-            httpx.get(f"{server.url}/metrics", headers={header: "for=1.2.3.4"}).status_code == 404
+            httpx.get(f"{shared.url}/metrics", headers={header: "for=1.2.3.4"}).status_code == 404
         )
 
 
-def test_stopping_turns_unready_serves_on_and_finishes(start: Start, database: str) -> None:
+def test_stopping_turns_unready_serves_on_finishes_and_logs_json_to_the_last_line(
+    start: Start, database: str
+) -> None:
     server = start(database, DRAIN_SECONDS="3")
     event = journeys.create_gathering(server.url)
     kept = httpx.Client(base_url=server.url)
@@ -83,6 +97,8 @@ def test_stopping_turns_unready_serves_on_and_finishes(start: Start, database: s
     assert server.answers("/healthz") == 200
     assert server.process.poll() is None
     assert server.process.wait(servers.STOP_SECONDS) == 0
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert any(line.get("route") == "/g/<token>" for line in lines)
 
 
 @pytest.mark.engine
@@ -111,15 +127,6 @@ def test_requests_in_flight_are_finished(start: Start, server: str, database_url
         assert answer.result(20).status_code == 303
     assert running.process.wait(servers.STOP_SECONDS) == 0
     engine.dispose()
-
-
-def test_the_log_is_json_to_the_last_line(start: Start, database: str) -> None:
-    server = start(database)
-    httpx.get(f"{server.url}/")
-    server.terminate()
-    server.process.wait(servers.STOP_SECONDS)
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    assert any(line.get("route") == "/" for line in lines)
 
 
 @pytest.mark.engine
