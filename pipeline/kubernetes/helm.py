@@ -1,6 +1,9 @@
 """Renders, lints and documents the Helm chart."""
 
+import copy
+import functools
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,22 @@ def template(
             code=error.code,
             tail=error.tail,
         ) from error
-    return [resource for resource in YAML(typ="safe").load_all(rendered) if resource]
+    return objects(rendered)
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """The objects of a stream of YAML; a document that was read before is not parsed again.
+
+    Parsing takes longer than helm, and two renderings differ in a few objects.
+    """
+    documents = map(_document, re.split(r"^---(?=\s)", text, flags=re.M))
+    return [copy.deepcopy(document) for document in documents if document]
+
+
+@functools.lru_cache(maxsize=1000)
+def _document(text: str) -> dict[str, Any] | None:
+    document: dict[str, Any] | None = YAML(typ="safe").load(text)
+    return document
 
 
 def write_readme_command() -> list[str | Path]:

@@ -76,7 +76,7 @@ def applications(tree: Path) -> Objects:
         [program("kubectl"), "kustomize", tree / str(root["spec"]["source"]["path"])],
         next_step="fix the kustomization that the message names",
     )
-    return _named([each for each in YAML(typ="safe").load_all(text) if each])
+    return _named(helm.objects(text))
 
 
 def differences(before: Objects, after: Objects) -> Iterator[Change]:

@@ -8,7 +8,6 @@ from sqlalchemy import event as engine_events
 from thanksgiving import gatherings
 from thanksgiving.models import Dish, Gratitude, Guest
 
-from tests.acceptance import journeys
 from tests.acceptance.journeys import Browser, Gathering, NewBrowser, claim, rsvp
 from tests.app.conftest import browsers
 

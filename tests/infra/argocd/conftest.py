@@ -1,5 +1,5 @@
 """The chart's rendering serves here as well."""
 
-from tests.infra.helm.conftest import render
+from tests.infra.helm.conftest import chart, render
 
-__all__ = ["render"]
+__all__ = ["chart", "render"]

@@ -1,5 +1,6 @@
 """Argo CD's manifests, built by kustomize as Argo CD builds them."""
 
+import functools
 import re
 import shutil
 from pathlib import Path
@@ -33,9 +34,13 @@ STAGING = (
 
 
 def build(folder: Path) -> list[dict[str, Any]]:
-    """The resources of a kustomization."""
-    text = process.capture([program("kubectl"), "kustomize", folder])
-    return [one for one in YAML(typ="safe").load_all(text) if one]
+    """The resources of a kustomization, built once."""
+    return helm.objects(_built(folder))
+
+
+@functools.cache
+def _built(folder: Path) -> str:
+    return process.capture([program("kubectl"), "kustomize", folder])
 
 
 def one(resources: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:

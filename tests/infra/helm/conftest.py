@@ -1,7 +1,11 @@
 """helm itself renders the chart, for an application of its own; every test looks at what came out."""
 
+import copy
+import functools
+import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,16 +27,28 @@ Render = Callable[..., Resources]
 
 
 @pytest.fixture(scope="session")
-def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
-    """Renders with values given as a mapping."""
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart of an application of its own."""
     chart = tmp_path_factory.mktemp("charts") / CHART.name
     shutil.copytree(CHART, chart)
     (chart / "files" / "project.yaml").write_text(PROJECT, encoding="utf-8")
+    return chart
+
+
+@pytest.fixture(scope="session")
+def render(chart: Path) -> Render:
+    """Renders with values given as a mapping; the same ones are rendered once."""
 
     def rendered(
         values: dict[str, Any] | None = None, *arguments: str, **settings: str
     ) -> Resources:
-        return helm.template(*arguments, values=values or {}, chart=chart, **settings)
+        return copy.deepcopy(once(json.dumps(values or {}), arguments, tuple(settings.items())))
+
+    @functools.cache
+    def once(
+        values: str, arguments: tuple[str, ...], settings: tuple[tuple[str, str], ...]
+    ) -> Resources:
+        return helm.template(*arguments, values=json.loads(values), chart=chart, **dict(settings))
 
     return rendered
 
