@@ -1,13 +1,14 @@
 """The AWS account of an environment: the real one that the credentials name, or the local one."""
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
 from botocore.session import Session as BotocoreSession
 
 from pipeline.aws import localaws
@@ -27,22 +28,21 @@ class Account:
     local: bool
 
     def client(self, service: str) -> Any:
+        """A client of the account: what ``boto3.client`` returns, without the time that importing boto3 takes."""
         own = BotocoreSession(session_vars=_deaf_variables() if self.local else None)
+        own.register_component("data_loader", _loader(own.get_config_variable("data_path")))
         # The variables are named by the service's id, which is not always its boto3 name.
         service_id = own.get_service_model(service).service_id.hyphenize()
         endpoint = self.environ.get(
             f"AWS_ENDPOINT_URL_{service_id.upper().replace('-', '_')}",
             self.environ.get("AWS_ENDPOINT_URL"),
         )
-        session = boto3.Session(
-            botocore_session=own,
+        return own.create_client(
+            service,
+            region_name=self.environ.get("AWS_REGION"),
             aws_access_key_id=self.environ.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=self.environ.get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=self.environ.get("AWS_SESSION_TOKEN"),
-            region_name=self.environ.get("AWS_REGION"),
-        )
-        return session.client(
-            service,  # type: ignore[call-overload] # one function serves all services
             endpoint_url=endpoint,
             config=Config(
                 connect_timeout=CONNECT_SECONDS,
@@ -51,6 +51,12 @@ class Account:
                 proxies={} if self.local else None,
             ),
         )
+
+
+@functools.cache
+def _loader(path: str | None) -> Loader:
+    """What AWS's services are like, read once: each session by itself would read it again for each client."""
+    return create_loader(path)
 
 
 def is_local(environment: Environment) -> bool:
