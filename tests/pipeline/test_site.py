@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import docs
+from pipeline.core import cache
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
@@ -14,23 +15,25 @@ from pipeline.git import repository as git
 ROOT_APPLICATION = "spec: {source: {repoURL: https://github.com/acme/shop.git}}\n"
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("docs") / "site"
-    docs.run(site=folder)
-    return folder
+def test_each_page_is_in_the_site_and_in_its_search_and_asks_no_other_host(tmp_path: Path) -> None:
+    # Looked at once for the same pages: of other files it counts only that they are there, where a page links to them.
+    names = "\n".join(str(file.relative_to(ROOT)) for file in git.files())
+    read = git.files(
+        "docs/*", "pipeline/*", "tools/*", "requirements/*", "project.yaml", "argocd/*"
+    )
+    key = git.content_key([Path(__file__), *read], names, git.web_address())
+    cache.once("docs-site", key, lambda: _looked_at(tmp_path / "site"))
 
 
-def test_each_page_is_in_the_site_and_in_its_search(site: Path) -> None:
+def _looked_at(site: Path) -> str:
+    docs.run(site=site)
     search = (site / "search.json").read_text(encoding="utf-8")
-    for page in git.files("docs/*.md"):
+    pages = git.files("docs/*.md")
+    for page in pages:
         name = page.relative_to(ROOT / "docs").with_suffix("")
         folder = site if name.name == "index" else site / name
         assert (folder / "index.html").is_file(), name
         assert name.name == "index" or f'"{name}/"' in search
-
-
-def test_no_page_asks_another_host(site: Path) -> None:
     asked = {
         tag
         for page in site.rglob("*.html")
@@ -42,6 +45,7 @@ def test_no_page_asks_another_host(site: Path) -> None:
     assert "data-md-component=source" not in (site / "index.html").read_text("utf-8").replace(
         '"', ""
     )
+    return f"{len(pages)} pages"
 
 
 def tree(folder: Path, **pages: str) -> Path:
