@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.commands import test
 from pipeline.core.errors import PipelineError
+from pipeline.core.paths import ROOT
 from pipeline.git.groups import Group
 
 TESTS = """
@@ -39,6 +40,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "test_dinner.py").write_text(TESTS, encoding="utf-8")
     monkeypatch.setattr(test, "log_file", lambda name: tmp_path / f"{name}.log")
     monkeypatch.setattr(test, "PARALLEL", ())
+    # Outside this repository no settings name the plugins, and each session would load them all.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     return tmp_path
 
 
@@ -114,7 +117,7 @@ def test_coverage_is_measured_where_it_is_judged_and_counts_elsewhere(
 
 def test_a_failure_is_annotated_on_its_line(folder: Path) -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "test_dinner.py"],
+        [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "test_dinner.py"],
         cwd=folder,
         env={"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(folder)},
         capture_output=True,

@@ -1,5 +1,6 @@
 """Repositories whose commits decide what runs, from one environment to three with conditions."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,11 @@ from pipeline.targets import kubernetes
 from tests.releases.repository import REST, TEXT, desired, rule, run
 
 
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone whose origin is a bare repository with one commit on main; its images are all signed."""
-    monkeypatch.setattr(admission, "require_here", lambda *_: None)
-    monkeypatch.setattr(admission, "lacks_here", lambda *_: [])
-    bare, folder = tmp_path / "github.git", tmp_path / "clone"
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the clone and its origin, to be copied: Git alone would start eight times for each test."""
+    parent = tmp_path_factory.mktemp("first")
+    bare, folder = parent / "github.git", parent / "clone"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True)
     subprocess.run(["git", "clone", "-q", bare, folder], check=True, capture_output=True)
     run(folder, "checkout", "-q", "-b", "main")
@@ -30,7 +30,21 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run(folder, "add", ".")
     run(folder, "commit", "-q", "-m", "Start")
     run(folder, "push", "-q", "origin", "main")
-    return folder
+    return parent
+
+
+@pytest.fixture
+def clone(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone whose origin is a bare repository with one commit on main; its images are all signed."""
+    monkeypatch.setattr(admission, "require_here", lambda *_: None)
+    monkeypatch.setattr(admission, "lacks_here", lambda *_: [])
+    for name in ("github.git", "clone"):
+        shutil.copytree(first / name, tmp_path / name, symlinks=True)
+    config = tmp_path / "clone" / ".git" / "config"
+    text = config.read_text(encoding="utf-8")
+    assert str(first) in text
+    config.write_text(text.replace(str(first), str(tmp_path)), encoding="utf-8")
+    return tmp_path / "clone"
 
 
 @pytest.fixture
