@@ -36,7 +36,7 @@ class Via:
 
     def client(self) -> httpx.Client:
         """A client whose requests are for the host."""
-        verify = _trusting(self.authority) if self.authority else True
+        verify = _trusting(self.authority) if self.authority else _public()
         client = httpx.Client(timeout=REQUEST_SECONDS, headers={"Host": self.host}, verify=verify)
         if not self.authority:
             client.event_hooks = {"request": [self._name], "response": []}
@@ -48,6 +48,12 @@ class Via:
 
 #: A URL that answers, and how it is reached where its name alone does not lead there.
 Reached = tuple[str, Via | None]
+
+
+@functools.cache
+def _public() -> ssl.SSLContext:
+    """The public authorities; each request by itself would read them again."""
+    return httpx.create_ssl_context()
 
 
 @functools.cache
@@ -149,5 +155,5 @@ def verify(
 
 def get(url: str, path: str, via: Via | None) -> httpx.Response:
     address = f"{url.rstrip('/')}{path}"
-    with via.client() if via else httpx.Client(timeout=REQUEST_SECONDS) as client:
+    with via.client() if via else httpx.Client(timeout=REQUEST_SECONDS, verify=_public()) as client:
         return client.get(address)

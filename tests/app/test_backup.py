@@ -74,8 +74,9 @@ def test_after_a_restore_nothing_older_is_shown(
     db.restore(database_url, file, replace=True)
     journeys.claim(person, event.guest_path, "Pumpkin pie")
     person.send(page, f"{event.guest_path}/dishes", {**own, "name": "Beans"})
-    for _ in range(20):  # a new connection each: both workers answer
-        with httpx.Client(cookies=person.client.cookies) as client:
+    once = httpx.Limits(max_keepalive_connections=0)  # a new connection each: both workers answer
+    with httpx.Client(cookies=person.client.cookies, limits=once) as client:
+        for _ in range(20):
             answer = client.get(event.guest_url, headers={"If-None-Match": tag})
             assert answer.status_code == 200
             shown = journeys.Page(answer)

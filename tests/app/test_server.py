@@ -41,7 +41,7 @@ def shared(
 
 def metric(server: servers.Server, line: str) -> float:
     found = re.search(
-        rf"^{re.escape(line)} ([0-9.e+]+)$", httpx.get(f"{server.url}/metrics").text, re.M
+        rf"^{re.escape(line)} ([0-9.e+]+)$", servers.CLIENT.get(f"{server.url}/metrics").text, re.M
     )
     return float(found[1]) if found else 0
 
@@ -70,14 +70,15 @@ def test_metrics_are_those_of_both_workers(shared: servers.Server) -> None:
         servers.CLIENT.get(event.guest_url)
     assert {line: metric(shared, line) - before[line] for line in rises} == rises
     token = event.guest_path.removeprefix("/g/")
-    assert token not in httpx.get(f"{shared.url}/metrics").text
+    assert token not in servers.CLIENT.get(f"{shared.url}/metrics").text
 
 
 def test_metrics_are_not_public(shared: servers.Server) -> None:
     assert shared.answers("/metrics") == 200
     for header in ("X-Forwarded-For", "Forwarded"):
         assert (
-            httpx.get(f"{shared.url}/metrics", headers={header: "for=1.2.3.4"}).status_code == 404
+            servers.CLIENT.get(f"{shared.url}/metrics", headers={header: "for=1.2.3.4"}).status_code
+            == 404
         )
 
 
