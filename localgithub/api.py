@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,13 @@ Answer = tuple[int, Any]
 #: Paths of a repository's settings, and those that list what they hold by id.
 SETTINGS = r"(?:actions/variables|environments|labels|rulesets)(?:/.+)?"
 LISTS = ("rulesets", "deployment-branch-policies")
+#: What a path of the API needs of a job's ``permissions``: ``read`` to be asked, ``write`` to be changed.
+RIGHTS = {
+    r"deployments(/.+)?": "deployments",
+    r"pulls(/.+)?|issues/\d+/(comments|labels).*|issues/comments/.+": "pull-requests",
+    r"actions/runs.*": "actions",
+}
+STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
 NOT_FOUND: Answer = (404, {"message": "Not Found"})
 
 
@@ -26,15 +34,21 @@ class Store:
     #: What people and workflows made of commits, by path: lists, where GitHub wraps them in a mapping of one key.
     made: dict[str, Any] = field(default_factory=dict)
     customised_subject: bool = False
+    #: Of the job's token, as a workflow writes them; None for a token that may do all.
+    permissions: dict[str, str] | None = None
+    #: With its statuses, the newest first, as GitHub lists them.
+    deployments: list[dict[str, Any]] = field(default_factory=list)
     _comments: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _last: int = 0
 
-    def open_pull(self, branch: str, commit: str, *labels: str) -> dict[str, Any]:
-        """A pull request that a person opens; a change of it is seen by the next call."""
+    def open_pull(
+        self, branch: str, commit: str, *labels: str, fork: bool = False
+    ) -> dict[str, Any]:
+        """A pull request that a person opens, by default today; a change of it is seen by the next call."""
         body = {"title": branch, "head": branch, "base": "main"}
         pull: dict[str, Any] = self._add_pull({}, body)[1]
-        pull["head"]["sha"] = commit
+        pull["head"] |= {"sha": commit, "repo": {"id": 2 if fork else 1}}
         pull["labels"] = [{"name": label} for label in labels]
         return pull
 
@@ -50,12 +64,15 @@ class Store:
             "issues": self.issues,
             "pulls": self.pulls,
             "releases": self.releases,
+            "deployments": self.deployments,
         }
 
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> Answer:
         """The answer to one call."""
         with self._lock:
             self.calls.append(f"{method} {path}")
+            if not self._may(method, path):
+                return 403, {"message": "Resource not accessible by integration"}
             for verb, pattern, handler in self._routes():
                 match = re.fullmatch(pattern, path)
                 if verb == method and match:
@@ -78,6 +95,12 @@ class Store:
             ("GET", "issues", self._list_issues),
             ("POST", "issues", self._add_issue),
             ("PATCH", r"issues/(\d+)", self._change_issue),
+            ("DELETE", r"issues/(\d+)/labels/(.+)", self._remove_label),
+            ("GET", r"pulls/(\d+)", self._get_pull),
+            ("GET", "deployments", self._list_deployments),
+            ("POST", "deployments", self._add_deployment),
+            ("GET", r"deployments/(\d+)/statuses", self._list_statuses),
+            ("POST", r"deployments/(\d+)/statuses", self._add_status),
             ("GET", "pulls", self._list_pulls),
             ("POST", "pulls", self._add_pull),
             ("GET", r"releases/tags/(.+)", self._get_release),
@@ -181,12 +204,62 @@ class Store:
             self._new("pull", body)
             | {
                 "state": "open",
-                "head": {"ref": body["head"]},
-                "base": {"ref": body["base"]},
+                "head": {"ref": body["head"], "repo": {"id": 1}},
+                "base": {"ref": body["base"], "repo": {"id": 1}},
                 "labels": [],
+                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             }
         )
         return 201, self.pulls[-1]
+
+    def _may(self, method: str, path: str) -> bool:
+        if self.permissions is None:
+            return True
+        needed = next((right for form, right in RIGHTS.items() if re.fullmatch(form, path)), "")
+        levels = ("read", "write") if method == "GET" else ("write",)
+        return not needed or self.permissions.get(needed) in levels
+
+    def _get_pull(self, number: str, _query: dict[str, str], _body: Any) -> Answer:
+        return next(
+            ((200, pull) for pull in self.pulls if str(pull["number"]) == number), NOT_FOUND
+        )
+
+    def _remove_label(self, number: str, name: str, _query: dict[str, str], _body: Any) -> Answer:
+        for pull in self.pulls:
+            kept = [label for label in pull["labels"] if label["name"] != name]
+            if str(pull["number"]) == number and kept != pull["labels"]:
+                pull["labels"] = kept
+                return 200, kept
+        return 404, {"message": "Label does not exist"}
+
+    def _list_deployments(self, query: dict[str, str], _: Any) -> Answer:
+        environment = query.get("environment")
+        kept = [item for item in self.deployments if environment in (item["environment"], None)]
+        return 200, _page(kept, query)
+
+    def _add_deployment(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
+        # Both are the defaults: a pull request whose checks still run has no deployment by them.
+        if body.get("auto_merge", True) or body.get("required_contexts") != []:
+            return 409, {"message": "Conflict: Commit status checks failed"}
+        self.deployments.insert(0, {**self._new("deployments", body), "statuses": []})
+        return 201, self.deployments[0]
+
+    def _statuses(self, identity: str) -> list[dict[str, Any]] | None:
+        found = (item["statuses"] for item in self.deployments if str(item["id"]) == identity)
+        return next(found, None)
+
+    def _list_statuses(self, identity: str, query: dict[str, str], _: Any) -> Answer:
+        statuses = self._statuses(identity)
+        return NOT_FOUND if statuses is None else (200, _page(statuses, query))
+
+    def _add_status(self, identity: str, _: dict[str, str], body: dict[str, Any]) -> Answer:
+        statuses = self._statuses(identity)
+        if statuses is None:
+            return NOT_FOUND
+        if body.get("state") not in STATES:
+            return 422, {"message": "Validation Failed"}
+        statuses.insert(0, self._new("statuses", body))
+        return 201, statuses[0]
 
     def _get_release(self, tag: str, _: dict[str, str], __: dict[str, Any]) -> Answer:
         releases = [release for release in self.releases if release["tag_name"] == tag]

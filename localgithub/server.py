@@ -173,7 +173,7 @@ def _listening(
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = _handle  # noqa: N815 - the names that the base class calls
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _handle  # noqa: N815 - the names that the base class calls
 
         def log_message(self, *_: Any) -> None:
             pass
