@@ -87,6 +87,15 @@ def test_the_demo_fills_a_table(app: Flask) -> None:
     assert "coeliac" in browsers(app)().open(organiser).text
 
 
+def test_the_demo_of_a_known_link_is_made_once(app: Flask) -> None:
+    first, again = (
+        app.test_cli_runner().invoke(args=["seed-demo", "demo"]).output for _ in range(2)
+    )
+    assert first.startswith("organiser: /o/demo\n")
+    assert again == ""
+    assert "coeliac" in browsers(app)().open("/o/demo").text
+
+
 @pytest.mark.parametrize(
     ("today", "expected"),
     [
