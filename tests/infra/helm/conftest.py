@@ -17,6 +17,7 @@ PROJECT = """
 port: 5000
 probes: {live: /healthz, ready: /readyz}
 migrate: [python, -m, shop.migrate]
+previews: {seed: [flask, seed]}
 secrets: [MAIL_TOKEN]
 writable: [/data, /app/instance]
 """

@@ -14,7 +14,15 @@ from pipeline.core.paths import CHART, ENVIRONMENTS, ROOT
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
 from pipeline.releases import environments
-from tests.infra.helm.conftest import DIGEST, Render, containers, find, need, pod_templates
+from tests.infra.helm.conftest import (
+    DIGEST,
+    Render,
+    Resources,
+    containers,
+    find,
+    need,
+    pod_templates,
+)
 
 #: Values that switch everything on that can be on at once.
 EVERYTHING: dict[str, Any] = {
@@ -469,6 +477,48 @@ def test_a_migration_of_another_version_has_another_name_and_both_tools_delete_i
     annotations = one["metadata"]["annotations"]
     assert "before-hook-creation" in annotations["helm.sh/hook-delete-policy"]
     assert "BeforeHookCreation" in annotations["argocd.argoproj.io/hook-delete-policy"]
+
+
+SEED = {"name": "preview", "seed": {"enabled": True}}
+
+
+def seeds(resources: Resources) -> list[dict[str, Any]]:
+    """The Jobs that fill the database with made-up data."""
+    return [one for one in resources if "-seed-" in one["metadata"]["name"]]
+
+
+def test_a_preview_is_seeded_once_its_pods_serve(render: Render) -> None:
+    [job] = seeds(render(SEED))
+    assert job["metadata"]["annotations"]["argocd.argoproj.io/hook"] == "PostSync"
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["flask", "seed"]
+    assert {"name": "ENVIRONMENT", "value": "preview"} in container["env"]
+
+
+def test_the_job_that_seeds_reaches_the_database(render: Render) -> None:
+    resources = render({**SEED, "networkPolicy": {"enabled": True}})
+    [job] = seeds(resources)
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    [rule] = need(resources, "NetworkPolicy", "-database")["spec"]["ingress"]
+    allowed = [
+        peer["podSelector"]["matchLabels"].items() <= labels.items() for peer in rule["from"]
+    ]
+    assert any(allowed)
+
+
+@pytest.mark.parametrize(
+    "environment", sorted(ENVIRONMENTS.glob("*.yaml")), ids=lambda file: file.stem
+)
+def test_no_environment_is_filled_with_what_is_made_up(render: Render, environment: Path) -> None:
+    values = {"image": {"digest": DIGEST}, "seed": {"enabled": True}}
+    assert "for previews alone" in refusal(render, values, "--values", str(environment))
+    assert not seeds(render({"image": {"digest": DIGEST}}, "--values", str(environment)))
+
+
+def test_nothing_is_seeded_unless_asked(render: Render) -> None:
+    assert "for previews alone" in refusal(render, {"seed": {"enabled": True}})
+    assert not seeds(render({"name": "preview"}))
+    assert seeds(render(SEED))
 
 
 def test_liveness_never_asks_the_database_and_readiness_does(render: Render) -> None:

@@ -307,6 +307,9 @@ capabilities:
 {{- fail "rollout.maxSurge and rollout.maxUnavailable are both 0: no pod could ever be replaced." -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.seed.enabled (ne .Values.name "preview") -}}
+{{- fail (printf "seed.enabled fills the database with made-up data, which is for previews alone, not for %s. Remove it." (.Values.name | default "a release without a name")) -}}
+{{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that the route attaches to." -}}
 {{- end -}}
