@@ -1,7 +1,7 @@
 """The application that this repository delivers, as ``project.yaml`` names it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ PARTS = ("url", "scheme", "host", "port", "name", "user", "password")
 #: Who signs images: a key in AWS KMS, a key pair of files, or the workflow's identity (docs/supply-chain.md).
 SIGNERS = ("kms", "key", "keyless")
 NAME = re.compile(r"[a-z][a-z0-9-]{1,17}")
+DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -50,6 +51,23 @@ class Signing:
 
 
 @dataclass(frozen=True)
+class Previews:
+    """Previews of pull requests: where one answers (below ``domain``; empty: nowhere), and the path to look at first.
+
+    ``days`` without a push until one goes; ``seed`` is the command line that fills one with made-up data.
+    """
+
+    domain: str = ""
+    path: str = "/"
+    days: int = 7
+    seed: tuple[str, ...] = ()
+
+    def host(self, number: int | str) -> str:
+        """The host of a pull request's preview; empty without a domain."""
+        return f"pr-{number}.{self.domain}" if self.domain else ""
+
+
+@dataclass(frozen=True)
 class Project:
     """The fields of ``project.yaml``; ``migrate`` and ``smoke`` are command lines, empty where there is none.
 
@@ -71,6 +89,7 @@ class Project:
     writable: tuple[str, ...] = ("/data",)
     signing_key: str = "SECRET_KEY"
     signing: Signing = Signing()
+    previews: Previews = Previews()
     checked: bool = False
     delivery: str = ""
 
@@ -100,6 +119,7 @@ def parse(raw: Mapping[str, Any]) -> Project:
             "probes": Probes(**raw["probes"]),
             "database": Database(engine, development, database),
             "signing": Signing(**raw.get("signing", {})),
+            "previews": _previews(**raw.get("previews", {})),
             **{name: tuple(raw[name]) for name in lists if name in raw},
         }
     )
@@ -130,12 +150,24 @@ def parse(raw: Mapping[str, Any]) -> Project:
             and not Path(project.signing.public).is_absolute()
             and ".." not in Path(project.signing.public).parts
         ),
+        "previews.domain must be the name of a domain, without pr-NUMBER": (
+            not project.previews.domain or DOMAIN.fullmatch(project.previews.domain)
+        ),
+        "previews.path must start with /": project.previews.path.startswith("/"),
+        "previews.days must be a whole number, 1 or more": (
+            type(project.previews.days) is int and project.previews.days > 0
+        ),
+        "previews.seed needs postgresql": engine == "postgresql" or not project.previews.seed,
         "migrate needs a database": engine != "none" or not project.migrate,
         "writable must be absolute folders": all(path[0] == "/" for path in project.writable),
     }
     if failed := [text for text, passed in checks.items() if not passed]:
         raise ValueError("; ".join(failed))
     return project
+
+
+def _previews(seed: Sequence[str] = (), **fields: Any) -> Previews:
+    return Previews(seed=tuple(seed), **fields)
 
 
 @cache

@@ -34,6 +34,11 @@ LINES = {
         r"          releaseName: .*": "          releaseName: {name}",
         r"            application: .*": "            application: {name}",
     },
+    "argocd/apps/base/previews.yaml": {
+        r"              enabled: .*": "              enabled: {has_host}",
+        r"              host: .*": '              host: "{host}"',
+        r"            service: .*": "            service: {{type: {service}}}",
+    },
     "argocd/apps/base/project.yaml": {
         r"  syncWindows:.*(\n    .*)*": "  syncWindows:{windows}",
     },
@@ -80,6 +85,10 @@ def _values(project: Project) -> dict[str, object]:
         "environment": "".join(
             f" {name}={json.dumps(str(value))}" for name, value in project.environment.items()
         ).replace("$", r"\$"),
+        # The ApplicationSet fills in the number.
+        "host": project.previews.host("{{ .number }}"),
+        "has_host": json.dumps(bool(project.previews.domain)),
+        "service": "ClusterIP" if project.previews.domain else "LoadBalancer",
         # Compose takes what the shell or .env sets.
         "windows": _windows(project) or " []",
         "placeholders": json.dumps({name: f"${{{name}:-unset}}" for name in project.secrets}),

@@ -17,6 +17,7 @@ from localgithub import server
 from localgithub.api import Store
 from pipeline.core import process
 from pipeline.kubernetes.programs import program
+from pipeline.releases.project import project
 from pipeline.targets import web
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
@@ -122,25 +123,24 @@ class Preview:
         assert found is not None
         return found
 
-    def wanted(self) -> str:
-        """The commit that Argo CD is to bring it to; empty while there is no Application."""
-        found = self.previews.applications().get(self.name)
-        return str(found["spec"]["source"]["targetRevision"]) if found else ""
+    @property
+    def version(self) -> str:
+        """The version that ``./inv build`` gives that commit."""
+        return f"0.0.0-g{self.commit[:12]}"
 
-    def message(self) -> str:
-        """What Argo CD says of its last sync, with what it says of each object."""
-        state = self.previews.applications()[self.name].get("status", {}).get("operationState", {})
-        results = state.get("syncResult", {}).get("resources", [])
-        return " ".join([state.get("message", ""), *(each["message"] for each in results)])
+    def wanted(self) -> str:
+        """The version that Argo CD is to bring it to; empty while there is no Application."""
+        found = self.previews.applications().get(self.name)
+        return str(found["spec"]["source"]["helm"]["valuesObject"]["image"]["tag"]) if found else ""
 
     def is_there(self) -> bool:
-        """Whether it is Synced and Healthy at the pull request's commit, and answers as that commit."""
+        """Whether it is Synced and Healthy, and answers as the pull request's commit."""
         status = self.previews.applications().get(self.name, {}).get("status", {})
         sync, health = status.get("sync", {}), status.get("health", {})
         if (sync.get("status"), health.get("status")) != ("Synced", "Healthy"):
             return False
         try:
-            return {sync["revision"], web.ask(self.url())["commit"]} == {self.commit}
+            return bool(web.ask(self.url())["commit"] == self.commit)
         except httpx.HTTPError:
             return False
 
@@ -197,7 +197,8 @@ def previews(
 ) -> Iterator[Previews]:
     """The ApplicationSet on the cluster; afterwards clone and cluster are as they were."""
     checkout = kubernetes.checkout
-    url = kubernetes.application()["spec"]["source"]["repoURL"]
+    source = kubernetes.application()["spec"]["source"]
+    url, revision = source["repoURL"], source["targetRevision"]
     github = GitHub(str(urlsplit(url).hostname))
     github.start()
     found = Previews(kubernetes, github)
@@ -205,7 +206,11 @@ def previews(
     owner, _, name = REPOSITORY.partition("/")
     folder = tmp_path_factory.mktemp("previews") / "base"
     kubernetes.cluster.apply(
-        application_set(checkout, folder, url=url, owner=owner, name=name, api=f"{github.url}/")
+        application_set(
+            *(checkout, folder),
+            **{"url": url, "revision": revision, "owner": owner, "name": name},
+            api=f"{github.url}/",
+        )
     )
     git(checkout, "checkout", "--quiet", "-b", BRANCH)
     yield found
@@ -245,12 +250,14 @@ def test_a_pull_request_with_the_label_gets_a_preview_of_its_commit(preview: Pre
     assert set(preview.previews.applications()) == {preview.name}
     assert "GET pulls" in preview.previews.github.store.calls
     repository = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{NAME}-preview"
-    assert preview.image() == f"{repository}:0.0.0-g{preview.commit[:12]}"
+    assert preview.image() == f"{repository}:{preview.version}"
     answer = web.ask(preview.url())
-    assert (answer["version"], answer["environment"]) == (
-        f"0.0.0-g{preview.commit[:12]}",
-        "preview",
-    )
+    assert (answer["version"], answer["environment"]) == (preview.version, "preview")
+
+
+def test_a_preview_has_something_to_look_at(preview: Preview) -> None:
+    url = f"{preview.url()}{project().previews.path}"
+    eventually(lambda: httpx.get(url, timeout=10).status_code == 200, 60, "it is filled")
 
 
 def test_a_preview_has_a_database_of_its_own(preview: Preview) -> None:
@@ -297,7 +304,7 @@ def test_a_new_commit_moves_the_preview_as_soon_as_its_image_is_there(preview: P
     git(checkout, "commit", "--quiet", "--all", "--message", "Say it otherwise")
     preview.pull["head"]["sha"] = push_commit(checkout)
     preview.previews.look()
-    eventually(lambda: preview.wanted() == preview.commit, 60, "Argo CD sees the commit")
+    eventually(lambda: preview.wanted() == preview.version, 60, "Argo CD sees the commit")
     # On GitHub the image is built only now.
     assert web.ask(preview.url())["commit"] == before
     push_image(checkout)
@@ -306,8 +313,9 @@ def test_a_new_commit_moves_the_preview_as_soon_as_its_image_is_there(preview: P
     assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
 
 
-def test_a_preview_cannot_make_the_namespace_of_an_environment(preview: Preview) -> None:
+def test_the_chart_of_a_pull_request_is_not_what_its_preview_is_made_of(preview: Preview) -> None:
     checkout, chart = preview.previews.kubernetes.checkout, f"infra/helm/{NAME}/templates"
+    cluster = preview.previews.kubernetes.cluster
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -319,20 +327,41 @@ def test_a_preview_cannot_make_the_namespace_of_an_environment(preview: Preview)
     git(checkout, "commit", "--quiet", "--message", "Claim a namespace")
     preview.pull["head"]["sha"] = push_commit(checkout)
     preview.previews.look()
+    probe = f"{NAME}-preview-probe"
     try:
+        push_image(checkout)
+        eventually(preview.is_there, PREVIEW_SECONDS, "the preview runs the commit's image")
+        assert cluster.get("namespace", f"{NAME}-elsewhere") is None
+        # Rendered all the same, it would be held by the project.
+        spec = preview.previews.applications()[preview.name]["spec"]
+        spec["source"]["targetRevision"] = preview.commit
+        application = {
+            "apiVersion": "argoproj.io/v1alpha1",
+            "kind": "Application",
+            "metadata": {"name": probe},
+            "spec": spec,
+        }
+        cluster.apply(json.dumps(application), namespace="argocd")
         eventually(
-            lambda: "is not permitted in project" in preview.message(), 60, "it is not permitted"
+            lambda: "is not permitted in project" in said(preview.previews.kubernetes, probe),
+            60,
+            "it is not permitted",
         )
-        cluster = preview.previews.kubernetes.cluster
         assert cluster.get("namespace", f"{NAME}-elsewhere") is None
     finally:
+        preview.previews.kubernetes.kubectl(
+            *("-n", "argocd", "delete", "application", probe, "--ignore-not-found")
+        )
         git(checkout, "reset", "--quiet", "--hard", "HEAD~1")
         preview.pull["head"]["sha"] = push_commit(checkout, "--force")
-        # It would try six times, for minutes, before it looks at the commit without.
-        preview.previews.kubernetes.kubectl(
-            *("-n", "argocd", "patch", "application", preview.name, "--type", "merge"),
-            *("--patch", '{"status": {"operationState": {"phase": "Terminating"}}}'),
-        )
+
+
+def said(kubernetes: OnKubernetes, application: str) -> str:
+    """What Argo CD says of an Application's last sync, with what it says of each object."""
+    found = kubernetes.cluster.get("applications.argoproj.io", application, "argocd") or {}
+    state = found.get("status", {}).get("operationState", {})
+    results = state.get("syncResult", {}).get("resources", [])
+    return " ".join([state.get("message", ""), *(each["message"] for each in results)])
 
 
 def test_nothing_of_a_preview_is_left_when_its_pull_request_is_closed(preview: Preview) -> None:

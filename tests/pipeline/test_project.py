@@ -13,7 +13,7 @@ from pipeline.core.paths import CHART, ROOT
 from pipeline.git import repository as git
 from pipeline.releases import environments, written
 from pipeline.releases import project as projects
-from pipeline.releases.project import Signing
+from pipeline.releases.project import Previews, Signing
 from server import start
 
 MINIMUM: dict[str, Any] = {
@@ -40,6 +40,8 @@ def test_the_least_that_a_project_says() -> None:
     assert (project.probes.version, project.migrate, project.smoke) == ("", (), ())
     assert project.database.development == "none"
     assert project.signing == Signing("kms")
+    assert project.previews == Previews(domain="", path="/", days=7, seed=())
+    assert project.previews.host(7) == ""
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,13 @@ def test_the_least_that_a_project_says() -> None:
         ({"signing": {"by": "gpg"}}, "signing.by must be one of kms, key, keyless"),
         ({"signing": {"public": "../signing.pub"}}, "signing.public must be the path of a file"),
         ({"signing": {"key": "PEM"}}, "unexpected keyword argument"),
+        ({"previews": {"domain": "https://example.org"}}, "previews.domain must be the name"),
+        ({"previews": {"domain": "previews"}}, "previews.domain must be the name"),
+        ({"previews": {"path": "start"}}, "previews.path must start with /"),
+        ({"previews": {"days": 0}}, "previews.days must be a whole number"),
+        ({"previews": {"days": "7"}}, "previews.days must be a whole number"),
+        ({"previews": {"seed": ["flask", "seed"]}}, "previews.seed needs postgresql"),
+        ({"previews": {"ttl": 1}}, "unexpected keyword argument"),
     ],
 )
 def test_what_breaks_the_contract_is_named(

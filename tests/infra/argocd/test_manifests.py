@@ -1,8 +1,11 @@
 """Argo CD's manifests, built by kustomize as Argo CD builds them."""
 
 import functools
+import json
 import re
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,8 @@ from pipeline.git import repository as git
 from pipeline.images import app as appimage
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
-from pipeline.releases import environments
+from pipeline.releases import environments, written
+from pipeline.releases import project as projects
 from pipeline.releases.project import project
 from tests.infra.helm.conftest import Render
 
@@ -26,6 +30,7 @@ MANIFESTS = ROOT / "argocd"
 OVERLAYS = ("full", "ha", "local")
 
 NAME = project().name
+PREVIEWS = "argocd/apps/base/previews.yaml"
 #: Staging's values, whatever database its application has.
 STAGING = (
     *("--values", str(ROOT / "environments" / "staging.yaml")),
@@ -203,15 +208,74 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
         {"group": "", "kind": "Namespace", "name": f"{NAME}-preview-*"}
     ]
     values = template["source"]["helm"]["valuesObject"]
+    reached = {**values, "ingress": {**values["ingress"], "enabled": True, "host": "a.example.org"}}
     made = {
         (each["apiVersion"].rpartition("/")[0], each["kind"])
-        for each in render(values, *STAGING)
+        for each in (*render(values, *STAGING), *render(reached, *STAGING))
         if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
     }
     allowed = {(each["group"], each["kind"]) for each in project["namespaceResourceWhitelist"]}
     assert made == allowed
     names = {f"{NAME}-{name}" for name in environments.names()}
     assert not any(name.startswith(f"{NAME}-preview-") for name in names)
+
+
+def test_of_a_pull_request_a_preview_takes_the_image_alone() -> None:
+    """A fork's commit is rendered by nobody: chart and values are those of the revision that environments have."""
+    resources = build(MANIFESTS / "apps" / "full")
+    previews = one(resources, "ApplicationSet", "previews")["spec"]["template"]["spec"]["source"]
+    own = one(resources, "ApplicationSet", "environments")["spec"]["template"]["spec"]["source"]
+    place = ("repoURL", "targetRevision", "path")
+    assert {key: previews[key] for key in place} == {key: own[key] for key in place}
+    image = previews["helm"]["valuesObject"].pop("image")
+    assert "head_sha" in image["tag"]
+    assert not re.search("head_sha|branch|title|author", json.dumps(previews))
+
+
+@pytest.fixture
+def written_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """The values of a preview that ./inv format writes for a domain."""
+
+    def values(domain: str) -> dict[str, Any]:
+        base = tmp_path / "argocd" / "apps" / "base"
+        shutil.copytree(MANIFESTS / "apps" / "base", base)
+        changed = replace(project(), previews=replace(project().previews, domain=domain))
+        monkeypatch.setattr(written, "ROOT", tmp_path)
+        monkeypatch.setattr(written, "LINES", {PREVIEWS: written.LINES[PREVIEWS]})
+        monkeypatch.setattr(projects, "load", lambda: changed)
+        written.differing(write=True)
+        spec = one(build(base), "ApplicationSet", "previews")["spec"]["template"]["spec"]
+        return dict(spec["source"]["helm"]["valuesObject"])
+
+    return values
+
+
+def test_a_preview_has_a_host_of_its_own_where_there_is_a_domain(
+    written_with: Callable[..., dict[str, Any]], render: Render
+) -> None:
+    values = written_with("previews.example.org")
+    assert values["ingress"]["host"] == "pr-{{ .number }}.previews.example.org"
+    values = json.loads(json.dumps(values).replace("{{ .number }}", "7"))
+    values["image"]["tag"] = "0123abc"
+    resources = render(values, *STAGING)
+    [ingress] = [each for each in resources if each["kind"] == "Ingress"]
+    assert [rule["host"] for rule in ingress["spec"]["rules"]] == ["pr-7.previews.example.org"]
+    assert ingress["spec"]["tls"] == [{"hosts": ["pr-7.previews.example.org"]}]
+    # All previews share one load balancer, and have none of their own beside it.
+    group = ingress["metadata"]["annotations"]["alb.ingress.kubernetes.io/group.name"]
+    assert group == f"{NAME}-previews"
+    [service] = [
+        each for each in resources if each["metadata"]["name"] == NAME and each["kind"] == "Service"
+    ]
+    assert service["spec"]["type"] == "ClusterIP"
+
+
+def test_without_a_domain_a_preview_has_no_ingress(
+    written_with: Callable[..., dict[str, Any]], render: Render
+) -> None:
+    values = written_with("")
+    values["image"]["tag"] = "0123abc"
+    assert not [each for each in render(values, *STAGING) if each["kind"] == "Ingress"]
 
 
 def test_a_preview_runs_the_image_that_its_workflow_pushes(tmp_path: Path) -> None:
