@@ -209,6 +209,29 @@ def notify(_context: Context, environment: str | None = None, digest: str = "") 
     return body.run(environment, digest)
 
 
+@task(
+    help={
+        "number": "the pull request",
+        "commit": "the commit whose image has been pushed; without it: that the preview is gone, or a fork's label off",
+    }
+)
+@command
+def preview(_context: Context, number: str, commit: str | None = None) -> Result:
+    """Show a pull request's preview in its comment and as a deployment (in workflows only)."""
+    from pipeline.commands import preview as body
+
+    return body.run(number, commit or None)
+
+
+@task
+@command
+def expire_previews(_context: Context) -> Result:
+    """Take the label off pull requests that had no push for days (in workflows only)."""
+    from pipeline.commands import expire_previews as body
+
+    return body.run()
+
+
 @task
 @command
 def gate(_context: Context) -> Result:
@@ -757,6 +780,8 @@ GROUPS = {
         environments,
         gate,
         comment,
+        preview,
+        expire_previews,
         release,
         notes,
         issue,

@@ -36,6 +36,8 @@ NEEDED_BY_ACTION = {
 NEEDED_BY_TASK = {
     "comment": {"pull-requests": "write"},
     "issue": {"issues": "write"},
+    "preview": {"deployments": "write", "pull-requests": "write"},
+    "expire-previews": {"actions": "read", "deployments": "write", "pull-requests": "write"},
     "notes": {"contents": "write"},
 }
 #: Tasks that read GitHub with the job's token: the branch, or the API without the limit for unknown callers.
@@ -354,7 +356,85 @@ def test_no_checkout_keeps_the_token_and_no_workflow_runs_a_strangers_code_with_
         if step.content.get("uses", "").startswith("actions/checkout@"):
             assert step.content["with"]["persist-credentials"] is False, str(step)
     triggers = {trigger for content in WORKFLOWS.values() for trigger in content["on"]}
-    assert triggers <= {"pull_request", "push", "workflow_dispatch", "workflow_call", "schedule"}
+    ordinary = {"pull_request", "push", "workflow_dispatch", "workflow_call", "schedule"}
+    assert triggers - ordinary == {"pull_request_target"}
+
+
+def test_what_a_strangers_event_starts_with_rights_runs_mains_code_alone() -> None:
+    """GitHub gives `pull_request_target` main's token, secrets and caches: it checks out main unless told otherwise."""
+    [content] = [each for each in WORKFLOWS.values() if "pull_request_target" in each["on"]]
+    for job in content["jobs"].values():
+        assert "environment" not in job
+        assert "id-token" not in job["permissions"]
+        checkout, setup, *tasks_run = job["steps"]
+        assert checkout["with"] == {"persist-credentials": False}
+        assert setup["with"] == {"cache": "false"}
+        assert all("run" in step for step in tasks_run)
+    text = str(content)
+    assert not re.search(r"secrets\.|vars\.|head\.(sha|ref)|head_ref", text)
+
+
+def event(action: str, *labels: str, fork: bool = False, label: str = "") -> dict[str, Any]:
+    """The context `github` of a pull request's event; ``label`` is the one that was set or taken off."""
+    pull_request = {
+        "number": 7,
+        "labels": [{"name": name} for name in labels],
+        "head": {"repo": {"full_name": "fork/name" if fork else "owner/name"}},
+    }
+    payload = {"action": action, "label": {"name": label}, "pull_request": pull_request}
+    return {"repository": "owner/name", "event": payload}
+
+
+def runs(workflow: str, job: str, name: str, github: dict[str, Any]) -> bool:
+    """Whether an event of this name starts a job: its type is listed, and the job's condition holds."""
+    content = WORKFLOWS[workflow]
+    trigger = content["on"].get(name)
+    if trigger is None or github["event"]["action"] not in trigger.get("types", [""]):
+        return False
+
+    def value(match: re.Match[str]) -> str:
+        node: Any = github | {"event_name": name}
+        path, _, key = match[0].removeprefix("github.").partition(".*.")
+        for part in path.split("."):
+            node = node.get(part, {})
+        return repr([item[key] for item in node] if key else node or None)
+
+    condition = re.sub(r"github\.[\w.*]+", value, content["jobs"][job]["if"])
+    condition = condition.replace("&&", "and").replace("||", "or")
+    names = {"contains": lambda items, item: item in (items or [])}
+    return bool(eval(condition, names))  # noqa: S307 - of the workflow's own text
+
+
+@pytest.mark.parametrize(
+    ("github", "image", "end"),
+    [
+        (event("synchronize", "preview"), True, False),
+        (event("labeled", "preview", label="preview"), True, False),
+        (event("synchronize"), False, False),
+        (event("unlabeled", label="preview"), False, True),
+        (event("unlabeled", "preview", label="documentation"), False, False),
+        (event("closed", "preview"), False, True),
+        (event("closed"), False, False),
+        # A fork's code gets no role, whatever its label; its label stands for the commit that it was set after.
+        (event("labeled", "preview", label="preview", fork=True), False, False),
+        (event("synchronize", "preview", fork=True), False, True),
+        (event("reopened", "preview", fork=True), False, True),
+        (event("closed", "preview", fork=True), False, True),
+        (event("synchronize", fork=True), False, False),
+    ],
+)
+def test_a_preview_is_built_and_ended_by_what_happens_to_its_pull_request(
+    github: dict[str, Any], *, image: bool, end: bool
+) -> None:
+    assert runs("preview.yml", "image", "pull_request", github) == image
+    assert runs("preview-end.yml", "end", "pull_request_target", github) == end
+
+
+def test_a_forks_commit_gets_an_image_by_a_maintainers_push_alone() -> None:
+    assert WORKFLOWS["preview.yml"]["on"]["push"] == {"branches": ["preview/[0-9]+"]}
+    assert runs("preview.yml", "image", "push", {"event": {"action": ""}})
+    previews_end = WORKFLOWS["preview-end.yml"]["jobs"]["expire"]["if"]
+    assert previews_end == "github.event_name != 'pull_request_target'"
 
 
 def test_what_is_written_is_never_cancelled() -> None:
