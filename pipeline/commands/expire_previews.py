@@ -12,7 +12,7 @@ def run() -> Result:
     """Ends the previews of pull requests without a push for ``previews.days`` of project.yaml, and says so in each."""
     github, days = api.api(), project().previews.days
     before = datetime.now(UTC) - timedelta(days=days)
-    wanted = [*filter(previews.is_wanted, github.listed("pulls?state=open"))]
+    wanted = [*filter(previews.is_wanted, github.items("pulls?state=open"))]
     expired = [pull for pull in wanted if previews.last_push(github, pull) < before]
     for pull in expired:
         console.info(f"  #{pull['number']}: {pull['title']}")

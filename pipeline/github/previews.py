@@ -27,7 +27,7 @@ def last_push(github: Api, pull: dict[str, Any]) -> datetime:
 
     A commit's own dates are the author's to choose. Needs the permission ``actions: read``.
     """
-    runs = github.listed(f"actions/runs?head_sha={pull['head']['sha']}", "workflow_runs")
+    runs = github.items(f"actions/runs?head_sha={pull['head']['sha']}", "workflow_runs")
     times = [pull["created_at"], *(run["created_at"] for run in runs)]
     return max(datetime.fromisoformat(time) for time in times)
 
@@ -56,7 +56,7 @@ def mark(github: Api, path: str, state: str, url: str) -> None:
 
 def retire(github: Api, number: int, keep: str = "") -> None:
     """Makes the deployments of a pull request inactive, but for one: GitHub leaves transient ones as they are."""
-    for deployment in github.listed(f"deployments?environment={_environment(number)}"):
+    for deployment in github.items(f"deployments?environment={_environment(number)}"):
         path = f"deployments/{deployment['id']}"
         latest = github.call("GET", f"{path}/statuses?per_page=1")
         if path != keep and [status["state"] for status in latest] != ["inactive"]:
