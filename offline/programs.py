@@ -68,15 +68,13 @@ def files(name: str) -> Path:
         if target.is_dir():
             return target
         _require_go()
-        # `go list -m` names no folder for a module that is not on this machine yet.
-        argv = ["go", "mod", "download", "-json", entry["module"]]
-        module = json.loads(process.capture(argv, cwd=MODULE, env=_environment()))
+        module = _module(entry["module"])
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as making:
             for path in entry["paths"]:
                 copy = Path(making) / name / path
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(Path(module["Dir"]) / path, copy)
+                shutil.copyfile(module / path, copy)
             (Path(making) / name).replace(target)
     return target
 
@@ -128,6 +126,7 @@ def _build(names: Sequence[str], folder: Path) -> None:
         tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as making,
     ):
         argv = ["nice", "-n", "10", "go", "build", "-v", *FLAGS, "-ldflags", f"-s -w {values}"]
+        argv += [f"-modfile={patched(Path(making))}"]
         process.run(
             [*argv, "-o", f"{making}/", *packages.values()],
             log=log_file("cluster-programs"),
@@ -140,3 +139,36 @@ def _build(names: Sequence[str], folder: Path) -> None:
             # Go names a program after the last part of its package's path that is no version.
             program = re.sub(r"/v\d+$", "", package).rpartition("/")[2]
             (Path(making) / program).replace(folder / name)
+
+
+def patched(folder: Path) -> Path:
+    """A go.mod that takes the modules with the recipe's patches from copies in a folder.
+
+    Raises:
+        PipelineError: A line is not there once: the module's version has changed.
+    """
+    text = (MODULE / "go.mod").read_text(encoding="utf-8")
+    for patch in recipe()["patches"]:
+        name, copy = patch["module"], folder / Path(patch["module"]).name
+        shutil.copytree(_module(name), copy, copy_function=shutil.copyfile)
+        for path in (copy, *(path for path in copy.rglob("*") if path.is_dir())):
+            path.chmod(0o755)  # the module's own cannot be written to, nor removed
+        source = (copy / patch["path"]).read_text(encoding="utf-8")
+        if source.count(patch["line"]) != 1:
+            raise PipelineError(
+                f"{name} has changed: {patch['path']} cannot be patched",
+                next_step="look whether offline/cluster/programs.yaml needs the patch any more",
+            )
+        (copy / patch["path"]).write_text(
+            source.replace(patch["line"], patch["with"]), encoding="utf-8"
+        )
+        text += f"\nreplace {name} => {copy}\n"
+    (folder / "go.mod").write_text(text, encoding="utf-8")
+    shutil.copyfile(MODULE / "go.sum", folder / "go.sum")
+    return folder / "go.mod"
+
+
+def _module(name: str) -> Path:
+    """The folder of a module, fetched now where it is missing: `go list -m` would name none then."""
+    argv = ["go", "mod", "download", "-json", name]
+    return Path(json.loads(process.capture(argv, cwd=MODULE, env=_environment()))["Dir"])

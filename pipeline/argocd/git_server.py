@@ -31,13 +31,15 @@ BARE = FOLDER / "delivery.git"
 SERVED = f"--base-path={FOLDER}"
 INDEX = FOLDER / "index"
 BRANCH = "main"
-#: Argo CD's manifests as its release has them in Git.
+#: Manifests of Argo CD and Argo Rollouts, as their releases have them in Git.
 UPSTREAM = re.compile(
-    r"https://raw\.githubusercontent\.com/argoproj/argo-cd/v[^/]+/(manifests/\S+)"
+    r"https://raw\.githubusercontent\.com/argoproj/argo-(cd|rollouts)/v[^/]+/(manifests/\S+)"
 )
+#: What offline/ calls the files of each.
+MODULES = {"cd": "argocd", "rollouts": "rollouts"}
 #: Their name where they are copied beside a kustomization, which reads nothing outside of its folder.
 VENDORED = "upstream.yaml"
-#: Where this registry answers Argo CD's images and manifests come from upstream, else both are made here.
+#: Where this registry answers their images and manifests come from upstream, else both are made here.
 REGISTRY = "quay.io"
 REPOSITORY = Path("argocd", "apps", "base", "repository.yaml")
 PROBE_SECONDS = 1
@@ -198,7 +200,7 @@ def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str
         text = file.read_text(encoding="utf-8")
         match = UPSTREAM.search(text)
         if match:
-            manifests = provide.files("argocd") / match[1]
+            manifests = provide.files(MODULES[match[1]]) / match[2]
             changed[str((file.parent / VENDORED).relative_to(root))] = manifests.read_text("utf-8")
             changed[str(file.relative_to(root))] = UPSTREAM.sub(VENDORED, text)
     return changed

@@ -12,7 +12,7 @@ from pipeline.images import docker as engine
 
 ARCHIVES = CACHE / "cluster-images"
 #: The entries of the catalogue that pods use, by archive: without the first ones no pod starts.
-GROUPS = {"1-first": ("pause", "coredns"), "2-rest": ("redis", "argocd", "postgres")}
+GROUPS = {"1-first": ("pause", "coredns"), "2-rest": ("redis", "argocd", "rollouts", "postgres")}
 NAMES = tuple(name for names in GROUPS.values() for name in names)
 
 

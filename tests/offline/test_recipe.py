@@ -1,6 +1,7 @@
 """The recipes of the cluster: one version of everything, and each image from a registry where one answers."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ def required(module: str) -> str:
     ("variable", "module"),
     [
         ("github.com/argoproj/argo-cd/v3/common.version", "github.com/argoproj/argo-cd/v3"),
+        (
+            "github.com/argoproj/argo-rollouts/utils/version.version",
+            "github.com/argoproj/argo-rollouts",
+        ),
         ("helm.sh/helm/v4/internal/version.version", "helm.sh/helm/v4"),
         ("k8s.io/client-go/pkg/version.gitVersion", "k8s.io/kubernetes"),
         ("k8s.io/component-base/version.gitVersion", "k8s.io/kubernetes"),
@@ -39,6 +44,46 @@ def test_what_a_program_says_of_itself_is_its_module(variable: str, module: str)
 
 def test_the_manifests_of_argocd_are_of_the_release_that_is_built() -> None:
     assert install.version() == required("github.com/argoproj/argo-cd/v3")
+
+
+def test_argo_rollouts_is_of_one_release_everywhere() -> None:
+    text = (ROOT / "argocd" / "install" / "rollouts" / "kustomization.yaml").read_text("utf-8")
+    version = required("github.com/argoproj/argo-rollouts")
+    assert set(re.findall(r"v\d+\.\d+\.\d+", text)) == {version}
+    assert catalogue()["rollouts"].reference.endswith(f":{version}")
+
+
+def module_with(folder: Path, line: str) -> Path:
+    """A module's folder whose file to patch holds a line; as Go's own, it cannot be written to."""
+    [patch] = programs.recipe()["patches"]
+    file = folder / "cache" / patch["path"]
+    file.parent.mkdir(parents=True)
+    file.write_text(f"package validation\n\t{line}\n", encoding="utf-8")
+    file.chmod(0o444)
+    file.parent.chmod(0o555)
+    return folder / "cache"
+
+
+def test_a_module_is_built_from_a_copy_with_its_patch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    [patch] = programs.recipe()["patches"]
+    folder = module_with(tmp_path, patch["line"])
+    monkeypatch.setattr(programs, "_module", lambda _: folder)
+    modules = programs.patched(tmp_path).read_text(encoding="utf-8")
+    assert modules.startswith(MODULE)
+    copy = Path(modules.removeprefix(MODULE).split(" => ")[1].strip())
+    assert patch["with"] in (copy / patch["path"]).read_text(encoding="utf-8")
+    assert (tmp_path / "go.sum").is_file()
+
+
+def test_a_patch_that_does_not_fit_any_more_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = module_with(tmp_path, "fixed upstream")
+    monkeypatch.setattr(programs, "_module", lambda _: folder)
+    with pytest.raises(PipelineError, match="cannot be patched"):
+        programs.patched(tmp_path)
 
 
 def test_all_parts_of_kubernetes_are_of_one_version() -> None:

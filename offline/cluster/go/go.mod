@@ -10,6 +10,7 @@ toolchain go1.27.4
 
 require (
 	github.com/argoproj/argo-cd/v3 v3.6.1
+	github.com/argoproj/argo-rollouts v1.10.2
 	github.com/coredns/coredns v1.14.6
 	go.etcd.io/etcd/server/v3 v3.7.3
 	helm.sh/helm/v4 v4.3.1

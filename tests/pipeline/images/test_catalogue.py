@@ -208,10 +208,12 @@ def test_official_images_are_looked_for_where_the_user_says(
     assert catalogue.sources(kind) == [f"docker.io/kindest/node@{kind.digest}"]
 
 
-def test_only_argo_cd_is_pulled_by_its_tag() -> None:
+def test_only_argo_s_images_are_pulled_by_their_tags() -> None:
     entries = catalogue.catalogue()
-    assert {name for name, entry in entries.items() if not entry.digest} == {"argocd"}
-    assert catalogue.sources(entries["argocd"]) == [entries["argocd"].reference]
+    by_tag = {name for name, entry in entries.items() if not entry.digest}
+    assert by_tag == {"argocd", "rollouts"}
+    for name in by_tag:
+        assert catalogue.sources(entries[name]) == [entries[name].reference]
 
 
 def test_the_dockerfile_by_itself_has_the_bases_of_the_catalogue() -> None:
