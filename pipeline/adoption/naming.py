@@ -140,8 +140,11 @@ def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
     engine = document["database"]["engine"]
     if engine != "postgresql":
         state["database"] = {"engine": engine}
+    if canary := state.get("canary"):
+        canary["metrics"] = ""  # whether there are any is not known
     if engine == "sqlite":
         state["replicaCount"] = 1
+        state.pop("canary", None)
         state["aws"].get("service", {}).pop("max_replicas", None)
     if not state["aws"].get("service", True):
         del state["aws"]["service"]

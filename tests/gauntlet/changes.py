@@ -27,13 +27,13 @@ HELM = CHART.relative_to(ROOT)
 WORKFLOW = ".github/workflows/pull-request.yml"
 MERGE = ".github/workflows/main.yml"
 IMAGE = ".github/workflows/image.yml"
-DEPLOYMENT = f"{HELM}/templates/deployment.yaml"
+PODS = f"{HELM}/templates/_pod.tpl"
 
 
 #: The chart's container security context, where the web container's stands.
 CONTEXT = (
-    "          securityContext:\n"
-    '            {{- include "delivery.containerSecurityContext" . | nindent 12 }}\n'
+    "      securityContext:\n"
+    '        {{- include "delivery.containerSecurityContext" . | nindent 8 }}\n'
 )
 
 #: The package that the fixture's advisory is about.
@@ -343,7 +343,7 @@ TEST = (
         "lint",
         ("diagrams", "undefinedHelper"),
         replace(
-            DEPLOYMENT,
+            PODS,
             '{{ include "delivery.fullname" . }}',
             '{{ include "undefinedHelper" . }}',
         ),
@@ -353,9 +353,9 @@ TEST = (
         "test",
         ("tests/infra/helm", "readinessProbe"),
         replace(
-            DEPLOYMENT,
-            "          readinessProbe:\n            httpGet:\n              path: {{ $probes.ready }}\n",
-            "          ignored:\n            httpGet:\n              path: {{ $probes.ready }}\n",
+            PODS,
+            "      readinessProbe:\n        httpGet:\n          path: {{ $probes.ready }}\n",
+            "      ignored:\n        httpGet:\n          path: {{ $probes.ready }}\n",
         ),
     ),
     Change(
@@ -366,9 +366,9 @@ TEST = (
         both(
             *[
                 replace(
-                    DEPLOYMENT,
+                    PODS,
                     CONTEXT,
-                    "          securityContext:\n            privileged: true\n",
+                    "      securityContext:\n        privileged: true\n",
                 )
             ]
             * 2

@@ -140,7 +140,7 @@ GOOD = (
             )
             for file in ("values.yaml", "README.md")
         ),
-        replace(f"{HELM}/templates/deployment.yaml", "timeoutSeconds: 5\n", "timeoutSeconds: 4\n"),
+        replace(f"{HELM}/templates/_pod.tpl", "timeoutSeconds: 5\n", "timeoutSeconds: 4\n"),
     ),
     twin(
         "pages that show how a key is set, and none",

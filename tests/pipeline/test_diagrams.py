@@ -81,7 +81,8 @@ resource "aws_vpc_security_group_egress_rule" "mail" {
 
 def test_a_cluster_s_objects_are_there_and_name_no_application(cluster: str) -> None:
     shown = labels(cluster)
-    assert {"Deployment", "Service", "ServiceAccount", "Secret", "namespace argocd"} <= {*shown}
+    assert {"Service", "ServiceAccount", "Secret", "namespace argocd"} <= {*shown}
+    assert {"Deployment", "Rollout"} & {*shown}
     assert not [text for text in shown if project().name in text.split("-")]
     assert not [text for text in shown if re.search(r"-[0-9a-f]{8}$", text)]
 

@@ -19,6 +19,7 @@ from pipeline.core import cache, process
 from pipeline.core.paths import CHART, ROOT
 from pipeline.git import repository as git
 from pipeline.images import app as appimage
+from pipeline.images.catalogue import catalogue
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
 from pipeline.releases import environments, written
@@ -105,7 +106,7 @@ def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> 
     }
     made = {
         (each["apiVersion"].rpartition("/")[0], each["kind"])
-        for values in (everything, sqlite, rotated)
+        for values in (everything, sqlite, rotated, {"canary": {"enabled": True}})
         for each in render(values)
         # helm's own tests; Argo CD leaves them out.
         if each["metadata"].get("annotations", {}).get("helm.sh/hook") != "test"
@@ -145,6 +146,34 @@ def test_an_environments_rights_and_admitted_images_are_what_their_project_allow
     template = one(resources, "ApplicationSet", "access")["spec"]["template"]["spec"]
     given = template["source"]["helm"]["valuesObject"]["admission"]
     assert given == '{{ get . "admission" | default dict | toJson }}'
+
+
+def test_a_rollout_is_read_and_held_to_the_admitted_images_like_a_deployment() -> None:
+    made = access('{"enabled": true}')
+    [role] = [
+        each for each in made if each["kind"] == "Role" and each["metadata"]["name"] == "delivery"
+    ]
+    may = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    wanted = {
+        ("apps", "deployments", "get"),
+        ("argoproj.io", "rollouts", "get"),
+        ("argoproj.io", "analysisruns", "list"),
+    }
+    assert {each for each in may if each[0] in ("apps", "argoproj.io")} == wanted
+    [policy] = [each for each in made if each["kind"] == "ValidatingAdmissionPolicy"]
+    held = {
+        (group, resource)
+        for rule in policy["spec"]["matchConstraints"]["resourceRules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert {("apps", "deployments"), ("argoproj.io", "rollouts"), ("batch", "jobs")} <= held
 
 
 def test_the_admitted_images_are_in_one_list_that_the_account_may_write() -> None:
@@ -301,6 +330,70 @@ def test_a_preview_renders_from_the_values_it_gets(render: Render) -> None:
     assert any(each["kind"] == "StatefulSet" for each in resources)
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_controller_of_canaries_is_installed_once_and_on_one_machine_where_it_is_used(
+    overlay: str,
+) -> None:
+    spec = one(build(MANIFESTS / "apps" / overlay), "ApplicationSet", "rollouts")["spec"]
+    [generator] = spec["generators"]
+    # A file that is there once: two Applications would both own the controller.
+    [file] = generator["git"]["files"]
+    selector = generator.get("selector")
+    if overlay == "local":
+        assert file["path"] == f"environments/{environments.LOCAL_ENVIRONMENT}.yaml"
+        assert selector == {
+            "matchExpressions": [{"key": "canary.enabled", "operator": "In", "values": ["true"]}]
+        }
+    else:
+        assert ((ROOT / file["path"]).is_file(), selector) == (True, None)
+    assert (ROOT / spec["template"]["spec"]["source"]["path"] / "kustomization.yaml").is_file()
+    assert spec["syncPolicy"]["preserveResourcesOnDeletion"] is True
+
+
+def test_on_one_machine_no_other_environment_has_a_canary() -> None:
+    generator = one(build(MANIFESTS / "apps" / "local"), "ApplicationSet", "environments")
+    parameters = generator["spec"]["template"]["spec"]["source"]["helm"]["parameters"]
+    [switch] = [each["value"] for each in parameters if each["name"] == "canary.enabled"]
+    own = f'eq .name "{environments.LOCAL_ENVIRONMENT}"'
+    asked = '(get (get . "canary" | default dict) "enabled" | default false)'
+    assert switch == f"{{{{ and ({own}) {asked} }}}}"
+    previews = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", "previews")["spec"]
+    values = previews["template"]["spec"]["source"]["helm"]["valuesObject"]
+    assert values["canary"] == {"enabled": False}
+
+
+def test_argo_rollouts_is_what_its_release_installs_beside_argo_cd(tmp_path: Path) -> None:
+    read = [Path(__file__), *sorted((MANIFESTS / "install" / "rollouts").rglob("*.yaml"))]
+    content = git.content_key(read, programs.key())
+    cache.once("argo-rollouts-install", content, lambda: rollouts_installation(tmp_path))
+
+
+def rollouts_installation(scratch: Path) -> str:
+    """Builds it from the release's own manifests; returns how many resources it has."""
+    folder = scratch / "rollouts"
+    shutil.copytree(MANIFESTS / "install" / "rollouts", folder)
+    text = (folder / "kustomization.yaml").read_text(encoding="utf-8")
+    [(product, wanted)] = git_server.UPSTREAM.findall(text)
+    manifests = programs.files(git_server.MODULES[product])
+    shutil.copyfile(manifests / wanted, folder / git_server.VENDORED)
+    (folder / "kustomization.yaml").write_text(
+        git_server.UPSTREAM.sub(git_server.VENDORED, text), encoding="utf-8"
+    )
+    resources = build(folder)
+    controller = one(resources, "Deployment", "argo-rollouts")["spec"]["template"]["spec"]
+    [container] = controller["containers"]
+    assert container["image"] == catalogue()["rollouts"].reference
+    assert container["imagePullPolicy"] == "IfNotPresent"
+    bindings = [each for each in resources if each["kind"] == "ClusterRoleBinding"]
+    assert {subject["namespace"] for each in bindings for subject in each["subjects"]} == {"argocd"}
+    assert all(each["metadata"].get("namespace") in ("argocd", None) for each in resources)
+    # What the project `platform` lets Argo CD make beside objects of that namespace.
+    platform = YAML(typ="safe").load((MANIFESTS / "bootstrap" / "platform.yaml").read_text("utf-8"))
+    allowed = {each["kind"] for each in platform["spec"]["clusterResourceWhitelist"]}
+    assert {each["kind"] for each in resources if "namespace" not in each["metadata"]} <= allowed
+    return f"{len(resources)} resources"
+
+
 @pytest.mark.parametrize("overlay", ["core", "full", "ha"])
 def test_each_installation_is_the_pinned_release(overlay: str, tmp_path: Path) -> None:
     # A release is a megabyte of YAML: looked at once for the same content, like the modules of Terraform.
@@ -314,7 +407,7 @@ def installation(overlay: str, scratch: Path) -> str:
     shutil.copytree(MANIFESTS, scratch / "argocd")
     folder = scratch / "argocd" / "install" / overlay
     text = (folder / "kustomization.yaml").read_text(encoding="utf-8")
-    [wanted] = git_server.UPSTREAM.findall(text)
+    [(_, wanted)] = git_server.UPSTREAM.findall(text)
     assert text.count("https://") == 1
     shutil.copyfile(programs.files("argocd") / wanted, folder / git_server.VENDORED)
     (folder / "kustomization.yaml").write_text(

@@ -70,12 +70,19 @@ def need(resources: Resources, kind: str, suffix: str = "") -> dict[str, Any]:
 
 
 def pod_templates(resources: Resources) -> list[tuple[str, dict[str, Any]]]:
-    """Every pod template with the kind and name of its owner."""
-    return [
-        (f"{one['kind']} {one['metadata']['name']}", one["spec"]["template"])
-        for one in resources
-        if one["kind"] in ("Deployment", "StatefulSet", "Job")
-    ]
+    """Every pod template with the kind and name of its owner; a Rollout's with the labels that its canary gets."""
+    found = []
+    for one in resources:
+        kind, spec = one["kind"], one.get("spec", {})
+        if kind == "AnalysisTemplate":
+            spec = spec["metrics"][0]["provider"]["job"]["spec"]
+        if kind == "Rollout":
+            spec = copy.deepcopy(spec)
+            canary = spec["strategy"]["canary"]["canaryMetadata"]["labels"]
+            spec["template"]["metadata"]["labels"] |= canary
+        if kind in ("Deployment", "StatefulSet", "Job", "Rollout", "AnalysisTemplate"):
+            found.append((f"{kind} {one['metadata']['name']}", spec["template"]))
+    return found
 
 
 def containers(template: dict[str, Any]) -> list[dict[str, Any]]:

@@ -35,7 +35,8 @@ EVERYTHING: dict[str, Any] = {
 }
 EXTERNAL = {"database": {"bundled": {"enabled": False}, "existingSecret": "db"}}
 SQLITE = {"replicaCount": 1, "database": {"engine": "sqlite"}}
-VARIANTS = [{}, EVERYTHING, EXTERNAL, SQLITE]
+CANARY = EVERYTHING | {"canary": {"enabled": True}}
+VARIANTS = [{}, EVERYTHING, EXTERNAL, SQLITE, CANARY]
 
 
 def refusal(render: Render, values: dict[str, Any], *arguments: str) -> str:
@@ -50,9 +51,9 @@ def test_each_environment_file_is_a_value_file(render: Render, environment: str)
     file = ENVIRONMENTS / f"{environment}.yaml"
     wanted = environments.load(environment)
     resources = render({"image": {"digest": DIGEST}}, "--values", str(file))
-    deployment = need(resources, "Deployment")
-    assert deployment["spec"]["replicas"] == wanted.replicas
-    image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    workload = find(resources, "Deployment") or need(resources, "Rollout")
+    assert workload["spec"]["replicas"] == wanted.replicas
+    image = workload["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image == f"{wanted.repository}@{DIGEST}"
     assert need(resources, "ConfigMap")["data"]["ENVIRONMENT"] == environment
 
@@ -83,7 +84,7 @@ def test_selectors_never_hold_the_version_and_select_their_own_pods(
     render: Render, values: dict[str, Any]
 ) -> None:
     for one in render(values):
-        if one["kind"] not in ("Deployment", "StatefulSet"):
+        if one["kind"] not in ("Deployment", "StatefulSet", "Rollout"):
             continue
         selector = one["spec"]["selector"]["matchLabels"]
         assert set(selector) == {
@@ -229,6 +230,7 @@ def test_the_original_design_still_holds(render: Render) -> None:
             "nothing to scale by",
         ),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
+        (SQLITE | {"canary": {"enabled": True}}, "canary.enabled on SQLite"),
         ({"replicaCount": 7}, "7 replicas need 112 database connections"),
         (
             {"replicaCount": 14, "database": {"maxConnections": 225}},

@@ -7,6 +7,7 @@ import pytest
 from pipeline.core.errors import CommandFailedError
 from pipeline.kubernetes import helm
 from pipeline.releases import environments
+from tests.infra.helm.conftest import pod_templates
 
 DIGEST = f"sha256:{'a' * 64}"
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
@@ -21,19 +22,15 @@ def rendered(name: str) -> list[dict[str, Any]]:
 
 
 def pods(name: str) -> list[dict[str, Any]]:
-    found = []
-    for resource in rendered(name):
-        template = resource.get("spec", {}).get("template")
-        if template and resource["kind"] in ("Deployment", "StatefulSet", "Job"):
-            found.append(template["spec"])
+    found = [template["spec"] for _, template in pod_templates(rendered(name))]
     assert found
     return found
 
 
 @pytest.mark.parametrize("name", environments.names())
 def test_the_application_is_probed_three_ways(name: str) -> None:
-    (deployment,) = [one for one in rendered(name) if one["kind"] == "Deployment"]
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (workload,) = [one for one in rendered(name) if one["kind"] in ("Deployment", "Rollout")]
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
     assert not [probe for probe in PROBES if probe not in container]
 
 

@@ -112,7 +112,8 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 
 {{/* Secret whose random values a hook makes once; "" where nothing needs it. */}}
 {{- define "delivery.generatedSecret" -}}
-{{- if or (not .Values.secretKey.existingSecret) (include "delivery.bundledDatabase" .) -}}
+{{- $token := and .Values.canary.enabled .Values.canary.metrics (not .Values.serviceMonitor.tokenSecret.name) -}}
+{{- if or (not .Values.secretKey.existingSecret) (include "delivery.bundledDatabase" .) $token -}}
 {{- include "delivery.suffixed" (list . "generated") -}}
 {{- end -}}
 {{- end -}}
@@ -237,19 +238,23 @@ capabilities:
 - name: DATABASE_POOL
   value: {{ $database.pool | quote }}
 {{- end }}
-{{- with .Values.serviceMonitor }}
-{{- if and .enabled .tokenSecret.name }}
-- name: METRICS_TOKEN
-  valueFrom:
-    secretKeyRef:
-      name: {{ .tokenSecret.name }}
-      key: {{ .tokenSecret.key }}
-{{- end }}
+{{- if or (and .Values.serviceMonitor.enabled .Values.serviceMonitor.tokenSecret.name) (and .Values.canary.enabled .Values.canary.metrics) }}
+{{ include "delivery.metricsToken" . }}
 {{- end }}
 {{- if and (eq $database.engine "postgresql") $database.sslmode }}
 - name: DATABASE_SSLMODE
   value: {{ $database.sslmode | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* What a reader of `/metrics` sends, as environment: of a Secret of others, or made for the canary's judge. */}}
+{{- define "delivery.metricsToken" -}}
+{{- $token := .Values.serviceMonitor.tokenSecret -}}
+- name: METRICS_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ $token.name | default (include "delivery.generatedSecret" .) }}
+      key: {{ ternary $token.key "METRICS_TOKEN" (not (empty $token.name)) }}
 {{- end -}}
 
 {{/* What the values may not ask for; each message says why and what to set. */}}
@@ -309,6 +314,9 @@ capabilities:
 {{- end -}}
 {{- if and .Values.seed.enabled (ne .Values.name "preview") -}}
 {{- fail (printf "seed.enabled fills the database with made-up data, which is for previews alone, not for %s. Remove it." (.Values.name | default "a release without a name")) -}}
+{{- end -}}
+{{- if and .Values.canary.enabled (eq $database.engine "sqlite") -}}
+{{- fail "canary.enabled on SQLite: the new version would have the file open beside the old one. Set database.engine=postgresql, or canary.enabled=false." -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that the route attaches to." -}}
