@@ -45,21 +45,26 @@ def refresh(cluster: Cluster, environment: str) -> bool:
 
     What this account may not ask for waits for the poll; True where the environment's request was taken.
     """
-    taken = False
+    refresh_generator(cluster, "environments")
+    return _annotate(cluster, KIND, name(environment), f"{REFRESH}=normal")
+
+
+def refresh_generator(cluster: Cluster, generator: str) -> None:
+    """The same for an ApplicationSet and the root."""
+    _annotate(cluster, KIND, "root", f"{REFRESH}=normal")
     generate = "argocd.argoproj.io/application-set-refresh=true"
-    for kind, resource, annotation in (
-        (KIND, "root", f"{REFRESH}=normal"),
-        ("applicationsets.argoproj.io", "environments", generate),
-        (KIND, name(environment), f"{REFRESH}=normal"),
-    ):
-        taken = True
-        try:
-            cluster.run("-n", NAMESPACE, "annotate", "--overwrite", kind, resource, annotation)
-        except CommandFailedError as error:
-            taken = False
-            if not re.search("NotFound|Forbidden", " ".join(error.tail)):
-                raise
-    return taken
+    _annotate(cluster, "applicationsets.argoproj.io", generator, generate)
+
+
+def _annotate(cluster: Cluster, kind: str, resource: str, annotation: str) -> bool:
+    """Whether the resource is there and this account may annotate it."""
+    try:
+        cluster.run("-n", NAMESPACE, "annotate", "--overwrite", kind, resource, annotation)
+    except CommandFailedError as error:
+        if not re.search("NotFound|Forbidden", " ".join(error.tail)):
+            raise
+        return False
+    return True
 
 
 def hurry(cluster: Cluster, environment: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline.argocd import application
+from pipeline.argocd import application, canary
 from pipeline.core import console
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import log_file
@@ -25,6 +25,7 @@ PASSING = (
     "context deadline exceeded",  # a busy controller: its health checks have a second
     "connection refused",
     "i/o timeout",
+    'Rollout.argoproj.io "" not found',  # its definition came a moment ago
 )
 #: kubelet's message when a busy machine kept it from a container's ConfigMaps or Secrets; it tries again by itself.
 LATE = "timed out waiting for the condition"
@@ -93,11 +94,7 @@ def failure(
     for resource in state["status"].get("resources", []) if degraded else []:
         health = resource.get("health") or {}
         if health.get("status") == "Degraded":
-            kind, name = resource["kind"], resource["name"]
-            return Failure(
-                f"{kind} {name} is degraded: {health.get('message', '')}",
-                _describe(cluster, environment, kind, name),
-            )
+            return _degraded(cluster, environment, resource, health.get("message", ""))
     return None
 
 
@@ -183,6 +180,22 @@ def _failed_operation(cluster: Cluster, environment: str, operation: dict[str, A
             return Failure(f"{kind} {name} failed: {_short(reason)}", details)
     message = operation.get("message", "")
     return Failure(f"the sync failed: {_short(message)}", message)
+
+
+def _degraded(
+    cluster: Cluster, environment: str, resource: dict[str, Any], message: str
+) -> Failure:
+    """A resource that does not get well; where a Rollout's canary was refused, with its judge's figures."""
+    kind, name = resource["kind"], resource["name"]
+    if kind == "Rollout" and (
+        job := canary.judge(cluster, application.namespace(environment), name)
+    ):
+        details = _describe(cluster, environment, "Job", job)
+        return Failure(f"Rollout {name}: {_last_log_line(details) or message}", details)
+    return Failure(
+        f"{kind} {name} is degraded: {message.rstrip('.')}",
+        _describe(cluster, environment, kind, name),
+    )
 
 
 def _failed_pod(cluster: Cluster, environment: str, image: ImageReference | None) -> Failure | None:

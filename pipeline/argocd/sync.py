@@ -81,7 +81,9 @@ def await_synced(
         elif application.is_syncing(state) and moment - hurried > HURRY_SECONDS:
             application.hurry(cluster, environment)
             hurried = moment
-        settled = running == wanted and not application.is_running(state)
+        # Without a difference there was nothing to sync: what was compared counts.
+        at = wanted in (running, "" if differs else seen)
+        settled = at and not application.is_running(state)
         if application.health(state) != "Degraded" or not settled:
             not_degraded = moment
         failure = failures.unrenderable(state, wanted, since) or failures.failure(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.argocd import application
 from pipeline.images import docker
+from pipeline.kubernetes import workload
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import kubernetes
@@ -46,7 +47,7 @@ def on_kubernetes(environment: Environment, digest: str) -> Mapping[str, Put]:
         cluster.run(*arguments, stdin=base64.b64encode(archive).decode())
 
     image = str(ImageReference(environment.repository, digest))
-    pods = kubernetes.running(cluster, namespace, image)
+    pods = workload.ready(cluster, namespace, image)
     return {pod: partial(into_pod, pod) for pod in pods}
 
 

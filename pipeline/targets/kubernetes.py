@@ -3,13 +3,12 @@
 import contextlib
 import os
 from datetime import UTC, datetime
-from typing import Any
 
 import docker.errors
 
-from pipeline.argocd import admitted, application, git_server, install
+from pipeline.argocd import admitted, application, canary, git_server, install
 from pipeline.argocd.drift import differences
-from pipeline.argocd.sync import await_synced
+from pipeline.argocd.sync import SYNC_SECONDS, await_synced
 from pipeline.attestations import admission
 from pipeline.aws import localaws
 from pipeline.core import console
@@ -18,7 +17,7 @@ from pipeline.github import actions
 from pipeline.images import app as app_image
 from pipeline.images import docker as engine
 from pipeline.kubernetes import cluster as kubernetes
-from pipeline.kubernetes import external_database, node, service
+from pipeline.kubernetes import external_database, node, service, workload
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases import environments, freeze, history
 from pipeline.releases.desired import Desired, on_github
@@ -41,8 +40,6 @@ STAGES = {
     "verify": ("sync",),
 }
 MISSING = "run ./inv deploy --to kubernetes"
-#: Pods of the application itself, not of its database or its migrations.
-WEB_PODS = "app.kubernetes.io/component=web"
 LOG_LINES = 20
 #: Commits that are looked through for what a rollback would go back to.
 EARLIER = 20
@@ -119,18 +116,18 @@ def deliver(environment: Environment, digest: str | None = None) -> str:
 
 
 def verify(environment: Environment, digest: str | None = None) -> web.Reached:
-    """Asks until every replica has answered with the digest; by default that of the Deployment.
+    """Asks until every replica has answered with the digest; by default that of the cluster.
 
     What is internal is asked pod by pod, through the API server.
     """
     cluster, namespace = connect(), application.namespace(environment.name)
-    deployment = cluster.get("deployment", project().name, namespace)
-    if deployment is None:
+    found = workload.find(cluster, namespace, project().name)
+    if found is None:
         raise PipelineError(f"{environment.name} does not run on Kubernetes", next_step=MISSING)
-    image = _image(deployment)
+    image = workload.image(found)
     wanted = digest or image.partition("@")[2]
     place = service.address(cluster, namespace, project().name)
-    pods = running(cluster, namespace, image) if place.internal else []
+    pods = workload.ready(cluster, namespace, image) if place.internal else []
 
     def verified(reached: web.Reached, replicas: int) -> web.Reached:
         return web.verify(
@@ -158,7 +155,7 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
 def last_lines(environment: Environment) -> list[str]:
     """The last lines of the application's pods' logs; empty where none has started."""
     arguments = ["logs", f"--namespace={application.namespace(environment.name)}"]
-    arguments += [f"--selector={WEB_PODS}", f"--tail={LOG_LINES}"]
+    arguments += [f"--selector={workload.PODS}", f"--tail={LOG_LINES}"]
     with contextlib.suppress(PipelineError):
         return connect().run(*arguments).splitlines()[-LOG_LINES:]
     return []
@@ -184,6 +181,9 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
         protected = bool((content.get("admission") or {}).get("enabled"))
         keep = before.digest if before else None
         admitted.admit(cluster, environment.name, image, keep=keep, protected=protected)
+    judged = canary.seconds(cluster, content)
+    if judged:
+        canary.require_kinds(cluster)
     wanted = application.wanted(revision, content)
     with (
         console.progress(f"sync {environment.name} to {revision[:12]}") as step,
@@ -195,6 +195,7 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
             start=freeze.end(content, datetime.now(UTC)) is not None,
             image=image,
             on_change=step.update,
+            timeout=SYNC_SECONDS + judged,
         )
     namespace = application.namespace(environment.name)
     return service.address(cluster, namespace, project().name).url
@@ -215,16 +216,16 @@ def _next_digest(environment: Environment) -> str:
 
 
 def observe(environment: Environment) -> State | None:
-    """What the Deployment runs, and whether all its pods run that; what is internal is judged by its probes."""
+    """What the cluster is to run, and whether all its pods run that; what is internal is judged by its probes."""
     cluster = kubernetes.find()
     namespace = application.namespace(environment.name)
-    deployment = cluster.get("deployment", project().name, namespace) if cluster else None
-    if cluster is None or deployment is None:
+    found = workload.find(cluster, namespace, project().name) if cluster else None
+    if cluster is None or found is None:
         return None
     place = service.address(cluster, namespace, project().name)
     url, via = web.at(place.url, place.host) if place.url else ("", None)
-    image = _image(deployment)
-    ready = len(running(cluster, namespace, image))
+    image = workload.image(found)
+    ready = len(workload.ready(cluster, namespace, image))
     answer = web.answer(url, via) if url else {}
     shown = answer.get("image") if project().probes.version else image.partition("@")[2]
     answers = image.partition("@")[2] in ("", shown) and web.is_ready(url, via)
@@ -237,7 +238,7 @@ def observe(environment: Environment) -> State | None:
         via=via,
         image=image,
         version=str(answer.get("version", "")),
-        healthy=ready >= deployment["spec"].get("replicas", 1) and (place.internal or answers),
+        healthy=ready >= found["spec"].get("replicas", 1) and (place.internal or answers),
         replicas=ready,
         revision=live.get("revision"),
         wanted_revision=git_server.wanted(environment.name) if synced and cluster.local else None,
@@ -283,18 +284,3 @@ def _registries() -> dict[str, str]:
     address = f"http://{gateway}:{localaws.registry().rpartition(':')[2]}"
     repositories = (environments.load(name).repository for name in environments.names())
     return {repository.partition("/")[0]: address for repository in repositories}
-
-
-def _image(deployment: dict[str, Any]) -> str:
-    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
-
-
-def running(cluster: Cluster, namespace: str, image: str) -> list[str]:
-    """The pods that are ready with an image, and not on their way out."""
-    return [
-        pod["metadata"]["name"]
-        for pod in cluster.items("pods", namespace, WEB_PODS)
-        if any(container["image"] == image for container in pod["spec"]["containers"])
-        and kubernetes.is_ready(pod)
-        and "deletionTimestamp" not in pod["metadata"]
-    ]

@@ -10,6 +10,7 @@ from pipeline.core import process
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import log_file
 from pipeline.kubernetes import cluster as kubernetes_cluster
+from pipeline.kubernetes import workload
 from pipeline.releases.environments import Environment
 from pipeline.releases.project import project
 from pipeline.targets import kubernetes
@@ -24,7 +25,7 @@ def lines(environment: Environment, since: datetime) -> Iterator[Line]:
     namespace = application.namespace(environment.name)
     options = ("--prefix", "--timestamps", "--tail=-1", f"--since-time={since:%Y-%m-%dT%H:%M:%SZ}")
     output = kubernetes.connect().run(
-        "logs", f"--namespace={namespace}", f"--selector={kubernetes.WEB_PODS}", *options
+        "logs", f"--namespace={namespace}", f"--selector={workload.PODS}", *options
     )
     for line in output.splitlines():
         if match := PREFIXED.fullmatch(line):
@@ -34,7 +35,7 @@ def lines(environment: Environment, since: datetime) -> Iterator[Line]:
 def replicas(environment: Environment) -> list[str]:
     """The names of the pods that are ready."""
     namespace = application.namespace(environment.name)
-    pods = kubernetes.connect().items("pods", namespace, kubernetes.WEB_PODS)
+    pods = kubernetes.connect().items("pods", namespace, workload.PODS)
     names = [pod["metadata"]["name"] for pod in pods if kubernetes_cluster.is_ready(pod)]
     if not names:
         raise PipelineError(

@@ -12,6 +12,7 @@ from typing import Any
 import docker
 import httpx
 
+from pipeline.kubernetes import workload
 from pipeline.kubernetes.cluster import Cluster, is_ready
 from pipeline.releases.project import project
 from pipeline.targets import web
@@ -55,10 +56,10 @@ class OnKubernetes:
         return [name for name, one in self.pods().items() if is_ready(one)]
 
     def image(self) -> str:
-        """The image that the Deployment asks for."""
-        found = self.cluster.get("deployment", NAME, NAMESPACE)
+        """The image that the Deployment or Rollout asks for."""
+        found = workload.find(self.cluster, NAMESPACE, NAME)
         assert found is not None
-        return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+        return workload.image(found)
 
     def text(self) -> str:
         """What ``/readyz`` says."""

@@ -182,3 +182,17 @@ def test_a_cluster_that_was_made_for_another_release_is_refused(
     assert install.release(own) == "v3.2.6"
     with pytest.raises(PipelineError, match=r"was made for Argo CD v3\.2\.6, not v"):
         install.release(local)
+
+
+def test_what_is_degraded_already_fails_a_sync_that_has_nothing_to_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as a refused canary that is asked for again: Argo CD starts no sync for it."""
+    state = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    state["status"]["health"] = {"status": "Degraded"}
+    health = {"status": "Degraded", "message": "ProgressDeadlineExceeded"}
+    state["status"]["resources"] = [{"kind": "Deployment", "name": "shop", "health": health}]
+    state["status"]["operationState"]["syncResult"]["revision"] = NEWEST  # of an earlier commit
+    monkeypatch.setattr(sync, "DEGRADED_SECONDS", 0.05)
+    with pytest.raises(PipelineError, match="Deployment shop is degraded: ProgressDeadline"):
+        synced(monkeypatch, *[state] * 50)
