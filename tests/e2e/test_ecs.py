@@ -18,6 +18,7 @@ from pipeline.benchmarks import load
 from tests.acceptance.journeys import Browser, create_gathering
 from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
+from tests.e2e.faults import FAULTS, plant
 from tests.e2e.kube import answers
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
@@ -200,31 +201,18 @@ def test_an_image_that_dies_is_rolled_back_and_its_last_words_are_shown(
     assert (after["image"], after["healthy"]) == (running, True)
 
 
-#: Neither is seen by a probe. Four workers answer what is slow: more than two requests a second would wait.
-FAULTS = {
-    "errors": (5, "response.status_code = 500 if random.random() < 0.2 else 200"),
-    "latency": (1, "time.sleep(2)"),
-}
-
-
 @pytest.mark.long
 @pytest.mark.parametrize("alarm", FAULTS)
 def test_a_version_that_is_healthy_and_serves_badly_leaves_ecs_by_itself(
     disturbed: Deployed, alarm: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkout, (rate, fault) = disturbed.checkout, FAULTS[alarm]
+    checkout, rate = disturbed.checkout, FAULTS[alarm].rate
     switch = r"^  deployment_alarms:\n    enabled: false.*$"
     checkout.edit("environments/local.yaml", switch, "  deployment_alarms:\n    enabled: true")
     checkout.inv("plan")
     checkout.inv("apply")
     running = checkout.status()["ecs"]["image"]
-    checkout.edit(
-        "app/app.py",
-        r"^app = create_app\(\)",
-        "import random\nimport time\n\nfrom flask import request\n\napp = create_app()\n\n\n"
-        "@app.after_request\ndef fault(response):\n"
-        f"    if request.path == '/':\n        {fault}\n    return response\n",
-    )
+    plant(checkout, alarm)
     for stage in ("build", "push", "plan"):
         checkout.inv(stage)
     began = time.monotonic()

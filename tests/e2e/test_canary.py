@@ -1,0 +1,138 @@
+"""A canary on Kubernetes: a good version gets all pods once it was judged; a bad one leaves them and Git by itself."""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from pipeline.benchmarks.load import constant
+from pipeline.kubernetes.cluster import is_ready
+from tests.acceptance.journeys import create_gathering
+from tests.e2e.checkout import Checkout
+from tests.e2e.faults import FAULTS, never_ready, plant
+from tests.e2e.kube import NAME, NAMESPACE, PODS, OnKubernetes
+
+pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
+
+RATE = 20
+OFF = r"^canary: \{enabled: false\}.*$"
+
+
+def switch_on(checkout: Checkout) -> None:
+    """A shorter time than the default: the faults show in the first seconds."""
+    checkout.edit("environments/local.yaml", OFF, "canary: {enabled: true, seconds: 30}")
+
+
+@pytest.fixture(scope="module")
+def rollout(kubernetes: OnKubernetes) -> Iterator[OnKubernetes]:
+    """The clone with the option on, which loses no request: the Deployment goes when the Rollout serves."""
+    switch_on(kubernetes.checkout)
+    with constant(f"{kubernetes.url}/", RATE) as load:
+        kubernetes.checkout.inv("sync")
+    assert load.sent > RATE
+    assert load.failures == []
+    assert kubernetes.cluster.get("deployment", NAME, NAMESPACE) is None
+    yield kubernetes
+    kubernetes.reset()
+    assert kubernetes.cluster.get("rollouts.argoproj.io", NAME, NAMESPACE) is None
+
+
+@pytest.fixture
+def canary(rollout: OnKubernetes) -> Iterator[OnKubernetes]:
+    """The same with the clone's own version, whatever a test has left."""
+    yield rollout
+    rollout.checkout.restore()
+    switch_on(rollout.checkout)
+    rollout.release()
+
+
+def analyses(kubernetes: OnKubernetes) -> list[dict[str, Any]]:
+    """The judgements that the cluster keeps, the newest last."""
+    found = kubernetes.cluster.items("analysisruns.argoproj.io", NAMESPACE)
+    return sorted(found, key=lambda each: str(each["metadata"]["creationTimestamp"]))
+
+
+def in_git(kubernetes: OnKubernetes) -> str:
+    """The digest that the newest commit of the stand-in names."""
+    folder = kubernetes.checkout.folder / ".local" / "gitops" / "delivery.git"
+    argv = ["git", "-C", str(folder), "show", "main:environments/local.yaml"]
+    text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"sha256:[0-9a-f]{64}", text)
+    assert found is not None
+    return found[0]
+
+
+def test_a_good_version_gets_all_pods_once_it_was_judged_and_loses_no_request(
+    canary: OnKubernetes,
+) -> None:
+    checkout, before = canary.checkout, canary.image()
+    gathering = create_gathering(canary.url)
+    judged = [each["metadata"]["name"] for each in analyses(canary)]
+    checkout.edit("app/thanksgiving/views/system.py", r'_plain\("ready"\)', '_plain("ready now")')
+    for task in ("build", "push"):
+        checkout.inv(task)
+    with constant(f"{canary.url}/", RATE) as load:
+        checkout.inv("sync")
+    assert load.sent > RATE
+    assert load.failures == []
+    assert (canary.text(), len(canary.ready_pods())) == ("ready now", 2)
+    [run] = [each for each in analyses(canary) if each["metadata"]["name"] not in judged]
+    assert run["status"]["phase"] == "Successful"
+    assert checkout.status()["kubernetes"]["healthy"]
+    # The way back is not judged, and loses nothing either.
+    judged = [each["metadata"]["name"] for each in analyses(canary)]
+    with constant(f"{canary.url}/", RATE) as load:
+        checkout.inv("rollback", "local")
+    assert load.failures == []
+    assert (canary.text(), canary.image()) == ("ready", before)
+    assert [each["metadata"]["name"] for each in analyses(canary)] == judged
+    assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
+
+
+BAD = {
+    "errors": r"canary refused: more than 5 percent errors.*?\d+\.\d percent of \d+ requests",
+    "latency": r"canary refused: slower than 1 s.*?nine of ten within [2-9]\.\d\d s",
+    "never ready": r"Rollout \S+ is degraded: .*(progress|deadline)",
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_version_leaves_kubernetes_and_git(
+    canary: OnKubernetes, fault: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkout, before, digest = canary.checkout, canary.image(), in_git(canary)
+    if fault in FAULTS:
+        plant(checkout, fault)
+    else:
+        never_ready(checkout)
+    for task in ("build", "push"):
+        checkout.inv(task)
+    rate = FAULTS[fault].rate if fault in FAULTS else RATE
+    began = time.monotonic()
+    with constant(f"{canary.url}/", rate) as sent:
+        failed = checkout.inv("sync", check=False)
+        refused = time.monotonic() - began
+        # As deploy.yml does.
+        checkout.inv("rollback", "local")
+    took = time.monotonic() - began
+    bad = len(sent.failures) or sum(seconds > 2 for seconds in sent.seconds)
+    with capsys.disabled():
+        print(
+            f"\n{fault}: refused {refused:.0f} s after the sync began, out of Git and off both engines after"
+            f" {took:.0f} s; met by {bad} of {sent.sent} requests ({100 * bad / sent.sent:.1f} percent)"
+        )
+    assert failed.returncode == 1
+    assert re.search(BAD[fault], " ".join(failed.stderr.split())), failed.stderr
+    assert all("status 500" in each for each in sent.failures)
+    assert (canary.image(), in_git(canary)) == (before, digest)
+    targets = checkout.status()
+    assert targets["kubernetes"]["healthy"]
+    assert targets["kubernetes"]["image"] == targets["ecs"]["image"]
+    pods = canary.cluster.items("pods", NAMESPACE, PODS)
+    serving = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+    assert {each["spec"]["containers"][0]["image"] for each in serving} == {before}
+    assert all(map(is_ready, serving))
