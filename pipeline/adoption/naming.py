@@ -141,7 +141,7 @@ def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
     if engine != "postgresql":
         state["database"] = {"engine": engine}
     if canary := state.get("canary"):
-        canary["metrics"] = ""  # whether there are any is not known
+        canary.setdefault("metrics", "")  # whether there are any is not known
     if engine == "sqlite":
         state["replicaCount"] = 1
         state.pop("canary", None)

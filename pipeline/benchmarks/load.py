@@ -22,8 +22,11 @@ class Load:
 
 
 @contextmanager
-def constant(url: str, rate: float) -> Iterator[Load]:
-    """Sends ``rate`` requests a second from several connections as long as the body runs."""
+def constant(url: str, rate: float, *, fresh: bool = False) -> Iterator[Load]:
+    """Sends ``rate`` requests a second from several connections as long as the body runs.
+
+    With ``fresh`` each has a connection of its own, so that a pod which is new gets its share at once.
+    """
     load, stop = Load(), threading.Event()
     began = time.monotonic()
 
@@ -46,7 +49,11 @@ def constant(url: str, rate: float) -> Iterator[Load]:
 
     with (
         httpx.Client(
-            timeout=20, trust_env=False, limits=httpx.Limits(max_connections=WORKERS)
+            timeout=20,
+            trust_env=False,
+            limits=httpx.Limits(
+                max_connections=WORKERS, max_keepalive_connections=0 if fresh else None
+            ),
         ) as client,
         ThreadPoolExecutor(WORKERS) as pool,
     ):

@@ -2,10 +2,12 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-from pipeline.adoption import application
+from pipeline.adoption import application, naming
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 
@@ -222,3 +224,19 @@ def test_the_probe_is_a_page_for_everybody(
     tmp_path: Path, files: dict[str, str], probe: str
 ) -> None:
     assert application.look(written(tmp_path, {"app.py": FLASK, **files})).probe == probe
+
+
+@pytest.mark.parametrize(
+    ("engine", "canary"),
+    [("postgresql", {"enabled": True, "seconds": 120, "metrics": ""}), ("sqlite", None)],
+)
+def test_a_canary_is_judged_without_metrics_and_not_made_of_one_pod(
+    engine: str, canary: dict[str, Any] | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "production.yaml"
+    state = "name: production\nreplicaCount: 3\naws: {}\ncanary:\n  enabled: true\n  seconds: 120\n"
+    file.write_text(state, encoding="utf-8")
+    document = {"probes": {"ready": "/"}, "database": {"engine": engine}}
+    for _ in range(2):  # the same again changes nothing
+        naming._environment(file, "", document)
+        assert YAML(typ="safe").load(file).get("canary") == canary

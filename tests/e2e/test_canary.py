@@ -31,7 +31,7 @@ def switch_on(checkout: Checkout) -> None:
 def rollout(kubernetes: OnKubernetes) -> Iterator[OnKubernetes]:
     """The clone with the option on, which loses no request: the Deployment goes when the Rollout serves."""
     switch_on(kubernetes.checkout)
-    with constant(f"{kubernetes.url}/", RATE) as load:
+    with constant(f"{kubernetes.url}/", RATE, fresh=True) as load:
         kubernetes.checkout.inv("sync")
     assert load.sent > RATE
     assert load.failures == []
@@ -75,7 +75,7 @@ def test_a_good_version_gets_all_pods_once_it_was_judged_and_loses_no_request(
     checkout.edit("app/thanksgiving/views/system.py", r'_plain\("ready"\)', '_plain("ready now")')
     for task in ("build", "push"):
         checkout.inv(task)
-    with constant(f"{canary.url}/", RATE) as load:
+    with constant(f"{canary.url}/", RATE, fresh=True) as load:
         checkout.inv("sync")
     assert load.sent > RATE
     assert load.failures == []
@@ -85,7 +85,7 @@ def test_a_good_version_gets_all_pods_once_it_was_judged_and_loses_no_request(
     assert checkout.status()["kubernetes"]["healthy"]
     # The way back is not judged, and loses nothing either.
     judged = [each["metadata"]["name"] for each in analyses(canary)]
-    with constant(f"{canary.url}/", RATE) as load:
+    with constant(f"{canary.url}/", RATE, fresh=True) as load:
         checkout.inv("rollback", "local")
     assert load.failures == []
     assert (canary.text(), canary.image()) == ("ready", before)
@@ -113,7 +113,7 @@ def test_a_bad_version_leaves_kubernetes_and_git(
         checkout.inv(task)
     rate = FAULTS[fault].rate if fault in FAULTS else RATE
     began = time.monotonic()
-    with constant(f"{canary.url}/", rate) as sent:
+    with constant(f"{canary.url}/", rate, fresh=True) as sent:
         failed = checkout.inv("sync", check=False)
         refused = time.monotonic() - began
         # As deploy.yml does.
