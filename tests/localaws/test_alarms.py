@@ -102,7 +102,6 @@ def service(world: World) -> Iterator[Service]:
         cluster=made.name,
         service=made.name,
         deploymentConfiguration={
-            **made.describe()["deploymentConfiguration"],
             "alarms": {
                 "alarmNames": ["alarmed-errors", "alarmed-latency"],
                 "enable": True,
@@ -141,6 +140,23 @@ def test_a_metric_math_alarm_comes_back_as_it_was_given(service: Service) -> Non
     assert not {"MetricName", "Period", "Statistic"} & {
         key for key, value in alarm.items() if value
     }
+
+
+@pytest.mark.engine
+def test_what_an_update_does_not_name_of_a_deployment_s_configuration_stays(
+    service: Service,
+) -> None:
+    """As Terraform updates a service: it names what has changed, and nothing else."""
+    before = service.describe()["deploymentConfiguration"]
+    assert before["alarms"]["enable"]
+    assert before["maximumPercent"] == 200
+    service.world.client("ecs").update_service(
+        cluster=service.name,
+        service=service.name,
+        deploymentConfiguration={"minimumHealthyPercent": 50, "maximumPercent": 200},
+    )
+    after = service.describe()["deploymentConfiguration"]
+    assert after == before | {"minimumHealthyPercent": 50}
 
 
 @pytest.mark.engine

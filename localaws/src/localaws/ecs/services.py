@@ -70,9 +70,14 @@ def _make_deployment(original: Any, *args: Any, **kwargs: Any) -> Any:
 
 def _change(original: Any, data: Any) -> Any:
     """CreateService and UpdateService, with the settings that ministack drops."""
-    refusal = deployment_alarms.refusal(data, _named(data))
+    before = _named(data)
+    refusal = deployment_alarms.refusal(data, before)
     if refusal:
         return ecs.error_response_json("InvalidParameterException", refusal, 400)
+    if before and "deploymentConfiguration" in data:
+        # ministack replaces the whole. What a request does not name stays: Terraform names what changes.
+        kept = before.get("deploymentConfiguration") or {}
+        data = {**data, "deploymentConfiguration": kept | data["deploymentConfiguration"]}
     response = original(data)
     svc = _named(data)
     if response[0] != OK or svc is None:
