@@ -12,9 +12,17 @@ PODS = "app.kubernetes.io/component=web"
 
 
 def find(cluster: Cluster, namespace: str, name: str) -> dict[str, Any] | None:
-    """The Deployment or Rollout of that name; None where there is neither."""
+    """The Deployment or Rollout of that name; None where there is neither.
+
+    When a canary is switched on or off one is on its way out, for as long as its pods are, and the other serves.
+    """
     found = (cluster.get(kind, name, namespace) for kind in KINDS)
-    return next((each for each in found if each is not None), None)
+    return next((each for each in found if each and not leaves(each)), None)
+
+
+def leaves(each: dict[str, Any]) -> bool:
+    """Whether an object is being deleted."""
+    return "deletionTimestamp" in each["metadata"]
 
 
 def image(workload: dict[str, Any]) -> str:
@@ -29,5 +37,5 @@ def ready(cluster: Cluster, namespace: str, image: str) -> list[str]:
         for pod in cluster.items("pods", namespace, PODS)
         if any(container["image"] == image for container in pod["spec"]["containers"])
         and kubernetes.is_ready(pod)
-        and "deletionTimestamp" not in pod["metadata"]
+        and not leaves(pod)
     ]

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from pipeline.benchmarks.load import constant
+from pipeline.core.waiting import wait
+from pipeline.kubernetes import workload
 from pipeline.kubernetes.cluster import is_ready
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
@@ -27,6 +29,11 @@ def switch_on(checkout: Checkout) -> None:
     checkout.edit("environments/local.yaml", OFF, "canary: {enabled: true, seconds: 30}")
 
 
+def gone(kubernetes: OnKubernetes, kind: str) -> bool:
+    """Whether the other workload goes, once its last pod has ended."""
+    return wait(lambda: kubernetes.cluster.get(kind, NAME, NAMESPACE) is None, timeout=90)
+
+
 @pytest.fixture(scope="module")
 def rollout(kubernetes: OnKubernetes) -> Iterator[OnKubernetes]:
     """The clone with the option on, which loses no request: the Deployment goes when the Rollout serves."""
@@ -35,10 +42,10 @@ def rollout(kubernetes: OnKubernetes) -> Iterator[OnKubernetes]:
         kubernetes.checkout.inv("sync")
     assert load.sent > RATE
     assert load.failures == []
-    assert kubernetes.cluster.get("deployment", NAME, NAMESPACE) is None
+    assert gone(kubernetes, "deployment")
     yield kubernetes
     kubernetes.reset()
-    assert kubernetes.cluster.get("rollouts.argoproj.io", NAME, NAMESPACE) is None
+    assert gone(kubernetes, "rollouts.argoproj.io")
 
 
 @pytest.fixture
@@ -133,6 +140,6 @@ def test_a_bad_version_leaves_kubernetes_and_git(
     assert targets["kubernetes"]["healthy"]
     assert targets["kubernetes"]["image"] == targets["ecs"]["image"]
     pods = canary.cluster.items("pods", NAMESPACE, PODS)
-    serving = [each for each in pods if "deletionTimestamp" not in each["metadata"]]
+    serving = [each for each in pods if not workload.leaves(each)]
     assert {each["spec"]["containers"][0]["image"] for each in serving} == {before}
     assert all(map(is_ready, serving))

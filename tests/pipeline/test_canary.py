@@ -76,11 +76,19 @@ def answer(monkeypatch: pytest.MonkeyPatch, **kinds: list[dict[str, Any]]) -> Ku
     return kubectl
 
 
+def leaving(image: str) -> dict[str, Any]:
+    """A Deployment that a canary has taken the place of, while its last pod ends."""
+    deployment = workload_of("Deployment", image)
+    deployment["metadata"]["deletionTimestamp"] = "2026-11-27T11:00:00Z"
+    return deployment
+
+
 @pytest.mark.parametrize(
     ("kinds", "image"),
     [
         ({"deployment": [workload_of("Deployment", "one")]}, "one"),  # and no Argo Rollouts
         ({"deployment": [], "rollouts": [workload_of("Rollout", "two")]}, "two"),
+        ({"deployment": [leaving("one")], "rollouts": [workload_of("Rollout", "two")]}, "two"),
         ({"deployment": [], "rollouts": []}, None),
         ({"deployment": []}, None),
     ],
