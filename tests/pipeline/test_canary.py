@@ -22,7 +22,8 @@ POD = {
 
 
 def workload_of(kind: str, image: str) -> dict[str, Any]:
-    return {"kind": kind, "spec": {"template": {"spec": {"containers": [{"image": image}]}}}}
+    spec = {"template": {"spec": {"containers": [{"image": image}]}}}
+    return {"kind": kind, "metadata": {"name": NAME}, "spec": spec}
 
 
 def analysis(
