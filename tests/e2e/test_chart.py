@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.core import process
 from pipeline.core.paths import CHART, ENVIRONMENTS
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
@@ -85,6 +86,30 @@ def test_install_scale_test_roll_back_and_uninstall(by_hand: Helm, tmp_path: Pat
     assert RELEASE not in by_hand("list")
 
 
+@pytest.fixture(scope="module")
+def canaries(kubernetes: OnKubernetes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Argo Rollouts' kinds, as Argo CD would install them: on this machine only with a canary of its own."""
+    folder = tmp_path_factory.mktemp("rollouts")
+    bare = kubernetes.checkout.folder / ".local" / "gitops" / "delivery.git"
+    archive = ["git", "-C", str(bare), "archive", "main", "argocd/install"]
+    packed = subprocess.run(archive, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=packed, check=True)
+    built = process.capture(
+        [program("kubectl"), "kustomize", folder / "argocd" / "install" / "rollouts"]
+    )
+    yaml = YAML(typ="safe")
+    kinds = StringIO()
+    yaml.dump_all(
+        [each for each in yaml.load_all(built) if each["kind"] == "CustomResourceDefinition"], kinds
+    )
+    cluster, text = kubernetes.cluster, kinds.getvalue()
+    cluster.run("apply", "--server-side", "--filename", "-", stdin=text)
+    cluster.run("wait", "--for=condition=Established", "--filename", "-", stdin=text)
+    yield
+    cluster.run("delete", "--filename", "-", stdin=text)
+
+
+@pytest.mark.usefixtures("canaries")
 @pytest.mark.parametrize("environment", sorted(file.stem for file in ENVIRONMENTS.glob("*.yaml")))
 def test_the_api_server_accepts_what_each_environment_renders(
     kubernetes: OnKubernetes, environment: str
