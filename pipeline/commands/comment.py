@@ -1,7 +1,6 @@
 """Keeps the one comment of a pull request: what each job found, updated with every push."""
 
 import os
-import re
 
 from pipeline.commands import Result
 from pipeline.core import markdown
@@ -54,4 +53,4 @@ def _titled(name: str, fragment: str) -> tuple[str, str]:
     if not first.startswith("### "):
         return markdown.inline(name), fragment.strip()
     # In a summary nothing is Markdown: what was escaped for it would show its backslash.
-    return re.sub(r"\\([\\`*_\[\]|~#!])", r"\1", first.removeprefix("### ")), rest.strip()
+    return markdown.plain(first.removeprefix("### ")), rest.strip()

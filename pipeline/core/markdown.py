@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
+#: A character that ``inline`` escapes by a backslash.
+MARKUP = r"[\\`*_\[\]|~#!]"
+
 
 def code_block(text: str, language: str = "") -> str:
     """A fenced block that nothing in the text can end."""
@@ -20,9 +23,14 @@ def inline(text: str) -> str:
     """Text for a table cell or heading, escaped and on one line."""
     flat = re.sub(r"\s+", " ", text).strip()
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    flat = re.sub(r"([\\`*_\[\]|~#!])", r"\\\1", flat)
+    flat = re.sub(f"({MARKUP})", r"\\\1", flat)
     # A zero-width space keeps @name and owner/repo#1 from notifying anyone.
     return flat.replace("@", "@\u200b")
+
+
+def plain(text: str) -> str:
+    """What ``inline`` has made of a text, for HTML, where a backslash would show; entities stay."""
+    return re.sub(rf"\\({MARKUP})", r"\1", text)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
