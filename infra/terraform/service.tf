@@ -94,14 +94,14 @@ module "service" {
   container_name      = module.task.container_name
   container_port      = module.task.container_port
   execute_command     = local.aws.service.execute_command
-  alarm_names         = flatten(module.deployment_alarms[*].alarm_names)
+  deployment_alarms   = { enabled = local.aws.deployment_alarms.enabled, names = module.deployment_alarms.alarm_names }
   prerequisites       = concat(module.traffic.rule_ids, flatten([for endpoints in module.endpoints : values(endpoints.endpoint_ids)]))
 }
 
-# Of the load balancer alone: the service names them, and is not named by them.
+# Of the load balancer alone: the service names them, and is not named by them. They stay where ECS does not act on them,
+# because a service that has had alarms can only be told to ignore them.
 module "deployment_alarms" {
   source = "./modules/deployment-alarms"
-  count  = local.aws.deployment_alarms.enabled ? 1 : 0
 
   name                     = local.name
   errors_percent           = local.aws.deployment_alarms.errors_percent
@@ -110,4 +110,9 @@ module "deployment_alarms" {
   minutes                  = local.aws.deployment_alarms.minutes
   load_balancer_arn_suffix = module.load_balancer.arn_suffix
   target_group_arn_suffix  = module.load_balancer.target_group_arn_suffix
+}
+
+moved {
+  from = module.deployment_alarms[0]
+  to   = module.deployment_alarms
 }

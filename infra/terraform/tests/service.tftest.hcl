@@ -19,6 +19,7 @@ variables {
   target_group_arn    = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/t/1"
   container_name      = "shop"
   container_port      = 5000
+  deployment_alarms   = { enabled = false, names = ["one", "two"] }
 }
 
 run "rolling_without_a_gap" {
@@ -49,8 +50,14 @@ run "rolling_without_a_gap" {
   }
 
   assert {
-    condition     = length(aws_ecs_service.fixed[0].alarms) == 0 && aws_ecs_service.fixed[0].timeouts.update == "10m"
-    error_message = "Without alarms none are named."
+    condition     = !aws_ecs_service.fixed[0].alarms[0].enable && !aws_ecs_service.fixed[0].alarms[0].rollback && aws_ecs_service.fixed[0].timeouts.update == "10m"
+    error_message = "ECS acts on no alarm."
+  }
+
+  # Without a name the provider sends no list, which ECS's API refuses: alarms could not be switched off again.
+  assert {
+    condition     = aws_ecs_service.fixed[0].alarms[0].alarm_names == toset(["one", "two"])
+    error_message = "What is switched off must be named."
   }
 }
 
@@ -62,7 +69,7 @@ run "alarms_roll_a_deployment_back" {
   }
 
   variables {
-    alarm_names = ["one", "two"]
+    deployment_alarms = { enabled = true, names = ["one", "two"] }
   }
 
   assert {
@@ -84,8 +91,8 @@ run "auto_scaling_owns_the_count" {
   }
 
   variables {
-    autoscaling = true
-    alarm_names = ["one"]
+    autoscaling       = true
+    deployment_alarms = { enabled = true, names = ["one"] }
   }
 
   assert {
@@ -148,8 +155,22 @@ run "refuses_nonsense" {
     container_port      = 0
     vpc_id              = ""
     prerequisites       = [for number in range(200) : tostring(number)]
-    alarm_names         = [for number in range(11) : tostring(number)]
+    deployment_alarms   = { enabled = true, names = [for number in range(11) : tostring(number)] }
   }
 
-  expect_failures = [var.name, var.cluster_arn, var.task_definition_arn, var.replica_count, var.subnet_ids, var.target_group_arn, var.container_name, var.container_port, var.vpc_id, var.prerequisites, var.alarm_names]
+  expect_failures = [var.name, var.cluster_arn, var.task_definition_arn, var.replica_count, var.subnet_ids, var.target_group_arn, var.container_name, var.container_port, var.vpc_id, var.prerequisites, var.deployment_alarms]
+}
+
+run "refuses_no_name" {
+  command = plan
+
+  module {
+    source = "./modules/service"
+  }
+
+  variables {
+    deployment_alarms = { enabled = false, names = [] }
+  }
+
+  expect_failures = [var.deployment_alarms]
 }

@@ -48,14 +48,10 @@ resource "aws_ecs_service" "fixed" {
     rollback = true
   }
 
-  dynamic "alarms" {
-    for_each = length(var.alarm_names) == 0 ? [] : [var.alarm_names]
-
-    content {
-      enable      = true
-      rollback    = true
-      alarm_names = alarms.value
-    }
+  alarms {
+    enable      = var.deployment_alarms.enabled
+    rollback    = var.deployment_alarms.enabled
+    alarm_names = var.deployment_alarms.names
   }
 
   network_configuration {
@@ -72,7 +68,7 @@ resource "aws_ecs_service" "fixed" {
 
   timeouts {
     create = "10m"
-    update = length(var.alarm_names) == 0 ? "10m" : "20m" # ECS goes on watching when all tasks have been replaced
+    update = var.deployment_alarms.enabled ? "20m" : "10m" # ECS goes on watching when all tasks have been replaced
   }
 
   lifecycle {
@@ -112,14 +108,10 @@ resource "aws_ecs_service" "scaled" {
     rollback = true
   }
 
-  dynamic "alarms" {
-    for_each = length(var.alarm_names) == 0 ? [] : [var.alarm_names]
-
-    content {
-      enable      = true
-      rollback    = true
-      alarm_names = alarms.value
-    }
+  alarms {
+    enable      = var.deployment_alarms.enabled
+    rollback    = var.deployment_alarms.enabled
+    alarm_names = var.deployment_alarms.names
   }
 
   network_configuration {
@@ -136,7 +128,7 @@ resource "aws_ecs_service" "scaled" {
 
   timeouts {
     create = "10m"
-    update = length(var.alarm_names) == 0 ? "10m" : "20m" # ECS goes on watching when all tasks have been replaced
+    update = var.deployment_alarms.enabled ? "20m" : "10m" # ECS goes on watching when all tasks have been replaced
   }
 
   lifecycle {

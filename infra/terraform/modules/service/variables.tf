@@ -120,13 +120,16 @@ variable "prerequisites" {
   }
 }
 
-variable "alarm_names" {
-  description = "Alarms that fail a deployment; without any only tasks that do not become healthy do."
-  type        = list(string)
-  default     = []
+# Named also where nothing is watched: the provider sends an empty list as none at all, which ECS's API refuses.
+variable "deployment_alarms" {
+  description = "Alarms that fail a deployment where they are enabled; otherwise only tasks that do not become healthy do."
+  type = object({
+    enabled = bool
+    names   = list(string)
+  })
 
   validation {
-    condition     = length(var.alarm_names) <= 10
-    error_message = "alarm_names are at most 10."
+    condition     = length(var.deployment_alarms.names) >= 1 && length(var.deployment_alarms.names) <= 10
+    error_message = "deployment_alarms.names are 1 to 10."
   }
 }
