@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from thanksgiving import create_app, migrate
 from thanksgiving.config import from_environment
 from thanksgiving.db import session
-from thanksgiving.observability import LOGGING
+from thanksgiving.observability import LOGGING, Formatter
 from werkzeug.test import TestResponse
 
 from tests.acceptance import journeys
@@ -112,6 +112,16 @@ def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
     made.jinja_env.bytecode_cache = request.getfixturevalue("compiled")
     yield made
     made.extensions["engine"].dispose()
+
+
+@pytest.fixture(autouse=True)
+def no_logging_left() -> Iterator[None]:
+    """An application sets the logging of the process, to an output that the next test does not have any more."""
+    yield
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each.formatter, Formatter)]:
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
 
 
 @pytest.fixture(scope="session")

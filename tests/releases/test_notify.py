@@ -1,6 +1,7 @@
 """What a channel is told of a deployment, and that nothing in a commit's message is more than text there."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -280,11 +281,13 @@ def test_a_webhook_that_takes_nothing_is_named_without_its_address(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     *,
     address: str,
     cause: str,
 ) -> None:
     webhook.status = 403
+    caplog.set_level(logging.INFO)
     monkeypatch.setenv("NEEDS", '{"lint": {"result": "failure"}}')
     if address:
         monkeypatch.setenv(notifications.ADDRESS, address)
@@ -294,7 +297,7 @@ def test_a_webhook_that_takes_nothing_is_named_without_its_address(
     summary = (tmp_path / "summary").read_text(encoding="utf-8")
     assert f"the webhook {cause}" in err
     assert "the webhook did not" in summary or "the webhook refused" in summary
-    for text in (out, err, summary):
+    for text in (out, err, summary, caplog.text):
         assert "services" not in text
         assert "secret" not in text.replace("the secret NOTIFICATION", "").replace(
             "the secret NOTIFICATION\\_URL", ""
