@@ -16,6 +16,7 @@ from tests.localaws.conftest import World, until
 
 RATE = 10
 ALARM = {"Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold", "StateValue": "OK"}
+NAMES = [f"alarmed-{name}" for name in ("errors", "unanswered", "latency")]
 NO_DATA: dict[str, float | None] = {"requests": 100.0, "watched": None}
 
 
@@ -78,11 +79,14 @@ def test_the_reason_has_the_figures() -> None:
 def service(world: World) -> Iterator[Service]:
     made = Service(world, "alarmed")
     made.create()
-    for name, metric, stat, value, limit in (
-        ("errors", "HTTPCode_Target_5XX_Count", "Sum", "100 * watched / requests", 5),
-        ("latency", "TargetResponseTime", "p90", "watched", 1),
+    own = [{"Name": "LoadBalancer", "Value": made.balancer.partition(":loadbalancer/")[2]}]
+    of_group = [*own, {"Name": "TargetGroup", "Value": made.group.rpartition(":")[2]}]
+    percent = "100 * watched / requests"
+    for name, metric, stat, value, limit, dimensions in (
+        ("errors", "HTTPCode_Target_5XX_Count", "Sum", percent, 5, of_group),
+        ("unanswered", "HTTPCode_ELB_5XX_Count", "Sum", percent, 5, own),
+        ("latency", "TargetResponseTime", "p90", "watched", 1, of_group),
     ):
-        watched = {"requests": ("RequestCount", "Sum"), "watched": (metric, stat)}
         world.client("cloudwatch").put_metric_alarm(
             AlarmName=f"alarmed-{name}",
             Threshold=limit,
@@ -95,7 +99,8 @@ def service(world: World) -> Iterator[Service]:
                     "Expression": f"IF(requests >= 20, {value}, 0)",
                     "ReturnData": True,
                 },
-                *(query(made, identity, *of) for identity, of in watched.items()),
+                query("requests", "RequestCount", "Sum", of_group),
+                query("watched", metric, stat, dimensions),
             ],
         )
     world.client("ecs").update_service(
@@ -103,7 +108,7 @@ def service(world: World) -> Iterator[Service]:
         service=made.name,
         deploymentConfiguration={
             "alarms": {
-                "alarmNames": ["alarmed-errors", "alarmed-latency"],
+                "alarmNames": NAMES,
                 "enable": True,
                 "rollback": True,
             },
@@ -111,15 +116,13 @@ def service(world: World) -> Iterator[Service]:
     )
     yield made
     made.delete()
-    world.client("cloudwatch").delete_alarms(AlarmNames=["alarmed-errors", "alarmed-latency"])
+    world.client("cloudwatch").delete_alarms(AlarmNames=NAMES)
 
 
-def query(service: Service, identity: str, metric: str, stat: str) -> dict[str, Any]:
-    """A metric of the service's target group."""
-    dimensions = [
-        {"Name": "LoadBalancer", "Value": service.balancer.partition(":loadbalancer/")[2]},
-        {"Name": "TargetGroup", "Value": service.group.rpartition(":")[2]},
-    ]
+def query(
+    identity: str, metric: str, stat: str, dimensions: list[dict[str, str]]
+) -> dict[str, Any]:
+    """A metric of the load balancer, by the minute."""
     named = {"Namespace": "AWS/ApplicationELB", "MetricName": metric, "Dimensions": dimensions}
     stated = {"Metric": named, "Period": 60, "Stat": stat}
     return {"Id": identity, "MetricStat": stated, "ReturnData": False}
@@ -136,7 +139,9 @@ def test_a_metric_math_alarm_comes_back_as_it_was_given(service: Service) -> Non
     found = service.world.client("cloudwatch").describe_alarms(AlarmNames=["alarmed-latency"])
     alarm = found["MetricAlarms"][0]
     assert [each["Id"] for each in alarm["Metrics"]] == ["value", "requests", "watched"]
-    assert alarm["Metrics"][2] == query(service, "watched", "TargetResponseTime", "p90")
+    dimensions = alarm["Metrics"][1]["MetricStat"]["Metric"]["Dimensions"]
+    assert [each["Name"] for each in dimensions] == ["LoadBalancer", "TargetGroup"]
+    assert alarm["Metrics"][2] == query("watched", "TargetResponseTime", "p90", dimensions)
     assert not {"MetricName", "Period", "Statistic"} & {
         key for key, value in alarm.items() if value
     }
@@ -175,11 +180,13 @@ def test_alarms_need_ecs_s_own_deployments(service: Service) -> None:
 
 @pytest.mark.engine
 @pytest.mark.long
-@pytest.mark.parametrize(("mode", "alarm"), [("faulty", "errors"), ("slower", "latency")])
+@pytest.mark.parametrize(
+    ("mode", "alarm"), [("faulty", "errors"), ("silent", "unanswered"), ("slower", "latency")]
+)
 def test_a_healthy_version_that_serves_badly_is_rolled_back(
     service: Service, mode: str, alarm: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    until(lambda: alarms_in(service, "OK") == 2, "alarms that are over")
+    until(lambda: alarms_in(service, "OK") == len(NAMES), "alarms that are over")
     good = service.describe()["taskDefinition"]
     bad = service.register(mode)
     with load.constant(localaws.url(), RATE) as sent:
@@ -199,7 +206,7 @@ def test_a_healthy_version_that_serves_badly_is_rolled_back(
 @pytest.mark.engine
 @pytest.mark.long
 def test_a_good_version_is_complete_once_it_has_baked(service: Service) -> None:
-    until(lambda: alarms_in(service, "OK") == 2, "alarms that are over")
+    until(lambda: alarms_in(service, "OK") == len(NAMES), "alarms that are over")
     with load.constant(localaws.url(), RATE) as sent:
         service.deploy(service.register())
         until(lambda: len(service.describe()["deployments"]) == 2, "the new deployment")

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from pipeline.aws import localaws
 from pipeline.core import ports
-from tests.localaws.cluster import Service
-from tests.localaws.conftest import World
+from tests.localaws.cluster import CHECK_SECONDS, PORT, Service
+from tests.localaws.conftest import World, until
 
 pytestmark = pytest.mark.engine
 
@@ -219,6 +219,37 @@ def test_without_a_target_the_answer_is_503(world: World, service: Service) -> N
     finally:
         elb.delete_rule(RuleArn=rule)
         elb.delete_target_group(TargetGroupArn=empty)
+
+
+def test_a_target_that_refuses_the_connection_is_the_client_s_502(
+    world: World, service: Service
+) -> None:
+    """As AWS answers a reset while it connects; another target does not get the request."""
+    elb = world.client("elbv2")
+    half = elb.create_target_group(
+        Name="half",
+        Protocol="HTTP",
+        Port=80,
+        VpcId=world.vpc,
+        TargetType="ip",
+        HealthCheckIntervalSeconds=CHECK_SECONDS,
+        UnhealthyThresholdCount=2,
+        Matcher={"HttpCode": "299"},  # nobody is healthy, so that all get requests
+    )["TargetGroups"][0]["TargetGroupArn"]
+    healthy = elb.describe_target_health(TargetGroupArn=service.group)["TargetHealthDescriptions"]
+    address = healthy[0]["Target"]["Id"]
+    both = [{"Id": address, "Port": PORT}, {"Id": address, "Port": PORT + 1}]
+    elb.register_targets(TargetGroupArn=half, Targets=both)
+    rule = add_rule(service, "/half", {"Type": "forward", "TargetGroupArn": half})
+
+    def statuses() -> set[int]:
+        return {httpx.get(f"{localaws.url()}/half", trust_env=False).status_code for _ in range(4)}
+
+    try:
+        until(lambda: statuses() == {200, 502}, "an answer for each target")
+    finally:
+        elb.delete_rule(RuleArn=rule)
+        elb.delete_target_group(TargetGroupArn=half)
 
 
 def test_a_body_longer_than_the_firewall_inspects_passes_where_its_rule_only_counts(

@@ -27,12 +27,12 @@ run "errors_and_latency_of_the_target_group" {
   }
 
   assert {
-    condition     = output.alarm_names == tolist(["shop-deployment-errors", "shop-deployment-latency"])
-    error_message = "Two alarms, by the names that the role of the environment may write."
+    condition     = output.alarm_names == tolist(["shop-deployment-errors", "shop-deployment-latency", "shop-deployment-unanswered"])
+    error_message = "Three alarms, by the names that the role of the environment may write."
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.main["errors"].threshold == 5 && aws_cloudwatch_metric_alarm.main["latency"].threshold == 1 && aws_cloudwatch_metric_alarm.main["errors"].evaluation_periods == 2 && aws_cloudwatch_metric_alarm.main["errors"].datapoints_to_alarm == 2
+    condition     = aws_cloudwatch_metric_alarm.main["errors"].threshold == 5 && aws_cloudwatch_metric_alarm.main["unanswered"].threshold == 5 && aws_cloudwatch_metric_alarm.main["latency"].threshold == 1 && aws_cloudwatch_metric_alarm.main["errors"].evaluation_periods == 2 && aws_cloudwatch_metric_alarm.main["errors"].datapoints_to_alarm == 2
     error_message = "The settings must arrive."
   }
 
@@ -42,8 +42,8 @@ run "errors_and_latency_of_the_target_group" {
   }
 
   assert {
-    condition     = alltrue(flatten([for alarm in aws_cloudwatch_metric_alarm.main : [for query in alarm.metric_query : [for metric in query.metric : metric.period == 60 && metric.dimensions == tomap({ LoadBalancer = "app/a/1", TargetGroup = "targetgroup/t/1" })]]]))
-    error_message = "A load balancer's figures are of a minute, and of this target group."
+    condition     = alltrue(flatten([for alarm in aws_cloudwatch_metric_alarm.main : [for query in alarm.metric_query : [for metric in query.metric : metric.period == 60 && metric.dimensions == (startswith(metric.metric_name, "HTTPCode_ELB") ? tomap({ LoadBalancer = "app/a/1" }) : tomap({ LoadBalancer = "app/a/1", TargetGroup = "targetgroup/t/1" }))]]]))
+    error_message = "A load balancer's figures are of a minute, and of this target group; it has no count of its own answers by target group."
   }
 
   assert {

@@ -1,5 +1,5 @@
-"""Answers every request with what it saw. MODE: ok, crash, never (ready), broken (500 on
-/readyz), faulty (500 on every fifth request but /readyz), slower (2 s more for each but /readyz)."""
+"""Answers every request with what it saw. MODE: ok, crash, never (ready), broken (500 on /readyz), and without a say on
+/readyz faulty (500 on every fifth request), silent (hangs up on every fifth), slower (2 s more for each)."""
 
 import itertools
 import json
@@ -25,7 +25,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.startswith("/slow"):
             time.sleep(SLOW_SECONDS)
-        if self.path.startswith("/hang-up"):
+        silent = MODE == "silent" and self.path != "/readyz" and next(requests) % 5 == 0
+        if self.path.startswith("/hang-up") or silent:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return

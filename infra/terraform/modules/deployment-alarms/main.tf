@@ -2,12 +2,16 @@
 # A load balancer has no figures for less than a minute. Few requests say nothing: below the least number there is no alarm.
 
 locals {
-  dimensions = { LoadBalancer = var.load_balancer_arn_suffix, TargetGroup = var.target_group_arn_suffix }
+  balancer = { LoadBalancer = var.load_balancer_arn_suffix }
+  targets  = { LoadBalancer = var.load_balancer_arn_suffix, TargetGroup = var.target_group_arn_suffix }
+  percent  = "100 * watched / requests"
 
-  # Without an error there is no count of errors, hence no data, which does not breach.
+  # Without an error there is no count of errors, hence no data, which does not breach. What no task answers (it hangs up,
+  # refuses the connection, is killed) the load balancer answers itself, and counts for all of its target groups only.
   alarms = {
-    errors  = { metric = "HTTPCode_Target_5XX_Count", stat = "Sum", value = "100 * watched / requests", threshold = var.errors_percent, text = "Percent of requests that the application answers with 5xx" }
-    latency = { metric = "TargetResponseTime", stat = "p90", value = "watched", threshold = var.latency_seconds, text = "Seconds that nine of ten requests take at most" }
+    errors     = { metric = "HTTPCode_Target_5XX_Count", stat = "Sum", dimensions = local.targets, value = local.percent, threshold = var.errors_percent, text = "Percent of requests that the application answers with 5xx" }
+    unanswered = { metric = "HTTPCode_ELB_5XX_Count", stat = "Sum", dimensions = local.balancer, value = local.percent, threshold = var.errors_percent, text = "Percent of requests that no task answers" }
+    latency    = { metric = "TargetResponseTime", stat = "p90", dimensions = local.targets, value = "watched", threshold = var.latency_seconds, text = "Seconds that nine of ten requests take at most" }
   }
 }
 
@@ -31,8 +35,8 @@ resource "aws_cloudwatch_metric_alarm" "main" {
 
   dynamic "metric_query" {
     for_each = {
-      requests = { metric = "RequestCount", stat = "Sum" }
-      watched  = { metric = each.value.metric, stat = each.value.stat }
+      requests = { metric = "RequestCount", stat = "Sum", dimensions = local.targets }
+      watched  = { metric = each.value.metric, stat = each.value.stat, dimensions = each.value.dimensions }
     }
 
     content {
@@ -41,7 +45,7 @@ resource "aws_cloudwatch_metric_alarm" "main" {
       metric {
         namespace   = "AWS/ApplicationELB"
         metric_name = metric_query.value.metric
-        dimensions  = local.dimensions
+        dimensions  = metric_query.value.dimensions
         period      = 60
         stat        = metric_query.value.stat
       }

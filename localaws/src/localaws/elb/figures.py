@@ -13,6 +13,8 @@ NAMESPACE = "AWS/ApplicationELB"
 MINUTE = 60
 #: Seconds that figures are kept; AWS keeps those of a minute for 15 days.
 KEPT = 3600
+#: The load balancer's answer where it has no target to choose, which is not counted as a request.
+NO_TARGET = 503
 
 #: By minute and by balancer and target group: how often which status was answered after how many seconds.
 Seen = defaultdict[tuple[str, str], Counter[tuple[int, float]]]
@@ -51,7 +53,10 @@ def _store(at: int, dimensions: dict[str, str], counts: Counter[tuple[int, float
             numbers["RequestCount"] += count
             numbers[f"HTTPCode_Target_{status // 100}XX_Count"] += count
             times[seconds] += count
-        elif "TargetGroup" not in dimensions:
+            continue
+        if status != NO_TARGET:
+            numbers["RequestCount"] += count
+        if "TargetGroup" not in dimensions:
             numbers[f"HTTPCode_ELB_{status // 100}XX_Count"] += count
 
     def store(name: str, unit: str, values: Counter[float]) -> None:

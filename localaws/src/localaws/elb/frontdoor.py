@@ -94,53 +94,52 @@ class Door:
     ) -> web.StreamResponse:
         arn, headers = chosen.balancer["LoadBalancerArn"], self._headers(request, chosen)
         with_body = request.can_read_body
-        for target in self._order(group):
-            url = URL(f"http://{target.address}:{target.port}{request.raw_path}", encoded=True)
-            timeout = aiohttp.ClientTimeout(
-                total=None, sock_connect=CONNECT_TIMEOUT, sock_read=chosen.idle_timeout
-            )
-            self._outstanding[target] += 1
-            asked = time.monotonic()
-            try:
-                async with self.session.request(
-                    request.method,
-                    url,
-                    headers=headers,
-                    data=request.content if with_body else None,
-                    allow_redirects=False,
-                    timeout=timeout,
-                    skip_auto_headers=_NOT_COPIED,
-                ) as answer:
-                    figures.note(arn, group, answer.status, time.monotonic() - asked)
-                    return await _relay(request, answer)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                # Nothing has been sent: another target can have the request.
-                logger.info("%s:%s refused: %s", target.address, target.port, error)
-            except aiohttp.ServerTimeoutError:
-                return _counted(arn, group, 504)
-            except (aiohttp.ClientError, ConnectionError) as error:
-                logger.warning(
-                    "502 for %s %s from %s:%s: %r",
-                    request.method, request.path, target.address, target.port, error,
-                )  # fmt: skip
-                return _counted(arn, group, 502)
-            finally:
-                self._outstanding[target] -= 1
-                if not self._outstanding[target]:
-                    del self._outstanding[target]
-        return _counted(arn, group, 502 if self.tracker.routable(group) else 503)
+        target = self._choose(group)
+        if target is None:
+            return _counted(arn, group, 503)
+        url = URL(f"http://{target.address}:{target.port}{request.raw_path}", encoded=True)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT, sock_read=chosen.idle_timeout
+        )
+        self._outstanding[target] += 1
+        asked = time.monotonic()
+        try:
+            async with self.session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=request.content if with_body else None,
+                allow_redirects=False,
+                timeout=timeout,
+                skip_auto_headers=_NOT_COPIED,
+            ) as answer:
+                figures.note(arn, group, answer.status, time.monotonic() - asked)
+                return await _relay(request, answer)
+        except aiohttp.ServerTimeoutError:
+            return _counted(arn, group, 504)
+        except (aiohttp.ClientError, ConnectionError) as error:
+            # No other target gets the request, not even where this one has refused the connection.
+            logger.warning(
+                "502 for %s %s from %s:%s: %r",
+                request.method, request.path, target.address, target.port, error,
+            )  # fmt: skip
+            return _counted(arn, group, 502)
+        finally:
+            self._outstanding[target] -= 1
+            if not self._outstanding[target]:
+                del self._outstanding[target]
 
-    def _order(self, group: str) -> list[Target]:
-        """The targets to try, in turn."""
+    def _choose(self, group: str) -> Target | None:
+        """The target whose turn it is; None where no target is to get requests."""
         targets = self.tracker.routable(group)
         if not targets:
-            return []
+            return None
         start = next(self._turn) % len(targets)
         turned = targets[start:] + targets[:start]
         if balancer.algorithm(group) == "least_outstanding_requests":
-            # The sort keeps the turn among those that are equally busy.
-            turned.sort(key=lambda target: self._outstanding[target])
-        return turned
+            # The first of those that are equally busy.
+            return min(turned, key=lambda target: self._outstanding[target])
+        return turned[0]
 
     def _headers(self, request: web.BaseRequest, chosen: balancer.Listener) -> CIMultiDict[str]:
         """What the target gets: the client's headers, with those that the load balancer writes."""
