@@ -116,7 +116,7 @@ def _rename(path: Path, names: Mapping[str, str]) -> None:
 
 
 def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
-    """Gives an environment file the domain, the probe and the database."""
+    """Gives an environment file the domain, the probe and the database; it asks for no smoke test that there is not."""
     yaml = _yaml()
     state = yaml.load(path.read_text(encoding="utf-8"))
     host = domain if state["name"] == "production" or not domain else f"{state['name']}.{domain}"
@@ -142,6 +142,8 @@ def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
         state["database"] = {"engine": engine}
     if canary := state.get("canary"):
         canary.setdefault("metrics", "")  # whether there are any is not known
+    if not document.get("smoke"):
+        state.pop("smoke", None)
     if engine == "sqlite":
         state["replicaCount"] = 1
         state.pop("canary", None)

@@ -28,14 +28,17 @@ def run(
 ) -> Result:
     """Checks an environment on one target; the headline is its URL, and the output ``url`` the one that users have.
 
-    With ``record`` on every engine that it has; the release's commit then gets a note, which a promotion asks for.
+    The smoke test is run where the caller or the environment's file asks for it. With ``record`` every engine of it is
+    asked; the release's commit then gets a note, which a promotion asks for.
     """
     target = targets.find(to)
+    environment = environments.load(environment_name)
+    smoke = smoke or environment.smoke
     if smoke and not project().smoke:
         raise PipelineError(
-            "project.yaml names no smoke test", next_step="add it (docs/reference/project.md)"
+            "project.yaml names no smoke test",
+            next_step="add it (docs/reference/project.md), or take smoke out of the environment's file",
         )
-    environment = environments.load(environment_name)
     if actions.running() and environments.waits_for_release(environment, digest):
         return Result(environments.unreleased(environment_name))
     if record:

@@ -22,7 +22,8 @@ MEMORY = LOCAL / "environments" / "digest.json"
 class Environment:
     """One environment file. ``raw`` is the whole document; the fields are what the tasks themselves use.
 
-    ``revision`` is the promoted commit whose Terraform and chart it runs; None follows main.
+    ``revision`` is the promoted commit whose Terraform and chart it runs; None follows main. With ``smoke`` the
+    application's smoke test tries each deployment, too.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Environment:
     digest: str | None
     revision: str | None
     replicas: int
+    smoke: bool
     raw: dict[str, Any]
 
     @property
@@ -90,7 +92,14 @@ def read(file: Path) -> Environment:
             cause = f"admission.others names {other}: the application's own images are listed once they are verified"
             raise documents.refusal(file, cause)
     return Environment(
-        name, file, image["repository"], image.get("digest"), revision, replicas, raw
+        name=name,
+        file=file,
+        repository=image["repository"],
+        digest=image.get("digest"),
+        revision=revision,
+        replicas=replicas,
+        smoke=bool(raw.get("smoke")),
+        raw=raw,
     )
 
 

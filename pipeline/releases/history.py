@@ -29,7 +29,7 @@ OVERRIDE = "Override"
 REASON = "Reason"
 COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 #: Sections of an environment's file that say what may change and run there, not what does.
-CONDITIONS = ("promotion", "admission")
+CONDITIONS = ("promotion", "smoke", "admission")
 #: GitHub starts no workflow for a push whose newest commit has this anywhere in its message: a digest's commit builds
 #: nothing. It stands in the body: a revert quotes the subject, and must build.
 NO_BUILD = "[skip ci]"

@@ -18,7 +18,7 @@ from pipeline.benchmarks import load
 from tests.acceptance.journeys import Browser, create_gathering
 from tests.e2e.checkout import Checkout, containers
 from tests.e2e.conftest import Deployed
-from tests.e2e.faults import FAULTS, plant
+from tests.e2e.faults import FAULTS, failing_migration, plant
 from tests.e2e.kube import answers
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e]
@@ -201,32 +201,75 @@ def test_an_image_that_dies_is_rolled_back_and_its_last_words_are_shown(
     assert (after["image"], after["healthy"]) == (running, True)
 
 
+def test_a_failing_migration_replaces_no_task(disturbed: Deployed) -> None:
+    checkout = disturbed.checkout
+    before, running = answers(disturbed.url, 2), checkout.status()["ecs"]["image"]
+    failing_migration(checkout)
+    with Watcher(disturbed.url) as watcher:
+        for stage in ("build", "push", "plan"):
+            checkout.inv(stage)
+        failed = checkout.inv("apply", check=False)
+    assert failed.returncode == 1
+    assert "no such table" in failed.stdout
+    assert watcher.broken == []
+    after = checkout.status()["ecs"]
+    assert (after["image"], after["healthy"]) == (running, True)
+    assert answers(disturbed.url, 2).keys() == before.keys()
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("alarm", FAULTS)
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.alarm])
 def test_a_version_that_is_healthy_and_serves_badly_leaves_ecs_by_itself(
-    disturbed: Deployed, alarm: str, capsys: pytest.CaptureFixture[str]
+    disturbed: Deployed, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkout, rate = disturbed.checkout, FAULTS[alarm].rate
+    checkout, fault = disturbed.checkout, FAULTS[name]
     switch = r"^  deployment_alarms:\n    enabled: false.*$"
     checkout.edit("environments/local.yaml", switch, "  deployment_alarms:\n    enabled: true")
     checkout.inv("plan")
     checkout.inv("apply")
-    running = checkout.status()["ecs"]["image"]
-    plant(checkout, alarm)
+    running, gathering = checkout.status()["ecs"]["image"], create_gathering(disturbed.url)
+    plant(checkout, name)
     for stage in ("build", "push", "plan"):
         checkout.inv(stage)
     began = time.monotonic()
-    with load.constant(disturbed.url, rate) as sent:
+    with load.constant(disturbed.url, fault.rate) as sent:
         failed = checkout.inv("apply", check=False)
     took = time.monotonic() - began
     bad = len(sent.failures) or sum(seconds > 2 for seconds in sent.seconds)
     with capsys.disabled():
         print(
-            f"\n{alarm}: off ECS {took:.0f} s after apply began, met by {bad} of {sent.sent} requests"
+            f"\n{name}: off ECS {took:.0f} s after apply began, met by {bad} of {sent.sent} requests"
         )
     assert failed.returncode == 1
-    assert re.search(rf"alarm \S+-deployment-{alarm}: Threshold Crossed: 1 out of", failed.stderr)
+    assert re.search(
+        rf"alarm \S+-deployment-{fault.alarm}: Threshold Crossed: 1 out of", failed.stderr
+    )
     assert "last lines of the failed task" in failed.stdout
+    after = checkout.status()["ecs"]
+    assert (after["image"], after["healthy"]) == (running, True)
+    assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
+
+
+@pytest.mark.long
+def test_a_version_that_fails_the_smoke_test_is_taken_back(
+    disturbed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As deploy.yml does: apply, verify, and where that fails the way back."""
+    checkout, running = disturbed.checkout, disturbed.checkout.status()["ecs"]["image"]
+    checkout.edit("environments/local.yaml", r"^replicaCount:", "smoke: true\nreplicaCount:")
+    plant(checkout, "claim")
+    for stage in ("build", "push", "plan"):
+        checkout.inv(stage)
+    began = time.monotonic()
+    with load.constant(disturbed.url, FAULTS["claim"].rate) as sent:
+        checkout.inv("apply")
+        failed = checkout.inv("verify", check=False)
+        checkout.inv("rollback", "local")
+    with capsys.disabled():
+        print(f"\nclaim: off ECS {time.monotonic() - began:.0f} s after apply began")
+    assert failed.returncode == 1
+    assert "smoke" in failed.stderr
+    assert sent.failures == []
     after = checkout.status()["ecs"]
     assert (after["image"], after["healthy"]) == (running, True)
 

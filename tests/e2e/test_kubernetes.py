@@ -16,6 +16,7 @@ from pipeline.core.errors import CommandFailedError
 from pipeline.core.paths import CHART, ROOT
 from tests.acceptance.journeys import create_gathering
 from tests.e2e.checkout import Checkout
+from tests.e2e.faults import failing_migration
 from tests.e2e.kube import (
     DEPLOYMENT,
     NAME,
@@ -373,9 +374,7 @@ def test_an_image_that_never_becomes_ready_leaves_the_old_pods_serving(
 
 def test_a_failing_migration_rolls_nothing_out(disturbed: OnKubernetes) -> None:
     running = disturbed.image(), set(disturbed.pods())
-    disturbed.checkout.edit(
-        "app/thanksgiving/migrate.py", r"^import time$", 'sys.exit("no such table")'
-    )
+    failing_migration(disturbed.checkout)
     disturbed.checkout.inv("build")
     disturbed.checkout.inv("push")
     failed = disturbed.checkout.inv("sync", check=False)

@@ -113,7 +113,9 @@ def test_without_conditions_only_a_rollback_counts() -> None:
 
 def environment(*windows: dict[str, str]) -> Environment:
     raw = {"promotion": {"freeze": list(windows)}}
-    return Environment("production", Path(), "registry.example/app", NEW, None, 2, raw)
+    return Environment(
+        "production", Path(), "registry.example/app", NEW, None, 2, smoke=False, raw=raw
+    )
 
 
 def test_a_freeze_is_named_with_its_end() -> None:

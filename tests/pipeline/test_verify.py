@@ -14,6 +14,7 @@ import pytest
 from pipeline import targets
 from pipeline.commands import verify
 from pipeline.core.errors import PipelineError
+from pipeline.releases import environments
 from pipeline.releases.project import Probes, project
 from pipeline.targets import web
 
@@ -149,11 +150,26 @@ def test_a_failed_smoke_test_fails_verify(smoke: Path, monkeypatch: pytest.Monke
     assert smoke.read_text(encoding="utf-8") == "http://broken.test\n"
 
 
-def test_no_smoke_test_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_asks_for_the_smoke_test(
+    smoke: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached(monkeypatch, "http://broken.test", None)
+    verify.run("local")
+    assert not smoke.exists()
+    asked = replace(environments.load("local"), smoke=True)
+    monkeypatch.setattr(environments, "load", lambda _name: asked)
+    with pytest.raises(PipelineError, match="ended with code 1"):
+        verify.run("local")
+
+
+@pytest.mark.parametrize("by_file", [False, True])
+def test_no_smoke_test_is_no_pass(monkeypatch: pytest.MonkeyPatch, *, by_file: bool) -> None:
     reached(monkeypatch, "http://x.test", None)
     monkeypatch.setattr(verify, "project", lambda: replace(project(), smoke=()))
+    asked = replace(environments.load("local"), smoke=by_file)
+    monkeypatch.setattr(environments, "load", lambda _name: asked)
     with pytest.raises(PipelineError, match="no smoke test"):
-        verify.run("local", smoke=True)
+        verify.run("local", smoke=not by_file)
 
 
 def test_an_unknown_target_is_refused() -> None:
