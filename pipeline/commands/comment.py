@@ -1,7 +1,5 @@
 """Keeps the one comment of a pull request: what each job found, updated with every push."""
 
-import os
-
 from pipeline.commands import Result
 from pipeline.core import markdown
 from pipeline.github import actions, api, gate, reports
@@ -10,7 +8,7 @@ MARKER = "<!-- delivery:pull-request -->"
 
 
 def run(number: int) -> Result:
-    text = body(gate.judge(os.environ.get("NEEDS", "")), reports.collect())
+    text = body(gate.judge(), reports.collect())
     return Result(api.api().comment(number, MARKER, text))
 
 

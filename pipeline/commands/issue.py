@@ -1,11 +1,7 @@
 """Keeps one open issue for drift, and one for each environment whose last deployment failed."""
 
-import json
-import os
-
 from pipeline.commands import Result
-from pipeline.core.errors import PipelineError
-from pipeline.github import actions, api, reports
+from pipeline.github import actions, api, gate, reports
 from pipeline.releases import environments
 
 
@@ -13,14 +9,8 @@ def run(environment_name: str = "") -> Result:
     """Judges the job in NEEDS, `deploy` of an environment or without one `drift`: its issue is opened, or closed."""
     about = environments.load(environment_name).name if environment_name else ""
     job = "deploy" if about else "drift"
-    try:
-        needed = json.loads(os.environ.get("NEEDS", ""))[job]
-        result, commit = needed["result"], needed.get("outputs", {}).get("back", "")
-    except (ValueError, KeyError, TypeError) as error:
-        raise PipelineError(
-            f"the result of {job} cannot be read",
-            next_step=f"pass NEEDS: ${{{{ toJSON(needs) }}}} to this step, with the job {job} among the needs",
-        ) from error
+    needed = gate.needs(job)[job]
+    commit = needed.outputs.get("back", "")
     title = (
         f"The last deployment to {about} failed"
         if about
@@ -29,7 +19,7 @@ def run(environment_name: str = "") -> Result:
     url = api.api().issue(
         f"<!-- delivery:{job}{about and f'-{about}'} -->",
         title,
-        None if result == "success" else body(reports.collect(), about, commit),
+        None if needed.result == "success" else body(reports.collect(), about, commit),
         label="deployment" if about else "drift",
         gone=f"A later deployment to {about} has succeeded."
         if about

@@ -1,14 +1,12 @@
 """Tells a webhook of a deployment, else of what failed in a workflow: one line with links."""
 
-import json
 import os
 from pathlib import Path
 
 from pipeline.commands import Result
-from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
-from pipeline.github import actions, notifications, reports
+from pipeline.github import actions, gate, notifications, reports
 from pipeline.releases import environments, timeline
 from pipeline.releases.project import project
 
@@ -65,15 +63,8 @@ def deployment(environment: str, digest: str, root: Path) -> tuple[str, dict[str
 def ending(root: Path) -> tuple[str, dict[str, str]]:
     """Text and links about the jobs of a workflow that did not pass; of drift, about the environments that differ."""
     name = project().name
-    try:
-        needs = json.loads(os.environ.get("NEEDS", ""))
-        results = {each: str(job["result"]) for each, job in needs.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PipelineError(
-            "the results of the jobs cannot be read",
-            next_step="pass NEEDS: ${{ toJSON(needs) }} to this step, or name an --environment",
-        ) from error
-    if "drift" in results:
+    jobs = gate.needs()
+    if "drift" in jobs:
         found = [
             each.removeprefix("drift-") for each in reports.failing() if each.startswith("drift")
         ]
@@ -81,7 +72,7 @@ def ending(root: Path) -> tuple[str, dict[str, str]]:
         return f"{text}: {', '.join(found)}" if found else text, {
             "Issue": os.environ.get("ISSUE", "")
         }
-    failed = [f"{job} {result}" for job, result in results.items() if result in ENDINGS]
+    failed = [f"{each} {job.result}" for each, job in jobs.items() if job.result in ENDINGS]
     workflow, commit = os.environ.get("GITHUB_WORKFLOW", "workflow"), git.revision(root)
     text = f"{name}, {workflow}: {', '.join(failed) or 'passed'}: {_about(commit, root)}"
     return text, {"Commit": _commit(commit)}

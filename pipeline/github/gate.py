@@ -1,13 +1,22 @@
-"""Judges the jobs that a workflow's last job needs, as the `needs` context has them."""
+"""The jobs that a workflow's last job needs, as the `needs` context has them, and what a pull request's are worth."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipeline.core.errors import PipelineError
 
 #: The job whose outputs name the stages to run.
 DECIDER = "affected"
+
+
+class Needed(NamedTuple):
+    """One needed job: its result as GitHub names it, and its outputs."""
+
+    result: str
+    outputs: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -20,23 +29,41 @@ class Job:
     reason: str
 
 
-def judge(text: str) -> list[Job]:
-    """The verdict on each job of a ``needs`` context (JSON); PipelineError where the text is none.
+def needs(job: str = "") -> dict[str, Needed]:
+    """What the workflow's step passes in NEEDS (JSON); PipelineError where it is none, or ``job`` is not in it."""
+    try:
+        context = json.loads(os.environ.get("NEEDS", ""))
+        found = {
+            name: Needed(str(each["result"]), each.get("outputs", {}))
+            for name, each in context.items()
+        }
+        if job and job not in found:
+            raise KeyError(job)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(job, error) from error
+    return found
+
+
+def judge() -> list[Job]:
+    """The verdict on each job in NEEDS; raises PipelineError as ``needs`` does, or where the stages are not told.
 
     A skipped job is accepted only when the deciding job, itself successful, left it out.
     """
+    jobs = needs(DECIDER)
+    decided, stages = jobs[DECIDER].result == "success", None
     try:
-        context = json.loads(text)
-        decider = context[DECIDER]
-        decided = decider["result"] == "success"
-        stages = json.loads(decider["outputs"]["stages"]) if decided else None
-        results = {name: str(job["result"]) for name, job in context.items()}
+        stages = json.loads(jobs[DECIDER].outputs["stages"]) if decided else None
     except (ValueError, KeyError, TypeError) as error:
-        raise PipelineError(
-            f"the results of the jobs cannot be read ({type(error).__name__}: {error})",
-            next_step="pass NEEDS: ${{ toJSON(needs) }} to this step, with the job affected among the needs",
-        ) from error
-    return [_judged(name, result, stages) for name, result in results.items()]
+        raise _unreadable(DECIDER, error) from error
+    return [_judged(name, job.result, stages) for name, job in jobs.items()]
+
+
+def _unreadable(job: str, error: Exception) -> PipelineError:
+    among = f", with the job {job} among the needs" if job else ""
+    return PipelineError(
+        f"the results of the jobs cannot be read ({type(error).__name__}: {error})",
+        next_step=f"pass NEEDS: ${{{{ toJSON(needs) }}}} to this step{among}",
+    )
 
 
 def _judged(name: str, result: str, stages: Sequence[str] | None) -> Job:

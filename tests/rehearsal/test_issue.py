@@ -81,7 +81,7 @@ def test_a_result_that_cannot_be_read_is_refused(
     text: str, store: stand_in.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NEEDS", text)
-    with pytest.raises(PipelineError, match="the result of deploy cannot be read"):
+    with pytest.raises(PipelineError, match="the results of the jobs cannot be read"):
         issue.run("staging")
     assert store.issues == []
 
