@@ -344,8 +344,8 @@ TEST = (
         ("diagrams", "undefinedHelper"),
         replace(
             PODS,
-            '{{ include "delivery.fullname" . }}',
-            '{{ include "undefinedHelper" . }}',
+            "    - name: {{ .Chart.Name }}\n",
+            '    - name: {{ include "undefinedHelper" . }}\n',
         ),
     ),
     Change(

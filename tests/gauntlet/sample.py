@@ -14,6 +14,43 @@ BAD = (
         ),
     ),
     Change(
+        "readiness that never comes",
+        "test",
+        ("tests/app", "ready"),
+        replace("app/thanksgiving/views/system.py", '_plain("ready")', '_plain("not yet", 503)'),
+    ),
+    Change(
+        "500 on a fifth of all requests",
+        "test",
+        ("tests/app", "500"),
+        replace(
+            "app/thanksgiving/observability.py",
+            "        seconds = perf_counter() - g.started\n",
+            "        seconds = perf_counter() - g.started\n"
+            "        if random.randrange(5) == 0:  # noqa: S311\n            response.status_code = 500\n",
+        ),
+    ),
+    Change(
+        "a dish that nobody can claim",
+        "test",
+        ("tests/app", "claim"),
+        replace(
+            "app/thanksgiving/views/guest.py",
+            '    return "claimed" if portions else "released"\n',
+            '    raise RuntimeError("no dish")\n',
+        ),
+    ),
+    Change(
+        "a migration that fails",
+        "test",
+        ("tests/app", "no such table"),
+        replace(
+            "app/thanksgiving/migrate.py",
+            "        return before, schema_version(connection)\n",
+            '        raise SQLAlchemyError("no such table")\n',
+        ),
+    ),
+    Change(
         "a migration that drops a column still used",
         "test",
         ("tests/app", "place"),
@@ -50,6 +87,6 @@ GOOD = (
             '    return _plain("ok")',
             '    # Nothing to look at.\n    return _plain("ok")',
         ),
-        of=("readiness that does not ask the database",),
+        of=("readiness that does not ask the database", "readiness that never comes"),
     ),
 )

@@ -17,6 +17,10 @@ Each change is applied to a clone and taken along the pull-request path, the che
 it. What has passed for the same content is not checked again, and only tests that can be affected run. The time is that
 of the whole path up to the stop, two changes side by side on two cores.
 
+Some bad versions pass all that: one that is two seconds slower, loses memory or ends after half a minute. They leave
+both engines and Git by themselves ([promotion.md](promotion.md#what-takes-a-bad-version-off-ecs);
+`tests/e2e/test_ecs.py`, `tests/e2e/test_canary.py`).
+
 | change | stopped by | what the message names, or the bad changes that it does right | seconds |
 | --- | --- | --- | --- |
 """

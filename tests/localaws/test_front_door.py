@@ -233,12 +233,14 @@ def test_a_target_that_refuses_the_connection_is_the_client_s_502(
         VpcId=world.vpc,
         TargetType="ip",
         HealthCheckIntervalSeconds=CHECK_SECONDS,
+        HealthCheckTimeoutSeconds=2,
         UnhealthyThresholdCount=2,
         Matcher={"HttpCode": "299"},  # nobody is healthy, so that all get requests
     )["TargetGroups"][0]["TargetGroupArn"]
     healthy = elb.describe_target_health(TargetGroupArn=service.group)["TargetHealthDescriptions"]
     address = healthy[0]["Target"]["Id"]
-    both = [{"Id": address, "Port": PORT}, {"Id": address, "Port": PORT + 1}]
+    nobody = f"{address.rpartition('.')[0]}.1"  # the gateway of the tasks' network is this machine
+    both = [{"Id": address, "Port": PORT}, {"Id": nobody, "Port": 1}]
     elb.register_targets(TargetGroupArn=half, Targets=both)
     rule = add_rule(service, "/half", {"Type": "forward", "TargetGroupArn": half})
 

@@ -182,3 +182,41 @@ def test_a_python_without_pip_is_named(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "python3.11 has no pip. Next: install python3-pip" in done.stderr
+
+
+def test_an_environment_is_made_anew_where_its_checkout_was_moved(tmp_path: Path) -> None:
+    """Its programs name their interpreter by the path at which they were installed."""
+    root, programs = tmp_path / "moved", tmp_path / "programs"
+    venv, script = root / ".local" / "venv", ROOT / "tools" / "environment.sh"
+    for folder in (venv / "bin", root / "requirements", programs):
+        folder.mkdir(parents=True)
+    for name in ("pipeline", "uv"):
+        (root / "requirements" / f"{name}.txt").write_text(f"{name}\n", encoding="utf-8")
+    (venv / "locked.txt").write_text("pipeline\nuv\n", encoding="utf-8")
+    (venv / "place").write_text(f"{tmp_path}/before/.local/venv\n", encoding="utf-8")
+    (venv / "bin" / "mypy").write_text("#!nowhere\n", encoding="utf-8")
+    uv = programs / "uv"
+    uv.write_text(
+        '#!/bin/sh\n[ "$1" = venv ] || exit 0\nfor last; do :; done\nmkdir -p "$last/bin"\n'
+        f'ln -s "{sys.executable}" "$last/bin/python"\n',
+        encoding="utf-8",
+    )
+    uv.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+    def made(place: Path) -> str:
+        argv = ["sh", str(script), str(place)]
+        done = subprocess.run(
+            argv, env=environ, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stderr
+
+    assert "Preparing" in made(root)
+    assert not (venv / "bin" / "mypy").exists()
+    assert made(root) == ""
+    # A clone that borrows it, as those of the gauntlet do, leaves it as it is.
+    borrower = tmp_path / "borrower"
+    (borrower / ".local").mkdir(parents=True)
+    (borrower / ".local" / "venv").symlink_to(venv)
+    (borrower / "requirements").symlink_to(root / "requirements")
+    assert made(borrower) == ""
