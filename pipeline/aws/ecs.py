@@ -136,16 +136,30 @@ def _ending(task: Any) -> list[str]:
 
 def alarmed(client: "ECSClient", cloudwatch: Any, cluster: str, name: str) -> list[str]:
     """The alarms that have failed the service's newest deployment, each with CloudWatch's reason and its figures."""
+    alarms = _newest(client, cluster, name).get("alarms", {}).get("triggeredAlarmNames", [])
+    return [f"alarm {each}: {_reason(cloudwatch, each)}" for each in alarms]
+
+
+def unwatched(client: "ECSClient", cluster: str, name: str, *, since: datetime) -> bool:
+    """Whether ECS has ignored the alarms of a deployment begun since then: one of them was in ALARM before it.
+
+    Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+    """
+    newest = _newest(client, cluster, name)
+    asked = newest.get("deploymentConfiguration", {}).get("alarms", {}).get("enable", False)
+    ignored = newest.get("alarms", {}).get("status") == "DISABLED"
+    return bool(asked and ignored and newest["createdAt"] >= since)
+
+
+def _newest(client: "ECSClient", cluster: str, name: str) -> Any:
+    """The service's newest deployment; empty when there is none."""
     pages = client.list_service_deployments(cluster=cluster, service=name)["serviceDeployments"]
     newest = sorted(pages, key=lambda item: item["createdAt"])[-1:]
     arns = [item["serviceDeploymentArn"] for item in newest]
     if not arns:
-        return []
-    found = client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
-    alarms = [
-        each for item in found for each in item.get("alarms", {}).get("triggeredAlarmNames", [])
-    ]
-    return [f"alarm {each}: {_reason(cloudwatch, each)}" for each in alarms]
+        return {}
+    [found] = client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+    return found
 
 
 def _reason(cloudwatch: Any, alarm: str) -> str:

@@ -1,6 +1,7 @@
 """The target ``ecs``: an account with a registry, a saved Terraform plan to apply, and a service behind a balancer."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.attestations import admission
@@ -99,6 +100,7 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
             plan_summary.require_acknowledgement(summary, meant)
             bill = cost.of_plan(plan.document or {}, root.region, environment.raw["aws"])
             cost.require_within_budget(bill, environment.name, meant)
+            began = datetime.now(UTC)
             try:
                 with console.progress(f"terraform apply {environment.name}") as step:
                     completed = terraform.apply(plan, show=step.update)
@@ -113,6 +115,9 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
             raise PipelineError(f"{environment.name} has no running service", next_step=MISSING)
         # Terraform alone does not know: a service that was rolled back is steady, too.
         _require_wanted(environment, service)
+        if plan.changed and _unwatched(environment, account, began):
+            console.warn("an alarm was on when the deployment began: ECS has not watched this one")
+            headline += "; NOT WATCHED by its alarms"
         return headline
 
 
@@ -235,6 +240,11 @@ def _require_wanted(environment: Environment, service: ecs.Service) -> None:
         next_step="read the container's last lines above, fix the image, then build, plan and apply again",
         report=markdown.last_lines("apply", lines),
     )
+
+
+def _unwatched(environment: Environment, account: Account, since: datetime) -> bool:
+    name = roots.base_name(environment)
+    return ecs.unwatched(account.client("ecs"), f"{name}-cluster", f"{name}-service", since=since)
 
 
 def _balancer_host(environment: Environment, account: Account) -> str | None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import docker
 
+from pipeline.aws import localaws
 from pipeline.core import ports
 from pipeline.core.paths import CHECKOUT_LABEL, ROOT
 from pipeline.git import repository as git
@@ -111,3 +113,14 @@ def containers(checkout: Checkout) -> list[str]:
         all=True, filters={"label": f"{CHECKOUT_LABEL}={own}"}
     )
     return [one.name or "" for one in found]
+
+
+def client(service: str, checkout: Checkout) -> Any:
+    """The local AWS of a clone, as an outsider sees it."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=f"http://127.0.0.1:{ports.AWS_API + checkout.port_step}",
+        region_name=localaws.REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )

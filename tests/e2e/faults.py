@@ -8,7 +8,7 @@ from tests.e2e.checkout import Checkout
 class Fault(NamedTuple):
     """A fault in ``app.py``, and the requests a second to ``/`` that four of its workers bear.
 
-    ``code`` is run after each request, before it is answered; ``alarm`` is the deployment alarm of ECS that sees it.
+    ``code`` is run after each request, before it is answered; ``alarm`` is a pattern of ECS's alarms that see it.
     """
 
     rate: float
@@ -25,10 +25,10 @@ FAULTS = {
         "if request.path == '/':\n        response.status_code = 500 if random.random() < 0.2 else 200",
     ),
     "latency": Fault(1, "latency", "if request.path == '/':\n        time.sleep(2)"),
-    # Each request keeps 40 MB of the 512 that a task or pod has: the kernel ends a process, and its requests with it.
+    # Each request keeps 40 MB of the 512 that a task or pod has: it gets slow, and the kernel ends its processes.
     "memory": Fault(
         5,
-        "unanswered",
+        "(unanswered|latency)",
         "if request.path == '/':\n        kept.append(random.randbytes(40_000_000))",
         start="kept = []",
     ),

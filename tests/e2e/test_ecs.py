@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from pipeline.benchmarks import load
+from pipeline.core.waiting import wait
 from tests.acceptance.journeys import Browser, create_gathering
-from tests.e2e.checkout import Checkout, containers
+from tests.e2e.checkout import Checkout, client, containers
 from tests.e2e.conftest import Deployed
 from tests.e2e.faults import FAULTS, failing_migration, plant
 from tests.e2e.kube import answers
@@ -63,12 +64,18 @@ def built_digest(checkout: Checkout) -> str:
 
 def replicas(checkout: Checkout) -> Iterator[str]:
     """The address of each application container, past the balancer."""
-    client = docker.from_env()
+    engine = docker.from_env()
     for name in containers(checkout):
-        one = client.containers.get(name)
+        one = engine.containers.get(name)
         if one.status == "running" and name.startswith("ministack-ecs-"):
             networks = one.attrs["NetworkSettings"]["Networks"].values()
             yield f"http://{next(iter(networks))['IPAddress']}:5000"
+
+
+def alarms_on(checkout: Checkout) -> bool:
+    """Whether an alarm of the deployment before is on still: ECS would not watch the next one."""
+    alarms = client("cloudwatch", checkout).describe_alarms(StateValue="ALARM")["MetricAlarms"]
+    return any("-deployment-" in alarm["AlarmName"] for alarm in alarms)
 
 
 @pytest.fixture
@@ -225,6 +232,7 @@ def test_a_version_that_is_healthy_and_serves_badly_leaves_ecs_by_itself(
     checkout, fault = disturbed.checkout, FAULTS[name]
     switch = r"^  deployment_alarms:\n    enabled: false.*$"
     checkout.edit("environments/local.yaml", switch, "  deployment_alarms:\n    enabled: true")
+    assert wait(lambda: not alarms_on(checkout), timeout=180)
     checkout.inv("plan")
     checkout.inv("apply")
     running, gathering = checkout.status()["ecs"]["image"], create_gathering(disturbed.url)
@@ -251,27 +259,17 @@ def test_a_version_that_is_healthy_and_serves_badly_leaves_ecs_by_itself(
 
 
 @pytest.mark.long
-def test_a_version_that_fails_the_smoke_test_is_taken_back(
-    disturbed: Deployed, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As deploy.yml does: apply, verify, and where that fails the way back."""
-    checkout, running = disturbed.checkout, disturbed.checkout.status()["ecs"]["image"]
+def test_a_version_that_fails_the_smoke_test_is_not_verified(disturbed: Deployed) -> None:
+    checkout = disturbed.checkout
     checkout.edit("environments/local.yaml", r"^replicaCount:", "smoke: true\nreplicaCount:")
+    checkout.inv("verify")
     plant(checkout, "claim")
-    for stage in ("build", "push", "plan"):
+    for stage in ("build", "push", "plan", "apply"):
         checkout.inv(stage)
-    began = time.monotonic()
-    with load.constant(disturbed.url, FAULTS["claim"].rate) as sent:
-        checkout.inv("apply")
-        failed = checkout.inv("verify", check=False)
-        checkout.inv("rollback", "local")
-    with capsys.disabled():
-        print(f"\nclaim: off ECS {time.monotonic() - began:.0f} s after apply began")
+    failed = checkout.inv("verify", check=False)
     assert failed.returncode == 1
+    assert "verify failed" in failed.stderr
     assert "smoke" in failed.stderr
-    assert sent.failures == []
-    after = checkout.status()["ecs"]
-    assert (after["image"], after["healthy"]) == (running, True)
 
 
 def test_wrong_names_are_refused_with_the_right_ones(checkout: Checkout) -> None:

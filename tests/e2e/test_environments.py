@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 import pytest
 
 from pipeline.aws import localaws
-from pipeline.core import ports
 from pipeline.core.waiting import wait
 from pipeline.releases import environments
 from pipeline.terraform import roots
 from tests.e2e import checkout as scratch
-from tests.e2e.checkout import PORT_STEP, Checkout
+from tests.e2e.checkout import PORT_STEP, Checkout, client
 from tests.e2e.conftest import Deployed
 from tests.e2e.kube import NAME
 
@@ -37,17 +35,6 @@ def inv(checkout: Checkout, *arguments: str, check: bool = True) -> str:
     """What a task says about an environment that is rehearsed on the local AWS."""
     done = checkout.inv(*arguments, check=check, **REHEARSAL)
     return done.stdout + done.stderr
-
-
-def client(service: str, checkout: Checkout) -> Any:
-    """The local AWS of a clone, as an outsider sees it."""
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=f"http://127.0.0.1:{ports.AWS_API + checkout.port_step}",
-        region_name=localaws.REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def released(checkout: Checkout, environment: str) -> None:

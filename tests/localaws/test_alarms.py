@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -208,6 +209,7 @@ def test_a_healthy_version_that_serves_badly_is_rolled_back(
 def test_a_good_version_is_complete_once_it_has_baked(service: Service) -> None:
     until(lambda: alarms_in(service, "OK") == len(NAMES), "alarms that are over")
     with load.constant(localaws.url(), RATE) as sent:
+        began = datetime.now(UTC)
         service.deploy(service.register())
         until(lambda: len(service.describe()["deployments"]) == 2, "the new deployment")
         until(lambda: service.describe()["deployments"][0]["runningCount"] == 2, "its tasks")
@@ -217,6 +219,8 @@ def test_a_good_version_is_complete_once_it_has_baked(service: Service) -> None:
         until(lambda: len(service.describe()["deployments"]) == 1, "the end of the bake", 180)
         service.wait_steady()
     assert sent.failures == []
+    client = service.world.client("ecs")
+    assert not services.unwatched(client, service.name, service.name, since=began)
     brief = service.world.client("ecs").list_service_deployments(
         cluster=service.name, service=service.name
     )["serviceDeployments"][0]
@@ -232,8 +236,11 @@ def test_an_alarm_that_has_gone_off_before_is_ignored(service: Service) -> None:
     """As ECS does: it could not tell whose figures these are."""
     cloudwatch = service.world.client("cloudwatch")
     cloudwatch.set_alarm_state(AlarmName="alarmed-errors", StateValue="ALARM", StateReason="a test")
-    wanted = service.register()
+    wanted, began = service.register(), datetime.now(UTC)
     service.deploy(wanted)
     assert service.wait_steady()["taskDefinition"] == wanted
+    client = service.world.client("ecs")
+    assert services.unwatched(client, service.name, service.name, since=began)
+    assert not services.unwatched(client, service.name, service.name, since=datetime.now(UTC))
     history = cloudwatch.describe_alarm_history(AlarmName="alarmed-errors")["AlarmHistoryItems"]
     assert "a test" in json.dumps([item["HistoryData"] for item in history])
