@@ -62,11 +62,12 @@ def setup_uv(_inputs: Inputs) -> None:
     elif shutil.which("uv") is None:
         raise RefusedError("uv is neither in .local/uv of this checkout nor on PATH")
     host = HOST / ".local" / "venv"
-    locks = [WORKSPACE / "requirements" / name for name in ("pipeline.txt", "uv.txt")]
-    _lend(host, WORKSPACE / ".local" / "venv", locks)
+    requirements = WORKSPACE / "requirements"
+    uv = requirements / "uv.txt"
+    _lend(host, WORKSPACE / ".local" / "venv", [requirements / "pipeline.txt", uv])
     for venv in sorted((HOST / ".local" / "environments-python").glob("*")):
         target = WORKSPACE / ".local" / "environments-python" / venv.name
-        _lend(venv, target, [WORKSPACE / "requirements" / f"{venv.name}.txt"])
+        _lend(venv, target, [requirements / f"{venv.name}.txt", uv])
 
 
 def cache(inputs: Inputs) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import logging
 import os
 import re
 import signal
@@ -21,6 +22,9 @@ from pipeline.github import actions, reports
 from pipeline.releases.image_reference import DIGEST
 
 P = ParamSpec("P")
+
+# At INFO it logs each address that it asks, also a webhook's and a blob's, with what makes them secret.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: The exit code that a shell reports for a program that SIGINT ended.
 INTERRUPTED = 130

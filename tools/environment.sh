@@ -13,21 +13,20 @@ if [ "$name" != pipeline ]; then
   venv="$root/.local/environments-python/$name"
 fi
 log="$root/.local/logs/environment-$name.log"
-mkdir -p "$root/.local/logs" "$venv"
-# Its programs name their interpreter by this path: not by a link that leads here, and anew where the checkout was moved.
-venv=$(CDPATH='' cd -P -- "$venv" && pwd)
+mkdir -p "$root/.local/logs"
 
 fail() {
   echo "environment failed: $1. Next: $2. Log: $log" >&2
   exit 1
 }
 
+# The environment's programs name their interpreter by its path, with links resolved: a moved checkout needs a new one.
 is_here() {
-  [ "$(cat "$venv/place" 2>/dev/null)" = "$venv" ]
+  [ "$(cat "$venv/place" 2>/dev/null)" = "$(CDPATH='' cd -P -- "$venv" 2>/dev/null && pwd)" ]
 }
 
 is_made() {
-  is_here && cat "$lock" "$root/requirements/uv.txt" | cmp -s - "$venv/locked.txt" 2>/dev/null
+  [ -d "$venv" ] && is_here && cat "$lock" "$root/requirements/uv.txt" | cmp -s - "$venv/locked.txt" 2>/dev/null
 }
 
 # One process makes the environment; a second one waits for it and then finds it ready.
@@ -61,6 +60,10 @@ else
   fi
 fi
 
+# What a link leads to is another checkout's: used as it is, or not at all.
+[ ! -L "$venv" ] || rm "$venv"
+mkdir -p "$venv"
+venv=$(CDPATH='' cd -P -- "$venv" && pwd)
 is_here || find "$venv" -mindepth 1 -delete
 rm -f "$venv/locked.txt"
 export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}" UV_NO_PROGRESS=1
@@ -70,5 +73,5 @@ export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-180}" UV_NO_PROGRESS=1
 } >"$log" 2>&1 || fail "the locked packages could not be installed" "read the log; check the network and free disk space"
 # Bytecode now, once: the first task should not pay for it.
 "$venv/bin/python" -m compileall -q "$venv/lib" >>"$log" 2>&1 || echo "compileall: see $log" >&2
-echo "$venv" >"$venv/place"
+printf '%s\n' "$venv" >"$venv/place"
 cat "$lock" "$root/requirements/uv.txt" >"$venv/locked.txt"

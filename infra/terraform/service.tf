@@ -99,7 +99,7 @@ module "service" {
 }
 
 # Of the load balancer alone: the service names them, and is not named by them. They stay where ECS does not act on them,
-# because a service that has had alarms can only be told to ignore them.
+# because Terraform can only tell a service to ignore its alarms, not that it has none.
 module "deployment_alarms" {
   source = "./modules/deployment-alarms"
 

@@ -116,7 +116,7 @@ def _rename(path: Path, names: Mapping[str, str]) -> None:
 
 
 def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
-    """Gives an environment file the domain, the probe and the database; it asks for no smoke test that there is not."""
+    """Gives an environment file the domain, the probe and the database; drops `smoke` where there is no smoke test."""
     yaml = _yaml()
     state = yaml.load(path.read_text(encoding="utf-8"))
     host = domain if state["name"] == "production" or not domain else f"{state['name']}.{domain}"

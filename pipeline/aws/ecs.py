@@ -143,7 +143,7 @@ def alarmed(client: "ECSClient", cloudwatch: Any, cluster: str, name: str) -> li
 def unwatched(client: "ECSClient", cluster: str, name: str, *, since: datetime) -> bool:
     """Whether ECS has ignored the alarms of a deployment begun since then: one of them was in ALARM before it.
 
-    Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
+    Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ServiceDeploymentAlarms.html
     """
     newest = _newest(client, cluster, name)
     asked = newest.get("deploymentConfiguration", {}).get("alarms", {}).get("enable", False)
@@ -154,12 +154,12 @@ def unwatched(client: "ECSClient", cluster: str, name: str, *, since: datetime) 
 def _newest(client: "ECSClient", cluster: str, name: str) -> Any:
     """The service's newest deployment; empty when there is none."""
     pages = client.list_service_deployments(cluster=cluster, service=name)["serviceDeployments"]
-    newest = sorted(pages, key=lambda item: item["createdAt"])[-1:]
-    arns = [item["serviceDeploymentArn"] for item in newest]
-    if not arns:
+    newest = max(pages, key=lambda item: item["createdAt"], default=None)  # of one second the first
+    if newest is None:
         return {}
-    [found] = client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
-    return found
+    arns = [newest["serviceDeploymentArn"]]
+    found = client.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+    return next(iter(found), {})
 
 
 def _reason(cloudwatch: Any, alarm: str) -> str:

@@ -15,7 +15,10 @@ from pipeline.releases import environments, history
 from pipeline.releases.desired import set_note, verification
 from pipeline.releases.environments import Environment
 from pipeline.releases.project import project
-from pipeline.targets import kubernetes
+from pipeline.targets import kubernetes, web
+
+#: Variables that a smoke test does not get, by their beginnings.
+OURS = ("AWS_", "ACTIONS_", "GITHUB_TOKEN", "RELEASE_", "KUBECONFIG")
 
 
 def run(
@@ -31,7 +34,7 @@ def run(
     The smoke test is run where the caller or the environment's file asks for it. With ``record`` every engine of it is
     asked; the release's commit then gets a note, which a promotion asks for.
     """
-    target = targets.find(to)
+    targets.find(to)
     environment = environments.load(environment_name)
     smoke = smoke or environment.smoke
     if smoke and not project().smoke:
@@ -42,26 +45,34 @@ def run(
     if actions.running() and environments.waits_for_release(environment, digest):
         return Result(environments.unreleased(environment_name))
     if record:
-        return _record(environment, digest)
-    url, via = target.verify(environment, digest)
-    if smoke:
-        way: list[str | Path] = ["--host", via.host] if via else []
-        if via and via.authority:
-            way += ["--ca", via.authority]
-        with console.progress("smoke test") as step:
-            process.run(
-                [*project().smoke, *way, url],
-                log=log_file("smoke"),
-                env={**os.environ, "PATH": f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"},
-                on_line=step.update,
-                next_step="read the application's log",
-            )
+        return _record(environment, digest, smoke=smoke)
+    url, via = _verified(to, environment, digest, smoke=smoke)
     # What was asked at its load balancer has another name for users; the local AWS's balancers have none.
     users = urlsplit(url)._replace(netloc=via.host).geturl() if via and not via.authority else url
     return Result(url, outputs={"url": users})
 
 
-def _record(environment: Environment, digest: str | None) -> Result:
+def _verified(to: str, environment: Environment, digest: str | None, *, smoke: bool) -> web.Reached:
+    """Where a target answers as it should, by the smoke test, too, if that is wanted."""
+    url, via = targets.find(to).verify(environment, digest)
+    if smoke:
+        way: list[str | Path] = ["--host", via.host] if via else []
+        if via and via.authority:
+            way += ["--ca", via.authority]
+        # It is a program of the application's: what the task signs in with is not for it.
+        environ = {key: text for key, text in os.environ.items() if not key.startswith(OURS)}
+        with console.progress("smoke test") as step:
+            process.run(
+                [*project().smoke, *way, url],
+                log=log_file("smoke"),
+                env={**environ, "PATH": f"{VENV_BIN}{os.pathsep}{os.environ['PATH']}"},
+                on_line=step.update,
+                next_step="read the application's log",
+            )
+    return url, via
+
+
+def _record(environment: Environment, digest: str | None, *, smoke: bool) -> Result:
     desired = kubernetes.desired()
     release = history.history(desired.tip(), environment.name, root=desired.root)[0]
     wanted = digest or release.digest
@@ -72,7 +83,7 @@ def _record(environment: Environment, digest: str | None) -> Result:
         )
     engines = [name for name in targets.DEPLOYED if _runs_on(name, environment)]
     for name in engines:
-        targets.find(name).verify(environment, wanted)
+        _verified(name, environment, wanted, smoke=smoke)
     if not engines:
         raise PipelineError(f"{environment.name} runs nowhere", next_step="deploy it first")
     note = verification(engines, datetime.now(UTC))

@@ -1,6 +1,5 @@
 """Messages about releases to one webhook, of Slack, Teams or JSON, as Argo CD's are (argocd/install/notifications)."""
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,8 +15,6 @@ FORMAT = "NOTIFICATION_FORMAT"
 SECONDS = 15
 #: Characters of a message: one line, far below what Slack (3000 a block) and Teams (28 KB) take.
 LONGEST = 500
-# At INFO it logs each address that is asked, wherever the process logs to.
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def on() -> bool:

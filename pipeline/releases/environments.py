@@ -12,6 +12,7 @@ from pipeline.core.paths import ENVIRONMENTS, LOCAL
 from pipeline.releases import documents
 from pipeline.releases.history import with_digest
 from pipeline.releases.image_reference import ImageReference
+from pipeline.releases.project import project
 
 #: The environment of this machine: no workflow plans or deploys it.
 LOCAL_ENVIRONMENT = "local"
@@ -87,6 +88,8 @@ def read(file: Path) -> Environment:
     if database == "sqlite" and replicas > 1:
         cause = f"{replicas} replicas on sqlite: each would keep a database of its own and lose the other's data"
         raise documents.refusal(file, cause)
+    if raw.get("smoke") and not project().smoke:
+        raise documents.refusal(file, "smoke is true, and project.yaml names no smoke test")
     for other in (raw.get("admission") or {}).get("others") or []:
         if re.match(rf"{re.escape(image['repository'])}(?=[:@]|$)", other):
             cause = f"admission.others names {other}: the application's own images are listed once they are verified"

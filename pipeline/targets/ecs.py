@@ -91,7 +91,7 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
         account = aws.account(environment)
         root = roots.environment_root(environment, account.environ)
         plan = terraform.saved_plan(root)
-        headline = "nothing to change"
+        headline, began = "nothing to change", None
         admission.require(account, environment.image)
         registry.keep(account.client("ecr"), environment.image, environment.name)
         if plan.changed:
@@ -100,7 +100,7 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
             plan_summary.require_acknowledgement(summary, meant)
             bill = cost.of_plan(plan.document or {}, root.region, environment.raw["aws"])
             cost.require_within_budget(bill, environment.name, meant)
-            began = datetime.now(UTC)
+            began = datetime.now(UTC) if running(environment, account) else None
             try:
                 with console.progress(f"terraform apply {environment.name}") as step:
                     completed = terraform.apply(plan, show=step.update)
@@ -115,8 +115,9 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
             raise PipelineError(f"{environment.name} has no running service", next_step=MISSING)
         # Terraform alone does not know: a service that was rolled back is steady, too.
         _require_wanted(environment, service)
-        if plan.changed and _unwatched(environment, account, began):
-            console.warn("an alarm was on when the deployment began: ECS has not watched this one")
+        # At first there is nothing to go back to.
+        if began and _unwatched(environment, account, began):
+            console.warn("an alarm was on when the deployment began: ECS has not watched it")
             headline += "; NOT WATCHED by its alarms"
         return headline
 

@@ -251,6 +251,7 @@ def potluck(new_browser: NewBrowser) -> None:
     page = new_browser().open(event.organiser_path)
     require("4 at the table" in page.words, "the organiser sees another head count than 4")
     require("No garlic" in page.text, "the organiser does not see the dietary note")
+    _delete(new_browser(), event)
 
 
 def closing(new_browser: NewBrowser) -> None:
@@ -266,6 +267,7 @@ def closing(new_browser: NewBrowser) -> None:
     fresh = organiser.send(dashboard, f"{event.organiser_path}/guest-link", {"link": "new"})
     guest.open(event.guest_path, expect=404)
     require("Cleo" in guest.open(fresh.guest_path).text, "the guest is missing behind the new link")
+    _delete(organiser, event)
 
 
 def keepsakes(new_browser: NewBrowser) -> None:
@@ -281,8 +283,7 @@ def keepsakes(new_browser: NewBrowser) -> None:
     require(
         "Turkey" in organiser.raw(f"{event.organiser_path}/dishes.csv").text, "CSV lacks Turkey"
     )
-    dashboard = organiser.open(event.organiser_path)
-    organiser.send(dashboard, f"{event.organiser_path}/delete", {"confirm": "1"})
+    _delete(organiser, event)
     guest.open(event.guest_path, expect=404)
 
 
@@ -292,6 +293,12 @@ JOURNEYS: tuple[Callable[[NewBrowser], None], ...] = (potluck, closing, keepsake
 def _create(new_browser: NewBrowser) -> Gathering:
     person = new_browser()
     return create_with(person)
+
+
+def _delete(organiser: Browser, event: Gathering) -> None:
+    """What a journey has made does not stay."""
+    dashboard = organiser.open(event.organiser_path)
+    organiser.send(dashboard, f"{event.organiser_path}/delete", {"confirm": "1"})
 
 
 def _shown(path: str) -> str:

@@ -24,6 +24,19 @@ def written(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("smoke", [[], ["python", "-m", "smoke"]])
+def test_an_environment_asks_for_no_smoke_test_that_there_is_not(
+    tmp_path: Path, smoke: list[str]
+) -> None:
+    file = tmp_path / "staging.yaml"
+    file.write_text(
+        "name: staging\nsmoke: true\ndatabase: {engine: none}\naws: {}\n", encoding="utf-8"
+    )
+    document = {"database": {"engine": "none"}, "probes": {"ready": "/"}, "smoke": smoke}
+    naming._environment(file, "", document)
+    assert ("smoke" in YAML(typ="safe").load(file.read_text(encoding="utf-8"))) == bool(smoke)
+
+
 @pytest.mark.parametrize(
     ("name", "wsgi", "engine", "probe"),
     [

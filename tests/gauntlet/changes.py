@@ -169,8 +169,8 @@ LINT = (
         ("imports",),
         replace(
             "pipeline/commands/gate.py",
-            "import os\n",
-            "import os\n\nfrom pipeline.commands import lint as _lint  # noqa: F401\n",
+            "from pipeline.commands import Result\n",
+            "from pipeline.commands import Result\nfrom pipeline.commands import lint as _lint  # noqa: F401\n",
         ),
     ),
     Change(

@@ -170,11 +170,12 @@ def _tests(folder: Path, paths: Sequence[str], tests: set[str]) -> list[str]:
 
 def lend_environments(folder: Path) -> None:
     """The locked environments of this checkout, those of the stages included: made once, not by every clone."""
-    tools.python_environment("checkov")
-    (folder / ".local").mkdir(exist_ok=True)
-    for name in ("venv", "uv", "environments-python"):
-        if (LOCAL / name).is_dir():
-            (folder / ".local" / name).symlink_to(LOCAL / name, target_is_directory=True)
+    own = [tools.python_environment(name) for name in ("checkov", "zensical")]
+    for source in (LOCAL / "venv", LOCAL / "uv", *own):
+        if source.is_dir():
+            target = folder / source.relative_to(LOCAL.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source, target_is_directory=True)
 
 
 def _git(folder: Path, *arguments: str) -> None:

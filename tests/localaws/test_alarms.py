@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,11 @@ from tests.localaws.conftest import World, until
 RATE = 10
 ALARM = {"Threshold": 5.0, "ComparisonOperator": "GreaterThanThreshold", "StateValue": "OK"}
 NAMES = [f"alarmed-{name}" for name in ("errors", "unanswered", "latency")]
+PERCENT = "100 * watched / requests"
+#: As infra/terraform/modules/deployment-alarms has it.
+UNANSWERED = (
+    "IF((FILL(requests, 0) + watched) >= 20, 100 * watched / (FILL(requests, 0) + watched), 0)"
+)
 NO_DATA: dict[str, float | None] = {"requests": 100.0, "watched": None}
 
 
@@ -33,6 +38,10 @@ NO_DATA: dict[str, float | None] = {"requests": 100.0, "watched": None}
         ("IF(requests >= 20, watched, 0)", NO_DATA, None),
         ("IF(requests >= 20, FILL(watched, 0), 7)", NO_DATA, 0.0),
         ("watched / requests", {"watched": 1.0, "requests": 0.0}, None),
+        (UNANSWERED, {"watched": 30.0, "requests": None}, 100.0),
+        (UNANSWERED, {"watched": 2.0, "requests": 38.0}, 5.0),
+        (UNANSWERED, {"watched": 2.0, "requests": 17.0}, 0.0),
+        (UNANSWERED, {"watched": None, "requests": 38.0}, None),
     ],
 )
 def test_metric_math(
@@ -82,11 +91,11 @@ def service(world: World) -> Iterator[Service]:
     made.create()
     own = [{"Name": "LoadBalancer", "Value": made.balancer.partition(":loadbalancer/")[2]}]
     of_group = [*own, {"Name": "TargetGroup", "Value": made.group.rpartition(":")[2]}]
-    percent = "100 * watched / requests"
-    for name, metric, stat, value, limit, dimensions in (
-        ("errors", "HTTPCode_Target_5XX_Count", "Sum", percent, 5, of_group),
-        ("unanswered", "HTTPCode_ELB_5XX_Count", "Sum", percent, 5, own),
-        ("latency", "TargetResponseTime", "p90", "watched", 1, of_group),
+    some = "IF(requests >= 20, {}, 0)"
+    for name, metric, stat, expression, limit, dimensions in (
+        ("errors", "HTTPCode_Target_5XX_Count", "Sum", some.format(PERCENT), 5, of_group),
+        ("unanswered", "HTTPCode_ELB_5XX_Count", "Sum", UNANSWERED, 5, own),
+        ("latency", "TargetResponseTime", "p90", some.format("watched"), 1, of_group),
     ):
         world.client("cloudwatch").put_metric_alarm(
             AlarmName=f"alarmed-{name}",
@@ -97,7 +106,7 @@ def service(world: World) -> Iterator[Service]:
             Metrics=[
                 {
                     "Id": "value",
-                    "Expression": f"IF(requests >= 20, {value}, 0)",
+                    "Expression": expression,
                     "ReturnData": True,
                 },
                 query("requests", "RequestCount", "Sum", of_group),
@@ -127,6 +136,11 @@ def query(
     named = {"Namespace": "AWS/ApplicationELB", "MetricName": metric, "Dimensions": dimensions}
     stated = {"Metric": named, "Period": 60, "Stat": stat}
     return {"Id": identity, "MetricStat": stated, "ReturnData": False}
+
+
+def second() -> datetime:
+    """Now, as exact as the local AWS tells a deployment's begin."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def alarms_in(service: Service, state: str) -> int:
@@ -209,7 +223,7 @@ def test_a_healthy_version_that_serves_badly_is_rolled_back(
 def test_a_good_version_is_complete_once_it_has_baked(service: Service) -> None:
     until(lambda: alarms_in(service, "OK") == len(NAMES), "alarms that are over")
     with load.constant(localaws.url(), RATE) as sent:
-        began = datetime.now(UTC)
+        began = second()
         service.deploy(service.register())
         until(lambda: len(service.describe()["deployments"]) == 2, "the new deployment")
         until(lambda: service.describe()["deployments"][0]["runningCount"] == 2, "its tasks")
@@ -236,11 +250,13 @@ def test_an_alarm_that_has_gone_off_before_is_ignored(service: Service) -> None:
     """As ECS does: it could not tell whose figures these are."""
     cloudwatch = service.world.client("cloudwatch")
     cloudwatch.set_alarm_state(AlarmName="alarmed-errors", StateValue="ALARM", StateReason="a test")
-    wanted, began = service.register(), datetime.now(UTC)
+    wanted, began = service.register(), second()
     service.deploy(wanted)
     assert service.wait_steady()["taskDefinition"] == wanted
     client = service.world.client("ecs")
     assert services.unwatched(client, service.name, service.name, since=began)
-    assert not services.unwatched(client, service.name, service.name, since=datetime.now(UTC))
+    assert not services.unwatched(
+        client, service.name, service.name, since=second() + timedelta(hours=1)
+    )
     history = cloudwatch.describe_alarm_history(AlarmName="alarmed-errors")["AlarmHistoryItems"]
     assert "a test" in json.dumps([item["HistoryData"] for item in history])

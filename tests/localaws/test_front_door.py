@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import httpx
 import pytest
 from botocore.exceptions import ClientError
@@ -239,7 +240,8 @@ def test_a_target_that_refuses_the_connection_is_the_client_s_502(
     )["TargetGroups"][0]["TargetGroupArn"]
     healthy = elb.describe_target_health(TargetGroupArn=service.group)["TargetHealthDescriptions"]
     address = healthy[0]["Target"]["Id"]
-    nobody = f"{address.rpartition('.')[0]}.1"  # the gateway of the tasks' network is this machine
+    network = docker.from_env().networks.get(localaws.NETWORK)
+    nobody = network.attrs["IPAM"]["Config"][0]["Gateway"]  # this machine
     both = [{"Id": address, "Port": PORT}, {"Id": nobody, "Port": 1}]
     elb.register_targets(TargetGroupArn=half, Targets=both)
     rule = add_rule(service, "/half", {"Type": "forward", "TargetGroupArn": half})

@@ -5,6 +5,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +48,16 @@ def test_a_good_file_is_read(tmp_path: Path) -> None:
     environment = environments.read(write(tmp_path, GOOD))
     assert str(environment.image) == f"registry.example/app@{DIGEST}"
     assert environment.replicas == 2
+
+
+def test_a_smoke_test_that_there_is_not_is_refused_before_anything_is_deployed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, f"smoke: true\n{GOOD}")
+    assert environments.read(file).smoke == bool(project.project().smoke)
+    monkeypatch.setattr(environments, "project", lambda: SimpleNamespace(smoke=()))
+    with pytest.raises(PipelineError, match=r"demo\.yaml.*project\.yaml names no smoke test"):
+        environments.read(file)
 
 
 def test_bootstrap_makes_roles_for_each_deployed_environment_of_the_account(

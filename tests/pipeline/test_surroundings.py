@@ -220,3 +220,11 @@ def test_an_environment_is_made_anew_where_its_checkout_was_moved(tmp_path: Path
     (borrower / ".local" / "venv").symlink_to(venv)
     (borrower / "requirements").symlink_to(root / "requirements")
     assert made(borrower) == ""
+    # Where it does not do, the borrower makes its own, and the lender's stays.
+    (venv / "locked.txt").write_text("others\n", encoding="utf-8")
+    assert "Preparing" in made(borrower)
+    assert not (borrower / ".local" / "venv").is_symlink()
+    assert (venv / "locked.txt").read_text("utf-8") == "others\n"
+    shutil.rmtree(borrower / ".local" / "venv")
+    (borrower / ".local" / "venv").symlink_to(tmp_path / "gone")
+    assert "Preparing" in made(borrower)

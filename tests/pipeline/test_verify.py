@@ -143,6 +143,23 @@ def test_the_url_of_users_is_an_output(
     assert verify.run("local").outputs == {"url": shown}
 
 
+def test_the_smoke_test_does_not_get_what_the_task_signs_in_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = tmp_path / "environment"
+    ours = replace(project(), smoke=("sh", "-c", f"env > {kept}"))
+    monkeypatch.setattr(verify, "project", lambda: ours)
+    monkeypatch.setattr(verify, "log_file", lambda name: tmp_path / f"{name}.log")
+    for name in ("AWS_SESSION_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "tell-nobody")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test")
+    reached(monkeypatch, "http://x.test", None)
+    verify.run("local", smoke=True)
+    got = kept.read_text(encoding="utf-8")
+    assert "tell-nobody" not in got
+    assert "HTTPS_PROXY=http://proxy.test" in got
+
+
 def test_a_failed_smoke_test_fails_verify(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reached(monkeypatch, "http://broken.test", None)
     with pytest.raises(PipelineError, match="ended with code 1"):

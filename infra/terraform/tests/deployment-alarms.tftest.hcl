@@ -42,6 +42,11 @@ run "errors_and_latency_of_the_target_group" {
   }
 
   assert {
+    condition     = one([for query in aws_cloudwatch_metric_alarm.main["unanswered"].metric_query : query.expression if query.id == "value"]) == "IF((FILL(requests, 0) + watched) >= 20, 100 * watched / (FILL(requests, 0) + watched), 0)"
+    error_message = "A request for which there was no task is counted by the load balancer's own answers alone."
+  }
+
+  assert {
     condition     = alltrue(flatten([for alarm in aws_cloudwatch_metric_alarm.main : [for query in alarm.metric_query : [for metric in query.metric : metric.period == 60 && metric.dimensions == (startswith(metric.metric_name, "HTTPCode_ELB") ? tomap({ LoadBalancer = "app/a/1" }) : tomap({ LoadBalancer = "app/a/1", TargetGroup = "targetgroup/t/1" }))]]]))
     error_message = "A load balancer's figures are of a minute, and of this target group; it has no count of its own answers by target group."
   }

@@ -54,7 +54,7 @@ run "rolling_without_a_gap" {
     error_message = "ECS acts on no alarm."
   }
 
-  # Without a name the provider sends no list, which ECS's API refuses: alarms could not be switched off again.
+  # Without a name the provider sends no list, which its SDK refuses: alarms could not be switched off again.
   assert {
     condition     = aws_ecs_service.fixed[0].alarms[0].alarm_names == toset(["one", "two"])
     error_message = "What is switched off must be named."

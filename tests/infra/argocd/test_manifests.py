@@ -22,7 +22,7 @@ from pipeline.images import app as appimage
 from pipeline.images.catalogue import catalogue
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
-from pipeline.releases import environments, written
+from pipeline.releases import environments, history, written
 from pipeline.releases import project as projects
 from pipeline.releases.project import project
 from tests.infra.helm.conftest import Render
@@ -80,9 +80,10 @@ def test_environments_are_the_released_value_files_of_the_chart(overlay: str) ->
     assert source["helm"]["valueFiles"] == ["/environments/{{ .name }}.yaml"]
     assert 'prune: {{ ne .name "production" }}, selfHeal: true' in spec["templatePatch"]
     # A promoted revision's chart, with the values of the newest file.
+    conditions = " ".join(f'"{name}"' for name in history.CONDITIONS)
     promoted = (
         '{{- with get . "revision" }}source:targetRevision: "{{ . }}"'
-        'helm:valueFiles: []valuesObject: {{ omit $ "path" "promotion" "admission" | toJson }}'
+        f'helm:valueFiles: []valuesObject: {{{{ omit $ "path" {conditions} | toJson }}}}'
     )
     assert promoted in "".join(line.strip() for line in spec["templatePatch"].splitlines())
     labels = spec["template"]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]

@@ -31,6 +31,7 @@ def applied(
     *resources: dict[str, Any],
     acknowledged: tuple[str, ...] = (),
     alarms: list[str] | None = None,
+    unwatched: bool = False,
 ) -> str:
     """What the stage says of an apply that ended with an error, or well, when ECS has that service."""
     environment = replace(environments.load("staging"), digest=WANTED)
@@ -61,6 +62,7 @@ def applied(
     monkeypatch.setattr(terraform, "apply", run)
     monkeypatch.setattr(ecs_target, "running", lambda *_: service)
     monkeypatch.setattr(ecs, "alarmed", lambda *_: alarms or [])
+    monkeypatch.setattr(ecs, "unwatched", lambda *_, since: unwatched and since is not None)
     monkeypatch.setattr(
         ecs, "last_failure", lambda *_, refused: [f"{refused[7:9]} stopped: it burnt"]
     )
@@ -123,6 +125,14 @@ def test_success_is_believed_when_ecs_runs_the_wanted_image(
         applied(monkeypatch, serving(OTHER), None)
     with pytest.raises(PipelineError, match="no running service"):
         applied(monkeypatch, None, None)
+
+
+def test_a_deployment_that_ecs_has_not_watched_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headline = applied(monkeypatch, serving(WANTED), None, unwatched=True)
+    assert headline == "1 resources changed; NOT WATCHED by its alarms"
+    assert "an alarm was on" in capsys.readouterr().err
 
 
 def test_the_account_is_prepared_after_its_plan_is_shown_and_never_trusts_another_in_silence(

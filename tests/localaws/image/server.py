@@ -1,5 +1,5 @@
-"""Answers every request with what it saw. MODE: ok, crash, never (ready), broken (500 on /readyz), and without a say on
-/readyz faulty (500 on every fifth request), silent (hangs up on every fifth), slower (2 s more for each)."""
+"""Answers every request with what it saw. MODE: ok, crash, never (ready), broken (500 on /readyz), and for all
+but /readyz faulty (500 on every fifth request), silent (hangs up on every fifth), slower (2 s more for each)."""
 
 import itertools
 import json

@@ -4,13 +4,15 @@
 locals {
   balancer = { LoadBalancer = var.load_balancer_arn_suffix }
   targets  = { LoadBalancer = var.load_balancer_arn_suffix, TargetGroup = var.target_group_arn_suffix }
-  percent  = "100 * watched / requests"
 
-  # Without an error there is no count of errors, hence no data, which does not breach. What no task answers (it hangs up,
-  # refuses the connection, is killed) the load balancer answers itself, and counts for all of its target groups only.
+  # What no task answers (it hangs up, refuses the connection, is killed) the load balancer answers itself: it counts that
+  # for all of its target groups together, and among the requests only where it had a task to choose.
+  of = { errors = "requests", unanswered = "(FILL(requests, 0) + watched)", latency = "requests" }
+
+  # Without an error there is no count of errors, hence no data, which does not breach.
   alarms = {
-    errors     = { metric = "HTTPCode_Target_5XX_Count", stat = "Sum", dimensions = local.targets, value = local.percent, threshold = var.errors_percent, text = "Percent of requests that the application answers with 5xx" }
-    unanswered = { metric = "HTTPCode_ELB_5XX_Count", stat = "Sum", dimensions = local.balancer, value = local.percent, threshold = var.errors_percent, text = "Percent of requests that no task answers" }
+    errors     = { metric = "HTTPCode_Target_5XX_Count", stat = "Sum", dimensions = local.targets, value = "100 * watched / ${local.of.errors}", threshold = var.errors_percent, text = "Percent of requests that the application answers with 5xx" }
+    unanswered = { metric = "HTTPCode_ELB_5XX_Count", stat = "Sum", dimensions = local.balancer, value = "100 * watched / ${local.of.unanswered}", threshold = var.errors_percent, text = "Percent of requests that no task answers" }
     latency    = { metric = "TargetResponseTime", stat = "p90", dimensions = local.targets, value = "watched", threshold = var.latency_seconds, text = "Seconds that nine of ten requests take at most" }
   }
 }
@@ -28,7 +30,7 @@ resource "aws_cloudwatch_metric_alarm" "main" {
 
   metric_query {
     id          = "value"
-    expression  = "IF(requests >= ${var.requests}, ${each.value.value}, 0)"
+    expression  = "IF(${local.of[each.key]} >= ${var.requests}, ${each.value.value}, 0)"
     label       = each.value.text
     return_data = true
   }

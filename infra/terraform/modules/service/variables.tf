@@ -120,7 +120,7 @@ variable "prerequisites" {
   }
 }
 
-# Named also where nothing is watched: the provider sends an empty list as none at all, which ECS's API refuses.
+# Named also where nothing is watched: the provider sends an empty list as none at all, which its SDK refuses.
 variable "deployment_alarms" {
   description = "Alarms that fail a deployment where they are enabled; otherwise only tasks that do not become healthy do."
   type = object({

@@ -1,5 +1,5 @@
 """Data plane of the load balancers: listeners on loopback that forward to healthy targets as an ALB does.
-A target that refuses the connection is passed over; what fails later is the client's 502 or 504.
+What its target refuses or does not answer is the client's 502 or 504; no other target is asked.
 """
 
 import asyncio
