@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -79,6 +80,8 @@ def serving(commit: str) -> Iterator[str]:
 @pytest.fixture
 def show(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], str]:
     """Shows the preview of pull request 1 at a commit while another one answers at its address."""
+    probes = replace(project().probes, version="/version")  # an application need not have one
+    monkeypatch.setitem(vars(project()), "probes", probes)
 
     def shown(commit: str, answering: str) -> str:
         with serving(answering) as host:
