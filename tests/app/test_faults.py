@@ -290,19 +290,18 @@ FORMULAS = ["a;=1+1", 'none;=HYPERLINK("http://x","y")']
 FORMULAS += [*(f"{sign}1" for sign in WIDE), "a\t=1", '";"=1', "=1", "-1", " @x"]
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_no_cell_is_a_formula_however_it_is_read(
-    people: NewBrowser, dinner: Event, delimiter: str
-) -> None:
+def test_no_cell_is_a_formula_however_it_is_read(people: NewBrowser, dinner: Event) -> None:
     for text in FORMULAS:
         person = people()
         page = rsvp(person, dinner.guest_path, text, dietary_note=text)
         person.send(page, f"{dinner.guest_path}/dishes", {**OWN, "name": text})
     for name in ("guests", "dishes"):
         content = people().raw(f"{dinner.organiser_path}/{name}.csv").text.removeprefix("\ufeff")
-        cells = [c for row in csv.reader(io.StringIO(content), delimiter=delimiter) for c in row]
-        assert len(cells) > len(FORMULAS)
-        assert [c for c in cells if c.strip()[:1] in tuple("=+-@" + WIDE)] == []
+        for delimiter in (",", ";", "\t"):
+            rows = csv.reader(io.StringIO(content), delimiter=delimiter)
+            cells = [cell for row in rows for cell in row]
+            assert len(cells) > len(FORMULAS)
+            assert [cell for cell in cells if cell.strip()[:1] in tuple("=+-@" + WIDE)] == []
 
 
 def test_the_largest_form_is_taken(people: NewBrowser) -> None:
