@@ -17,7 +17,7 @@ from pipeline.releases import environments
 
 WORKFLOWS = {"pull_request": "pull-request.yml", "push": "main.yml"}
 #: What a merge must have run; the jobs of a pull request follow from what it affects.
-MERGE_JOBS = ("lint", "test", "image", "deploy", "notes")
+MERGE_JOBS = ("lint", "test", "image", "deploy", "issue", "notes")
 ENVIRONMENT = "staging"
 
 

@@ -59,6 +59,7 @@ def test_a_merge_does_every_job(merged: str) -> None:
             "Main/Test",
             "Image/Image/Build, scan, push",
             "Staging/Deploy/Deploy",
+            "Staging/Deploy/Issue",
             "Main/Release notes",
         ),
         "passed",
