@@ -181,7 +181,8 @@ def audit(environment: Environment) -> list[str]:
     account = aws.existing_account(environment)
     if account is None:
         return []
-    running_now = ecs.digests(account.client("ecs"), f"{roots.base_name(environment)}-cluster")
+    cluster, _ = roots.service_names(environment)
+    running_now = ecs.digests(account.client("ecs"), cluster)
     return [
         f"ECS runs {digest}: {reason}"
         for digest in sorted(running_now)
@@ -202,7 +203,7 @@ def last_lines(environment: Environment, refused: str = "") -> list[str]:
     if account is None:
         return []
     clients = account.client("ecs"), account.client("logs")
-    service = f"{name}-cluster", f"{name}-service"
+    service = roots.service_names(environment)
     watch = clients[0], account.client("cloudwatch")
     alarms = ecs.alarmed(*watch, *service) if refused else []
     return [*alarms, *ecs.last_failure(*clients, *service, f"/ecs/{name}", refused=refused)]
@@ -221,8 +222,8 @@ def reached(environment: Environment, account: Account) -> web.Reached | None:
 
 def running(environment: Environment, account: Account) -> ecs.Service | None:
     """The service as the API shows it now."""
-    name = roots.base_name(environment)
-    return ecs.service(account.client("ecs"), f"{name}-cluster", f"{name}-service", name)
+    names, container = roots.service_names(environment), roots.base_name(environment)
+    return ecs.service(account.client("ecs"), *names, container)
 
 
 def _require_wanted(environment: Environment, service: ecs.Service) -> None:
@@ -244,8 +245,7 @@ def _require_wanted(environment: Environment, service: ecs.Service) -> None:
 
 
 def _unwatched(environment: Environment, account: Account, since: datetime) -> bool:
-    name = roots.base_name(environment)
-    return ecs.unwatched(account.client("ecs"), f"{name}-cluster", f"{name}-service", since=since)
+    return ecs.unwatched(account.client("ecs"), *roots.service_names(environment), since=since)
 
 
 def _balancer_host(environment: Environment, account: Account) -> str | None:

@@ -67,7 +67,8 @@ def execute(
     account, name = _account(environment), roots.base_name(environment)
     reader = exec_session.Reader(on_line)
     line = exec_session.launched(command, reader.mark)
-    asked = {"cluster": f"{name}-cluster", "task": replica, "container": name, "interactive": True}
+    cluster, _ = roots.service_names(environment)
+    asked = {"cluster": cluster, "task": replica, "container": name, "interactive": True}
     try:
         answer = account.client("ecs").execute_command(**asked, command=line)
     except ClientError as error:
@@ -87,9 +88,9 @@ def execute(
 
 def events(environment: Environment, since: datetime) -> Iterator[Event]:
     """The service's events, of which ECS keeps the last 100, and the tasks that it stopped within the last hour."""
-    account, name = _account(environment), roots.base_name(environment)
-    client = account.client("ecs")
-    for time, about, reason, message in api.events(client, f"{name}-cluster", f"{name}-service"):
+    client = _account(environment).client("ecs")
+    names = roots.service_names(environment)
+    for time, about, reason, message in api.events(client, *names):
         if time >= since:
             yield Event(time, about, reason, message)
 

@@ -175,6 +175,12 @@ def base_name(environment: Environment) -> str:
     return f"{project.project().name}-{suffix}" if suffix else project.project().name
 
 
+def service_names(environment: Environment) -> tuple[str, str]:
+    """The names of an environment's ECS cluster and of the service in it."""
+    name = base_name(environment)
+    return f"{name}-cluster", f"{name}-service"
+
+
 def _identity(environment: Environment) -> dict[str, str | None]:
     """What the roles of an environment are limited by."""
     balancer = environment.raw["aws"].get("load_balancer") or {}

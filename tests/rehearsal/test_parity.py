@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 import tasks
 from pipeline.attestations import key_file
+from pipeline.commands import rehearse
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import notifications, rehearsal
@@ -166,6 +167,14 @@ def test_a_pull_request_asks_for_each_of_the_stages_that_can_be_left_out() -> No
     required = WORKFLOWS["pull-request.yml"]["jobs"]["required"]
     assert set(required["needs"]) == {*affected.STAGES, "affected"}
     assert required["if"] == "always()"
+
+
+def test_a_rehearsed_merge_expects_every_job_but_what_a_failure_starts() -> None:
+    names = set()
+    for name, job in WORKFLOWS["main.yml"]["jobs"].items():
+        called = Path(job.get("uses", "")).name
+        names |= set(WORKFLOWS[called]["jobs"]) if called else {name}
+    assert names - {"notify"} == set(rehearse.MERGE_JOBS)
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
