@@ -152,15 +152,16 @@ def environments(
 @task(
     help={
         "environment": "the environment whose file names the image",
-        "digest": "the image, sha256:…",
+        "digest": "the image, sha256:…; with --check also empty, for the one that Git names",
+        "check": "only look whether this checkout may still be deployed",
     }
 )
 @command
-def release(_context: Context, environment: str, digest: str) -> Result:
+def release(_context: Context, environment: str, digest: str, check: bool = False) -> Result:
     """Commit the digest of what was deployed to main (in workflows only)."""
     from pipeline.commands import release as body
 
-    return body.run(environment, digest)
+    return body.run(environment, digest, check=check)
 
 
 @task(
@@ -465,6 +466,7 @@ def promote(
         "revision": "go back to what this commit said; default: one release back",
         "reason": "why, for the commit and ./inv history",
         "failed": "the deployment of this checkout has failed (in workflows only)",
+        "digest": "with --failed: the image that was to be released; empty: the one that Git names",
     },
 )
 @command
@@ -474,11 +476,12 @@ def rollback(
     revision: str | None = None,
     reason: str = "",
     failed: bool = False,
+    digest: str = "",
 ) -> Result:
     """Give an environment back what it ran before: image, settings and revision, by a commit."""
     from pipeline.commands import rollback as body
 
-    return body.run(environment, revision or None, reason=reason, failed=failed)
+    return body.run(environment, revision or None, reason=reason, failed=failed, digest=digest)
 
 
 @task(

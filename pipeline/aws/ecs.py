@@ -88,15 +88,16 @@ def last_failure(
 ) -> list[str]:
     """Why the newest failed task stopped: reason, exit codes and its last log lines; empty when none failed.
 
-    A task of the digest ``refused`` counts as failed, however it ended.
+    A task of the digest ``refused`` counts as failed, however it ended, where none of them ended by itself: ECS also
+    stops those that have only begun.
     """
-    failed = [
+    stopped = _tasks(client, cluster, "STOPPED", serviceName=name)
+    of_refused = [
         task
-        for task in _tasks(client, cluster, "STOPPED", serviceName=name)
-        if any(container.get("exitCode") for container in task["containers"])
-        or "health" in task.get("stoppedReason", "").lower()
-        or (refused and refused in {_digest(task, item["name"]) for item in task["containers"]})
+        for task in stopped
+        if refused and refused in {_digest(task, each["name"]) for each in task["containers"]}
     ]
+    failed = [task for task in of_refused or stopped if _has_failed(task)] or of_refused
     if not failed:
         return []
     newest = max(failed, key=lambda task: str(task.get("stoppedAt") or task.get("createdAt")))
@@ -122,6 +123,11 @@ def events(
         message = "; ".join(_ending(task))
         about = f"task {task['taskArn'].rpartition('/')[2]}"
         yield task.get("stoppedAt") or task["createdAt"], about, task.get("stopCode", ""), message
+
+
+def _has_failed(task: Any) -> bool:
+    unhealthy = "health" in task.get("stoppedReason", "").lower()
+    return unhealthy or any(each.get("exitCode") for each in task["containers"])
 
 
 def _ending(task: Any) -> list[str]:

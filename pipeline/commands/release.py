@@ -12,12 +12,20 @@ from pipeline.releases.desired import on_github
 from pipeline.releases.image_reference import ImageReference
 
 
-def run(environment: str, digest: str) -> Result:
+def run(environment: str, digest: str, *, check: bool = False) -> Result:
     """Commits the digest to the environment's file on main.
 
     The same digest again is no error and makes no commit, so that a workflow can be run again.
+
+    Args:
+        digest: What was deployed; empty, which only ``check`` takes, for the one that Git names.
+        check: Only look whether this checkout may still be deployed: a run that is started again has its old commit.
     """
     released_to = environments.load(environment)
+    if check:
+        source, tip = git.revision(), on_github().tip()
+        (refuse_older if digest else refuse_left)(tip, environment, source)
+        return Result(f"{environment} has got nothing newer than {source[:12]}")
     image = ImageReference(released_to.repository, digest)
     admission.require_here(released_to, digest)
     source = git.revision()
@@ -37,6 +45,19 @@ def run(environment: str, digest: str) -> Result:
         f"### Released\n\n`{environment}` runs `{image}` (commit `{commit[:12]}`).\n",
         {"commit": commit},
     )
+
+
+def refuse_left(tip: str, environment: str, source: str, *, root: Path = ROOT) -> None:
+    """Refuses a commit whose state of the environment is not Git's any more: it was rolled back, or changed anew."""
+    now, wanted = (
+        history.state(history.at(commit, environment, root=root)) for commit in (tip, source)
+    )
+    if now != wanted:
+        newest = history.commits(tip, environment, root=root, limit=1)[0]
+        raise PipelineError(
+            f"{environment} is what {newest.commit[:12]} says ({newest.subject}), not what {source[:12]} says",
+            next_step="merge the change again, or run rollback.yml with that commit as the revision",
+        )
 
 
 def refuse_older(tip: str, environment: str, source: str, *, root: Path = ROOT) -> None:

@@ -15,16 +15,23 @@ from pipeline.targets import ecs, kubernetes
 
 
 def run(
-    environment_name: str, revision: str | None = None, *, reason: str = "", failed: bool = False
+    environment_name: str,
+    revision: str | None = None,
+    *,
+    reason: str = "",
+    failed: bool = False,
+    digest: str = "",
 ) -> Result:
     """Reverts what made the environment's file what it is now; what was gone back from before is not gone back to.
 
-    Here the cluster is brought to it as well; in a workflow the steps that follow deploy it.
+    Here the cluster is brought to it as well; in a workflow the steps that follow deploy the output ``commit``, where
+    there is one. ``reverted`` is the commit that went back, where one did.
 
     Args:
         reason: Why, for the commit.
-        failed: The deployment of this checkout has failed: the commit names its tasks, and where the checkout's newest
-            commit changed nothing of what runs (a freeze, the admitted images), there is nothing to go back from.
+        failed: The deployment of this checkout has failed: the commit names its tasks, and what Git does not say, or
+            says no more, is not gone back from.
+        digest: The image that the failed deployment was to release; empty for the one that Git names.
     """
     environment = environments.load(environment_name)
     if git_server.never_released(environment):
@@ -34,9 +41,12 @@ def run(
     releases = history.commits(tip, environment_name, root=desired.root)
     if not any(release.digest for release in releases):
         return Result(environments.unreleased(environment_name), outputs={"commit": tip})
-    if failed and _changed_nothing(releases, environment_name):
-        cause = f"{environment_name} runs what it ran before: nothing to go back from"
-        return Result(cause, outputs={"commit": tip, "digest": releases[0].digest or ""})
+    if releases[0].ours and releases[0].reverts:
+        outputs = {"commit": releases[0].commit, "digest": releases[0].digest or ""}
+        done = f"{environment_name} has gone back in this run: {releases[0].subject}"
+        return Result(done, outputs={**outputs, "reverted": outputs["commit"]})
+    if failed and (unsaid := _unsaid(releases, environment_name, digest, tip)):
+        return unsaid
     earlier = _at(desired, environment_name, revision) if revision else history.earlier(releases)
     if earlier is None or earlier.digest is None:
         raise PipelineError(
@@ -70,6 +80,7 @@ def run(
     outputs = {"digest": image.digest, "commit": commit or tip}
     if commit is None:
         return Result(f"{environment_name} runs {image.short} already", outputs=outputs)
+    outputs["reverted"] = commit
     where = kubernetes.released(environment, commit) + ecs.follow(environment, image.digest)
     settings = "settings" if image.digest == left[0].digest else "release"
     return Result(
@@ -80,11 +91,25 @@ def run(
     )
 
 
-def _changed_nothing(releases: list[Release], environment_name: str) -> bool:
-    """Whether the newest commit of the environment's file is the one of the checkout, and left its state as it was."""
+def _unsaid(releases: list[Release], environment_name: str, digest: str, tip: str) -> Result | None:
+    """What to do where Git does not say what has failed; None where it does, and goes back."""
+    said = {"commit": tip, "digest": releases[0].digest or ""}
+    if digest:
+        # It failed before its release: Git names what ran before.
+        unreleased = digest != releases[0].digest
+        return (
+            Result(f"{environment_name} never got it in Git", outputs=said) if unreleased else None
+        )
     deployed = git.last_change("HEAD", history.path(environment_name), root=ROOT)
-    same = len(releases) > 1 and releases[0].state == releases[1].state
-    return same and deployed == releases[0].commit
+    if deployed != releases[0].commit:
+        # Another's change, which a deployment of its own brings there.
+        wanted = history.state(history.at("HEAD", environment_name, root=ROOT))
+        left = releases[0].state != wanted
+        return Result(f"{environment_name} is another by now in Git") if left else None
+    if len(releases) > 1 and releases[0].state == releases[1].state:
+        # A freeze, or the admitted images.
+        return Result(f"{environment_name} runs what it ran before", outputs=said)
+    return None
 
 
 def _at(desired: Desired, environment_name: str, revision: str) -> Release | None:

@@ -40,4 +40,4 @@ class CommandFailedError(PipelineError):
 
 
 class SilentError(PipelineError):
-    """A command printed nothing for too long and was ended."""
+    """A command printed nothing, or did not end, for too long and was ended."""

@@ -5,6 +5,7 @@ when we are killed, and Terraform would end without saving its state.
 """
 
 import contextlib
+import math
 import os
 import shlex
 import signal
@@ -46,12 +47,13 @@ def run(
     append: bool = False,
     next_step: str = "read the log",
     silence_seconds: float = SILENCE_SECONDS,
+    seconds: float = math.inf,
 ) -> None:
     """Runs a program to its end, its output going to ``log`` and line by line to ``on_line``.
 
     Raises:
         CommandFailedError: It ended with a non-zero code.
-        SilentError: It printed nothing for ``silence_seconds``, and was ended.
+        SilentError: It printed nothing for ``silence_seconds``, or had not ended after ``seconds``, and was ended.
         PipelineError: The program does not exist.
     """
     command = [str(part) for part in argv]
@@ -64,7 +66,7 @@ def run(
         sink.write(f"$ {shlex.join(command)}\n".encode())
         written.seek(0, os.SEEK_END)
         with _child(command, cwd, env, stdout=sink, stderr=subprocess.STDOUT) as child:
-            for line in _followed(child, written, silence_seconds):
+            for line in _followed(child, written, silence_seconds, seconds):
                 tail.append(line)
                 if on_line:
                     on_line(line)
@@ -162,12 +164,12 @@ def _child(
 
 
 def _followed(
-    child: subprocess.Popen[str], written: IO[bytes], silence_seconds: float
+    child: subprocess.Popen[str], written: IO[bytes], silence_seconds: float, seconds: float
 ) -> Iterator[str]:
     """The lines of a log, as they are written, until the program that writes them has ended."""
     unfinished = b""
     ended = False
-    heard = time.monotonic()
+    began = heard = time.monotonic()
     while not ended:
         # Asked before the log is read: what was written before the end is read after it.
         ended = child.poll() is not None
@@ -182,6 +184,9 @@ def _followed(
                 child.wait(FOLLOW_SECONDS)
         if time.monotonic() - heard > silence_seconds:
             cause = f"no line of output for {silence_seconds:.0f} s from {_named(child)}"
+            raise SilentError(cause, next_step="run it again")
+        if time.monotonic() - began > seconds:
+            cause = f"{_named(child)} had not ended after {seconds / 60:.0f} min"
             raise SilentError(cause, next_step="run it again")
     if unfinished:
         yield unfinished.decode(errors="replace").rstrip()

@@ -49,7 +49,7 @@ def switched_off(variable: str, feature: str) -> list[str]:
 def run_url() -> str:
     """The address of this workflow run; empty outside GitHub Actions."""
     run = os.environ.get("GITHUB_RUN_ID", "")
-    return f"{repository_url()}/actions/runs/{run}" if running() else ""
+    return f"{repository_url()}/actions/runs/{run}" if running() and run else ""
 
 
 def repository_url() -> str:

@@ -1,6 +1,7 @@
 """The calls of GitHub's REST API that the workflows need: one comment, one issue, a pull request, a release."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from pipeline.core.errors import PipelineError
 from pipeline.github import actions
 
 API_SECONDS = 30
+#: Seconds before each further attempt where GitHub names none, and the most that it is waited for.
+RETRY_WAITS = (2, 10, 30)
+RETRY_AFTER_SECONDS = 60
 PAGE = 100
 MAX_PAGES = 50
 
@@ -104,13 +108,24 @@ class Api:
     def _answer(
         self, method: str, path: str, content: dict[str, Any] | None = None
     ) -> httpx.Response:
+        """Asked anew where GitHub is busy; a moved repository is followed to, but not written to."""
         try:
-            return self.client.request(method, path, json=content)
+            for wait in RETRY_WAITS:
+                response = self._once(method, path, content)
+                named = response.headers.get("Retry-After", "")
+                if not _is_busy(response, method):
+                    return response
+                time.sleep(min(float(named), RETRY_AFTER_SECONDS) if named.isdigit() else wait)
+            return self._once(method, path, content)
         except httpx.HTTPError as error:
             raise PipelineError(
                 f"GitHub did not answer {method} {path.partition('?')[0]} ({error})",
                 next_step="run the job again; see githubstatus.com",
             ) from error
+
+    def _once(self, method: str, path: str, content: dict[str, Any] | None) -> httpx.Response:
+        reads = method == "GET"
+        return self.client.request(method, path, json=content, follow_redirects=reads)
 
 
 def api(variable: str = "GITHUB_TOKEN") -> Api:
@@ -169,6 +184,18 @@ def app() -> tuple[str, str] | None:
     base = str(github.client.base_url).partition("/repos/")[0]
     user = github.call("GET", f"{base}/users/{slug}%5Bbot%5D")
     return f"{slug}[bot]", f"{user['id']}+{slug}[bot]@users.noreply.github.com"
+
+
+def _is_busy(response: httpx.Response, method: str) -> bool:
+    """Whether the same call may be made again: it was limited, or failed in GitHub and is no second deed.
+
+    Source: https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api
+    """
+    limited = response.status_code == httpx.codes.TOO_MANY_REQUESTS
+    limited = limited or (
+        response.status_code == httpx.codes.FORBIDDEN and "Retry-After" in response.headers
+    )
+    return limited or (response.is_server_error and method != "POST")
 
 
 def _marked(marker: str, body: str) -> str:

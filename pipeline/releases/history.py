@@ -27,6 +27,8 @@ REVERTS = "Reverts"
 OVERRIDE = "Override"
 #: Why a rollback was made, in its message.
 REASON = "Reason"
+#: The workflow run that made a commit, in its message.
+RUN = "Run"
 COMMIT = re.compile(r"\b[0-9a-f]{40}\b")
 #: Sections of an environment's file that say what may change and run there, not what does.
 CONDITIONS = ("promotion", "smoke", "admission")
@@ -50,6 +52,7 @@ class Release:
     source: str = ""
     reverts: Sequence[str] = ()
     override: str = ""
+    run: str = ""
     note: str = ""
 
     @property
@@ -62,6 +65,11 @@ class Release:
     def state(self) -> dict[str, Any]:
         """What runs because of it: all but the conditions for a change."""
         return state(self.content)
+
+    @property
+    def ours(self) -> bool:
+        """Whether this run of a workflow made it, in this attempt or an earlier one."""
+        return bool(actions.run_url()) and self.run.startswith(f"{actions.run_url()} ")
 
     @property
     def failed(self) -> bool:
@@ -151,7 +159,7 @@ def message(
     lines += [f"{key}: {text}" for key, text in ((OVERRIDE, override), (REASON, reason)) if text]
     if actions.run_url():
         attempt = os.environ.get("GITHUB_RUN_ATTEMPT", "1")
-        lines.append(f"Run: {actions.run_url()} (attempt {attempt})")
+        lines.append(f"{RUN}: {actions.run_url()} (attempt {attempt})")
     return "\n".join(lines) + "\n"
 
 
@@ -179,7 +187,8 @@ def contains(source: Desired, later: str, revision: str, environment: str) -> bo
 def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
     """The commits of the environment's file, newest first."""
     trailers = (
-        f"%(trailers:key={key},valueonly,separator=%x20)" for key in (SOURCE, REVERTS, OVERRIDE)
+        f"%(trailers:key={key},valueonly,separator=%x20)"
+        for key in (SOURCE, REVERTS, OVERRIDE, RUN)
     )
     fields = ("%H", "%s", "%ct", *trailers, "%N%x1e")
     listed = git.run(
@@ -191,12 +200,12 @@ def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) 
     releases: list[Release] = []
     for entry in listed.split("\x1e")[:-1]:
         commit, subject, seconds, *trailing = entry.strip("\n").split("\x1f")
-        source, reverts, override, note = (field.strip() for field in trailing)
+        source, reverts, override, ran, note = (field.strip() for field in trailing)
         text = git.show(commit, path(environment), root=root)
         content = YAML(typ="safe").load(text)
         made, left = datetime.fromtimestamp(int(seconds), UTC), COMMIT.findall(reverts)
         about = (commit, text, content, subject, made)
-        releases.append(Release(*about, source, left, override, note))
+        releases.append(Release(*about, source, left, override, ran, note))
     return releases
 
 

@@ -2,6 +2,7 @@
 ``.local/terraform/<name>``, private, because plans contain secrets."""
 
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from pipeline.terraform.roots import Root, backend, environ, init_key, source_ke
 CHANGES = 2
 #: Seconds to wait for a held lock before it is reported.
 LOCK_SECONDS = 5
+#: Seconds that an apply may take. It is ended, and saves its state, before GitHub ends the step (deploy.yml), which
+#: would leave Terraform without a parent and the state locked against the way back.
+APPLY_SECONDS = 37 * 60
 #: Files in a root's home: the saved plan, what is known of it, and the mark of an apply that has begun.
 PLAN, RECORD, BEGUN = "plan.tfplan", "saved.json", "applying"
 
@@ -119,7 +123,7 @@ def apply(saved: Plan, *, show: Show | None = None) -> int:
     # Stays when this process is killed: Terraform goes on alone, and may leave a state that it could not save.
     (root.home / BEGUN).touch()
     try:
-        _, completed = _stream(root, arguments, show)
+        _, completed = _stream(root, arguments, show, seconds=APPLY_SECONDS)
     finally:
         file.unlink(missing_ok=True)
         (root.home / BEGUN).unlink()
@@ -170,7 +174,9 @@ def _keep_unsaved(root: Root) -> None:
         left.replace(root.home / "errored.tfstate")
 
 
-def _stream(root: Root, arguments: list[str], show: Show | None) -> tuple[bool, int]:
+def _stream(
+    root: Root, arguments: list[str], show: Show | None, *, seconds: float = math.inf
+) -> tuple[bool, int]:
     """Whether a plan has changes, and the number of resources that an apply completed; a log has the rest readable."""
     log = log_file(f"terraform-{arguments[0]}-{root.name}")
     errors: list[Diagnostic] = []
@@ -199,6 +205,7 @@ def _stream(root: Root, arguments: list[str], show: Show | None) -> tuple[bool, 
                 cwd=root.folder,
                 env=environ(root),
                 on_line=on_line,
+                seconds=seconds,
             )
         except CommandFailedError as error:
             if error.code == CHANGES and not errors:

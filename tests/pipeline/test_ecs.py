@@ -5,10 +5,11 @@ import socket
 import ssl
 import threading
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from pipeline.aws import localaws
+from pipeline.aws import ecs, localaws
 from pipeline.aws.account import Account
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
@@ -89,3 +90,43 @@ def test_a_way_without_an_authority_names_the_domain_to_tls() -> None:
 def test_without_a_load_balancer_it_is_not_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ecs_target, "_balancer_host", lambda *_: None)
     assert ecs_target.reached(environments.load("local"), Account({}, local=True)) is None
+
+
+def stopped(reason: str, digest: str, code: int | None, at: int) -> dict[str, object]:
+    """A task of a service as ECS describes it."""
+    container = {
+        "name": "app",
+        "imageDigest": digest,
+        **({} if code is None else {"exitCode": code}),
+    }
+    return {
+        "taskArn": f"arn:aws:ecs:us-east-1:123456789012:task/shop/{at}",
+        "stoppedReason": reason,
+        "stoppedAt": at,
+        "containers": [container],
+    }
+
+
+SCHEDULED = "Scaling activity initiated by deployment ecs-svc/1"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "told"),
+    [
+        # The newest had only begun when its deployment failed: the last words are those of the other.
+        ([("Essential container in task exited", "new", 1, 1), (SCHEDULED, "new", None, 2)], 1),
+        # It served badly, and ended as it was told.
+        ([("Essential container in task exited", "old", 1, 1), (SCHEDULED, "new", 0, 2)], 2),
+        # None of the refused digest has ended: an older failure says more than nothing.
+        ([("Essential container in task exited", "old", 1, 1), (SCHEDULED, "old", 0, 2)], 1),
+        ([("Task failed ELB health checks", "new", None, 1), (SCHEDULED, "new", None, 2)], 1),
+    ],
+)
+def test_the_last_failure_is_that_of_a_task_that_ended_by_itself(
+    tasks: list[tuple[str, str, int | None, int]], told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ecs, "_tasks", lambda *_, **__: [stopped(*task) for task in tasks])
+    monkeypatch.setattr(ecs, "_log_tail", lambda _logs, _group, task: [f"words of {task}"])
+    unused = cast("Any", None)
+    *_, words = ecs.last_failure(unused, unused, "shop", "shop", "/ecs/shop", refused="new")
+    assert words == f"words of {told}"

@@ -39,6 +39,14 @@ def test_a_program_that_falls_silent_is_ended(tmp_path: Path) -> None:
     assert not psutil.pid_exists(int(pids[0]))
 
 
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    script = "for each in {1..100}; do echo $$; read -t 0.1 line; done"
+    pids: list[str] = []
+    with pytest.raises(SilentError, match=r"^bash \(pid \d+\) had not ended after 0 min"):
+        process.run(["bash", "-c", script], log=tmp_path / "log", on_line=pids.append, seconds=1)
+    assert not psutil.pid_exists(int(pids[0]))
+
+
 def test_a_program_that_never_answers_is_ended_and_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "never")
     with pytest.raises(SilentError, match=r"^cat \S+ did not end within 1 s"):

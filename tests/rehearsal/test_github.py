@@ -1,6 +1,7 @@
 """Text for GitHub: nothing that a stranger writes can become markup, an output or a command."""
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 
 from localgithub import api as stand_in
@@ -126,6 +128,52 @@ def test_a_release_is_published_once(store: stand_in.Store) -> None:
     one = api.release(tag="v1", commit="a" * 40, title="v1", body="first")
     assert api.release(tag="v1", commit="a" * 40, title="v1", body="second") == one
     assert [release["body"] for release in store.releases] == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "method", "asked"),
+    [
+        (503, {}, "GET", 2),
+        (502, {}, "PATCH", 2),
+        (502, {}, "POST", 1),  # it may be done
+        (429, {}, "POST", 2),
+        (403, {"Retry-After": "0"}, "POST", 2),
+        (403, {}, "GET", 1),
+        (404, {}, "GET", 1),
+    ],
+)
+def test_what_github_is_too_busy_for_is_asked_again(
+    status: int,
+    headers: dict[str, str],
+    method: str,
+    asked: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(github_api, "RETRY_WAITS", (0, 0, 0))
+    answers = iter([httpx.Response(status, headers=headers, json={}), httpx.Response(200, json={})])
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.method)
+        return next(answers)
+
+    client = httpx.Client(base_url="https://api.test/", transport=httpx.MockTransport(answer))
+    with contextlib.suppress(PipelineError):
+        github_api.Api(client, "owner/name").call(method, "labels")
+    assert seen == [method] * asked
+
+
+def test_a_repository_that_has_moved_is_read_where_it_is_now() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "old" in request.url.path:
+            return httpx.Response(301, headers={"Location": "https://api.test/new/labels"})
+        return httpx.Response(200, json={"name": "found"})
+
+    client = httpx.Client(base_url="https://api.test/old/", transport=httpx.MockTransport(answer))
+    api = github_api.Api(client, "owner/old")
+    assert api.call("GET", "labels") == {"name": "found"}
+    with pytest.raises(PipelineError, match="301"):
+        api.call("POST", "labels", {})
 
 
 def test_a_refusal_names_the_call_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

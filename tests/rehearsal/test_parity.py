@@ -16,10 +16,12 @@ import tasks
 from pipeline.attestations import key_file
 from pipeline.commands import rehearse
 from pipeline.core.paths import ROOT
+from pipeline.core.process import GRACE_SECONDS
 from pipeline.git import repository as git
 from pipeline.github import notifications, rehearsal
 from pipeline.releases import environments, history
 from pipeline.targets import ecs
+from pipeline.terraform.run import APPLY_SECONDS
 
 WORKFLOWS = {
     file.name: YAML(typ="safe").load(file.read_text(encoding="utf-8"))
@@ -42,7 +44,7 @@ NEEDED_BY_TASK = {
     "notes": {"contents": "write"},
 }
 #: Tasks that read GitHub with the job's token: the branch, or the API without the limit for unknown callers.
-READERS = {"lint", "sync", "history"}
+READERS = {"lint", "sync", "history", "release --check"}
 #: Tasks that read or write the cloud: the job assumes a role first (or is a rehearsal).
 CLOUD_TASKS = {"push", "plan", "apply", "verify", "drift", "promote"}
 #: Tasks that push to Git, with the app's token and from main alone.
@@ -55,6 +57,7 @@ HISTORY_TASKS = {
     "history",
     "drift",
     "release",
+    "release --check",
     "rollback",
     "promote",
     "notes",
@@ -82,8 +85,9 @@ class Step:
 
     @property
     def words(self) -> list[str]:
-        """The words of ``run``, variables still in it."""
-        return shlex.split(self.content["run"])
+        """The words of ``run``, variables still in it; without the shell's ``exec``."""
+        words = shlex.split(self.content["run"])
+        return words[words[0] == "exec" :]
 
 
 def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -119,7 +123,9 @@ def test_the_workflows_are_here() -> None:
 @pytest.mark.parametrize("step", RUNS, ids=str)
 def test_each_run_is_one_task_with_arguments_that_it_takes(step: Step) -> None:
     run = step.content["run"]
-    assert re.fullmatch(r"\./inv [a-z-]+( [\w\"$^=./-]+)*", run), "one task, nothing of a shell's"
+    assert re.fullmatch(r"(exec )?\./inv [a-z-]+( [\w\"$^=./-]+)*", run), (
+        "one task, nothing of a shell's"
+    )
     assert step.content.get("shell") is None
     names = re.findall(r"\$(\w+)", run)
     assert all(f'"${name}"' in run for name in names), "a variable stands in quotes"
@@ -244,7 +250,7 @@ def test_a_task_has_what_it_works_with(step: Step) -> None:
     before = job["steps"][: job["steps"].index(step.content)]
     used = [earlier.get("uses", "").partition("@")[0] for earlier in before]
     assert used[:2] == ["actions/checkout", SETUP]
-    task, options = step.words[1], (" --to kubernetes", " --record")
+    task, options = step.words[1], (" --to kubernetes", " --record", " --check")
     task += "".join(option for option in options if option in step.content["run"])
     if task in HISTORY_TASKS or "--since" in step.words[:-1]:
         checkouts = [each for each in before if "actions/checkout" in each.get("uses", "")]
@@ -327,6 +333,17 @@ def test_every_job_ends_by_itself_on_a_pinned_runner() -> None:
             # What deploys is one job: its steps have limits of their own, so that one that hangs is rolled back.
             limits = [step.get("timeout-minutes", 0) for step in job["steps"]]
             assert 0 < job["timeout-minutes"] <= max(60, 20 + sum(limits)), f"{workflow} {name}"
+
+
+def test_an_apply_ends_before_its_step_does_and_hears_the_signals_of_github() -> None:
+    """GitHub signals the step's first process alone, and what it leaves goes on until the job ends."""
+    applies = [step for step in RUNS if step.words[1] == "apply"]
+    assert len(applies) == 2
+    for step in applies:
+        assert step.content["timeout-minutes"] * 60 > APPLY_SECONDS + GRACE_SECONDS + 60
+    for step in RUNS:
+        if step.workflow == "deploy.yml" and step.words[1] in {"plan", "apply", "sync"}:
+            assert step.content["run"].startswith("exec ./inv "), str(step)
 
 
 def test_what_verifies_does_so_with_a_session_of_its_own_that_can_only_read() -> None:

@@ -31,7 +31,7 @@ OUTPUTS = {
     },
     "push": {"digest": DIGEST, "repository": REGISTRY, "sbom": "sbom.json"},
     "release": {"commit": RELEASED},
-    "rollback": {"digest": EARLIER, "commit": ROLLED_BACK},
+    "rollback": {"digest": EARLIER, "commit": ROLLED_BACK, "reverted": ROLLED_BACK},
     "verify": {"url": URL},
     "environments": {"environments": '["production"]'},
 }
@@ -205,6 +205,7 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(
         "build",
         "scan --require-vulnerabilities",
         "push --environment staging",
+        f"release --environment staging --digest {DIGEST} --check",
         f"plan --environment staging --digest {DIGEST}",
         "apply --environment staging",
         f"release --environment staging --digest {DIGEST}",
@@ -220,7 +221,7 @@ def test_a_merge_builds_pushes_deploys_commits_and_verifies_in_this_order(
     }
     assert rights == {
         "RELEASE_TOKEN": {"release", "verify"},
-        "GITHUB_TOKEN": {"lint", "issue", "notes", "history"},
+        "GITHUB_TOKEN": {"lint", "release", "issue", "notes", "history"},
     }
     attested = [call["inputs"] for call in result.actions if call["action"] == "attest"]
     assert {inputs["subject-digest"] for inputs in attested} == {DIGEST}
@@ -368,7 +369,12 @@ def test_nothing_is_pushed_when_an_earlier_step_fails(run: Runner, fails: str) -
 @pytest.mark.engine
 def test_a_failed_apply_commits_nothing_and_reverts_nothing(run: Runner) -> None:
     result = run("main.yml", "push", fails=("deploy:apply",))
-    assert not {"release", "verify", "rollback", "notes"} & {call["task"] for call in result.tasks}
+    assert result.called("deploy")[:-1] == [
+        f"release --environment staging --digest {DIGEST} --check",
+        f"plan --environment staging --digest {DIGEST}",
+        "apply --environment staging",
+    ]
+    assert "notes" not in {call["task"] for call in result.tasks}
     [[outcome, change, *rest]] = result.told()
     assert (outcome, rest) == ("failure", ["", "false", ""])
     assert len(change) == 40
@@ -376,11 +382,35 @@ def test_a_failed_apply_commits_nothing_and_reverts_nothing(run: Runner) -> None
 
 
 @pytest.mark.engine
+def test_a_release_that_fails_brings_back_what_git_names(run: Runner) -> None:
+    named = {"digest": EARLIER, "commit": "main"}
+    result = run("main.yml", "push", fails=("deploy:release",), outputs={"rollback": named})
+    assert result.called("deploy")[-4:] == [
+        f"rollback staging --failed --digest {DIGEST}",
+        f"plan --environment staging --digest {EARLIER}",
+        "apply --environment staging",
+        NOTIFIED,
+    ]
+    assert result.told()[0][2] == ""
+
+
+@pytest.mark.engine
+def test_a_run_that_is_started_again_for_what_git_has_left_deploys_nothing(run: Runner) -> None:
+    left: dict[str, dict[str, str]] = {"rollback": {}}
+    result = run("promote.yml", "push", fails=("deploy:release --check",), outputs=left)
+    assert [call.strip() for call in result.called("deploy")] == [
+        "release --environment production --digest  --check",
+        "rollback production --failed --digest",
+        "notify --environment production --digest",
+    ]
+
+
+@pytest.mark.engine
 def test_a_failed_verify_rolls_back_git_and_what_runs(run: Runner) -> None:
     result = run("main.yml", "push", fails=("deploy:verify",))
     assert result.results()["deploy"] == "failure"
     assert result.called("deploy")[-4:] == [
-        "rollback staging --failed",
+        f"rollback staging --failed --digest {DIGEST}",
         f"plan --environment staging --digest {EARLIER}",
         "apply --environment staging",
         NOTIFIED,
@@ -420,7 +450,7 @@ def test_with_a_cluster_the_way_back_is_synced_as_well(run: Runner) -> None:
     cluster = {"KUBERNETES_ENABLED": "true"}
     result = run("main.yml", "push", variables=cluster, fails=("deploy:verify kubernetes",))
     assert result.called("deploy")[-5:] == [
-        "rollback staging --failed",
+        f"rollback staging --failed --digest {DIGEST}",
         f"plan --environment staging --digest {EARLIER}",
         "apply --environment staging",
         "sync --environment staging",
@@ -438,6 +468,7 @@ def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -
     merged = run("promote.yml", "push")
     assert merged.called("changed")[0].startswith("environments --since ")
     assert [call.strip() for call in merged.called("deploy")] == [
+        "release --environment production --digest  --check",
         "plan --environment production --digest",
         "apply --environment production",
         "verify --environment production --to ecs --digest",
@@ -449,7 +480,7 @@ def test_a_promotion_is_proposed_by_hand_and_deployed_when_merged(run: Runner) -
 @pytest.mark.engine
 def test_a_failed_promotion_is_reverted(run: Runner) -> None:
     result = run("promote.yml", "push", fails=("deploy:verify",))
-    assert result.called("deploy")[-4] == "rollback production --failed"
+    assert result.called("deploy")[-4] == "rollback production --failed --digest "
 
 
 @pytest.mark.engine
@@ -461,6 +492,7 @@ def test_a_rollback_by_hand_deploys_what_it_reverted_to(run: Runner) -> None:
     )
     assert [" ".join([call["task"], *call["arguments"]]) for call in result.tasks] == [
         "rollback production --revision abc --reason it is slow",
+        "release --environment production --digest  --check",
         "plan --environment production --digest ",
         "apply --environment production",
         "verify --environment production --to ecs --digest ",

@@ -51,6 +51,7 @@ def clone(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def back(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str | None, int]]:
     """Rolls staging back as a workflow does; returns the digest and the replicas that Git then names."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_RUN_ID", raising=False)
     monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
 
     def roll(revision: str | None = None, **settings: Any) -> tuple[str | None, int]:

@@ -10,13 +10,25 @@ from ruamel.yaml import YAML
 from localgithub import server
 from pipeline.argocd import application
 from pipeline.commands import environments as environments_command
+from pipeline.commands import release
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENVIRONMENTS
 from pipeline.git import repository as git
 from pipeline.releases import environments
 from pipeline.releases import history as releases
 from pipeline.releases.desired import Desired, on_github
-from tests.releases.repository import NEW, OLD, REST, TEXT, desired, merge, publish, run, to_new
+from tests.releases.repository import (
+    NEW,
+    OLD,
+    REST,
+    TEXT,
+    desired,
+    merge,
+    publish,
+    run,
+    settle,
+    to_new,
+)
 
 
 def test_exactly_one_line_of_every_environment_changes() -> None:
@@ -106,6 +118,17 @@ def test_an_old_run_started_again_is_refused(clone: Path) -> None:
     with pytest.raises(PipelineError, match="already runs commit") as caught:
         publish(clone, OLD, older)
     assert "rollback.yml" in caught.value.next_step
+
+
+def test_a_deployment_of_what_git_has_left_is_refused(clone: Path) -> None:
+    publish(clone, OLD, merge(clone, "one"))
+    wanted = settle(clone, 5)
+    release.refuse_left(desired(clone).tip(), "staging", wanted, root=clone)
+    merge(clone, "an-other-file")
+    release.refuse_left(desired(clone).tip(), "staging", wanted, root=clone)
+    newer = settle(clone, 6)
+    with pytest.raises(PipelineError, match=rf"is what {newer[:12]} says \(Run 6\)"):
+        release.refuse_left(desired(clone).tip(), "staging", wanted, root=clone)
 
 
 def test_a_commit_that_is_not_on_main_is_refused(clone: Path) -> None:

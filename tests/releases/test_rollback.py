@@ -198,7 +198,7 @@ def test_a_rollback_says_why(
     monkeypatch.setattr(rollback, "ROOT", clone)
     for digest, name in ((OLD, "one"), (NEW, "two")):
         publish(clone, digest, merge(clone, name))
-    assert back(failed=True) == (OLD, 2)
+    assert back(failed=True, digest=NEW) == (OLD, 2)
     [first, left, *_] = timeline.entries(desired(clone).tip(), "staging", root=clone)
     assert (first.kind, first.reason) == ("rollback", "sync, verify failed")
     assert (left.failed, left.reason) == (True, first.reason)
@@ -221,11 +221,49 @@ def test_a_failed_deployment_of_a_condition_takes_no_release_back(
     run(clone, "push", "-q", "origin", "HEAD:main")
     assert back(failed=True) == (NEW, 2)
     assert len(commits(clone)) == 4
-    # What was released since is this job's own, and goes.
     publish(clone, OLDEST, merge(clone, "three"))
-    assert back(failed=True) == (NEW, 2)
+    assert back(failed=True, digest=OLDEST) == (NEW, 2)
     # A person means the release.
     assert back() == (OLD, 2)
+
+
+def test_a_run_goes_back_once_however_often_it_is_started_again(
+    clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback, "ROOT", clone)
+    monkeypatch.setenv("GITHUB_RUN_ID", "7")
+    for digest, name in ((OLDEST, "zero"), (OLD, "one"), (NEW, "two")):
+        publish(clone, digest, merge(clone, name))
+    assert back() == (OLD, 2)
+    assert back() == (OLD, 2)
+    gone = rollback.run("staging", failed=True, digest=NEW)
+    assert gone.outputs["commit"] == gone.outputs["reverted"] == commits(clone)[0].commit
+    monkeypatch.setenv("GITHUB_RUN_ID", "71")
+    assert back() == (OLDEST, 2)
+
+
+def test_what_failed_before_its_release_is_not_gone_back_from(
+    clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback, "ROOT", clone)
+    for digest, name in ((OLDEST, "zero"), (OLD, "one")):
+        publish(clone, digest, merge(clone, name))
+    assert back(failed=True, digest=NEW) == (OLD, 2)
+    outputs = rollback.run("staging", failed=True, digest=NEW).outputs
+    assert outputs == {"commit": commits(clone)[0].commit, "digest": OLD}
+    assert back(failed=True, digest=OLD) == (OLDEST, 2)
+
+
+def test_a_failed_deployment_takes_back_nothing_that_came_after_it(
+    clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollback, "ROOT", clone)
+    publish(clone, OLD, merge(clone, "one"))
+    failing = settle(clone, 5)
+    settle(clone, 6)
+    run(clone, "checkout", "-q", "--detach", failing)
+    assert back(failed=True) == (OLD, 6)
+    assert rollback.run("staging", failed=True).outputs == {}
 
 
 def test_a_rollback_does_not_open_the_cluster_to_other_images() -> None:
