@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
-#: Status and JSON body.
-Answer = tuple[int, Any]
-#: Paths of a repository's settings, and those that list what they hold by id.
-SETTINGS = r"(?:actions/variables|environments|labels|rulesets)(?:/.+)?"
-LISTS = ("rulesets", "deployment-branch-policies")
+from localgithub import repository_settings
+from localgithub.repository_settings import NOT_FOUND, Answer, Settings, page
+
 #: What a path of the API needs of a job's ``permissions``: ``read`` to be asked, ``write`` to be changed.
 RIGHTS = {
     r"deployments(/.+)?": "deployments",
@@ -19,7 +17,6 @@ RIGHTS = {
     r"actions/runs.*": "actions",
 }
 STATES = ("error", "failure", "inactive", "in_progress", "queued", "pending", "success")
-NOT_FOUND: Answer = (404, {"message": "Not Found"})
 
 
 @dataclass
@@ -30,7 +27,9 @@ class Store:
     pulls: list[dict[str, Any]] = field(default_factory=list)
     releases: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+    #: The organisation's rulesets, as the list shows them.
+    inherited_rulesets: list[dict[str, Any]] = field(default_factory=list)
     #: What people and workflows made of commits, by path: lists, where GitHub wraps them in a mapping of one key.
     made: dict[str, Any] = field(default_factory=dict)
     customised_subject: bool = False
@@ -88,10 +87,10 @@ class Store:
             ("GET", r"commits/([^/]+)/(check-runs|pulls)", self._of_commit),
             ("GET", r"(pulls/\d+/reviews|actions/runs/\d+/approvals)", self._list_made),
             ("GET", "actions/runs", self._list_runs),
-            ("GET", f"({SETTINGS})", self._get_setting),
-            ("POST", f"({SETTINGS})", self._add_setting),
-            ("PUT", f"({SETTINGS})", self._change_setting),
-            ("PATCH", f"({SETTINGS})", self._change_setting),
+            ("GET", f"({repository_settings.PATHS})", self._get_setting),
+            ("POST", f"({repository_settings.PATHS})", self._add_setting),
+            ("PUT", f"({repository_settings.PATHS})", self._change_setting),
+            ("PATCH", f"({repository_settings.PATHS})", self._change_setting),
             ("GET", "issues", self._list_issues),
             ("POST", "issues", self._add_issue),
             ("PATCH", r"issues/(\d+)", self._change_issue),
@@ -108,38 +107,24 @@ class Store:
             ("PATCH", r"releases/(\d+)", self._change_release),
         ]
 
-    def _get_setting(self, path: str, _query: dict[str, str], _body: dict[str, Any]) -> Answer:
-        if not path.endswith(LISTS):
-            return (200, self.settings[path]) if path in self.settings else NOT_FOUND
-        items = [body for name, body in self.settings.items() if name.startswith(f"{path}/")]
-        return 200, items if path == "rulesets" else {"branch_policies": items}
+    def _get_setting(self, path: str, query: dict[str, str], _body: dict[str, Any]) -> Answer:
+        return repository_settings.get(self.settings, self.inherited_rulesets, path, query)
 
     def _add_setting(self, path: str, _query: dict[str, str], body: dict[str, Any]) -> Answer:
-        environment = path.rpartition("/")[0]
-        if environment.startswith("environments/") and environment not in self.settings:
-            return NOT_FOUND
-        # Lists have their items by id, all else by name.
-        name = len(self.settings) if path.endswith(LISTS) else body["name"]
-        if f"{path}/{name}" in self.settings:
-            return 409, {"message": "Already exists"}
-        self.settings[f"{path}/{name}"] = {**body, "id": name}
-        return 201, self.settings[f"{path}/{name}"]
+        return repository_settings.add(self.settings, path, body)
 
     def _change_setting(self, path: str, _query: dict[str, str], body: dict[str, Any]) -> Answer:
-        if path not in self.settings and not re.fullmatch(r"environments/\w+", path):
-            return NOT_FOUND
-        self.settings[path] = {**self.settings.get(path, {}), **body}
-        return 200, self.settings[path]
+        return repository_settings.change(self.settings, path, body)
 
     def _of_commit(self, commit: str, kind: str, query: dict[str, str], _: Any) -> Answer:
         path = f"commits/{commit}/{kind}"
         if path not in self.made:
             return 422, {"message": f"No commit found for SHA: {commit}"}
-        items = _page(self.made[path], query)
+        items = page(self.made[path], query)
         return 200, items if kind == "pulls" else {"check_runs": items}
 
     def _list_made(self, path: str, query: dict[str, str], _: Any) -> Answer:
-        return (200, _page(self.made[path], query)) if path in self.made else NOT_FOUND
+        return (200, page(self.made[path], query)) if path in self.made else NOT_FOUND
 
     def _list_runs(self, query: dict[str, str], _: Any) -> Answer:
         runs = [
@@ -147,7 +132,7 @@ class Store:
             for run in self.made.get("actions/runs", [])
             if run["head_sha"] == query.get("head_sha", run["head_sha"])
         ]
-        return 200, {"workflow_runs": _page(runs, query)}
+        return 200, {"workflow_runs": page(runs, query)}
 
     def _subject_template(self, _query: dict[str, str], _body: dict[str, Any]) -> Answer:
         return 200, {"use_default": not self.customised_subject}
@@ -163,7 +148,7 @@ class Store:
         return {**body, **identity}
 
     def _list_comments(self, number: str, query: dict[str, str], _: dict[str, Any]) -> Answer:
-        return 200, _page(self.comments(int(number)), query)
+        return 200, page(self.comments(int(number)), query)
 
     def _add_comment(self, number: str, _: dict[str, str], body: dict[str, Any]) -> Answer:
         self.comments(int(number)).append(self._new("comments", body))
@@ -180,7 +165,7 @@ class Store:
             if issue["state"] == query.get("state", "open")
             and query.get("labels", "") in (*issue.get("labels", ()), "")
         ]
-        return 200, _page(issues, query)
+        return 200, page(issues, query)
 
     def _add_issue(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
         self.issues.append(self._new("issues", body) | {"state": "open"})
@@ -197,7 +182,7 @@ class Store:
             if query.get("state", "open") in (pull["state"], "all")
             and head in (pull["head"]["ref"], "")
         ]
-        return 200, _page(pulls, query)
+        return 200, page(pulls, query)
 
     def _add_pull(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
         self.pulls.append(
@@ -235,7 +220,7 @@ class Store:
     def _list_deployments(self, query: dict[str, str], _: Any) -> Answer:
         environment = query.get("environment")
         kept = [item for item in self.deployments if environment in (item["environment"], None)]
-        return 200, _page(kept, query)
+        return 200, page(kept, query)
 
     def _add_deployment(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
         # Both are the defaults: a pull request whose checks still run has no deployment by them.
@@ -250,7 +235,7 @@ class Store:
 
     def _list_statuses(self, identity: str, query: dict[str, str], _: Any) -> Answer:
         statuses = self._statuses(identity)
-        return NOT_FOUND if statuses is None else (200, _page(statuses, query))
+        return NOT_FOUND if statuses is None else (200, page(statuses, query))
 
     def _add_status(self, identity: str, _: dict[str, str], body: dict[str, Any]) -> Answer:
         statuses = self._statuses(identity)
@@ -271,11 +256,6 @@ class Store:
 
     def _change_release(self, identity: str, _: dict[str, str], body: dict[str, Any]) -> Answer:
         return _change(self.releases, identity, body)
-
-
-def _page(items: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
-    size, page = int(query.get("per_page", "30")), int(query.get("page", "1"))
-    return items[(page - 1) * size : page * size]
 
 
 def _change(items: list[dict[str, Any]], identity: str, body: dict[str, Any]) -> Answer:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,7 +20,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from ruamel.yaml import YAML
 
 from localgithub import git_http, identity
-from localgithub.api import NOT_FOUND, Answer, Store
+from localgithub.api import Store
+from localgithub.repository_settings import NOT_FOUND, Answer
 
 JOB_TOKEN = "job-token"
 APP_TOKEN = "app-token"
@@ -163,12 +165,16 @@ def _listening(
                 token=(self.headers.get("Authorization") or "").removeprefix("Bearer "),
             )
             status, document = answer(call)
-            json_type = {"Content-Type": "application/json"}
-            self._write(status, json_type, json.dumps(document).encode())
+            content = b"" if document is None else json.dumps(document).encode()
+            self._write(status, {"Content-Type": "application/json"}, content)
 
         def _write(self, status: int, fields: Mapping[str, str], content: bytes) -> None:
             self.send_response(status)
-            for name, value in {**fields, "Content-Length": str(len(content))}.items():
+            # 204 has neither body nor length (RFC 9110, section 8.6).
+            length = (
+                {} if status == HTTPStatus.NO_CONTENT else {"Content-Length": str(len(content))}
+            )
+            for name, value in {**fields, **length}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)

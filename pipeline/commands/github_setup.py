@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
 from pipeline.adoption import naming
 from pipeline.commands import Result
 from pipeline.core import console, process
@@ -19,13 +21,17 @@ from pipeline.releases.project import project
 
 @dataclass(frozen=True)
 class Setting:
-    """What GitHub keeps at ``path``: made by a POST to ``within``, changed by ``change``; ``item`` of a list."""
+    """What GitHub keeps at ``path``: made by a POST to ``within``, changed by ``change``.
+
+    With ``listing`` (path and query) it is the item of that list with its name; ``wrapped`` is the key of the items.
+    """
 
     path: str
     content: dict[str, Any]
     within: str = ""
     change: str = "PATCH"
-    item: str = ""
+    listing: str = ""
+    wrapped: str = ""
 
 
 def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Result:
@@ -44,7 +50,7 @@ def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Resu
     made = 0
     for setting in _settings(app_client_id, app_id):
         present = _present(github, setting)
-        if present and setting.content.items() <= present.items():
+        if present and _holds(present, setting.content):
             continue
         made += 1
         console.info(f"  {setting.path}: {json.dumps(setting.content)[:100]}")
@@ -53,7 +59,9 @@ def run(app_client_id: str | None, app_id: str | None, *, dry_run: bool) -> Resu
         if present is None and setting.within:
             github.call("POST", setting.within, setting.content)
         else:
-            path = f"{setting.path}/{present['id']}" if present and setting.item else setting.path
+            path = (
+                f"{setting.path}/{present['id']}" if present and setting.listing else setting.path
+            )
             github.call(setting.change, path, setting.content)
     for name in environments.deployed():
         console.info(
@@ -75,7 +83,13 @@ def _settings(app_client_id: str | None, app_id: str | None) -> Iterator[Setting
         path = f"environments/{name}"
         yield Setting(path, {"deployment_branch_policy": policy}, change="PUT")
         policies = f"{path}/deployment-branch-policies"
-        yield Setting(policies, {"name": "main"}, within=policies, item="branch_policies")
+        yield Setting(
+            policies,
+            {"name": "main"},
+            within=policies,
+            listing=policies,
+            wrapped="branch_policies",
+        )
         yield _variable(path, "AWS_APPLY_ROLE_ARN", roles.arn("apply", name))
     yield Setting("environments/preview", {"deployment_branch_policy": None}, change="PUT")
     yield _variable("environments/preview", "AWS_PREVIEW_ROLE_ARN", preview)
@@ -83,7 +97,9 @@ def _settings(app_client_id: str | None, app_id: str | None) -> Iterator[Setting
     if app_id:
         rules = json.loads((ROOT / ".github" / "ruleset.json").read_text(encoding="utf-8"))
         rules["bypass_actors"][0]["actor_id"] = int(app_id)
-        yield Setting("rulesets", rules, within="rulesets", change="PUT", item="name")
+        # The organisation's rulesets are in the list as well, and are not this repository's to change.
+        listing = "rulesets?includes_parents=false"
+        yield Setting("rulesets", rules, within="rulesets", change="PUT", listing=listing)
 
 
 def _variable(place: str, name: str, value: str) -> Setting:
@@ -93,13 +109,36 @@ def _variable(place: str, name: str, value: str) -> Setting:
 
 def _present(github: api.Api, setting: Setting) -> dict[str, Any] | None:
     """What is there now; None where nothing is."""
-    kept = github.find(setting.path)
-    if kept is None:
+    if not setting.listing:
+        kept = github.find(setting.path)
+        return None if kept is None else dict(kept)
+    try:
+        items = list(github.items(setting.listing, setting.wrapped))
+    except api.RefusedError as error:
+        if (
+            error.status != httpx.codes.NOT_FOUND
+        ):  # the list of an environment that is not there yet
+            raise
         return None
-    if not setting.item:
-        return dict(kept)
-    items = kept if isinstance(kept, list) else kept[setting.item]
-    return next((dict(item) for item in items if item["name"] == setting.content["name"]), None)
+    found = (item["id"] for item in items if item["name"] == setting.content["name"])
+    identity = next(found, None)
+    # A list shows a ruleset without its rules.
+    return None if identity is None else dict(github.call("GET", f"{setting.path}/{identity}"))
+
+
+def _holds(present: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is there: GitHub adds keys of its own at any depth, and no items to a list."""
+    if isinstance(wanted, dict):
+        return isinstance(present, dict) and all(
+            key in present and _holds(present[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(present, list)
+            and len(present) == len(wanted)
+            and all(any(_holds(each, item) for each in present) for item in wanted)
+        )
+    return bool(present == wanted)
 
 
 def _token() -> str:

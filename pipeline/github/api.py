@@ -20,6 +20,14 @@ PAGE = 100
 MAX_PAGES = 50
 
 
+class RefusedError(PipelineError):
+    """GitHub answered a call with the HTTP ``status`` of an error."""
+
+    def __init__(self, cause: str, *, next_step: str, status: int) -> None:
+        super().__init__(cause, next_step=next_step)
+        self.status = status
+
+
 @dataclass(frozen=True)
 class Api:
     """GitHub's REST API for one repository. Each method returns the address of what it wrote."""
@@ -102,7 +110,10 @@ class Api:
         return None if response.status_code == httpx.codes.NOT_FOUND else _checked(response)
 
     def call(self, method: str, path: str, content: dict[str, Any] | None = None) -> Any:
-        """What GitHub answers to a call of a path below the repository, or of an address of the API."""
+        """What GitHub answers to a call of a path below the repository, or of an address of the API.
+
+        None where the answer has no body.
+        """
         return _checked(self._answer(method, path, content))
 
     def _answer(
@@ -205,13 +216,14 @@ def _marked(marker: str, body: str) -> str:
 
 def _checked(response: httpx.Response) -> Any:
     if response.is_success:
-        return response.json()
+        return response.json() if response.content else None  # 204, of a variable that was changed
     try:
         message = response.json().get("message", "")
     except ValueError:
         message = response.text[:200]
     call = f"{response.request.method} {response.request.url.path}"
-    raise PipelineError(
+    raise RefusedError(
         f"GitHub refused {call}: {response.status_code} {message}".strip(),
         next_step="check the permissions of the job's token (docs/github.md)",
+        status=response.status_code,
     )

@@ -46,6 +46,31 @@ def test_what_was_changed_by_hand_is_set_back(store: Store) -> None:
     assert github_setup.run(None, None, dry_run=False).headline.startswith("set 1 ")
     region = environments.load(environments.deployed()[0]).raw["aws"]["region"]
     assert store.settings["actions/variables/AWS_REGION"]["value"] == region
+    name = environments.deployed()[0]
+    store.settings[f"environments/{name}/variables/AWS_APPLY_ROLE_ARN"]["value"] = ""
+    assert github_setup.run(None, None, dry_run=False).headline.startswith("set 1 ")
+    assert github_setup.run(None, None, dry_run=False).headline.startswith("set 0 ")
+
+
+def test_a_rule_that_was_changed_by_hand_is_set_back(store: Store) -> None:
+    github_setup.run(None, "77", dry_run=False)
+    (rules,) = (body for path, body in store.settings.items() if path.startswith("rulesets/"))
+    [checks] = (rule for rule in rules["rules"] if rule["type"] == "required_status_checks")
+    checks["parameters"]["required_status_checks"] = []
+    assert github_setup.run(None, "77", dry_run=False).headline.startswith("set 1 ")
+    assert github_setup.run(None, "77", dry_run=True).headline.startswith("would set 0 ")
+
+
+def test_the_organisations_rules_are_neither_taken_for_ours_nor_changed(store: Store) -> None:
+    """The list has them all, and thirty a page; each shows its rules by itself alone."""
+    theirs = {"target": "branch", "source_type": "Organization", "source": "owner"}
+    store.inherited_rulesets = [
+        {"id": 900 + number, "name": "main", "enforcement": "active", **theirs}
+        for number in range(40)
+    ]
+    github_setup.run(None, "77", dry_run=False)
+    assert github_setup.run(None, "77", dry_run=False).headline.startswith("set 0 ")
+    assert not [call for call in store.calls if "rulesets/9" in call]
 
 
 def test_every_variable_that_a_workflow_needs_is_set_or_optional(store: Store) -> None:
