@@ -28,6 +28,10 @@ class Store:
     releases: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     settings: Settings = field(default_factory=dict)
+    #: False where Settings → General → Features has no Issues, as in a new fork.
+    has_issues: bool = True
+    #: Commits that change a workflow: only a token with `workflows: write`, which no job's has, may make their tags.
+    of_workflows: set[str] = field(default_factory=set)
     #: The organisation's rulesets, as the list shows them.
     inherited_rulesets: list[dict[str, Any]] = field(default_factory=list)
     #: What people and workflows made of commits, by path: lists, where GitHub wraps them in a mapping of one key.
@@ -251,6 +255,8 @@ class Store:
         return (200, releases[0]) if releases else NOT_FOUND
 
     def _add_release(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
+        if body["target_commitish"] in self.of_workflows:
+            return 403, {"message": "Resource not accessible by integration"}
         self.releases.append(self._new("releases", body))
         return 201, self.releases[-1]
 
