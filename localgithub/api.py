@@ -172,6 +172,8 @@ class Store:
         return 200, page(issues, query)
 
     def _add_issue(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
+        if not self.has_issues:
+            return 410, {"message": "Issues are disabled for this repo"}
         self.issues.append(self._new("issues", body) | {"state": "open"})
         return 201, self.issues[-1]
 

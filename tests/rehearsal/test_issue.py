@@ -58,6 +58,49 @@ def test_drift_and_each_environment_have_an_issue_of_their_own(
     assert "Git was not changed" in store.issues[-1]["body"]
 
 
+def test_what_git_still_names_is_in_the_issue(
+    store: stand_in.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A promotion that was merged and then rejected: Argo CD has rolled it out by then."""
+    needs(monkeypatch, "failure")
+    monkeypatch.setenv("CHANGE", COMMIT)
+    issue.run("production")
+    [kept] = store.issues
+    assert f"Git names what failed since [`{COMMIT[:12]}`]" in kept["body"]
+    assert "gh workflow run rollback.yml -f environment=production" in kept["body"]
+    assert "Git was not changed" not in kept["body"]
+    needs(monkeypatch, "failure", back="f" * 40)
+    issue.run("production")
+    assert "Git went back by [`ffffffffffff`]" in kept["body"]
+
+
+@pytest.mark.parametrize("environment", ["staging", ""])
+def test_without_issues_the_summary_has_what_the_issue_would_say(
+    environment: str, store: stand_in.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork has no Issues by default."""
+    store.has_issues = False
+    reports.write("apply", reports.failure("no memory is left", "raise it"))
+    job = "deploy" if environment else "drift"
+    needs(monkeypatch, "failure", job)
+    result = issue.run(environment)
+    assert result.headline.startswith("Issues are off in this repository")
+    assert "Issues are off in this repository" in result.markdown
+    assert "no memory is left" in result.markdown
+    needs(monkeypatch, "success", job)
+    assert issue.run(environment).headline == "all is as it should be, and no issue is open"
+    assert store.issues == []
+
+
+def test_another_refusal_is_a_failure(
+    store: stand_in.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(monkeypatch, "failure")
+    monkeypatch.setenv("GITHUB_TOKEN", "unknown")
+    with pytest.raises(PipelineError, match="401"):
+        issue.run("staging")
+
+
 def test_what_succeeded_is_not_in_the_issue() -> None:
     found = {"plan": "### Plan\n\n2 to change\n", "apply": reports.failure("it fell over", "look")}
     text = issue.body(found, "staging")
