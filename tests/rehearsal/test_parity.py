@@ -311,12 +311,56 @@ def test_what_a_plan_may_not_include_is_switched_on_by_a_variable(action: str) -
         assert report == ".local/reports/scan.sarif", str(step)
 
 
+def caching(value: str) -> list[tuple[str, str, dict[str, Any], dict[str, str]]]:
+    """Workflow, id and content of each job whose set-up has this ``cache``, and what else it passes."""
+    return [
+        (step.workflow, step.job, WORKFLOWS[step.workflow]["jobs"][step.job], step.content["with"])
+        for step in steps()
+        if step.content.get("uses") == SETUP and step.content["with"]["cache"] == value
+    ]
+
+
 def test_a_cache_that_a_job_writes_is_its_own() -> None:
-    """GitHub never changes an entry: the first job to end would save its few tools for all."""
+    """GitHub never changes an entry: the first job to end would save its few tools for all.
+
+    It asks for main's entries only where no key matches one of the pull request's own.
+    """
     setup = YAML(typ="safe").load(ROOT / SETUP / "action.yml")["runs"]["steps"]
-    keys = [step["with"]["key"] for step in setup if "actions/cache@" in step["uses"]]
-    assert len(keys) == 2
-    assert all("-${{ github.job }}-" in key for key in keys)
+    caches = [step for step in setup if "actions/cache@" in step["uses"]]
+    assert len(caches) == 2
+    own = "-${{ github.job }}-${{ inputs.part }}-"
+    # The tools that most jobs need, from a job that has saved them on main.
+    assert ("main.yml", "lint") in [each[:2] for each in caching("true")]
+    for step in caches:
+        assert step["if"] == "inputs.cache == 'true'"
+        assert own in step["with"]["key"]
+        for key in step["with"]["restore-keys"].strip().split("\n"):
+            assert key.endswith((own, "-lint--")), key
+
+
+def test_jobs_that_share_a_cache_need_the_same() -> None:
+    written: dict[tuple[str, str], set[str]] = {}
+    for workflow, name, job, passed in caching("true"):
+        part = passed.get("part", "")
+        if "strategy" in job:
+            assert part == "${{ strategy.job-index }}", f"{workflow} {name}"
+        written.setdefault((name, part), set()).add(workflow)
+    # A pull request's job reads what main's job of its name has saved.
+    shared = {key: workflows for key, workflows in written.items() if len(workflows) > 1}
+    assert shared
+    assert all(each == {"main.yml", "pull-request.yml"} for each in shared.values()), shared
+
+
+def test_a_job_that_only_decides_judges_or_tells_saves_no_cache() -> None:
+    deciding = {"affected", "comment", "gate", "environments", "issue", "notify", "versions"}
+    saving = {(workflow, name) for workflow, name, *_ in caching("true")}
+    for workflow, name, job in jobs():
+        called = {step["run"].split()[1] for step in job.get("steps", []) if "run" in step}
+        if called and called <= deciding:
+            assert (workflow, name) not in saving, f"{workflow} {name}"
+    setup = YAML(typ="safe").load(ROOT / SETUP / "action.yml")["runs"]["steps"]
+    [uv] = [step["with"] for step in setup if "setup-uv@" in step["uses"]]
+    assert uv["save-cache"] == "${{ inputs.cache == 'true' }}"
 
 
 def test_the_apply_role_is_assumed_in_a_protected_environment_only() -> None:

@@ -268,7 +268,7 @@ def test_a_private_repository_on_enterprise_switches_both_on(run: Runner) -> Non
 
 def test_what_is_released_is_built_without_caches(merge: Result) -> None:
     cached = {call["job"] for call in merge.actions if call["action"] == "cache"}
-    assert cached == {"lint", "test", "issue"}
+    assert cached == {"lint", "test"}
     kept = [call["inputs"]["path"] for call in merge.actions if call["action"] == "cache-save"]
     assert kept == [".local/figures"]
 
