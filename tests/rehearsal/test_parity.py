@@ -475,17 +475,23 @@ def runs(workflow: str, job: str, name: str, github: dict[str, Any]) -> bool:
     if trigger is None or github["event"]["action"] not in trigger.get("types", [""]):
         return False
 
+    return bool(evaluated(content["jobs"][job]["if"], github | {"event_name": name}))
+
+
+def evaluated(condition: str, github: dict[str, Any]) -> Any:
+    """What a condition of these workflows is worth, in Python."""
+
     def value(match: re.Match[str]) -> str:
-        node: Any = github | {"event_name": name}
+        node: Any = github
         path, _, key = match[0].removeprefix("github.").partition(".*.")
         for part in path.split("."):
             node = node.get(part, {})
         return repr([item[key] for item in node] if key else node or None)
 
-    condition = re.sub(r"github\.[\w.*]+", value, content["jobs"][job]["if"])
+    condition = re.sub(r"github\.[\w.*]+", value, condition)
     condition = condition.replace("&&", "and").replace("||", "or")
     names = {"contains": lambda items, item: item in (items or [])}
-    return bool(eval(condition, names))  # noqa: S307 - of the workflow's own text
+    return eval(condition, names)  # noqa: S307 - of the workflow's own text
 
 
 @pytest.mark.parametrize(
@@ -493,6 +499,7 @@ def runs(workflow: str, job: str, name: str, github: dict[str, Any]) -> bool:
     [
         (event("synchronize", "preview"), True, False),
         (event("labeled", "preview", label="preview"), True, False),
+        (event("labeled", "preview", label="documentation"), False, False),
         (event("synchronize"), False, False),
         (event("unlabeled", label="preview"), False, True),
         (event("unlabeled", "preview", label="documentation"), False, False),
@@ -526,7 +533,29 @@ def test_what_is_written_is_never_cancelled() -> None:
         for name, content in WORKFLOWS.items()
         if content.get("concurrency", {}).get("cancel-in-progress")
     }
-    assert cancelled == {"pull-request.yml", "drift.yml", "preview.yml", "nightly.yml"}
+    assert cancelled == {"pull-request.yml", "preview.yml", "nightly.yml"}
+
+
+def test_what_was_cancelled_tells_nothing_and_is_never_mergeable() -> None:
+    """`always()` runs after a cancellation as well: what comes in its place would wait for it."""
+    assert "!cancelled()" in WORKFLOWS["pull-request.yml"]["jobs"]["comment"]["if"]
+    assert WORKFLOWS["pull-request.yml"]["jobs"]["required"]["if"] == "always()"
+    assert WORKFLOWS["drift.yml"]["jobs"]["issue"]["if"] == "${{ !cancelled() }}"
+
+
+@pytest.mark.parametrize(
+    ("label", "cancels"), [("preview", True), ("documentation", False)], ids=["preview", "other"]
+)
+def test_another_label_does_not_cancel_the_preview_that_is_built(
+    label: str, *, cancels: bool
+) -> None:
+    """The group is the workflow's: GitHub cancels by it before it looks at a job's condition."""
+    group = WORKFLOWS["preview.yml"]["concurrency"]["group"]
+    [_, condition] = re.findall(r"\$\{\{\s*(.*?)\s*\}\}", group.partition("event_name }}")[2])
+    building = event("synchronize", "preview")
+    labelled = event("labeled", "preview", label=label)
+    values = [evaluated(condition, github | {"run_id": 7}) for github in (building, labelled)]
+    assert (values[0] == values[1]) == cancels
 
 
 def queues() -> dict[str, dict[str, Any]]:
