@@ -23,6 +23,8 @@ from pipeline.releases.project import project
 PULL_REQUEST = 1
 ACTIONS = Path("localgithub") / "actions"
 WORKFLOWS = Path(".github") / "workflows"
+#: Lines of a workflow that act 0.2.89 refuses.
+UNKNOWN_TO_ACT = r"^ *(queue: max|deployment: false)( #.*)?\n"
 #: The secrets that docs/github.md asks for; nothing behind them is secret here.
 SECRETS = {"GITHUB_TOKEN": "job-token", "RELEASE_APP_KEY": "stand-in"}
 
@@ -93,9 +95,9 @@ def prepare(
     git.run("fetch", "--quiet", "origin", runs, root=tree)
     git.run("checkout", "--quiet", "--detach", runs, root=tree)
     for file in (tree / WORKFLOWS).glob("*.yml"):
-        # act 0.2.89 refuses the key, and enforces no concurrency anyway.
+        # act 0.2.89 refuses these keys, and knows neither concurrency nor deployments anyway.
         text = file.read_text(encoding="utf-8")
-        files.write(file, re.sub(r"^ *queue: max\n", "", text, flags=re.MULTILINE))
+        files.write(file, re.sub(UNKNOWN_TO_ACT, "", text, flags=re.MULTILINE))
     (shared / "github.git").symlink_to(bare, target_is_directory=True)
     with _served(event, tree / WORKFLOWS, shared) as url:
         yield Rehearsal(folder, base, runs, url, event)

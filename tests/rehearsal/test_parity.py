@@ -372,6 +372,17 @@ def test_the_apply_role_is_assumed_in_a_protected_environment_only() -> None:
         assert "environment" not in job
 
 
+def test_a_job_that_assumes_a_role_is_a_deployment_of_its_environment() -> None:
+    """Whether the identity token of one without a deployment names the environment is documented nowhere."""
+    without = {
+        f"{workflow} {name}": job["permissions"]
+        for workflow, name, job in jobs()
+        if isinstance(job.get("environment"), dict)
+        and job["environment"].get("deployment") is False
+    }
+    assert without == {"upgrade.yml propose": {"contents": "read"}}
+
+
 def test_the_environments_of_a_matrix_come_from_the_files() -> None:
     matrices = {
         f"{workflow} {name}": job["strategy"]["matrix"]["environment"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from pipeline.core.errors import PipelineError, SilentError
 from pipeline.core.paths import ROOT
+from pipeline.core.tools import tool
 from pipeline.core.waiting import wait
 from pipeline.git import repository as git
 from pipeline.github import act, rehearsal
@@ -173,6 +175,25 @@ def test_a_shallow_clone_on_another_branch_is_rehearsed(
     with rehearsal.prepare(folder, source=shallow, base=base, commit=commit, event=event):
         assert (folder / "tree" / "new.txt").is_file()
         assert len(git.subjects(None, "HEAD", root=folder / "tree")) == 2
+
+
+def test_act_takes_every_workflow(source: Path, tmp_path: Path) -> None:
+    """Keys that GitHub has and act has not are taken out of the copy that it runs."""
+    base, commit = (git_in(source, "rev-parse", name) for name in ("HEAD^", "HEAD"))
+    with rehearsal.prepare(
+        tmp_path / "run", source=source, base=base, commit=commit, event="push"
+    ) as prepared:
+        listed = subprocess.run(
+            [tool("act"), "--list"],
+            cwd=prepared.folder / "tree",
+            env=act._environ(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert listed.returncode == 0, listed.stderr
+    files = {file.name for file in (source / rehearsal.WORKFLOWS).glob("*.yml")}
+    assert files == set(re.findall(r"[\w-]+\.yml", listed.stdout))
 
 
 def test_a_pull_request_runs_every_affected_stage_once(run: Runner) -> None:
