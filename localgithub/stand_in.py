@@ -114,17 +114,17 @@ def upload_artifact(inputs: Inputs) -> None:
 
 
 def download_artifact(inputs: Inputs) -> None:
-    """Copies the artifacts of this run: one into the folder itself, several each into a folder of its own."""
-    kept = SHARED / "artifacts"
-    target = WORKSPACE / inputs["path"].strip()
-    if inputs["name"]:
-        if not (kept / inputs["name"]).is_dir():
-            raise RefusedError(f"artifact {inputs['name']} was not found")
-        shutil.copytree(kept / inputs["name"], target, dirs_exist_ok=True)
-        return
-    for artifact in sorted(kept.glob("*")):
-        if fnmatch.fnmatch(artifact.name, inputs["pattern"] or "*"):
-            shutil.copytree(artifact, target / artifact.name, dirs_exist_ok=True)
+    """Copies the artifacts of this run: a single one into the folder itself, several each into one of its name.
+
+    A single one also where a pattern finds it, as actions/download-artifact does.
+    """
+    wanted, target = inputs["name"] or inputs["pattern"] or "*", WORKSPACE / inputs["path"].strip()
+    found = [each for each in SHARED.glob("artifacts/*") if fnmatch.fnmatch(each.name, wanted)]
+    if inputs["name"] and not found:
+        raise RefusedError(f"artifact {inputs['name']} was not found")
+    alone = len(found) == 1 or inputs["merge-multiple"] == "true"
+    for artifact in found:
+        shutil.copytree(artifact, target if alone else target / artifact.name, dirs_exist_ok=True)
 
 
 def configure_aws_credentials(inputs: Inputs) -> None:

@@ -103,7 +103,7 @@ def _require_form(argument: str, value: Any) -> None:
 
 
 def publish(name: str, markdown: str, outputs: Mapping[str, str]) -> None:
-    """Keeps a task's report in ``.local/reports/<name>.md`` and passes report and outputs to GitHub Actions."""
+    """Keeps a task's report (``reports.write``) and passes report and outputs to GitHub Actions."""
     reports.write(name, markdown)
     if markdown:
         actions.summary(markdown)

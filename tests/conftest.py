@@ -12,7 +12,7 @@ import pytest
 # Before anything of ours is imported, and for every program that a test starts: a task that a test runs reports neither
 # to the job that runs the test nor to the comment of its pull request.
 os.environ["TESTED_CHECKOUT"] = str(Path(__file__).resolve().parents[1])
-for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT"):
+for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_JOB"):
     os.environ.pop(name, None)
 
 from pipeline.core.paths import ROOT  # noqa: E402

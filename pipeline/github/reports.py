@@ -1,5 +1,9 @@
-"""The tasks' reports for the summary of a job and the comment of a pull request, in ``.local/reports/<task>.md``."""
+"""The tasks' reports for the summary of a job and the comment of a pull request, in ``.local/reports/<task>.md``.
 
+In a workflow each job's are in a folder of its own there, which its artifact holds: ``report-<job>[-<environment>]``.
+"""
+
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +25,7 @@ def failure(cause: str, next_step: str) -> str:
 
 def failed() -> str:
     """The tasks of this job that have failed; why stands in the log: a cause may quote what must not get into Git."""
-    return ", ".join(failing())
+    return ", ".join(_failing(collect(REPORTS / _own())))
 
 
 def reason(job: str, fragments: Mapping[str, str]) -> str:
@@ -40,13 +44,13 @@ def reason(job: str, fragments: Mapping[str, str]) -> str:
 
 
 def failing() -> list[str]:
-    """The names of this job's reports that have a failure."""
-    return [name for name, text in collect().items() if FAILED in text]
+    """The names of the reports here that have a failure, those of other jobs as well."""
+    return _failing(collect())
 
 
 def write(task: str, text: str) -> None:
     """Keeps a task's report, which begins with a heading; without one the report of an earlier run goes."""
-    file = REPORTS / f"{task}.md"
+    file = REPORTS / _own() / f"{task}.md"
     if text:
         files.write(file, text.rstrip() + "\n")
     else:
@@ -54,10 +58,7 @@ def write(task: str, text: str) -> None:
 
 
 def collect(folder: Path | None = None) -> dict[str, str]:
-    """The reports of a folder, ``REPORTS`` without one, in a reviewer's order.
-
-    Named by file and artifact: ``report-plan-staging``.
-    """
+    """The reports of a folder, ``REPORTS`` without one, in a reviewer's order, named by file and job."""
     folder = folder or REPORTS
     reports: dict[str, str] = {}
     for path in sorted(folder.rglob("*.md"), key=lambda path: (_rank(path.stem), str(path))):
@@ -65,6 +66,16 @@ def collect(folder: Path | None = None) -> dict[str, str]:
         name = where if where.startswith(path.stem) else f"{where} {path.stem}".strip()
         reports[name] = path.read_text(encoding="utf-8")
     return reports
+
+
+def _failing(fragments: Mapping[str, str]) -> list[str]:
+    return [name for name, text in fragments.items() if FAILED in text]
+
+
+def _own() -> str:
+    """The folder of this job's reports, named as its artifact: actions/download-artifact makes none for a single."""
+    job, environment = (os.environ.get(name, "") for name in ("GITHUB_JOB", "TARGET"))
+    return "-".join(filter(None, ["report", job, environment])) if job else ""
 
 
 def _rank(task: str) -> int:

@@ -225,6 +225,23 @@ def test_the_key_that_signs_reaches_the_push_alone() -> None:
     assert passed == ("main.yml", "./.github/workflows/image.yml")
 
 
+def test_the_reports_that_a_later_job_fetches_bear_the_name_of_their_job() -> None:
+    """``reports`` names their folder by it, because a single artifact is unpacked without its own name."""
+    for workflow in ("deploy.yml", "drift.yml", "pull-request.yml"):
+        keeping = [
+            step
+            for step in steps()
+            if step.workflow == workflow
+            and step.content.get("uses", "").startswith("actions/upload-artifact@")
+        ]
+        assert keeping
+        for step in keeping:
+            environment = step.environment.get("TARGET", "")
+            expected = f"report-{step.job}{environment and f'-{environment}'}"
+            assert step.content["with"]["name"] == expected
+            assert step.content["with"]["path"] == ".local/reports/"
+
+
 def test_the_webhook_s_address_reaches_what_notifies_alone() -> None:
     """Whatever does not take the message, the deployment is what it is."""
     secret = "${{ secrets.NOTIFICATION_URL }}"
