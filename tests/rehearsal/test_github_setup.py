@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from ruamel.yaml import YAML
 
 from localgithub import server
 from localgithub.api import Store
@@ -71,6 +72,16 @@ def test_the_organisations_rules_are_neither_taken_for_ours_nor_changed(store: S
     github_setup.run(None, "77", dry_run=False)
     assert github_setup.run(None, "77", dry_run=False).headline.startswith("set 0 ")
     assert not [call for call in store.calls if "rulesets/9" in call]
+
+
+def test_a_release_outdates_no_pull_request() -> None:
+    """The app commits to main after each deployment; main's own checks run before the next one."""
+    rules = json.loads((ROOT / ".github" / "ruleset.json").read_text(encoding="utf-8"))["rules"]
+    [checks] = (rule["parameters"] for rule in rules if rule["type"] == "required_status_checks")
+    assert checks["strict_required_status_checks_policy"] is False
+    jobs = YAML(typ="safe").load(ROOT / ".github" / "workflows" / "main.yml")["jobs"]
+    assert {"lint", "test"} <= set(jobs["image"]["needs"])
+    assert "image" in jobs["deploy"]["needs"]
 
 
 def test_every_variable_that_a_workflow_needs_is_set_or_optional(store: Store) -> None:
