@@ -40,7 +40,8 @@ def test_a_program_that_falls_silent_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
-    script = "for each in {1..100}; do echo $$; read -t 0.1 line; done"
+    os.mkfifo(tmp_path / "never")
+    script = f"exec 3<>{tmp_path}/never; for each in {{1..100}}; do echo $$; read -t 0.1 -u 3; done"
     pids: list[str] = []
     with pytest.raises(SilentError, match=r"^bash \(pid \d+\) had not ended after 0 min"):
         process.run(["bash", "-c", script], log=tmp_path / "log", on_line=pids.append, seconds=1)
