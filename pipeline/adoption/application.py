@@ -81,8 +81,7 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
 
     Raises PipelineError where no list of requirements can be locked, or no callable was found.
     """
-    requirements, declared = lists.declared(folder)
-    packages = {name.lower().replace("_", "-") for name in re.findall(r"[\w-]+", declared)}
+    requirements, packages = lists.declared(folder)
     sources = [
         path
         for path in sorted(folder.rglob("*.py"))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.adoption import packages
 from pipeline.adoption.application import Application
 from pipeline.core import files
 from pipeline.core.paths import CHART, ENVIRONMENTS, ROOT
@@ -81,7 +82,8 @@ def edit(
     if own.requirements.name != "pyproject.toml":
         source = own.requirements.relative_to(folder)
         if str(source) == "requirements.txt":
-            (ROOT / "app" / source).rename(ROOT / "app" / "requirements.in")
+            files.write(ROOT / "app" / "requirements.in", packages.text(ROOT / "app" / source))
+            (ROOT / "app" / source).unlink()
         elif str(source) != "requirements.in":
             files.write(ROOT / "app" / "requirements.in", f"-r {source}\n")
     if CHART.name != answers.name:

@@ -1,38 +1,54 @@
 """The list of an application's packages: which file it is, and why another cannot be locked."""
 
+import codecs
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from pipeline.core.errors import PipelineError
 
 #: Of the image, and the oldest that the locks must serve.
 PYTHON = "3.11"
+#: What markers see in the image (https://packaging.python.org/en/latest/specifications/dependency-specifiers/).
+IMAGE = {
+    "python_version": PYTHON,
+    "python_full_version": f"{PYTHON}.0",
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "os_name": "posix",
+    "platform_python_implementation": "CPython",
+    "implementation_name": "cpython",
+}
 LISTS = ("requirements.txt", "requirements/prod.txt", "requirements/base.txt")
 #: What has no hash in a package index.
-UNLOCKABLE = re.compile(r"^\s*((?:-e|--editable)\s+\S+|[^#\n]*?(?:git|hg|svn|bzr)\+\S+)", re.M)
+UNLOCKABLE = re.compile(
+    r"^\s*((?:-e|--editable)[ =]*\S+|\.{1,2}(?:/\S*)?(?=\s|$)|[^#\n]*?(?:(?:git|hg|svn|bzr)\+|file:)\S+)",
+    re.M,
+)
 
 
-def declared(folder: Path) -> tuple[Path, str]:
-    """The file that declares the packages, and what it declares; a lock beside ``pyproject.toml`` declares none."""
+def declared(folder: Path) -> tuple[Path, set[str]]:
+    """The file that declares the packages, and their canonical names; a lock beside ``pyproject.toml`` declares none.
+
+    Raises PipelineError where nothing lists packages, or what does cannot be locked for the image's Python.
+    """
     pyproject = folder / "pyproject.toml"
-    tables = tomllib.loads(pyproject.read_text("utf-8")) if pyproject.is_file() else {}
+    tables = _tables(pyproject)
     project = tables.get("project", {})
-    if PYTHON not in SpecifierSet(wanted := project.get("requires-python", "")):
-        raise PipelineError(
-            f"the application wants Python {wanted}, and the image has {PYTHON}",
-            next_step="let requires-python in pyproject.toml admit it where the code does, and adopt again",
-        )
+    _require_python(tables)
     for name in ("requirements.in", *LISTS):
         if (folder / name).is_file():
-            text = _declarations(folder / name)
-            if "dependencies" in project and re.search(r"--hash=|^(-e )?\.", text, re.M):
+            content = _declarations(folder / name)
+            if "dependencies" in project and re.search(r"--hash=|^(-e )?\.", content, re.M):
                 continue
-            return folder / name, _lockable(name, text)
+            return folder / name, _names(name, content)
     if "dependencies" in project:
-        return pyproject, _lockable(pyproject.name, "\n".join(project["dependencies"]))
+        return pyproject, _names(pyproject.name, "\n".join(project["dependencies"]))
     for name, owner, command in (
         ("Pipfile", "Pipfile", "pipenv requirements"),
         (
@@ -52,18 +68,92 @@ def declared(folder: Path) -> tuple[Path, str]:
     )
 
 
+def text(path: Path) -> str:
+    """A list's text; with a byte order mark it is UTF-8 or, as PowerShell's ``>`` writes it, UTF-16."""
+    content = path.read_bytes()
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if wide else "utf-8-sig", "replace").replace("\r\n", "\n")
+
+
+def requirements(content: str) -> list[Requirement]:
+    """The packages of a list, without its options, comments and hashes; raises InvalidRequirement."""
+    lines = content.replace("\\\n", " ").splitlines()
+    found = (re.sub(r"(^|\s)(#|--?\w).*", "", line).strip() for line in lines)
+    return [Requirement(line) for line in found if line]
+
+
+def _tables(pyproject: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text(pyproject)) if pyproject.is_file() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise PipelineError(
+            f"pyproject.toml is not TOML: {error}", next_step="correct it, and adopt again"
+        ) from error
+
+
+def _require_python(tables: dict[str, Any]) -> None:
+    """Raises PipelineError where the project, or Poetry's table in its own notation, excludes the image's Python."""
+    poetry = tables.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python", "*")
+    wanted = tables.get("project", {}).get("requires-python") or _standard(poetry)
+    try:
+        admitted = any(PYTHON in SpecifierSet(each) for each in wanted.split("||"))
+    except InvalidSpecifier as error:
+        raise PipelineError(
+            f"pyproject.toml names no versions of Python: {error}",
+            next_step="write requires-python as >=3.11, and adopt again",
+        ) from error
+    if not admitted:
+        raise PipelineError(
+            f"the application wants Python {wanted}, and the image has {PYTHON}",
+            next_step="let pyproject.toml admit it where the code does, and adopt again",
+        )
+
+
+def _standard(poetry: str) -> str:
+    """Poetry's notation of versions as the standard has it: ``^3.10``, ``~3.11``, ``3.11.*`` and ``*``."""
+    carets = re.sub(r"\^\s*(\d+)([\d.]*)", lambda m: f">={m[1]}{m[2]},<{int(m[1]) + 1}", poetry)
+    tildes = re.sub(r"(?<![~=<>!])~\s*(\d+\.\d+)[\d.]*", r"==\1.*", carets)
+    exact = re.sub(r"(^|[,|])\s*(\d[\d.]*\d(?:\.\*)?)", r"\1==\2", tildes).strip()
+    return "" if exact == "*" else exact
+
+
 def _declarations(path: Path) -> str:
     """A list of packages with those that it includes."""
-    text = path.read_text("utf-8")
-    included = re.findall(r"^\s*(?:-r|--requirement)[ =]*(\S+)", text, re.M)
-    return "\n".join([text, *(_declarations(path.parent / name) for name in included)])
+    if not path.is_file():
+        raise PipelineError(
+            f"the list of packages includes {path.name}, which is not there",
+            next_step="commit that file or remove the line, and adopt again",
+        )
+    own = text(path)
+    included = re.findall(r"^\s*(?:-r|--requirement)[ =]*(\S+)", own, re.M)
+    return "\n".join([own, *(_declarations(path.parent / name) for name in included)])
 
 
-def _lockable(name: str, text: str) -> str:
-    """The same text; raises PipelineError where a package of it can have no hash."""
-    if match := UNLOCKABLE.search(text):
+def _names(name: str, content: str) -> set[str]:
+    """The packages that the image gets; raises PipelineError where one can have no hash, or there is none."""
+    if match := UNLOCKABLE.search(content):
+        own = re.search(r"(^|[ =])\.(\[.*\])?$", match[1])
         raise PipelineError(
             f"{name} names {match[1]}, which has no hash in a package index",
-            next_step="name a release of it, or put its code beside the application's; then adopt again",
+            next_step="name the packages of setup.py or setup.cfg there instead; then adopt again"
+            if own
+            else "name a release of it, or put its code beside the application's; then adopt again",
         )
-    return text
+    try:
+        packages = requirements(content)
+    except InvalidRequirement as error:
+        raise PipelineError(
+            f"{name} cannot be read: {' '.join(str(error).split())}",
+            next_step="correct that line, and adopt again",
+        ) from error
+    used: set[str] = {
+        canonicalize_name(each.name)
+        for each in packages
+        if not each.marker or each.marker.evaluate(IMAGE)
+    }
+    if packages and not used:
+        raise PipelineError(
+            f"{name} names no package for Python {PYTHON}, which the image has",
+            next_step="let the lines' markers admit it where the code does, and adopt again",
+        )
+    return used
