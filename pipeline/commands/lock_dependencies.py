@@ -9,8 +9,10 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from pipeline.adoption import packages
 from pipeline.adoption.packages import PYTHON
 from pipeline.commands import Result
 from pipeline.core import console, process
@@ -28,6 +30,16 @@ LOCKS = {
 }
 #: A package in a lock: its name, its version, and hashes and origins below it.
 ENTRY = re.compile(r"^([\w.-]+)(?:\[.*?\])?==([^\s;\\]+)(.*(?:\n    .*)*)", re.MULTILINE)
+#: Systems and versions of Python that markers tell apart, from the image's on.
+SYSTEMS: tuple[dict[str, str], ...] = (
+    {},
+    {"sys_platform": "darwin", "platform_system": "Darwin"},
+    {"sys_platform": "win32", "platform_system": "Windows", "os_name": "nt"},
+)
+PYTHONS = tuple(
+    {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0"}
+    for minor in range(int(PYTHON.partition(".")[2]), 20)
+)
 #: Where the application names its packages, the first one that is there.
 APPLICATION = ("app/requirements.in", "app/pyproject.toml")
 
@@ -56,14 +68,24 @@ def stale() -> list[str]:
     findings = []
     for target, (sources, _) in _locks().items():
         entries = ENTRY.findall((ROOT / target).read_text(encoding="utf-8"))
-        versions = {canonicalize_name(name): version for name, version, _ in entries}
+        versions: dict[str, list[str]] = {}
+        for name, version, _ in entries:
+            versions.setdefault(canonicalize_name(name), []).append(version)
         for source in sources:
-            wanted = {canonicalize_name(each.name): each.specifier for each in _declared(source)}
+            wanted: dict[str, list[SpecifierSet]] = {}
+            for each in filter(_is_locked, _declared(source)):
+                wanted.setdefault(canonicalize_name(each.name), []).append(each.specifier)
             via = re.compile(rf"(-r |\(){re.escape(source)}\)?$", re.MULTILINE)
             locked = {canonicalize_name(name) for name, _, why in entries if via.search(why)}
-            names = {name for name in wanted.keys() & locked if versions[name] not in wanted[name]}
+            names = {
+                name
+                for name in wanted.keys() & locked
+                for version in versions[name]
+                if not any(version in specifier for specifier in wanted[name])
+            }
             for name in sorted(names | (wanted.keys() ^ locked)):
-                asked = f"wants {name}{wanted[name]}" if name in wanted else f"names no {name}"
+                asked = " or ".join(f"{name}{each}" for each in wanted.get(name, ()))
+                asked = f"wants {asked}" if asked else f"names no {name}"
                 findings.append(f"{source} {asked}, unlike {target}: run ./inv lock-dependencies")
     return findings
 
@@ -83,12 +105,20 @@ def _locks() -> dict[str, tuple[list[str], list[str]]]:
 
 
 def _declared(source: str) -> list[Requirement]:
-    text = (ROOT / source).read_text(encoding="utf-8")
-    lines = text.splitlines()
+    text = packages.text(ROOT / source)
     if source.endswith(".toml"):
-        lines = tomllib.loads(text)["project"]["dependencies"]
-    names = (line.partition(" #")[0].strip() for line in lines)
-    return [Requirement(name) for name in names if name and not name.startswith(("#", "-"))]
+        text = "\n".join(tomllib.loads(text)["project"]["dependencies"])
+    return packages.requirements(text)
+
+
+def _is_locked(requirement: Requirement) -> bool:
+    """Whether a Python that the locks serve takes it: uv leaves out what is for older ones alone."""
+    marker = requirement.marker
+    return not marker or any(
+        marker.evaluate(packages.IMAGE | system | python)
+        for system in SYSTEMS
+        for python in PYTHONS
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("source", [*lock_dependencies.LOCKS, APPLICATION])
 def test_a_package_that_is_added_to_a_source_alone_is_named(tree: Path, source: str) -> None:
     text = (tree / source).read_text(encoding="utf-8")
-    added = 'dependencies = [\n  "left-pad",' if source.endswith(".toml") else "left-pad\n"
+    added = 'dependencies = [\n  "left-pad",' if source.endswith(".toml") else "\nleft-pad\n"
     text = text.replace("dependencies = [", added) if "[project]" in text else text + added
     (tree / source).write_text(text, encoding="utf-8")
     findings = lock_dependencies.stale()
@@ -43,3 +43,22 @@ def test_a_package_that_is_removed_or_wanted_in_another_version_is_named(tree: P
         "requirements/pipeline.in names no psutil",
         "requirements/pipeline.in wants rich==15.0.1",
     ]
+
+
+def test_a_source_may_have_hashes_and_packages_of_older_pythons_or_other_systems(
+    tree: Path,
+) -> None:
+    source, lock = tree / "requirements" / "uv.in", tree / "requirements" / "uv.txt"
+    pinned = source.read_text(encoding="utf-8").strip() + " \\\r\n    --hash=sha256:aa\r\n"
+    older = "tomli; python_version < '3.11' and sys_platform == 'win32'\n"
+    source.write_text(f"\ufeff{pinned}{older}", encoding="utf-8")
+    assert lock_dependencies.stale() == []
+    with source.open("a", encoding="utf-8") as lines:
+        lines.write("left-pad<2; python_version < '3.12'\nleft-pad>=2; sys_platform == 'win32'\n")
+    assert [finding.partition(", unlike")[0] for finding in lock_dependencies.stale()] == [
+        "requirements/uv.in wants left-pad<2 or left-pad>=2"
+    ]
+    with lock.open("a", encoding="utf-8") as entries:
+        for version in ("1.3", "2.1"):
+            entries.write(f"left-pad=={version}\n    # via -r requirements/uv.in\n")
+    assert lock_dependencies.stale() == []
