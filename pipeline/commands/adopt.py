@@ -14,7 +14,7 @@ from pipeline.adoption import application, naming
 from pipeline.adoption.naming import Answers
 from pipeline.commands import Result
 from pipeline.core import console, files, process
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT, log_file
 from pipeline.git import repository as git
 from pipeline.releases import project
@@ -62,7 +62,7 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
             naming.edit(answers, own, folder, names, document, sample=not old.delivery)
             for task in ("lock-dependencies", "format"):
                 step.update(task)
-                process.run([ROOT / "inv", task], log=log_file("adopt"), append=task == "format")
+                _inv(task)
             git.run("add", "--all")
             difference = git.run("diff", "--cached", "HEAD")
         except BaseException:
@@ -85,6 +85,20 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
     )
     changed = difference.count("diff --git")
     return Result(f"{answers.name}: {changed} files changed" if changed else "nothing to change")
+
+
+def _inv(task: str) -> None:
+    """Runs a task; raises PipelineError with the task's own cause and next step."""
+    try:
+        process.run([ROOT / "inv", task], log=log_file("adopt"), append=task == "format")
+    except CommandFailedError as error:
+        cause, _, rest = error.tail[-1].partition(". Next: ")
+        if not rest:
+            raise
+        next_step = f"{rest.partition('. Log: ')[0].rstrip('.')}; nothing was changed"
+        raise PipelineError(
+            cause.removeprefix(f"{task} failed: "), next_step=next_step, log=error.log
+        ) from error
 
 
 def _ask(given: Mapping[str, str | None]) -> Answers:

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -16,6 +17,7 @@ from pipeline.adoption import packages
 from pipeline.adoption.packages import PYTHON
 from pipeline.commands import Result
 from pipeline.core import console, process
+from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import LOCAL, ROOT, log_file
 from pipeline.releases.project import project
 
@@ -53,14 +55,27 @@ def run(*, upgrade: bool) -> Result:
             *options,
             *(["--upgrade"] if upgrade else []),
         ]
-        with console.progress(target) as step:
-            process.run(
-                argv,
-                log=log_file(f"lock-{Path(target).stem}"),
-                env={**os.environ, "UV_NO_PROGRESS": "1"},
-                on_line=step.update,
-            )
+        try:
+            with console.progress(target) as step:
+                process.run(
+                    argv,
+                    log=log_file(f"lock-{Path(target).stem}"),
+                    env={**os.environ, "UV_NO_PROGRESS": "1"},
+                    on_line=step.update,
+                )
+        except CommandFailedError as error:
+            raise PipelineError(
+                f"{target} cannot be locked: {_reason(error.tail) or error.cause}",
+                next_step="change the list; docs/adopt.md has the way for a package without a wheel",
+                log=error.log,
+            ) from error
     return Result(f"{len(_locks())} locks written")
+
+
+def _reason(tail: Sequence[str]) -> str:
+    """What uv gives as the cause of its failure, in one line; empty where it gives none."""
+    cause = "\n".join(tail).partition("cause:")[2].partition("\n\n")[0]
+    return " ".join(cause.split()).rstrip(".")
 
 
 def stale() -> list[str]:

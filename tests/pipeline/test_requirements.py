@@ -62,3 +62,18 @@ def test_a_source_may_have_hashes_and_packages_of_older_pythons_or_other_systems
         for version in ("1.3", "2.1"):
             entries.write(f"left-pad=={version}\n    # via -r requirements/uv.in\n")
     assert lock_dependencies.stale() == []
+
+
+def test_a_conflict_is_told_whole_in_one_line() -> None:
+    output = """error: No solution found when resolving dependencies
+  cause: Because flask==3.1.0 depends on werkzeug>=3.1 and you require flask==3.1.0, we
+         can conclude that you require werkzeug>=3.1.
+         And because you require werkzeug<2, your requirements are unsatisfiable.
+
+hint: Pre-releases are not considered
+"""
+    reason = lock_dependencies._reason(output.splitlines())
+    assert reason.startswith("Because flask==3.1.0 depends on werkzeug>=3.1 and you require")
+    assert reason.endswith(
+        "And because you require werkzeug<2, your requirements are unsatisfiable"
+    )
