@@ -6,13 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.adoption import callables
 from pipeline.adoption import packages as lists
 from pipeline.core.errors import PipelineError
 
-#: Modules that Flask and its users give the application, the likeliest first.
-MODULES = ("wsgi", "app", "application", "main", "run", "server", "manage", "autoapp")
-INSTANCES = ("app", "application")
-FACTORIES = ("create_app", "make_app")
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
 HEALTH = ("healthz", "health", "livez", "ready", "readyz", "ping", "status", "up", "hello")
 ROUTE = re.compile(r"""(?:\w+\.)*(\w+)\.(?:route|get)\(["'](/[^"'<]*)["'](.*)\)""")
@@ -61,7 +58,8 @@ DRIVERS = {
 class Application:
     """What was found, as ``project.yaml`` names it.
 
-    ``requirements`` is the file to lock; ``missing`` are the variables that it wants and nobody sets.
+    ``requirements`` is the file to lock; ``missing`` are variables that it wants and nobody sets; ``notes`` say what
+    may keep it from running, a line each.
     """
 
     wsgi: str
@@ -74,6 +72,7 @@ class Application:
     signing_key: str
     secrets: tuple[str, ...]
     missing: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def look(folder: Path, wsgi: str | None = None) -> Application:
@@ -90,7 +89,11 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
     python_path = (
         ("src",) if any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py")) else ()
     )
-    wsgi = wsgi or _wsgi(folder, [folder, *(folder / name for name in python_path)])
+    roots = [folder, *(folder / name for name in python_path)]
+    wsgi = callables.require(roots, wsgi) if wsgi else callables.find(folder, roots, sources)
+    notes = []
+    if not callables.has(roots, wsgi):
+        notes.append(f"no file here is {wsgi.partition(':')[0]}: a package has to bring it")
     texts = {path: path.read_text("utf-8", "replace") for path in sources}
     text = "\n".join(texts.values())
     database = _database(text, packages)
@@ -113,85 +116,8 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         signing_key=signing_key,
         secrets=tuple(sorted(secrets)),
         missing=tuple(sorted(wanted - secrets)),
+        notes=tuple(notes),
     )
-
-
-def _wsgi(folder: Path, roots: list[Path]) -> str:
-    """The callable as gunicorn names it; from the Procfile or ``.flaskenv`` where they name it."""
-    named = "\n".join(
-        (folder / name).read_text("utf-8")
-        for name in ("Procfile", ".flaskenv")
-        if (folder / name).is_file()
-    )
-    if match := re.search(
-        r"""gunicorn\b.*?\s["']?([A-Za-z_][\w.]*:[A-Za-z_]\w*(?:\(.*?\))?)""", named
-    ):
-        return str(match[1])
-    if match := re.search(r"FLASK_APP\s*=\s*[\"']?([\w.]+:\w+(?:\(.*?\))?)", named):
-        return str(match[1])
-    unusable = ""
-    for module, path in _modules(roots):
-        instance, factory, required = _callables(path)
-        if instance:
-            return f"{module}:{instance}"
-        if factory and not required:
-            return f"{module}:{factory}()"
-        unusable = unusable or (f"{module}:{factory}" if factory else "")
-    why = f"{unusable} wants arguments" if unusable else "no module has a Flask application"
-    raise PipelineError(
-        f"the WSGI callable was not found: {why}",
-        next_step=f"name it: --wsgi '{unusable or 'package'}{'(…)' if unusable else ':app'}'",
-    )
-
-
-def _modules(roots: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Modules that may hold the callable, the likeliest first: those of usual names, then packages, then all others."""
-    for root in roots:
-        for name in MODULES:
-            if (root / f"{name}.py").is_file():
-                yield name, root / f"{name}.py"
-        packages = [
-            path.parent
-            for path in sorted(root.glob("*/__init__.py"))
-            if path.parent.name not in SKIPPED
-        ]
-        for package in packages:
-            for name in ("__init__", *MODULES, "factory"):
-                if (package / f"{name}.py").is_file():
-                    dotted = package.name if name == "__init__" else f"{package.name}.{name}"
-                    yield dotted, package / f"{name}.py"
-        for path in sorted(root.glob("*.py")):
-            yield path.stem, path
-
-
-def _callables(path: Path) -> tuple[str, str, bool]:
-    """A module's instance and its factory (empty: none), and whether the factory has arguments without defaults."""
-    try:
-        body = ast.parse(path.read_text("utf-8", "replace")).body
-    except SyntaxError:
-        return "", "", False
-    instance = factory = ""
-    required = False
-    for node in body:
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
-            called = node.value.func if isinstance(node.value, ast.Call) else node.value
-            function = ast.unparse(called).rpartition(".")[2]
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = [target.id for target in targets if isinstance(target, ast.Name)]
-            # Dash's application has Flask's as its attribute ``server``.
-            dash = names == ["server"] and function == "server"
-            if dash or (names and function in ("Flask", "APIFlask", "OpenAPI", *FACTORIES)):
-                instance = names[0]
-        elif isinstance(node, ast.ImportFrom) and path.stem in MODULES:
-            imported = [alias.asname or alias.name for alias in node.names]
-            instance = instance or next((name for name in imported if name in INSTANCES), "")
-        elif isinstance(node, ast.FunctionDef) and node.name in FACTORIES:
-            factory = node.name
-            arguments = node.args
-            required = (
-                len(arguments.args) > len(arguments.defaults) or None in arguments.kw_defaults
-            )
-    return instance, factory, required
 
 
 def _database(text: str, packages: set[str]) -> dict[str, str]:

@@ -58,6 +58,8 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
         )
         if own.missing:
             console.warn(f"set in project.yaml's environment: {', '.join(own.missing)}")
+        for note in own.notes:
+            console.warn(note)
         try:
             naming.edit(answers, own, folder, names, document, sample=not old.delivery)
             for task in ("lock-dependencies", "format"):

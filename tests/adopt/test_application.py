@@ -63,8 +63,51 @@ def test_the_three_applications_are_understood(
         ({"shop/__init__.py": FACTORY}, "shop:create_app()"),
         ({"src/shop/__init__.py": "", "src/shop/app.py": FACTORY}, "shop.app:create_app()"),
         ({"shop/__init__.py": "def create_app(config=None): ..."}, "shop:create_app()"),
-        ({"Procfile": "web: gunicorn --bind 0.0.0.0:$PORT shop.web:server\n"}, "shop.web:server"),
-        ({".flaskenv": "FLASK_APP='shop:make_app()'\n"}, "shop:make_app()"),
+        (
+            {"Procfile": "web: gunicorn --bind 0.0.0.0:$PORT shop.web:server\n", "shop/web.py": ""},
+            "shop.web:server",
+        ),
+        (
+            {
+                "Procfile": "release: flask db upgrade\nweb: gunicorn -c python:shop.serving 'shop:made(\"x\")'\n",
+                "shop.py": "def made(kind): ...\n",
+            },
+            'shop:made("x")',
+        ),
+        ({"Procfile": "web: gunicorn --chdir elsewhere other:app\n", "app.py": FLASK}, "app:app"),
+        (
+            {
+                "Dockerfile": 'CMD ["gunicorn", "-b", "0.0.0.0:80", "shop.web:it"]',
+                "shop/web.py": "",
+            },
+            "shop.web:it",
+        ),
+        ({".flaskenv": "FLASK_APP='shop:make_app()'\n", "shop.py": ""}, "shop:make_app()"),
+        ({".flaskenv": "FLASK_APP=shop:create_app\n", "shop.py": FACTORY}, "shop:create_app()"),
+        (
+            {".flaskenv": "FLASK_APP=shop/web.py\r\n", "app.py": FLASK, "shop/web.py": FLASK},
+            "shop.web:app",
+        ),
+        ({"src/shop/__init__.py": "", "src/shop/web.py": FACTORY}, "shop.web:create_app()"),
+        (
+            {
+                "conftest.py": "import pytest\n@pytest.fixture\ndef app():\n    return Flask('x')\n",
+                "core/web/site.py": "def build():\n    app = Flask('x')\n    return app\n",
+            },
+            "core.web.site:build()",
+        ),
+        (
+            {"shop.py": "if os.environ.get('X'):\n    pass\nelse:\n    app = Flask('x')\n"},
+            "shop:app",
+        ),
+        (
+            {
+                "run.py": "if __name__ == '__main__':\n    app = create_app()\n",
+                "shop/__init__.py": FACTORY,
+            },
+            "shop:create_app()",
+        ),
+        ({"app.py": "class Shop(flask.Flask): ...\nshop = Shop('shop')\n"}, "app:shop"),
         ({"anything.py": FLASK, "tests/app.py": FLASK}, "anything:app"),
         ({"app.py": "app = dash.Dash(__name__)\nserver = app.server\n"}, "app:server"),
         ({"app.py": "import flask\nserver: flask.Flask = flask.Flask('x')\n"}, "app:server"),
@@ -77,7 +120,10 @@ def test_the_callable_is_found(tmp_path: Path, files: dict[str, str], wsgi: str)
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"shop/__init__.py": "def create_app(config): ..."}, r"shop:create_app wants arguments"),
+        (
+            {"shop/__init__.py": "def create_app(config): ..."},
+            r"shop:create_app\(config\) wants arguments",
+        ),
         ({"notes.txt": "none"}, "no module has a Flask application"),
         ({"app.py": FLASK, "requirements.txt": "flask\npymysql\n"}, "MySQL"),
         (
@@ -189,6 +235,17 @@ currency = os.environ["CURRENCY"]
 def test_the_instance_folder_keeps_an_sqlite_file(tmp_path: Path) -> None:
     files = {"app.py": FLASK + "uri = 'sqlite:///shop.db'", "requirements.txt": "flask-sqlalchemy"}
     assert application.look(written(tmp_path, files)).writable == ("/app/instance", "/data")
+
+
+def test_a_callable_that_is_named_is_looked_at(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"src/shop/web.py": FACTORY, "src/shop/__init__.py": ""})
+    assert application.look(folder, "shop.web:create_app").wsgi == "shop.web:create_app()"
+    with pytest.raises(PipelineError, match=r"has no module shop\.wbe"):
+        application.look(folder, "shop.wbe:create_app()")
+    assert application.look(folder, "shop.web:create_app").notes == ()
+    assert application.look(folder, "portal:app").notes == (
+        "no file here is portal: a package has to bring it",
+    )
 
 
 def test_the_application_is_an_argument() -> None:
