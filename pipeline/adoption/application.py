@@ -1,24 +1,15 @@
 """Finds out how a Flask application is served, migrated and probed, by looking at its files; runs none of its code."""
 
-import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.adoption import callables
+from pipeline.adoption import callables, probes
 from pipeline.adoption import packages as lists
 from pipeline.core.errors import PipelineError
 
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
-HEALTH = ("healthz", "health", "livez", "ready", "readyz", "ping", "status", "up", "hello")
-ROUTE = re.compile(r"""(?:\w+\.)*(\w+)\.(?:route|get)\(["'](/[^"'<]*)["'](.*)\)""")
-#: Decorators of views that answer strangers with an error or a redirect.
-GUARDED = re.compile("login|auth|jwt|token|permission")
-PREFIX = r"""[^()]*url_prefix\s*=\s*["']([^"']+)["']"""
-BLUEPRINT = re.compile(rf"(\w+)\s*=\s*(?:\w+\.)*Blueprint\({PREFIX}")
-IMPORTED = re.compile(r"from\s+[\w.]*?(\w+)\s+import\s+(\w+)\s+as\s+(\w+)")
-REGISTERED = re.compile(rf"register_blueprint\(\s*(?:\w+\.)*?((?:\w+\.)?\w+)\s*,{PREFIX}")
 #: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
 #: Flask-SQLAlchemy as well: it counts where the environment is read.
 URLS = (
@@ -66,7 +57,8 @@ class Application:
     requirements: Path
     database: Mapping[str, str]
     migrate: tuple[str, ...]
-    probe: str
+    live: str
+    ready: str
     python_path: tuple[str, ...]
     writable: tuple[str, ...]
     signing_key: str
@@ -102,6 +94,7 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         migrate = ("flask", "--app", wsgi, "db", "upgrade")
     elif (folder / "alembic.ini").exists():
         migrate = ("alembic", "upgrade", "head")
+    live, ready = probes.find(texts)
     signing_key = _signing_key(text)
     wanted = {*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()}
     secrets = {name for name in wanted if SECRETIVE.search(name)}
@@ -110,7 +103,8 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         requirements=requirements,
         database=database,
         migrate=migrate if database["engine"] != "none" else (),
-        probe=_probe(texts),
+        live=live,
+        ready=ready,
         python_path=python_path,
         writable=_writable(text, database, python_path),
         signing_key=signing_key,
@@ -160,38 +154,3 @@ def _signing_key(text: str) -> str:
     names = SECRET.findall(text)
     prefixed = "FLASK_SECRET_KEY" if "from_prefixed_env()" in text else "SECRET_KEY"
     return "SECRET_KEY" if "SECRET_KEY" in names else str(next(iter(names), prefixed))
-
-
-def _probe(texts: Mapping[Path, str]) -> str:
-    """A path that answers without an error: that of a health check, else the first page."""
-    text = "\n".join(texts.values())
-    names = {alias: f"{module}.{name}" for module, name, alias in IMPORTED.findall(text)}
-    registered = {names.get(name, name): prefix for name, prefix in REGISTERED.findall(text)}
-    paths = set()
-    for path, text in texts.items():
-        own = dict(BLUEPRINT.findall(text))
-        for owner, route in _routes(text):
-            places = (f"{path.stem}.{owner}", f"{path.parent.name}.{owner}", owner)
-            prefixes = [
-                table[name] for table in (registered, own) for name in places if name in table
-            ]
-            paths.add("".join(prefixes[:1]).rstrip("/") + route)
-    for name in HEALTH:
-        if probes := sorted(path for path in paths if path.split("/")[-1] == name):
-            return probes[0]
-    return "/" if "/" in paths or not paths else min(paths)
-
-
-def _routes(text: str) -> Iterator[tuple[str, str]]:
-    """Routes of views that answer anybody's GET without arguments, each with the variable that they are of."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return
-    for node in ast.walk(tree):
-        decorators = [*map(ast.unparse, getattr(node, "decorator_list", ()))]
-        others = [text for text in decorators if not ROUTE.fullmatch(text)]
-        if not any(map(GUARDED.search, others)):
-            for match in filter(None, map(ROUTE.fullmatch, decorators)):
-                if "methods=" not in match[3] or "GET" in match[3]:
-                    yield match[1], match[2]

@@ -51,7 +51,11 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
         document = _document(answers, own)
         old = project.load()
         names = naming.names(old, answers)
-        for line in (f"serves {own.wsgi}", f"locks {own.requirements.name}", f"probes {own.probe}"):
+        for line in (
+            f"serves {own.wsgi}",
+            f"locks {own.requirements.name}",
+            f"probes {own.live}, {own.ready}",
+        ):
             console.info(f"  {line}")
         console.info(
             f"  database {document['database']}, migrates by {list(own.migrate) or 'nothing'}"
@@ -183,7 +187,7 @@ def _document(answers: Answers, own: application.Application) -> dict[str, Any]:
     found = {
         "wsgi": own.wsgi,
         "port": 5000,
-        "probes": {"live": own.probe, "ready": own.probe},
+        "probes": {"live": own.live, "ready": own.ready},
         "database": database,
         **({"migrate": list(own.migrate)} if own.migrate and database["engine"] != "none" else {}),
         **({"python_path": list(own.python_path)} if own.python_path else {}),

@@ -49,7 +49,7 @@ def test_the_three_applications_are_understood(
     name: str, wsgi: str, engine: str, probe: str
 ) -> None:
     found = application.look(FIXTURES / name)
-    assert (found.wsgi, found.database["engine"], found.probe) == (wsgi, engine, probe)
+    assert (found.wsgi, found.database["engine"], found.live) == (wsgi, engine, probe)
 
 
 @pytest.mark.parametrize(
@@ -270,15 +270,16 @@ BLUEPRINT = "from flask import Blueprint\nbp = Blueprint('b', __name__)\n@bp.rou
             {
                 "shop/auth.py": BLUEPRINT.format("register", ""),
                 "shop/pages.py": BLUEPRINT.format("zoo", ""),
-                "setup.py": "app.register_blueprint(auth.bp, url_prefix='/auth')",
+                "main.py": "from shop import auth\napp.register_blueprint(auth.bp, url_prefix='/auth')",
             },
             "/auth/register",
         ),
         (
             {
+                "shop/auth/__init__.py": "from .routes import bp",
                 "shop/auth/routes.py": BLUEPRINT.format("login", ""),
                 "shop/main/routes.py": BLUEPRINT.format("index", "@login_required\n"),
-                "setup.py": "from shop.auth import bp as auth\napp.register_blueprint(auth, url_prefix='/auth')",
+                "main.py": "from shop.auth import bp as auth\napp.register_blueprint(auth, url_prefix='/auth')",
             },
             "/auth/login",
         ),
@@ -288,12 +289,64 @@ BLUEPRINT = "from flask import Blueprint\nbp = Blueprint('b', __name__)\n@bp.rou
             },
             "/about",
         ),
+        (
+            {
+                "shop/health/views.py": BLUEPRINT.format("", ""),
+                "shop/basket/views.py": BLUEPRINT.format("", ""),
+                "main.py": "from shop.health.views import bp as health\nfrom shop.basket.views import bp as basket\n"
+                "app.register_blueprint(basket, url_prefix='/a')\n"
+                "app.register_blueprint(health, url_prefix='/api/health')\n",
+            },
+            "/api/health/",
+        ),
+        (
+            {
+                "pages.py": "@app.route('/')\ndef index():\n    return redirect('/login')\n"
+                "@app.route('/login', methods=['GET', 'POST'])\ndef login():\n    return redirect('/')\n"
+            },
+            "/login",
+        ),
+        ({"pages.py": "@app.route('/')\ndef view(): ...\n@app.get('/zoo')\ndef zoo(): ..."}, "/"),
+        ({"pages.py": "app.add_url_rule('/_health', view_func=lambda: 'ok')"}, "/_health"),
+        (
+            {
+                "views.py": "class Ping(Resource):\n    def get(self): ...\n"
+                "class Items(Resource):\n    decorators = [jwt_required()]\n    def get(self): ...\n",
+                "main.py": "from views import Items, Ping\napi = Api(app, prefix='/v1')\n"
+                "api.add_resource(Items, '/health')\napi.add_resource(Ping, '/pong/ping', '/pings')",
+            },
+            "/v1/pong/ping",
+        ),
+        (
+            {
+                "apis/cats.py": "api = Namespace('cats')\n@api.route('/all')\nclass Cats(V):\n    def get(self): ...",
+                "main.py": "from apis.cats import api as cats\nbp = Blueprint('b', 'b', url_prefix='/api')\n"
+                "api = Api(bp)\napi.add_namespace(cats)\napp.register_blueprint(bp)",
+            },
+            "/api/cats/all",
+        ),
+        (
+            {
+                "views.py": "blp = Blueprint('pets', 'pets', url_prefix='/pets')\n@blp.route('/new')\n"
+                "class New(MethodView):\n    def post(self): ...\n@blp.route('/old')\n"
+                "class Old(MethodView):\n    def get(self): ..."
+            },
+            "/pets/old",
+        ),
     ],
 )
 def test_the_probe_is_a_page_for_everybody(
     tmp_path: Path, files: dict[str, str], probe: str
 ) -> None:
-    assert application.look(written(tmp_path, {"app.py": FLASK, **files})).probe == probe
+    assert application.look(written(tmp_path, {"app.py": FLASK, **files})).live == probe
+
+
+def test_life_and_readiness_are_probed_where_each_has_its_path(tmp_path: Path) -> None:
+    code = FLASK + "".join(
+        f"@app.get('/health/{name}')\ndef {name}(): ...\n" for name in ("ready", "live")
+    )
+    found = application.look(written(tmp_path, {"app.py": code}))
+    assert (found.live, found.ready) == ("/health/live", "/health/ready")
 
 
 @pytest.mark.parametrize(
