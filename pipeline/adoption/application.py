@@ -34,7 +34,10 @@ SECRETIVE = re.compile("KEY|TOKEN|SECRET|PASS|DSN|CREDENTIAL")
 #: What every container gets (docs/reference/project.md).
 GIVEN = {"PORT", "ENVIRONMENT", "SECRET_KEY", "IMAGE_DIGEST", "APP_VERSION", "GIT_COMMIT"}
 INSTANCE = re.compile(r"instance_path|instance_relative_config|sqlite:///\w")
-MYSQL = {"pymysql", "mysqlclient", "mysql-connector-python"}
+MYSQL = {
+    *("pymysql", "mysqlclient", "mysql-connector-python", "mariadb", "aiomysql", "asyncmy"),
+    *("flask-mysqldb", "flask-mysql"),
+}
 #: PostgreSQL's drivers by package. SQLAlchemy wants them named: its default has changed from 2.0 to 2.1.
 DRIVERS = {
     "psycopg2": "psycopg2",
@@ -67,8 +70,8 @@ class Application:
     notes: tuple[str, ...]
 
 
-def look(folder: Path, wsgi: str | None = None) -> Application:
-    """Looks at the application in a folder; ``wsgi`` spares the search for its callable.
+def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Application:
+    """Looks at the application in a folder; ``wsgi`` and ``engine`` of its database spare the search for them.
 
     Raises PipelineError where no list of requirements can be locked, or no callable was found.
     """
@@ -88,7 +91,7 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
         notes.append(f"no file here is {wsgi.partition(':')[0]}: a package has to bring it")
     texts = {path: path.read_text("utf-8", "replace") for path in sources}
     text = "\n".join(texts.values())
-    database = _database(text, packages)
+    database = _database(text, packages, engine)
     migrate: tuple[str, ...] = ()
     if (folder / "migrations" / "env.py").exists() and "flask-migrate" in packages:
         migrate = ("flask", "--app", wsgi, "db", "upgrade")
@@ -114,18 +117,20 @@ def look(folder: Path, wsgi: str | None = None) -> Application:
     )
 
 
-def _database(text: str, packages: set[str]) -> dict[str, str]:
+def _database(text: str, packages: set[str], engine: str | None) -> dict[str, str]:
     """The database block of ``project.yaml``."""
+    if engine == "none":
+        return {"engine": engine}
     driver = next((driver for package, driver in DRIVERS.items() if package in packages), "")
-    if MYSQL & packages and not driver:
+    if (mysql := MYSQL & packages) and not (driver or engine):
         raise PipelineError(
-            "the application uses MySQL, which is not delivered",
-            next_step="give it PostgreSQL's driver (psycopg), or name --database none",
+            f"the application uses MySQL ({', '.join(sorted(mysql))}), which is not delivered",
+            next_step="give it PostgreSQL's driver (psycopg), or adopt it without its database: --database none",
         )
     sqlalchemy = {"flask-sqlalchemy", "sqlalchemy", "flask-migrate"} & packages
-    if not (driver or sqlalchemy or "peewee" in packages or "import sqlite3" in text):
+    if not (engine or driver or sqlalchemy or "peewee" in packages or "import sqlite3" in text):
         return {"engine": "none"}
-    database = {"engine": "postgresql" if driver else "sqlite"}
+    database = {"engine": engine or ("postgresql" if driver else "sqlite")}
     matches = (re.search(pattern, text) for pattern in URLS)
     url = next((match[1] for match in matches if match), "")
     if not url and "from_prefixed_env()" in text and "flask-sqlalchemy" in packages:

@@ -47,7 +47,7 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
             f"the default branch is {branch}: rename it, since workflows and Argo CD release from main"
         )
     with _source(answers) as folder, console.progress("adopt") as step:
-        own = application.look(folder, answers.wsgi)
+        own = application.look(folder, answers.wsgi, answers.database)
         document = _document(answers, own)
         old = project.load()
         names = naming.names(old, answers)
@@ -177,19 +177,12 @@ def _require_sound(answers: Answers) -> Answers:
 
 def _document(answers: Answers, own: application.Application) -> dict[str, Any]:
     """The new project file; raises PipelineError where an answer breaks its contract."""
-    database = dict(own.database)
-    if answers.database:
-        database = (
-            {"engine": "none"}
-            if answers.database == "none"
-            else database | {"engine": answers.database}
-        )
     found = {
         "wsgi": own.wsgi,
         "port": 5000,
         "probes": {"live": own.live, "ready": own.ready},
-        "database": database,
-        **({"migrate": list(own.migrate)} if own.migrate and database["engine"] != "none" else {}),
+        "database": dict(own.database),
+        **({"migrate": list(own.migrate)} if own.migrate else {}),
         **({"python_path": list(own.python_path)} if own.python_path else {}),
         **({"writable": list(own.writable)} if own.writable != ("/data",) else {}),
         **({"signing_key": own.signing_key} if own.signing_key != "SECRET_KEY" else {}),

@@ -125,7 +125,8 @@ def test_the_callable_is_found(tmp_path: Path, files: dict[str, str], wsgi: str)
             r"shop:create_app\(config\) wants arguments",
         ),
         ({"notes.txt": "none"}, "no module has a Flask application"),
-        ({"app.py": FLASK, "requirements.txt": "flask\npymysql\n"}, "MySQL"),
+        ({"app.py": FLASK, "requirements.txt": "flask\npymysql\n"}, r"MySQL \(pymysql\)"),
+        ({"app.py": FLASK, "requirements.txt": "Flask-MySQLdb\n"}, r"MySQL \(flask-mysqldb\)"),
         (
             {"app.py": FLASK, "requirements.txt": "flask\n-e ./own\n"},
             r"names -e \./own, which has no hash",
@@ -214,6 +215,22 @@ def test_the_database_and_its_variables_are_found(
 ) -> None:
     folder = written(tmp_path, {"app.py": FLASK + code, "requirements.txt": packages})
     assert application.look(folder).database == database
+
+
+@pytest.mark.parametrize(
+    ("engine", "database"),
+    [
+        ("none", {"engine": "none"}),
+        ("sqlite", {"engine": "sqlite", "url": "DATABASE_URL"}),
+        ("postgresql", {"engine": "postgresql", "url": "DATABASE_URL"}),
+    ],
+)
+def test_an_engine_that_is_named_is_taken_instead_of_mysql(
+    tmp_path: Path, engine: str, database: dict[str, str]
+) -> None:
+    code = FLASK + "uri = os.environ['DATABASE_URL']\n"
+    folder = written(tmp_path, {"app.py": code, "requirements.txt": "flask\npymysql\n"})
+    assert application.look(folder, engine=engine).database == database
 
 
 def test_the_key_the_folders_and_what_nobody_sets_are_found(tmp_path: Path) -> None:
