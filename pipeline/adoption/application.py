@@ -9,6 +9,7 @@ from pipeline.adoption import callables, probes
 from pipeline.adoption import packages as lists
 from pipeline.core.errors import PipelineError
 
+MIGRATIONS = "migrations"
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
 #: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
 #: Flask-SQLAlchemy as well: it counts where the environment is read.
@@ -28,7 +29,15 @@ PARTS = {
 FOLDER = re.compile(
     r"""(?:mkdir\(|makedirs\(|UPLOAD_FOLDER["'\]]*\s*=)\s*["'](?:\./)?(\w[\w/-]*)["']"""
 )
+#: Environment readers of python-decouple and environs, with what follows the name.
+READER = re.compile(r"""\b(?:config|env(?:\.\w+)?)\(\s*["'](\w+)["'](?=\s*[,)])([^\n)]*)""")
+READERS = {"python-decouple", "environs", "django-environ"}
 SECRET = re.compile(r"""(?:environ|getenv)\W+(?:get\W+)?(\w*SECRET(?:_KEY)?)\b""")
+#: What the session key is read from, and secrets of others that are none.
+KEYED = re.compile(
+    r"""(?<!\w)secret_key["']?\]?\s*[=:][^\n]*?(?:environ|getenv)\W+(?:get\W+)?(\w+)""", re.I
+)
+FOREIGN = re.compile("API|AWS|CLIENT|GITHUB|GOOGLE|JWT|OAUTH|STRIPE|WEBHOOK")
 REQUIRED = re.compile(r"""environ\[["'](\w+)["']\]""")
 SECRETIVE = re.compile("KEY|TOKEN|SECRET|PASS|DSN|CREDENTIAL")
 #: What every container gets (docs/reference/project.md).
@@ -81,9 +90,9 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
         for path in sorted(folder.rglob("*.py"))
         if not SKIPPED & {*path.relative_to(folder).parts}
     ]
-    python_path = (
-        ("src",) if any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py")) else ()
-    )
+    source = any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py"))
+    package = (folder / "src" / "__init__.py").exists()  # its modules are src.…
+    python_path = ("src",) if source and not package else ()
     roots = [folder, *(folder / name for name in python_path)]
     wsgi = callables.require(roots, wsgi) if wsgi else callables.find(folder, roots, sources)
     notes = []
@@ -91,12 +100,9 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
         notes.append(f"no file here is {wsgi.partition(':')[0]}: a package has to bring it")
     texts = {path: path.read_text("utf-8", "replace") for path in sources}
     text = "\n".join(texts.values())
+    if READERS & packages:
+        text = READER.sub(_read, text)
     database = _database(text, packages, engine)
-    migrate: tuple[str, ...] = ()
-    if (folder / "migrations" / "env.py").exists() and "flask-migrate" in packages:
-        migrate = ("flask", "--app", wsgi, "db", "upgrade")
-    elif (folder / "alembic.ini").exists():
-        migrate = ("alembic", "upgrade", "head")
     live, ready = probes.find(texts)
     signing_key = _signing_key(text)
     wanted = {*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()}
@@ -105,7 +111,7 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
         wsgi=wsgi,
         requirements=requirements,
         database=database,
-        migrate=migrate if database["engine"] != "none" else (),
+        migrate=_migrate(folder, packages, wsgi) if database["engine"] != "none" else (),
         live=live,
         ready=ready,
         python_path=python_path,
@@ -156,6 +162,26 @@ def _writable(
 
 
 def _signing_key(text: str) -> str:
-    names = SECRET.findall(text)
+    names = [*KEYED.findall(text), *(n for n in SECRET.findall(text) if not FOREIGN.search(n))]
     prefixed = "FLASK_SECRET_KEY" if "from_prefixed_env()" in text else "SECRET_KEY"
     return "SECRET_KEY" if "SECRET_KEY" in names else str(next(iter(names), prefixed))
+
+
+def _read(match: re.Match[str]) -> str:
+    """A variable's reading as ``os.environ`` writes it: with a default it need not be set."""
+    name, rest = match.groups()
+    optional = re.search(r"default|^\s*,\s*(?!cast)[^=]*$", rest)
+    return f'os.environ.get("{name}"' if optional else f'os.environ["{name}"]'
+
+
+def _migrate(folder: Path, packages: set[str], wsgi: str) -> tuple[str, ...]:
+    """The command that migrates the database; empty where no migrations were found."""
+    if "flask-migrate" in packages:
+        found = [path.parent.relative_to(folder) for path in sorted(folder.rglob("env.py"))]
+        own = [path for path in found if (folder / path / "alembic.ini").is_file()]
+        if directory := str(
+            next(iter([path for path in found if str(path) == MIGRATIONS] + own), "")
+        ):
+            option = () if directory == MIGRATIONS else ("--directory", directory)
+            return ("flask", "--app", wsgi, "db", "upgrade", *option)
+    return ("alembic", "upgrade", "head") if (folder / "alembic.ini").exists() else ()

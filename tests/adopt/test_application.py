@@ -249,6 +249,59 @@ currency = os.environ["CURRENCY"]
     assert found.missing == ("CURRENCY",)
 
 
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        ("app.config['SECRET_KEY'] = os.environ.get('SESSION_KEY', 'dev')", "SESSION_KEY"),
+        ("app.config.from_mapping(SECRET_KEY=os.getenv('PORTAL_KEY'))", "PORTAL_KEY"),
+        ("app.config['JWT_SECRET_KEY'] = os.environ['JWT_SECRET_KEY']", "SECRET_KEY"),
+        ("stripe.api_key = os.environ.get('STRIPE_SECRET_KEY')", "SECRET_KEY"),
+        ("key = os.environ['PORTAL_SECRET']", "PORTAL_SECRET"),
+    ],
+)
+def test_the_session_key_is_no_secret_of_another_kind(tmp_path: Path, code: str, key: str) -> None:
+    code = f"stripe.api_key = os.environ.get('STRIPE_SECRET_KEY')\n{code}\n"
+    assert application.look(written(tmp_path, {"app.py": FLASK + code})).signing_key == key
+
+
+@pytest.mark.parametrize(
+    ("package", "code"),
+    [
+        ("python-decouple", "config('{}')\nlimit = config('LIMIT', default=3, cast=int)"),
+        ("environs", "env.str('{}')\nlimit = env.int('LIMIT', 3)"),
+    ],
+)
+def test_what_a_reader_of_the_environment_wants_is_found(
+    tmp_path: Path, package: str, code: str
+) -> None:
+    lines = "".join(code.format(name) + "\n" for name in ("APP_SECRET", "MAIL_TOKEN", "CURRENCY"))
+    files = {"app.py": FLASK + lines, "requirements.txt": f"flask\n{package}\n"}
+    found = application.look(written(tmp_path, files))
+    assert found.signing_key == "APP_SECRET"
+    assert (found.secrets, found.missing) == (("MAIL_TOKEN",), ("CURRENCY",))
+
+
+@pytest.mark.parametrize(
+    ("files", "migrate"),
+    [
+        ({"migrations/env.py": ""}, ["flask", "--app", "app:app", "db", "upgrade"]),
+        (
+            {"shop/db/schema/env.py": "", "shop/db/schema/alembic.ini": ""},
+            ["flask", "--app", "app:app", "db", "upgrade", "--directory", "shop/db/schema"],
+        ),
+        ({"alembic.ini": "", "alembic/env.py": ""}, ["alembic", "upgrade", "head"]),
+        ({"shop/env.py": ""}, []),
+    ],
+)
+def test_migrations_are_found_in_their_folder(
+    tmp_path: Path, files: dict[str, str], migrate: list[str]
+) -> None:
+    folder = written(
+        tmp_path, {"app.py": FLASK, "requirements.txt": "flask-migrate\npsycopg2-binary", **files}
+    )
+    assert list(application.look(folder).migrate) == migrate
+
+
 def test_the_instance_folder_keeps_an_sqlite_file(tmp_path: Path) -> None:
     files = {"app.py": FLASK + "uri = 'sqlite:///shop.db'", "requirements.txt": "flask-sqlalchemy"}
     assert application.look(written(tmp_path, files)).writable == ("/app/instance", "/data")
@@ -263,6 +316,14 @@ def test_a_callable_that_is_named_is_looked_at(tmp_path: Path) -> None:
     assert application.look(folder, "portal:app").notes == (
         "no file here is portal: a package has to bring it",
     )
+
+
+def test_a_package_of_the_name_src_is_no_folder_of_modules(tmp_path: Path) -> None:
+    code = f"from .models import db\n{FLASK}uri = 'sqlite:///shop.db'\n"
+    files = {"src/__init__.py": "", "src/app.py": code, "requirements.txt": "flask-sqlalchemy"}
+    found = application.look(written(tmp_path, files))
+    assert (found.wsgi, found.python_path) == ("src.app:app", ())
+    assert found.writable == ("/app/instance", "/data")
 
 
 def test_the_application_is_an_argument() -> None:
