@@ -24,7 +24,13 @@ IMAGE = {
     "platform_python_implementation": "CPython",
     "implementation_name": "cpython",
 }
-LISTS = ("requirements.txt", "requirements/prod.txt", "requirements/base.txt")
+LISTS = (
+    "requirements.txt",
+    "requirements/prod.txt",
+    "requirements/production.txt",
+    "requirements/base.txt",
+    "requirements/common.txt",
+)
 #: What has no hash in a package index.
 UNLOCKABLE = re.compile(
     r"^\s*((?:-e|--editable)[ =]*\S+|\.{1,2}(?:/\S*)?(?=\s|$)|[^#\n]*?(?:(?:git|hg|svn|bzr)\+|file:)\S+)",
@@ -39,7 +45,7 @@ def declared(folder: Path) -> tuple[Path, set[str]]:
     """
     pyproject = folder / "pyproject.toml"
     tables = _tables(pyproject)
-    project = tables.get("project", {})
+    project, tools = tables.get("project", {}), tables.get("tool", {})
     _require_python(tables)
     for name in ("requirements.in", *LISTS):
         if (folder / name).is_file():
@@ -57,15 +63,30 @@ def declared(folder: Path) -> tuple[Path, set[str]]:
             "poetry export --without-hashes",
         ),
     ):
-        if (folder / name).is_file():
+        # Beside several applications pyproject.toml may hold settings of tools alone.
+        tooling = name == "pyproject.toml" and not ("project" in tables or "poetry" in tools)
+        if (folder / name).is_file() and not (tooling and _below(folder)):
             raise PipelineError(
                 f"a {owner} cannot be locked with hashes here",
                 next_step=f"list the packages: {command} > requirements.txt, commit it, and adopt again",
             )
+    if below := _below(folder):
+        raise PipelineError(
+            f"the application lists no packages; {', '.join(below)} below it does",
+            next_step=f"name that folder of a clone: ./inv adopt CLONE/{below[0]}",
+        )
     raise PipelineError(
         "the application lists no packages",
         next_step="add requirements.txt or pyproject.toml with a [project] table, and adopt again",
     )
+
+
+def _below(folder: Path) -> list[str]:
+    """Folders below that have a list of packages, such as the backend beside a frontend."""
+    names = ("requirements.in", *LISTS, "pyproject.toml", "Pipfile")
+    places = [*folder.glob("*/"), *folder.glob("*/*/")]
+    found = [place for place in places if any((place / name).is_file() for name in names)]
+    return sorted(str(place.relative_to(folder)) for place in found)
 
 
 def text(path: Path) -> str:

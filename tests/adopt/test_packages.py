@@ -45,6 +45,15 @@ def test_a_list_is_read_in_each_form_that_tools_write(tmp_path: Path, content: b
         ({"requirements.txt": "flask\n./vendor/own\n"}, r"names \./vendor/own", "its code beside"),
         ({"pyproject.toml": "[project\n"}, "pyproject.toml is not TOML", "correct it"),
         (
+            {
+                "pyproject.toml": "[tool.ruff]\n",
+                "services/api/requirements.txt": "flask\n",
+                "web/package.json": "{}",
+            },
+            "lists no packages; services/api below it does",
+            "adopt CLONE/services/api",
+        ),
+        (
             {"pyproject.toml": "[project]\nrequires-python = '^3.11'\n"},
             "names no versions of Python",
             "requires-python as >=",
@@ -57,6 +66,19 @@ def test_a_list_that_cannot_be_used_is_refused_with_a_way_out(
     with pytest.raises(PipelineError, match=cause) as refused:
         packages.declared(written(tmp_path, files))
     assert next_step in refused.value.next_step
+
+
+def test_of_lists_for_each_environment_that_of_production_is_taken(tmp_path: Path) -> None:
+    files = {
+        "common.txt": "flask\n",
+        "production.txt": "-r common.txt\ngunicorn\n",
+        "dev.txt": "x\n",
+    }
+    folder = written(tmp_path, {f"requirements/{name}": text for name, text in files.items()})
+    assert packages.declared(folder) == (
+        folder / "requirements/production.txt",
+        {"flask", "gunicorn"},
+    )
 
 
 @pytest.mark.parametrize("python", ["^3.10", "~3.11", "3.11.*", "*", ">=3.9,<4.0", "^2.7 || ^3.8"])
