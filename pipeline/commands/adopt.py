@@ -155,8 +155,27 @@ def _source(answers: Answers) -> Iterator[Path]:
                     f"{folder} is no folder",
                     next_step="name the application's folder or Git address",
                 )
-            shutil.copytree(folder, copy, ignore=LEFT, symlinks=True)
+            ignored = _ignored(folder)
+            shutil.copytree(
+                folder,
+                copy,
+                ignore=lambda place, names: {
+                    *LEFT(place, names),
+                    *(name for name in names if Path(place, name) in ignored),
+                },
+                symlinks=True,
+            )
         yield copy
+
+
+def _ignored(folder: Path) -> set[Path]:
+    """What the folder's repository ignores, and a clone of it would not have: its rules may stand above the folder."""
+    options = ("--others", "--ignored", "--exclude-standard", "--directory")
+    try:
+        listed = git.run("ls-files", "-z", *options, root=folder)
+    except CommandFailedError:  # no repository
+        return set()
+    return {folder / name for name in listed.split("\0") if name not in ("", "./")}
 
 
 def _require_sound(answers: Answers) -> Answers:
