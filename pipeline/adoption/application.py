@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.adoption import callables, probes
+from pipeline.adoption import notes as hints
 from pipeline.adoption import packages as lists
 from pipeline.core.errors import PipelineError
 
@@ -95,7 +96,7 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     python_path = ("src",) if source and not package else ()
     roots = [folder, *(folder / name for name in python_path)]
     wsgi = callables.require(roots, wsgi) if wsgi else callables.find(folder, roots, sources)
-    notes = []
+    notes = [*hints.find(folder, packages)]
     if not callables.has(roots, wsgi):
         notes.append(f"no file here is {wsgi.partition(':')[0]}: a package has to bring it")
     texts = {path: path.read_text("utf-8", "replace") for path in sources}

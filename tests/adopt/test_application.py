@@ -327,6 +327,44 @@ def test_a_package_of_the_name_src_is_no_folder_of_modules(tmp_path: Path) -> No
     assert found.writable == ("/app/instance", "/data")
 
 
+@pytest.mark.parametrize(
+    ("packages", "procfile", "notes"),
+    [
+        (
+            "flask\ngunicorn\n",
+            "web: gunicorn -w 4 -b :$PORT app:app\nrelease: flask db upgrade\n",
+            [],
+        ),
+        (
+            "Flask-PyMongo\nredis\n",
+            "",
+            ["not delivered with it: MongoDB, Redis; run them elsewhere"],
+        ),
+        (
+            "Flask-SocketIO\nFlask-Talisman\n",
+            "",
+            ["flask-socketio keeps", "flask-talisman redirects"],
+        ),
+        (
+            "celery\n",
+            "web: gunicorn --worker-class gevent --timeout=90 app:app\nworker: celery -A app worker\n",
+            [
+                "not delivered with it: Celery's workers",
+                "one container is delivered, Procfile's worker is not",
+                "gunicorn's --worker-class, --timeout in the Procfile is not taken over",
+            ],
+        ),
+    ],
+)
+def test_what_is_not_delivered_with_it_is_said(
+    tmp_path: Path, packages: str, procfile: str, notes: list[str]
+) -> None:
+    files = {"app.py": FLASK, "requirements.txt": packages, "Procfile": procfile}
+    found = application.look(written(tmp_path, files)).notes
+    assert len(found) == len(notes)
+    assert all(map(str.startswith, found, notes))
+
+
 @pytest.mark.parametrize("repository", [True, False])
 def test_what_a_repository_above_ignores_stays_behind(tmp_path: Path, repository: bool) -> None:
     folder = written(tmp_path / "backend", {"app.py": FLASK, ".env.local": "KEY=1", "up/a": "a"})

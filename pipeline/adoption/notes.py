@@ -1,0 +1,51 @@
+"""What may keep an adopted application from running: nothing here refuses it, since some of it is settled elsewhere."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+#: Servers and processes that are not delivered with the application, by the packages that use them.
+ELSEWHERE = {
+    "MongoDB": {"pymongo", "flask-pymongo", "mongoengine", "flask-mongoengine"},
+    "Redis": {"redis", "flask-redis"},
+    "Celery's workers": {"celery"},
+    "RQ's workers": {"rq", "flask-rq2"},
+    "RabbitMQ": {"pika"},
+    "Elasticsearch": {"elasticsearch", "elasticsearch-dsl"},
+    "SQL Server": {"pyodbc", "pymssql"},
+    "Oracle": {"oracledb", "cx-oracle"},
+}
+#: What does not go well with two workers, two replicas and probes by plain HTTP.
+UNFIT = {
+    "flask-socketio": "keeps each client in one process, and here two workers and two replicas share them",
+    "flask-talisman": "redirects plain HTTP, by which probes ask: exempt their views from force_https",
+    "flask-sslify": "redirects plain HTTP, by which probes ask: exempt their views",
+}
+#: Options of gunicorn that neither project.yaml nor the image's command sets.
+OPTION = re.compile(
+    r"(?<=[\s\"'])(-[ktc]|--(?:worker-class|timeout|threads|config|preload))(?![\w-])"
+)
+
+
+def find(folder: Path, packages: set[str]) -> Iterator[str]:
+    """A line for each thing that the application brings or wants and delivery does not take over."""
+    wanted = [name for name, users in ELSEWHERE.items() if users & packages]
+    if wanted:
+        yield (
+            f"not delivered with it: {', '.join(wanted)}; run them elsewhere, and name their addresses in "
+            "project.yaml's environment or secrets"
+        )
+    for package in sorted(UNFIT.keys() & packages):
+        yield f"{package} {UNFIT[package]}"
+    procfile = folder / "Procfile"
+    if procfile.is_file():
+        text = procfile.read_text("utf-8", "replace")
+        others = {*re.findall(r"^(\w+):", text, re.M)} - {"web", "release"}
+        if others:
+            yield f"one container is delivered, Procfile's {', '.join(sorted(others))} is not"
+        web = "".join(re.findall(r"^web:.*gunicorn(.*)", text, re.M))
+        if options := list(dict.fromkeys(OPTION.findall(web))):
+            yield (
+                f"gunicorn's {', '.join(options)} in the Procfile is not taken over: say it in a gunicorn.conf.py "
+                "beside it, on the lines of server/gunicorn.conf.py"
+            )
