@@ -48,6 +48,7 @@ MYSQL = {
     *("pymysql", "mysqlclient", "mysql-connector-python", "mariadb", "aiomysql", "asyncmy"),
     *("flask-mysqldb", "flask-mysql"),
 }
+SQLALCHEMY = {"flask-sqlalchemy", "sqlalchemy", "flask-migrate"}
 #: PostgreSQL's drivers by package. SQLAlchemy wants them named: its default has changed from 2.0 to 2.1.
 DRIVERS = {
     "psycopg2": "psycopg2",
@@ -104,6 +105,12 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     if READERS & packages:
         text = READER.sub(_read, text)
     database = _database(text, packages, engine)
+    plain = re.search(r"postgresql://[^\n]*[{%]", text) and "url" not in database
+    if plain and SQLALCHEMY & packages and not {"psycopg", "asyncpg"} & packages:
+        notes.append(
+            "SQLAlchemy 2.1 takes psycopg for postgresql://, which the packages lack: write postgresql+psycopg2://, or "
+            "name sqlalchemy<2.1"
+        )
     live, ready = probes.find(texts)
     signing_key = _signing_key(text)
     wanted = {*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()}
@@ -134,7 +141,7 @@ def _database(text: str, packages: set[str], engine: str | None) -> dict[str, st
             f"the application uses MySQL ({', '.join(sorted(mysql))}), which is not delivered",
             next_step="give it PostgreSQL's driver (psycopg), or adopt it without its database: --database none",
         )
-    sqlalchemy = {"flask-sqlalchemy", "sqlalchemy", "flask-migrate"} & packages
+    sqlalchemy = SQLALCHEMY & packages
     if not (engine or driver or sqlalchemy or "peewee" in packages or "import sqlite3" in text):
         return {"engine": "none"}
     database = {"engine": engine or ("postgresql" if driver else "sqlite")}

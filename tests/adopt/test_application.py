@@ -365,6 +365,23 @@ def test_what_is_not_delivered_with_it_is_said(
     assert all(map(str.startswith, found, notes))
 
 
+@pytest.mark.parametrize(
+    ("driver", "scheme", "noted"),
+    [
+        ("psycopg2-binary", "postgresql", True),
+        ("psycopg2-binary", "postgresql+psycopg2", False),
+        ("psycopg[binary]", "postgresql", False),
+    ],
+)
+def test_an_address_that_leads_sqlalchemy_to_a_driver_that_is_not_there_is_said(
+    tmp_path: Path, driver: str, scheme: str, noted: bool
+) -> None:
+    code = f"uri = f\"{scheme}://{{os.environ['DB_USER']}}@{{os.environ['DB_HOST']}}/shop\"\n"
+    files = {"app.py": FLASK + code, "requirements.txt": f"sqlalchemy\n{driver}\n"}
+    notes = application.look(written(tmp_path, files)).notes
+    assert any("SQLAlchemy 2.1 takes psycopg" in note for note in notes) == noted
+
+
 @pytest.mark.parametrize("repository", [True, False])
 def test_what_a_repository_above_ignores_stays_behind(tmp_path: Path, repository: bool) -> None:
     folder = written(tmp_path / "backend", {"app.py": FLASK, ".env.local": "KEY=1", "up/a": "a"})
