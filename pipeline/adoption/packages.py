@@ -138,16 +138,22 @@ def _standard(poetry: str) -> str:
     return "" if exact == "*" else exact
 
 
-def _declarations(path: Path) -> str:
+def _declarations(path: Path, above: tuple[Path, ...] = ()) -> str:
     """A list of packages with those that it includes."""
     if not path.is_file():
         raise PipelineError(
             f"the list of packages includes {path.name}, which is not there",
             next_step="commit that file or remove the line, and adopt again",
         )
-    own = text(path)
+    own, chain = text(path), (*above, path.resolve())
     included = re.findall(r"^\s*(?:-r|--requirement)[ =]*(\S+)", own, re.M)
-    return "\n".join([own, *(_declarations(path.parent / name) for name in included)])
+    below = [path.parent / name for name in included]
+    if circular := [each.name for each in below if each.resolve() in chain]:
+        raise PipelineError(
+            f"the list of packages includes {circular[0]} in a circle",
+            next_step=f"remove that line from {path.name}, and adopt again",
+        )
+    return "\n".join([own, *(_declarations(each, chain) for each in below)])
 
 
 def _names(name: str, content: str) -> set[str]:

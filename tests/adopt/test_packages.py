@@ -39,6 +39,11 @@ def test_a_list_is_read_in_each_form_that_tools_write(tmp_path: Path, content: b
     ("files", "cause", "next_step"),
     [
         ({"requirements.txt": "-r base.txt\n"}, "includes base.txt, which is not there", "commit"),
+        (
+            {"requirements.txt": "-r base.txt\n", "base.txt": "-r requirements.txt\nflask\n"},
+            "includes requirements.txt in a circle",
+            "from base.txt",
+        ),
         ({"requirements.txt": "flask\n<<<<<<< HEAD\n"}, "requirements.txt cannot be read", "line"),
         ({"requirements.txt": "flask; python_version >= '3.12'\n"}, "no package for", "markers"),
         ({"requirements.txt": "-e .\n"}, "names -e ., which has no hash", "setup.py or setup.cfg"),
