@@ -55,12 +55,13 @@ def declared(folder: Path) -> tuple[Path, set[str]]:
             return folder / name, _names(name, content)
     if "dependencies" in project:
         return pyproject, _names(pyproject.name, "\n".join(project["dependencies"]))
+    poetry = "poetry self add poetry-plugin-export && poetry export --without-hashes"
     for name, owner, command in (
         ("Pipfile", "Pipfile", "pipenv requirements"),
         (
             "pyproject.toml",
             "pyproject.toml without project.dependencies",
-            "poetry export --without-hashes",
+            poetry if "poetry" in tools else "pip freeze --exclude-editable",
         ),
     ):
         # Beside several applications pyproject.toml may hold settings of tools alone.

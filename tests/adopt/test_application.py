@@ -157,11 +157,15 @@ def test_what_cannot_be_served_is_refused_with_a_way_out(
     ("name", "text", "command"),
     [
         ("Pipfile", "[packages]\nflask = '*'\n", "pipenv requirements"),
-        ("pyproject.toml", "[tool.poetry]\nname = 'shop'\n", "poetry export --without-hashes"),
+        (
+            "pyproject.toml",
+            "[tool.poetry]\nname = 'shop'\n",
+            "poetry self add poetry-plugin-export && poetry export --without-hashes",
+        ),
         (
             "pyproject.toml",
             "[project]\ndynamic = ['dependencies']\n",
-            "poetry export --without-hashes",
+            "pip freeze --exclude-editable",
         ),
     ],
 )
