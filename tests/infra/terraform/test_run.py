@@ -28,7 +28,10 @@ class Machine:
         self.error: BaseException | None = None
         self.began_while_applying = False
 
-    def stream(self, root: Root, arguments: Sequence[str], _: Any) -> tuple[bool, int]:
+    def stream(
+        self, root: Root, arguments: Sequence[str], _: Any, *, seconds: float = 0
+    ) -> tuple[bool, int]:
+        assert bool(seconds) == (arguments[0] == "apply"), "an apply ends before GitHub's step does"
         if arguments[0] == "apply":
             self.began_while_applying = (root.home / "applying").is_file()
             if self.error:
