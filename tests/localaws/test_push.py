@@ -33,7 +33,7 @@ NOWHERE = f"sha256:{'1' * 64}"
 def image(label: str) -> str:
     """An image of its own, without layers of any use."""
     dockerfile = io.BytesIO(f"FROM scratch\nLABEL is={label}\nCOPY . /\n".encode())
-    made, _ = docker.from_env().images.build(fileobj=dockerfile, tag=f"{NAME}:{label}")
+    made, _ = docker.from_env().images.build(fileobj=dockerfile, tag=f"{NAME}:{label}", rm=True)
     return str(made.tags[0])
 
 
