@@ -50,7 +50,7 @@ module "encryption" {
   name                 = local.name
   account_id           = local.aws.account_id
   region               = local.aws.region
-  deletion_window_days = local.aws.deletion_protection ? 30 : 7
+  deletion_window_days = local.aws.disposable ? 7 : 30
 }
 
 module "network" {
@@ -138,7 +138,7 @@ module "secrets" {
 
   name                 = local.name
   kms_key_arn          = module.encryption.key_arn
-  recovery_window_days = local.aws.deletion_protection ? 30 : 0
+  recovery_window_days = local.aws.disposable ? 0 : 30
   secret_key_version   = local.aws.secret_key_version
   application          = try(local.project.secrets, [])
 }
@@ -160,6 +160,7 @@ module "database" {
   multi_az                 = local.aws.database.multi_az
   backup_days              = module.settings.aws.database.backup_days
   deletion_protection      = local.aws.deletion_protection
+  disposable               = local.aws.disposable
   log_retention_days       = local.aws.log_retention_days
   permissions_boundary_arn = local.permissions_boundary_arn
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import docker
 import pytest
+from botocore.exceptions import ClientError
 
 from pipeline.aws import localaws
 from tests.localaws.conftest import World, until
@@ -40,7 +41,9 @@ def instance(world: World) -> Iterator[dict[str, Any]]:
         DBParameterGroupName=NAME,
     )
     yield available(world)
-    rds.delete_db_instance(DBInstanceIdentifier=NAME, SkipFinalSnapshot=True)
+    rds.delete_db_instance(DBInstanceIdentifier=NAME, FinalDBSnapshotIdentifier=f"{NAME}-final")
+    (snapshot,) = rds.describe_db_snapshots(DBSnapshotIdentifier=f"{NAME}-final")["DBSnapshots"]
+    assert snapshot["DBInstanceIdentifier"] == NAME
 
 
 def available(world: World) -> dict[str, Any]:
@@ -122,6 +125,27 @@ def test_an_instance_is_found_by_its_resource_id_alone(
 
     assert [one["DBInstanceIdentifier"] for one in found(instance["DbiResourceId"])] == [NAME]
     assert found("db-GONE") == []
+
+
+def test_a_database_goes_with_a_new_snapshot_or_expressly_without_one(
+    world: World, instance: dict[str, Any]
+) -> None:
+    rds = world.client("rds")
+    taken, both = {"FinalDBSnapshotIdentifier": "taken"}, "InvalidParameterCombination"
+    rds.create_db_snapshot(DBInstanceIdentifier=NAME, DBSnapshotIdentifier="taken")
+    for parameters, code in (
+        ({}, both),
+        ({"SkipFinalSnapshot": True, **taken}, both),
+        (taken, "DBSnapshotAlreadyExists"),
+    ):
+        with pytest.raises(ClientError) as refused:
+            rds.delete_db_instance(DBInstanceIdentifier=NAME, **parameters)
+        assert refused.value.response["Error"]["Code"] == code
+    rds.modify_db_instance(DBInstanceIdentifier=NAME, DeletionProtection=True)
+    with pytest.raises(ClientError, match="DeletionProtection"):
+        rds.delete_db_instance(DBInstanceIdentifier=NAME, SkipFinalSnapshot=True)
+    rds.modify_db_instance(DBInstanceIdentifier=NAME, DeletionProtection=False)
+    assert available(world)["DBInstanceIdentifier"] == NAME
 
 
 def test_data_outlives_a_crash_of_the_database(world: World, instance: dict[str, Any]) -> None:

@@ -337,6 +337,16 @@ NEEDED: dict[str, tuple[str, str, dict[str, Any]]] = {
         "put_logging_configuration",
         {"LoggingConfiguration": {"ResourceArn": WEB_ACL, "LogDestinationConfigs": [LOG_GROUP]}},
     ),
+    "rds:CreateDBSnapshot": (
+        "rds",
+        "delete_db_instance",
+        {"DBInstanceIdentifier": "d", "FinalDBSnapshotIdentifier": "d-final"},
+    ),
+    "rds:AddTagsToResource": (
+        "rds",
+        "delete_db_instance",
+        {"DBInstanceIdentifier": "d", "FinalDBSnapshotIdentifier": "d-final"},
+    ),
     "route53:AssociateVPCWithHostedZone": (
         "ec2",
         "create_vpc_endpoint",

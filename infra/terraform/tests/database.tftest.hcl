@@ -47,7 +47,7 @@ run "private_encrypted_tls_only" {
   }
 
   assert {
-    condition     = aws_db_instance.main.deletion_protection && !aws_db_instance.main.skip_final_snapshot && aws_db_instance.main.final_snapshot_identifier == "shop-final"
+    condition     = aws_db_instance.main.deletion_protection && !aws_db_instance.main.skip_final_snapshot && !aws_db_instance.main.delete_automated_backups && aws_db_instance.main.final_snapshot_identifier == "shop-final-${substr(sha1(var.kms_key_arn), 0, 8)}"
     error_message = "Data must not get lost by a destroy."
   }
 
@@ -97,6 +97,30 @@ run "production" {
   }
 }
 
+# The way to a destroy, since RDS refuses one while it is protected.
+run "unprotected_keeps_its_data" {
+  command = plan
+
+  module {
+    source = "./modules/database"
+  }
+
+  variables {
+    deletion_protection = false
+    kms_key_arn         = "arn:aws:kms:us-east-1:123456789012:key/2"
+  }
+
+  assert {
+    condition     = !aws_db_instance.main.deletion_protection && !aws_db_instance.main.skip_final_snapshot && !aws_db_instance.main.delete_automated_backups
+    error_message = "Taking the protection off must not give up the data."
+  }
+
+  assert {
+    condition     = aws_db_instance.main.final_snapshot_identifier != "shop-final-${substr(sha1("arn:aws:kms:us-east-1:123456789012:key/1"), 0, 8)}"
+    error_message = "The next life of the environment needs a snapshot of its own."
+  }
+}
+
 run "thrown_away" {
   command = plan
 
@@ -106,11 +130,12 @@ run "thrown_away" {
 
   variables {
     deletion_protection = false
+    disposable          = true
   }
 
   assert {
-    condition     = !aws_db_instance.main.deletion_protection && aws_db_instance.main.skip_final_snapshot && aws_db_instance.main.delete_automated_backups
-    error_message = "Unprotected means without a trace."
+    condition     = aws_db_instance.main.skip_final_snapshot && aws_db_instance.main.delete_automated_backups && aws_db_instance.main.final_snapshot_identifier == null
+    error_message = "Disposable means without a trace."
   }
 }
 

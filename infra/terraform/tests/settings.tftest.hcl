@@ -23,7 +23,7 @@ run "defaults_are_the_careful_choice" {
   }
 
   assert {
-    condition     = output.aws.deletion_protection && output.aws.network.flow_logs && output.aws.load_balancer.access_logs && output.aws.alarms.enabled
+    condition     = output.aws.deletion_protection && !output.aws.disposable && output.aws.network.flow_logs && output.aws.load_balancer.access_logs && output.aws.alarms.enabled
     error_message = "A setting that is not given must be the careful one."
   }
 

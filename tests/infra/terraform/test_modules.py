@@ -216,6 +216,13 @@ def test_nothing_in_the_configuration_knows_of_a_local_aws() -> None:
             assert word not in text, (file, word)
 
 
+def test_taking_the_protection_off_gives_up_no_data() -> None:
+    """AWS deletes nothing that is protected: whoever destroys has set it to false, with all that follows from it."""
+    text = (TERRAFORM / "main.tf").read_text(encoding="utf-8")
+    decided = set(re.findall(r"(\w+) += .*local\.aws\.deletion_protection", text))
+    assert decided == {"deletion_protection", "force_destroy"}  # of the access logs' bucket
+
+
 def test_at_most_ten_policies_are_skipped_each_with_a_reason() -> None:
     found = [
         line.strip()

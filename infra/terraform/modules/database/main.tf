@@ -3,6 +3,9 @@
 locals {
   # Parameter groups belong to a major version.
   family = "postgres${split(".", var.engine_version)[0]}"
+
+  # Of one life of the environment, as its key is: a snapshot's name is never taken twice, and outlives all else.
+  final_snapshot = "${var.name}-final-${substr(sha1(var.kms_key_arn), 0, 8)}"
 }
 
 resource "aws_db_subnet_group" "main" {
@@ -116,10 +119,12 @@ resource "aws_db_instance" "main" {
   maintenance_window         = "sun:04:00-sun:04:30"
   auto_minor_version_upgrade = true
   copy_tags_to_snapshot      = true
-  delete_automated_backups   = !var.deletion_protection
   deletion_protection        = var.deletion_protection
-  skip_final_snapshot        = !var.deletion_protection
-  final_snapshot_identifier  = var.deletion_protection ? "${var.name}-final" : null
+
+  # Not by deletion_protection: RDS deletes nothing until that is off.
+  delete_automated_backups  = var.disposable
+  skip_final_snapshot       = var.disposable
+  final_snapshot_identifier = var.disposable ? null : local.final_snapshot
 
   enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
   monitoring_interval             = 60

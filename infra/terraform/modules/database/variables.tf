@@ -111,9 +111,16 @@ variable "backup_days" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the database, and keep a final snapshot."
+  description = "Refuse to delete the database."
   type        = bool
   default     = true
+  nullable    = false
+}
+
+variable "disposable" {
+  description = "Delete the data with the database: no final snapshot, no automated backups."
+  type        = bool
+  default     = false
   nullable    = false
 }
 

@@ -86,6 +86,7 @@ variable "aws" {
     region              = optional(string, "us-east-1")
     name_suffix         = optional(string, "")
     deletion_protection = optional(bool, true)
+    disposable          = optional(bool, false)
     tags                = optional(map(string), {})
     budget_usd          = optional(number, 0)
     log_retention_days  = optional(number, 365)
@@ -174,18 +175,13 @@ variable "aws" {
   }
 
   validation {
-    condition     = var.aws.load_balancer.hosted_zone_id == null || var.aws.load_balancer.domain != null
-    error_message = "aws.load_balancer.hosted_zone_id needs aws.load_balancer.domain."
+    condition     = var.aws.load_balancer.domain != null || (var.aws.load_balancer.hosted_zone_id == null && var.aws.load_balancer.certificate_arn == null)
+    error_message = "aws.load_balancer.hosted_zone_id and certificate_arn need aws.load_balancer.domain."
   }
 
   validation {
     condition     = var.aws.load_balancer.domain == null || var.aws.load_balancer.hosted_zone_id != null || var.aws.load_balancer.certificate_arn != null
     error_message = "aws.load_balancer.domain needs hosted_zone_id (its Route 53 zone) or certificate_arn (a certificate that is issued: docs/terraform.md has the commands)."
-  }
-
-  validation {
-    condition     = var.aws.load_balancer.certificate_arn == null || var.aws.load_balancer.domain != null
-    error_message = "aws.load_balancer.certificate_arn needs aws.load_balancer.domain."
   }
 
   validation {

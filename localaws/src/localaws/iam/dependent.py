@@ -9,6 +9,7 @@ from localaws.iam.resources import Request, arn
 
 _ALARMS = "cloudwatch:alarm:TargetTracking-{ResourceId}-AlarmHigh"
 _DATABASE_SECRET = "secretsmanager:secret:rds!db-new"  # noqa: S105 - a resource
+_FINAL_SNAPSHOT = "rds:snapshot:{FinalDBSnapshotIdentifier}"
 #: The actions that one asks for, with their resource: ``service:name``, ``*``, or a parameter that holds an ARN.
 _TABLE = {
     "application-autoscaling:DeleteScalingPolicy": {"cloudwatch:DeleteAlarms": _ALARMS},
@@ -26,6 +27,11 @@ _TABLE = {
         "kms:DescribeKey": "{KmsKeyId}",
         "secretsmanager:CreateSecret": _DATABASE_SECRET,
         "secretsmanager:TagResource": _DATABASE_SECRET,
+    },
+    # For a final snapshot; tags are asked for of an instance that copies its own, as ours does.
+    "rds:DeleteDBInstance": {
+        "rds:AddTagsToResource": _FINAL_SNAPSHOT,
+        "rds:CreateDBSnapshot": _FINAL_SNAPSHOT,
     },
     "wafv2:AssociateWebACL": {"elasticloadbalancing:SetWebACL": "{ResourceArn}"},
     "wafv2:PutLoggingConfiguration": {

@@ -116,6 +116,17 @@ def _keep(params: Any, instance: dict[str, Any]) -> None:
 
 
 def _delete(original: Any, params: Any) -> Any:
+    """DeleteDBInstance: with a final snapshot of a new name, or expressly without one, as the RDS API reference says."""
+    skipped, snapshot = (
+        rds._p(params, "SkipFinalSnapshot") == "true",
+        rds._p(params, "FinalDBSnapshotIdentifier"),
+    )
+    if skipped == bool(snapshot):
+        message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified, and refused beside it."
+        return rds._error("InvalidParameterCombination", message, 400)
+    if snapshot in rds._snapshots:
+        message = f"Cannot create the snapshot because a snapshot with the identifier {snapshot} already exists."
+        return rds._error("DBSnapshotAlreadyExists", message, 400)
     instance = rds._resolve_instance(rds._p(params, "DBInstanceIdentifier"))
     response = original(params)
     if instance is not None and response[0] == OK:
