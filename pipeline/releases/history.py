@@ -16,6 +16,7 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions, api
+from pipeline.releases import one_way
 from pipeline.releases.desired import FAILED, NOTES, VERIFIED, Desired, moved
 from pipeline.releases.image_reference import ImageReference, require_digest
 
@@ -63,8 +64,8 @@ class Release:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What runs because of it: all but the conditions for a change."""
-        return state(self.content)
+        """What a rollback would change of it: all but the conditions for a change, and what only goes one way."""
+        return one_way.without(state(self.content))
 
     @property
     def ours(self) -> bool:
@@ -117,7 +118,7 @@ def with_revision(text: str, revision: str | None) -> str:
 
 
 def with_conditions(text: str, present: str) -> str:
-    """The text with ``CONDITIONS`` as another one has them: a rollback takes no freeze back."""
+    """The text with ``CONDITIONS`` and what only goes one way as another one has them: no freeze is taken back."""
     for name in CONDITIONS:
         lines, kept = text.splitlines(keepends=True), present.splitlines(keepends=True)
         old, new = (_section(each, name) for each in (text, present))
@@ -125,7 +126,7 @@ def with_conditions(text: str, present: str) -> str:
             lines[-1] += "\n"
         lines[old] = ["".join(kept[new]).rstrip("\n") + "\n"] if kept[new] else []
         text = "".join(lines)
-    return text
+    return one_way.kept(text, present)
 
 
 def _section(text: str, name: str) -> slice:

@@ -191,6 +191,61 @@ def test_the_conditions_of_the_present_file_stay(before: str) -> None:
     assert "promotion" not in releases.with_conditions(text, "name: x\n")
 
 
+@pytest.mark.parametrize(
+    "before", ["", "  secret_key_version: 1\n", "  secret_key_version: 3 # was\n"]
+)
+def test_a_rollback_makes_no_new_signing_key(before: str) -> None:
+    """Any other version is a new key, and what the present one and the one before signed would be refused."""
+    text = f"image: {{digest: null}} # nothing\naws:\n  region: eu-west-1 # here\n{before}"
+    now = "image: {}\naws:\n  region: us-east-1\n  secret_key_version: 2\n"
+    kept = releases.with_conditions(text, now)
+    assert YAML(typ="safe").load(kept)["aws"] == {"region": "eu-west-1", "secret_key_version": 2}
+    assert kept.startswith("image: {digest: null} # nothing\naws:\n  region: eu-west-1 # here\n")
+
+
+def test_a_rollback_neither_downgrades_nor_shrinks_the_database() -> None:
+    text = 'image: {}\naws:\n  database: {engine_version: "15", instance_class: db.t4g.micro}\n'
+    now = 'image: {}\naws:\n  database:\n    engine_version: "16"\n    storage_gb: 50\n    max_storage_gb: 500\n'
+    kept = releases.with_conditions(text, now)
+    assert YAML(typ="safe").load(kept)["aws"]["database"] == {
+        "engine_version": "16",
+        "instance_class": "db.t4g.micro",
+        "storage_gb": 50,
+        "max_storage_gb": 500,
+    }
+    assert '"16"' in kept
+    assert releases.with_conditions(now, text.replace("15", "16")).count("storage_gb") == 0
+
+
+@pytest.mark.parametrize("name", environments.names())
+def test_what_goes_one_way_is_the_only_line_that_changes(name: str) -> None:
+    text = environments.path(name).read_text(encoding="utf-8")
+    now = text.replace("aws:\n", "aws:\n  secret_key_version: 2\n")
+    kept = releases.with_conditions(text, now).splitlines()
+    assert [line for line in kept if line not in text.splitlines()] == ["  secret_key_version: 2"]
+    assert len(kept) == len(text.splitlines()) + 1
+
+
+def test_a_rollback_after_a_rotation_goes_back_to_the_release_before(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    def merged(old: str, new: str) -> None:
+        run(clone, "fetch", "-q")
+        run(clone, "checkout", "-q", "--detach", "origin/main")
+        file = clone / "environments" / "staging.yaml"
+        file.write_text(file.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        run(clone, "commit", "-q", "-am", new)
+        run(clone, "push", "-q", "origin", "HEAD:main")
+
+    merged("replicaCount", "aws: {region: us-east-1}\nreplicaCount")
+    for digest, name in ((OLD, "one"), (NEW, "two")):
+        publish(clone, digest, merge(clone, name))
+    merged("aws: {", "aws: {secret_key_version: 2, ")
+    assert back()[0] == OLD
+    content = releases.at(desired(clone).tip(), "staging", root=clone)
+    assert content["aws"] == {"region": "us-east-1", "secret_key_version": 2}
+
+
 def test_a_rollback_says_why(
     clone: Path, back: Callable[..., tuple[str | None, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
