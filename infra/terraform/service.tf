@@ -23,7 +23,7 @@ locals {
   container_secrets = merge(
     { SECRET_KEY = module.secrets.secret_key_arn },
     module.secrets.application_arns,
-    local.aws.secret_key_version == 1 ? {} : { SECRET_KEY_FALLBACKS = module.secrets.previous_secret_key_arn },
+    module.secrets.previous_secret_key_arn == null ? {} : { SECRET_KEY_FALLBACKS = module.secrets.previous_secret_key_arn },
     local.database == null ? {} : {
       DATABASE_USER     = "${local.database.secret_arn}:username::"
       DATABASE_PASSWORD = "${local.database.secret_arn}:password::"

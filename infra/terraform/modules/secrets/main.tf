@@ -2,7 +2,8 @@
 # new one; the one before is still accepted.
 
 locals {
-  key = "secret-key"
+  key     = "secret-key"
+  rotated = var.secret_key_version == 1 ? false : terraform_data.first_version.output < var.secret_key_version
 }
 
 ephemeral "aws_secretsmanager_random_password" "secret_key" {
@@ -33,6 +34,16 @@ resource "aws_secretsmanager_secret_version" "secret_key" {
   secret_id                = aws_secretsmanager_secret.main[local.key].id
   secret_string_wo         = ephemeral.aws_secretsmanager_random_password.secret_key.random_password
   secret_string_wo_version = var.secret_key_version
+}
+
+# The version that the secret began with: Secrets Manager has no AWSPREVIOUS before the second one.
+resource "terraform_data" "first_version" {
+  input            = var.secret_key_version
+  triggers_replace = aws_secretsmanager_secret.main[local.key].arn
+
+  lifecycle {
+    ignore_changes = [input]
+  }
 }
 
 resource "aws_secretsmanager_secret_version" "application" {

@@ -5,7 +5,7 @@ output "secret_key_arn" {
 
 output "previous_secret_key_arn" {
   description = "Signing key before the last rotation; null while there was none."
-  value       = var.secret_key_version > 1 ? "${aws_secretsmanager_secret.main[local.key].arn}::AWSPREVIOUS:" : null
+  value       = local.rotated ? "${aws_secretsmanager_secret.main[local.key].arn}::AWSPREVIOUS:" : null
 }
 
 output "secret_arns" {
