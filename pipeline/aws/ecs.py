@@ -102,7 +102,7 @@ def last_failure(
         return []
     newest = max(failed, key=lambda task: str(task.get("stoppedAt") or task.get("createdAt")))
     reason, *exits = _ending(newest)
-    tail = _log_tail(logs, log_group, newest["taskArn"].rsplit("/", 1)[-1])
+    tail = _log_tail(logs, log_group, newest)
     return [f"task stopped: {reason}", *exits, *tail]
 
 
@@ -190,17 +190,20 @@ def _tasks(client: "ECSClient", cluster: str, status: Any, **selection: Any) -> 
     ]
 
 
-def _log_tail(logs: "CloudWatchLogsClient", group: str, task_id: str) -> list[str]:
-    events: list[Any] = []
-    try:
-        for stream in logs.describe_log_streams(logGroupName=group)["logStreams"]:
-            name = stream["logStreamName"]
-            if name.endswith(task_id):
-                events += logs.get_log_events(
-                    logGroupName=group, logStreamName=name, limit=LOG_LINES, startFromHead=False
-                )["events"]
-    except (ClientError, BotoCoreError) as error:
-        return [f"its log could not be read: {error}"]
+def _log_tail(logs: "CloudWatchLogsClient", group: str, task: Any) -> list[str]:
+    """The last lines of a task, by the names that awslogs gives its streams: a list of them has 50, sorted by name."""
+    task_id, events = task["taskArn"].rpartition("/")[2], []
+    for container in task["containers"]:
+        name = container["name"]
+        stream = f"{'migrate' if name == 'migrate' else 'app'}/{name}/{task_id}"
+        try:
+            events += logs.get_log_events(
+                logGroupName=group, logStreamName=stream, limit=LOG_LINES, startFromHead=False
+            )["events"]
+        except logs.exceptions.ResourceNotFoundException:  # it has not written anything
+            continue
+        except (ClientError, BotoCoreError) as error:
+            return [f"its log could not be read: {error}"]
     events.sort(key=lambda event: int(event["timestamp"]))
     return [event["message"].rstrip() for event in events][-LOG_LINES:]
 

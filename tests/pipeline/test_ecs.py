@@ -7,7 +7,9 @@ import threading
 from dataclasses import replace
 from typing import Any, cast
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from pipeline.aws import ecs, localaws
 from pipeline.aws.account import Account
@@ -126,7 +128,58 @@ def test_the_last_failure_is_that_of_a_task_that_ended_by_itself(
     tasks: list[tuple[str, str, int | None, int]], told: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ecs, "_tasks", lambda *_, **__: [stopped(*task) for task in tasks])
-    monkeypatch.setattr(ecs, "_log_tail", lambda _logs, _group, task: [f"words of {task}"])
+    monkeypatch.setattr(
+        ecs, "_log_tail", lambda _logs, _group, task: [f"words of {task['stoppedAt']}"]
+    )
     unused = cast("Any", None)
     *_, words = ecs.last_failure(unused, unused, "shop", "shop", "/ecs/shop", refused="new")
     assert words == f"words of {told}"
+
+
+def stubbed(service: Any) -> tuple[Any, Stubber]:
+    """A client that takes exactly the calls that its stub lists, in their order."""
+    client = boto3.client(
+        service, region_name="us-east-1", aws_access_key_id="none", aws_secret_access_key="none"
+    )
+    return client, Stubber(client)
+
+
+def test_a_failed_task_s_last_lines_are_asked_for_by_its_streams_names() -> None:
+    """A list of streams has 50 of them, sorted by name: after some tasks the newest one's are not among them."""
+    (client, tasks), (logs, streams) = stubbed("ecs"), stubbed("logs")
+    arn = "arn:aws:ecs:us-east-1:123456789012:task/shop-cluster/0a1b"
+    containers = [{"name": "migrate"}, {"name": "shop", "exitCode": 1}, {"name": "aws-guardduty"}]
+    selection = {"cluster": "shop-cluster", "desiredStatus": "STOPPED", "serviceName": "service"}
+    tasks.add_response("list_tasks", {"taskArns": [arn]}, selection)
+    tasks.add_response("describe_tasks", {"tasks": [{"taskArn": arn, "containers": containers}]})
+    for number, stream in enumerate(("migrate/migrate/0a1b", "app/shop/0a1b")):
+        events = [{"timestamp": number, "message": f"{stream}\n"}]
+        asked = {
+            "logGroupName": "/ecs/shop",
+            "logStreamName": stream,
+            "limit": ecs.LOG_LINES,
+            "startFromHead": False,
+        }
+        streams.add_response("get_log_events", {"events": events}, asked)
+    streams.add_client_error("get_log_events", "ResourceNotFoundException")
+    with tasks, streams:
+        said = ecs.last_failure(client, logs, "shop-cluster", "service", "/ecs/shop")
+    assert said == [
+        "task stopped: no reason given",
+        "container shop ended with code 1",
+        "migrate/migrate/0a1b",
+        "app/shop/0a1b",
+    ]
+
+
+def test_a_log_that_may_not_be_read_is_said_so() -> None:
+    (client, tasks), (logs, streams) = stubbed("ecs"), stubbed("logs")
+    containers = [{"name": "shop", "exitCode": 1}]
+    tasks.add_response("list_tasks", {"taskArns": ["a/0a1b"]})
+    tasks.add_response(
+        "describe_tasks", {"tasks": [{"taskArn": "a/0a1b", "containers": containers}]}
+    )
+    streams.add_client_error("get_log_events", "AccessDeniedException")
+    with tasks, streams:
+        said = ecs.last_failure(client, logs, "shop-cluster", "service", "/ecs/shop")
+    assert said[-1].startswith("its log could not be read: ")
