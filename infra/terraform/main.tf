@@ -123,7 +123,6 @@ module "load_balancer" {
   name                = local.name
   vpc_id              = module.network.vpc_id
   subnet_ids          = module.network.public_subnet_ids
-  container_port      = local.project.port
   health_check_path   = local.project.probes.ready
   https               = local.https
   certificate_arn     = try(coalesce(local.aws.load_balancer.certificate_arn, one(module.certificate[*].arn)), null)

@@ -14,7 +14,6 @@ variables {
   vpc_id     = "vpc-1"
   subnet_ids = ["subnet-1", "subnet-2"]
 
-  container_port    = 5000
   health_check_path = "/readyz"
 }
 
@@ -41,7 +40,7 @@ run "http_without_a_certificate" {
   }
 
   assert {
-    condition     = aws_lb_target_group.tasks.health_check[0].path == "/readyz" && aws_lb_target_group.tasks.health_check[0].matcher == "200-399" && aws_lb_target_group.tasks.port == 5000 && aws_lb_target_group.tasks.target_type == "ip"
+    condition     = aws_lb_target_group.tasks.health_check[0].path == "/readyz" && aws_lb_target_group.tasks.health_check[0].matcher == "200-399" && aws_lb_target_group.tasks.port == 80 && aws_lb_target_group.tasks.target_type == "ip"
     error_message = "Tasks must be asked whether they are ready."
   }
 
@@ -116,7 +115,6 @@ run "other_values" {
   }
 
   variables {
-    container_port               = 8080
     health_check_path            = "/up"
     idle_timeout_seconds         = 30
     deregistration_delay_seconds = 10
@@ -124,12 +122,12 @@ run "other_values" {
   }
 
   assert {
-    condition     = aws_lb_target_group.tasks.port == 8080 && aws_lb_target_group.tasks.health_check[0].path == "/up" && aws_lb.main.idle_timeout == 30 && tonumber(aws_lb_target_group.tasks.deregistration_delay) == 10 && !aws_lb.main.enable_deletion_protection
+    condition     = aws_lb_target_group.tasks.health_check[0].path == "/up" && aws_lb.main.idle_timeout == 30 && tonumber(aws_lb_target_group.tasks.deregistration_delay) == 10 && !aws_lb.main.enable_deletion_protection
     error_message = "Every setting must arrive."
   }
 }
 
-# Refused here: a name with capitals, no vpc, one subnet, a privileged port, a path without slash, an idle timeout above keep alive, a delay longer than the stop timeout, https without certificate, a bucket that is none, a firewall without rules.
+# Refused here: a name with capitals, no vpc, one subnet, a path without slash, an idle timeout above keep alive, a delay longer than the stop timeout, https without certificate, a bucket that is none, a firewall without rules.
 run "refuses_nonsense" {
   command = plan
 
@@ -141,7 +139,6 @@ run "refuses_nonsense" {
     name                         = "Shop"
     vpc_id                       = ""
     subnet_ids                   = ["subnet-1"]
-    container_port               = 80
     health_check_path            = "readyz"
     idle_timeout_seconds         = 65
     deregistration_delay_seconds = 60
@@ -150,5 +147,5 @@ run "refuses_nonsense" {
     firewall                     = true
   }
 
-  expect_failures = [var.name, var.vpc_id, var.subnet_ids, var.container_port, var.health_check_path, var.idle_timeout_seconds, var.deregistration_delay_seconds, var.certificate_arn, var.access_log_bucket, var.web_acl_arn]
+  expect_failures = [var.name, var.vpc_id, var.subnet_ids, var.health_check_path, var.idle_timeout_seconds, var.deregistration_delay_seconds, var.certificate_arn, var.access_log_bucket, var.web_acl_arn]
 }

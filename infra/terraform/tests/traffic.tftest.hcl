@@ -9,6 +9,10 @@ provider "aws" {
   skip_requesting_account_id  = true
 }
 
+mock_provider "aws" {
+  alias = "made"
+}
+
 variables {
   name                   = "shop"
   container_port         = 5000
@@ -123,6 +127,43 @@ run "another_port" {
   assert {
     condition     = aws_vpc_security_group_ingress_rule.tasks_from_load_balancer.from_port == 8080 && aws_vpc_security_group_egress_rule.load_balancer_to_tasks.to_port == 8080
     error_message = "Both sides must open the same port."
+  }
+}
+
+run "rules_of_a_port" {
+  command   = apply
+  state_key = "made"
+
+  providers = { aws = aws.made }
+
+  module {
+    source = "./modules/traffic"
+  }
+
+  assert {
+    condition     = terraform_data.container_port.output == 5000
+    error_message = "The port must be remembered."
+  }
+}
+
+# The rules of the port before go when no task serves on it any more (create_before_destroy).
+run "a_new_port_has_rules_of_its_own" {
+  command   = apply
+  state_key = "made"
+
+  providers = { aws = aws.made }
+
+  module {
+    source = "./modules/traffic"
+  }
+
+  variables {
+    container_port = 8080
+  }
+
+  assert {
+    condition     = length(setintersection(output.rule_ids, run.rules_of_a_port.rule_ids)) == length(output.rule_ids) - 2
+    error_message = "Both sides must get a new rule, and everything else must stay."
   }
 }
 

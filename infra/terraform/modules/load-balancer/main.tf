@@ -36,7 +36,7 @@ resource "aws_lb_target_group" "tasks" {
   name        = "${var.name}-tasks"
   vpc_id      = var.vpc_id
   target_type = "ip"
-  port        = var.container_port
+  port        = 80 # ECS registers each task with its own
   protocol    = "HTTP"
 
   deregistration_delay          = var.deregistration_delay_seconds
@@ -49,6 +49,11 @@ resource "aws_lb_target_group" "tasks" {
     timeout             = 3
     healthy_threshold   = 2
     unhealthy_threshold = 3
+  }
+
+  # A new port replaces the group, which a listener uses: one that began with another keeps it.
+  lifecycle {
+    ignore_changes = [port]
   }
 }
 

@@ -28,16 +28,6 @@ variable "subnet_ids" {
   }
 }
 
-variable "container_port" {
-  description = "Port that the application listens on."
-  type        = number
-
-  validation {
-    condition     = var.container_port >= 1024 && var.container_port <= 65535
-    error_message = "container_port must be from 1024 to 65535: the application is not root."
-  }
-}
-
 variable "health_check_path" {
   description = "Path that answers 200 when a task can serve."
   type        = string

@@ -22,6 +22,11 @@ resource "aws_vpc_security_group_ingress_rule" "listener" {
   tags = { Name = "${var.name}-alb-${each.value.port}" }
 }
 
+# Changed in place, the rules of a new port would cut off the tasks that still serve on the one before.
+resource "terraform_data" "container_port" {
+  input = var.container_port
+}
+
 resource "aws_vpc_security_group_egress_rule" "load_balancer_to_tasks" {
   security_group_id            = var.load_balancer_group_id
   description                  = "Requests and health checks to tasks"
@@ -31,6 +36,11 @@ resource "aws_vpc_security_group_egress_rule" "load_balancer_to_tasks" {
   ip_protocol                  = "tcp"
 
   tags = { Name = "${var.name}-alb-to-tasks" }
+
+  lifecycle {
+    create_before_destroy = true
+    replace_triggered_by  = [terraform_data.container_port]
+  }
 }
 
 resource "aws_vpc_security_group_ingress_rule" "tasks_from_load_balancer" {
@@ -42,6 +52,11 @@ resource "aws_vpc_security_group_ingress_rule" "tasks_from_load_balancer" {
   ip_protocol                  = "tcp"
 
   tags = { Name = "${var.name}-tasks-from-alb" }
+
+  lifecycle {
+    create_before_destroy = true
+    replace_triggered_by  = [terraform_data.container_port]
+  }
 }
 
 resource "aws_vpc_security_group_egress_rule" "tasks_https" {
