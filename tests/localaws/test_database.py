@@ -148,6 +148,22 @@ def test_a_database_goes_with_a_new_snapshot_or_expressly_without_one(
     assert available(world)["DBInstanceIdentifier"] == NAME
 
 
+def test_a_database_is_neither_downgraded_nor_upgraded_by_a_major_version_unasked(
+    world: World, instance: dict[str, Any]
+) -> None:
+    rds = world.client("rds")
+    for version, allowed, said in (
+        ("14", True, "Cannot upgrade postgres"),
+        ("16", False, "AllowMajorVersionUpgrade flag must be present"),
+        ("16", True, "The local AWS upgrades no database"),
+    ):
+        with pytest.raises(ClientError, match=said):
+            rds.modify_db_instance(
+                DBInstanceIdentifier=NAME, EngineVersion=version, AllowMajorVersionUpgrade=allowed
+            )
+    assert available(world)["EngineVersion"] == instance["EngineVersion"]
+
+
 def test_data_outlives_a_crash_of_the_database(world: World, instance: dict[str, Any]) -> None:
     assert query(world, instance, "CREATE TABLE kept (value int)")[0] == 0
     assert query(world, instance, "INSERT INTO kept VALUES (42)")[0] == 0

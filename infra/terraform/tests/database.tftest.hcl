@@ -62,6 +62,28 @@ run "private_encrypted_tls_only" {
   }
 }
 
+run "a_reviewed_change_happens_at_once_also_a_major_version" {
+  command = plan
+
+  module {
+    source = "./modules/database"
+  }
+
+  variables {
+    engine_version = "16"
+  }
+
+  assert {
+    condition     = aws_db_instance.main.apply_immediately && aws_db_instance.main.allow_major_version_upgrade
+    error_message = "Tasks change at once, so the database must not wait for its window; nor is there another way to a major version."
+  }
+
+  assert {
+    condition     = aws_db_parameter_group.main.family == "postgres16" && aws_db_instance.main.parameter_group_name == "shop-postgres16"
+    error_message = "A major version comes with its parameter group."
+  }
+}
+
 run "production" {
   command = plan
 

@@ -118,8 +118,11 @@ resource "aws_db_instance" "main" {
   backup_window              = "03:00-03:30"
   maintenance_window         = "sun:04:00-sun:04:30"
   auto_minor_version_upgrade = true
-  copy_tags_to_snapshot      = true
-  deletion_protection        = var.deletion_protection
+  # A plan is reviewed: what it says happens when it is applied, not at night in the maintenance window.
+  apply_immediately           = true
+  allow_major_version_upgrade = true
+  copy_tags_to_snapshot       = true
+  deletion_protection         = var.deletion_protection
 
   # Not by deletion_protection: RDS deletes nothing until that is off.
   delete_automated_backups  = var.disposable

@@ -26,6 +26,7 @@ _EXPORTS = "EnabledCloudwatchLogsExports"
 def install(settings: Settings) -> None:
     database_access.install()
     emulator.wrap(rds, "_create_db_instance", _create)
+    emulator.wrap(rds, "_modify_db_instance", _modify)
     emulator.wrap(rds, "_delete_db_instance", _delete)
     emulator.wrap(rds, "_apply_instance_filters", _filter)
     emulator.wrap(rds, "_instance_xml", _xml)
@@ -115,8 +116,28 @@ def _keep(params: Any, instance: dict[str, Any]) -> None:
         instance["DBInstanceStatus"] = "failed"
 
 
+def _modify(original: Any, params: Any) -> Any:
+    """ModifyDBInstance: a major version goes up, and only where that is allowed; here it stays, as the data does."""
+    instance = rds._resolve_instance(rds._p(params, "DBInstanceIdentifier"))
+    wanted = rds._p(params, "EngineVersion")
+    if instance and wanted:
+        now, then = (int(text.split(".")[0]) for text in (instance["EngineVersion"], wanted))
+        refusal = ""
+        if then < now:
+            refusal = (
+                f"Cannot upgrade {instance['Engine']} from {instance['EngineVersion']} to {wanted}"
+            )
+        elif then > now and rds._p(params, "AllowMajorVersionUpgrade") != "true":
+            refusal = "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major version."
+        elif then > now:
+            refusal = "The local AWS upgrades no database to a new major version: destroy it, and make it anew."
+        if refusal:
+            return rds._error("InvalidParameterCombination", refusal, 400)
+    return original(params)
+
+
 def _delete(original: Any, params: Any) -> Any:
-    """DeleteDBInstance: with a final snapshot of a new name, or expressly without one, as the RDS API reference says."""
+    """DeleteDBInstance: with a final snapshot of a new name, or expressly without one (RDS API reference)."""
     skipped, snapshot = (
         rds._p(params, "SkipFinalSnapshot") == "true",
         rds._p(params, "FinalDBSnapshotIdentifier"),
