@@ -68,6 +68,14 @@ run "one_nat_for_all_zones" {
     condition     = jsondecode(aws_iam_role.flow_log[0].assume_role_policy).Statement[0].Principal.Service == "vpc-flow-logs.amazonaws.com"
     error_message = "Only flow logs may take on their role."
   }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.flow_log[0].policy).Statement : jsonencode(statement.Action) => statement.Resource } == {
+      jsonencode(["logs:PutLogEvents", "logs:DescribeLogStreams", "logs:CreateLogStream"]) = "arn:aws:logs:us-east-1:123456789012:log-group:/vpc/shop/flow:*"
+      jsonencode("logs:DescribeLogGroups")                                                 = "*"
+    }
+    error_message = "Flow logs look for their group, and write to it alone."
+  }
 }
 
 run "a_nat_for_each_zone" {

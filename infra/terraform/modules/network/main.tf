@@ -127,6 +127,8 @@ resource "aws_vpc_endpoint" "s3" {
 }
 
 # Who talked to whom, kept in CloudWatch Logs.
+data "aws_partition" "current" {}
+
 data "aws_iam_policy_document" "flow_log_trust" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -148,12 +150,14 @@ data "aws_iam_policy_document" "flow_log_write" {
   count = var.flow_log ? 1 : 0
 
   statement {
-    actions = [
-      "logs:CreateLogStream",
-      "logs:DescribeLogStreams",
-      "logs:PutLogEvents",
-    ]
-    resources = ["${aws_cloudwatch_log_group.flow_log[0].arn}:*"]
+    actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    resources = ["arn:${data.aws_partition.current.partition}:logs:${var.region}:${var.account_id}:log-group:/vpc/${var.name}/flow:*"]
+  }
+
+  # IAM knows no resources for it.
+  statement {
+    actions   = ["logs:DescribeLogGroups"]
+    resources = ["*"]
   }
 }
 
