@@ -223,6 +223,14 @@ def test_taking_the_protection_off_gives_up_no_data() -> None:
     assert decided == {"deletion_protection", "force_destroy"}  # of the access logs' bucket
 
 
+def test_a_load_balancer_is_made_after_the_way_to_the_internet() -> None:
+    """AWS refuses it in a VPC without a gateway; nothing else in Terraform's graph puts it behind that one."""
+    text = (TERRAFORM / "modules" / "network" / "outputs.tf").read_text(encoding="utf-8")
+    output = re.search(r'^output "public_subnet_ids" {\n(.*?)^}', text, re.S | re.M)
+    assert output
+    assert "aws_route.internet" in output[1].partition("depends_on")[2]
+
+
 def test_at_most_ten_policies_are_skipped_each_with_a_reason() -> None:
     found = [
         line.strip()

@@ -6,6 +6,9 @@ output "vpc_id" {
 output "public_subnet_ids" {
   description = "Subnets with a route to the internet, one for each zone."
   value       = [for zone in local.zones : aws_subnet.public[zone].id]
+
+  # A load balancer that faces the internet is refused in a VPC without a gateway.
+  depends_on = [aws_route.internet, aws_route_table_association.public]
 }
 
 output "private_subnet_ids" {
