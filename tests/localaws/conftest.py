@@ -119,6 +119,8 @@ def world(running: None) -> World:
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"]
         for number in (1, 2)
     ]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     name = f"{localaws.ACCOUNT}.dkr.ecr.{localaws.REGION}.amazonaws.com/{REPOSITORY}@{digest}"
     return World(name, vpc, subnets)
 

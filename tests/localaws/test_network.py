@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.localaws.conftest import World
 
@@ -46,3 +47,42 @@ def test_a_gateway_endpoint_has_one_policy_beside_its_route_tables(world: World)
     (endpoint,) = ec2.describe_vpc_endpoints(VpcEndpointIds=[made])["VpcEndpoints"]
     assert endpoint["RouteTableIds"] == [table]
     assert bodies[0].count(b"<policyDocument>") == 1
+
+
+def test_a_load_balancer_of_the_internet_needs_a_gateway_to_it(ec2: Any, world: World) -> None:
+    elb = world.client("elbv2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24")["Subnet"]["SubnetId"]
+    with pytest.raises(ClientError, match=f"VPC {vpc} has no internet gateway"):
+        elb.create_load_balancer(Name="stranded", Subnets=[subnet])
+    made = elb.create_load_balancer(Name="inner", Subnets=[subnet], Scheme="internal")
+    elb.delete_load_balancer(LoadBalancerArn=made["LoadBalancers"][0]["LoadBalancerArn"])
+
+
+def test_a_target_group_in_use_by_a_listener_stays(ec2: Any, world: World) -> None:
+    elb = world.client("elbv2")
+    vpc = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.2.1.0/24")["Subnet"]["SubnetId"]
+    groups = [
+        elb.create_target_group(Name=name, Port=80, Protocol="HTTP", TargetType="ip", VpcId=vpc)[
+            "TargetGroups"
+        ][0]["TargetGroupArn"]
+        for name in ("first", "second")
+    ]
+    balancer = elb.create_load_balancer(Name="inner", Subnets=[subnet], Scheme="internal")
+    arn = balancer["LoadBalancers"][0]["LoadBalancerArn"]
+    forward = [{"Type": "forward", "TargetGroupArn": group} for group in groups]
+    listener = elb.create_listener(
+        LoadBalancerArn=arn, Port=9080, Protocol="HTTP", DefaultActions=forward[:1]
+    )["Listeners"][0]["ListenerArn"]
+    condition = [{"Field": "path-pattern", "Values": ["/x"]}]
+    rule = elb.create_rule(
+        ListenerArn=listener, Priority=1, Conditions=condition, Actions=forward[1:]
+    )["Rules"][0]["RuleArn"]
+    for group in groups:
+        with pytest.raises(ClientError, match="currently in use by a listener or a rule"):
+            elb.delete_target_group(TargetGroupArn=group)
+    elb.delete_rule(RuleArn=rule)
+    elb.delete_target_group(TargetGroupArn=groups[1])
+    elb.delete_load_balancer(LoadBalancerArn=arn)  # and its listener
+    elb.delete_target_group(TargetGroupArn=groups[0])

@@ -16,7 +16,7 @@ from localaws.cloudwatch import alarms, evaluation
 from localaws.ec2 import network
 from localaws.ecr import lifecycle, referrers, registry
 from localaws.ecs import autoscaling, exec_command, services, tasks
-from localaws.elb import access_logs, balancer
+from localaws.elb import access_logs, balancer, refusals
 from localaws.elb.targets import Tracker
 from localaws.iam import policies
 from localaws.kms import keys
@@ -34,6 +34,7 @@ def extend(chosen: Settings) -> Tracker:
     tracker = Tracker()
     balancer.install(tracker)
     access_logs.install()
+    refusals.install()
     tasks.install(chosen, services.install(tracker))
     exec_command.install()
     databases.install(chosen)
