@@ -440,3 +440,81 @@ run "refuses_a_negative_budget" {
 
   expect_failures = [var.aws]
 }
+
+run "refuses_a_name_with_two_hyphens" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    application = "my--shop"
+    aws         = { account_id = "123456789012", name_suffix = "", region = "us-east-1" }
+  }
+
+  expect_failures = [output.name]
+}
+
+run "refuses_a_name_that_ends_with_a_hyphen" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    application = "my-shop-"
+    aws         = { account_id = "123456789012", name_suffix = "", region = "us-east-1" }
+  }
+
+  expect_failures = [output.name]
+}
+
+run "refuses_a_name_too_long_for_a_target_group" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    application = "eighteen-character"
+    aws         = { account_id = "123456789012", name_suffix = "eightyes", region = "us-east-1" }
+  }
+
+  expect_failures = [output.name]
+}
+
+run "refuses_a_name_too_long_for_the_access_logs" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    application = "eighteen-character"
+    aws         = { account_id = "123456789012", name_suffix = "stage", region = "ap-southeast-1" }
+  }
+
+  expect_failures = [output.name]
+}
+
+run "a_long_name_in_a_long_region" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    application = "eighteen-character"
+    aws         = { account_id = "123456789012", name_suffix = "stage", region = "ap-southeast-1", load_balancer = { access_logs = false } }
+  }
+
+  assert {
+    condition     = output.name == "eighteen-character-stage"
+    error_message = "Without access logs there is no bucket to name."
+  }
+}

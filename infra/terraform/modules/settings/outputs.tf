@@ -1,6 +1,23 @@
 output "name" {
   description = "Base of every resource's name."
   value       = local.name
+
+  precondition {
+    condition     = !strcontains(local.name, "--") && !endswith(local.name, "-")
+    error_message = "${local.name} has two hyphens in a row or one at its end, which RDS and load balancers refuse: change name in project.yaml."
+  }
+
+  # A target group's name ends at 32 characters.
+  precondition {
+    condition     = length(local.name) <= 26
+    error_message = "${local.name} has ${length(local.name)} characters, more than 26: shorten aws.name_suffix, or name in project.yaml."
+  }
+
+  # <name>-<account>-<region>-access-logs: a bucket's name ends at 63.
+  precondition {
+    condition     = !var.aws.load_balancer.access_logs || length(local.name) + length(var.aws.region) <= 37
+    error_message = "${local.name} has ${length(local.name)} characters, more than the ${37 - length(var.aws.region)} that the access logs' bucket has room for in ${var.aws.region}: shorten aws.name_suffix, or name in project.yaml, or set aws.load_balancer.access_logs: false."
+  }
 }
 
 output "environment" {
