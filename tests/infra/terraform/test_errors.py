@@ -79,6 +79,26 @@ def test_a_lock_that_cannot_be_asked_for_is_no_holder() -> None:
         ("No valid credential sources found", "", "no valid AWS credentials", "log in"),
         ("creating X: AccessDenied: User is not authorized", "", "denied", "which action"),
         (
+            "updating KMS Key (1): AccessDeniedException: User is not authorized to perform: kms:EnableKeyRotation",
+            "",
+            "five minutes after the key was made",
+            "terraform untaint",
+        ),
+        (
+            "creating Secrets Manager Secret (shop/secret-key): InvalidRequestException: You can't create this secret"
+            " because a secret with this name is already scheduled for deletion.",
+            "",
+            "its name for 30 days",
+            "restore-secret",
+        ),
+        (
+            "deleting RDS DB Instance (shop): api error DBSnapshotAlreadyExists: Cannot create the snapshot because a"
+            " snapshot with the identifier shop-final-1a2b3c4d already exists.",
+            "",
+            "the database is not deleted",
+            "copy-db-snapshot",
+        ),
+        (
             'Post "http://127.0.0.1:1/": dial tcp: connection refused',
             "",
             "cannot be reached",
