@@ -36,7 +36,8 @@ locals {
     dependsOn        = [for container in local.migrations : { containerName = container.name, condition = "SUCCESS" }]
     portMappings     = [{ containerPort = var.container_port, hostPort = var.container_port, protocol = "tcp" }]
 
-    # ECS ignores the image's own HEALTHCHECK. Liveness only: a database outage must not restart tasks.
+    # ECS ignores the image's own HEALTHCHECK. Liveness alone; the target group checks readiness, and ECS replaces a task
+    # that fails either, so that a database outage of more than 15 s replaces tasks in vain until it ends.
     healthCheck = {
       command = [
         "CMD", "python", "-c",
