@@ -103,8 +103,8 @@ def _unsaid(releases: list[Release], environment_name: str, digest: str, tip: st
     deployed = git.last_change("HEAD", history.path(environment_name), root=ROOT)
     if deployed != releases[0].commit:
         # Another's change, which a deployment of its own brings there.
-        wanted = history.state(history.at("HEAD", environment_name, root=ROOT))
-        left = releases[0].state != wanted
+        [wanted] = history.commits("HEAD", environment_name, root=ROOT, limit=1)
+        left = releases[0].state != wanted.state
         return Result(f"{environment_name} is another by now in Git") if left else None
     if len(releases) > 1 and releases[0].state == releases[1].state:
         # A freeze, or the admitted images.
