@@ -6,7 +6,7 @@ Nothing is tested, scanned, shown or recorded. What runs afterwards is not what 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pipeline.argocd import application
+from pipeline.argocd import admitted, application
 from pipeline.aws import account as aws
 from pipeline.aws import registry
 from pipeline.core import process
@@ -42,8 +42,11 @@ def ecs(image: ImageReference) -> None:
 
 
 def on_kubernetes(image: ImageReference) -> None:
-    """``kubectl set image`` and ``kubectl rollout status``."""
+    """``kubectl set image`` and ``kubectl rollout status``; the cluster refuses an image that nobody has listed."""
     cluster, name = kubernetes.connect(), project().name
+    admitted.admit(
+        cluster, environments.LOCAL_ENVIRONMENT, image, keep=image.digest, protected=True
+    )
     namespace = f"--namespace={application.namespace(environments.LOCAL_ENVIRONMENT)}"
     deployment = f"deployment/{name}"
     cluster.run(namespace, "set", "image", deployment, f"{name}={image}")
