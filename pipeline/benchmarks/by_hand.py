@@ -44,9 +44,7 @@ def ecs(image: ImageReference) -> None:
 def on_kubernetes(image: ImageReference) -> None:
     """``kubectl set image`` and ``kubectl rollout status``; the cluster refuses an image that nobody has listed."""
     cluster, name = kubernetes.connect(), project().name
-    admitted.admit(
-        cluster, environments.LOCAL_ENVIRONMENT, image, keep=image.digest, protected=True
-    )
+    admitted.admit(cluster, environments.LOCAL_ENVIRONMENT, image, keep=None, protected=True)
     namespace = f"--namespace={application.namespace(environments.LOCAL_ENVIRONMENT)}"
     deployment = f"deployment/{name}"
     cluster.run(namespace, "set", "image", deployment, f"{name}={image}")

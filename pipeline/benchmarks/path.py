@@ -6,7 +6,7 @@ Every edit is undone in the end, in its file and in what runs.
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -68,6 +68,15 @@ def run() -> str:
     if not states:
         raise PipelineError("no target is up", next_step="run ./inv deploy first")
     series: dict[str, list[float]] = {}
+    try:
+        _measure(states, series)
+    finally:
+        # Half an hour's figures are not lost where the last delivery fails.
+        show("path", series)
+    return f"{', '.join(states)}: {ROUNDS} rounds each"
+
+
+def _measure(states: Mapping[str, State], series: dict[str, list[float]]) -> None:
     for name, state in states.items():
         edited = partial(_edited, name, state)
         for kind, file in _editable(name).items():
@@ -84,8 +93,6 @@ def run() -> str:
         series["rollback, of every target"] = [seconds(_rollback) for _ in range(ROUNDS)]
         for name in filter(_delivers, states):
             _deploy(name)
-    show("path", series)
-    return f"{', '.join(states)}: {ROUNDS} rounds each"
 
 
 def _editable(target: str) -> dict[str, Path]:

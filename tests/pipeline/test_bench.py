@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,9 @@ from pipeline.argocd import git_server
 from pipeline.benchmarks import by_hand, path
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
+from pipeline.releases.image_reference import ImageReference
+from pipeline.releases.project import project
+from pipeline.targets import kubernetes
 from pipeline.targets.state import State
 
 PAGE = "<html>the table</html>\n"
@@ -54,7 +57,13 @@ def url(template: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def measure(root: Path, monkeypatch: pytest.MonkeyPatch, url: str, stages: list[str]) -> list[str]:
+def measure(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    stages: list[str],
+    back: Callable[[], None] | None = None,
+) -> list[str]:
     """What the files of an application held at each deploy of a measurement of one target."""
     state = State(url, "image", "1", True, 1)
     target = SimpleNamespace(STAGES=dict.fromkeys(stages, ()), observe=lambda _: state)
@@ -69,7 +78,7 @@ def measure(root: Path, monkeypatch: pytest.MonkeyPatch, url: str, stages: list[
 
     monkeypatch.setattr(path, "_deploy", deploy)
     monkeypatch.setattr(git_server, "head", lambda: "a" * 40)
-    monkeypatch.setattr(path, "_rollback", lambda: deploys.append("back"))
+    monkeypatch.setattr(path, "_rollback", back or (lambda: deploys.append("back")))
     monkeypatch.setattr(by_hand, "deliver", lambda name: deploy(f"{name}, by hand"))
     assert path.run() == f"here: {path.ROUNDS} rounds each"
     return deploys
@@ -110,6 +119,35 @@ def test_where_code_is_reloaded_an_edit_is_live_without_a_deploy(
     deploys = measure(template.parents[3], monkeypatch, url, ["start"])
     assert [text for text in deploys if text != "back"] == [PAGE] * (1 + path.ROUNDS)
     assert template.read_text(encoding="utf-8") == PAGE
+
+
+def test_what_was_measured_is_kept_where_a_later_delivery_fails(
+    template: Path, url: str, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def back() -> None:
+        raise PipelineError("the image is not admitted", next_step="admit it")
+
+    with pytest.raises(PipelineError, match="not admitted"):
+        measure(template.parents[3], monkeypatch, url, ["push"], back)
+    assert "| here: a template |" in (reports / "bench-path.md").read_text(encoding="utf-8")
+
+
+def test_what_is_brought_to_a_cluster_by_hand_is_listed_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[str] = []
+    cluster = SimpleNamespace(
+        get=lambda *_: None,
+        items=lambda *_: [],
+        apply=done.append,
+        run=lambda *arguments: done.append(" ".join(arguments)),
+    )
+    monkeypatch.setattr(kubernetes, "connect", lambda: cluster)
+    image = ImageReference("registry.test/shop", f"sha256:{'a' * 64}")
+    by_hand.on_kubernetes(image)
+    listed, named, _ = done
+    assert str(image) in listed
+    assert f"set image deployment/{project().name} {project().name}={image}" in named
 
 
 def test_an_edit_that_does_not_show_is_a_failure_and_undone(
