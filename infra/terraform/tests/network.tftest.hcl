@@ -70,10 +70,10 @@ run "one_nat_for_all_zones" {
   }
 
   assert {
-    condition = { for statement in jsondecode(aws_iam_role_policy.flow_log[0].policy).Statement : jsonencode(statement.Action) => statement.Resource } == {
-      jsonencode(["logs:PutLogEvents", "logs:DescribeLogStreams", "logs:CreateLogStream"]) = "arn:aws:logs:us-east-1:123456789012:log-group:/vpc/shop/flow:*"
-      jsonencode("logs:DescribeLogGroups")                                                 = "*"
-    }
+    condition = [for statement in jsondecode(aws_iam_role_policy.flow_log[0].policy).Statement : [statement.Action, statement.Resource]] == [
+      [["logs:PutLogEvents", "logs:DescribeLogStreams", "logs:CreateLogStream"], "arn:aws:logs:us-east-1:123456789012:log-group:/vpc/shop/flow:*"],
+      ["logs:DescribeLogGroups", "*"],
+    ]
     error_message = "Flow logs look for their group, and write to it alone."
   }
 }
