@@ -151,8 +151,8 @@ def workflows() -> str:
     """The jobs of each workflow with the tasks that they call; an arrow leads to the job that waits."""
     panels = []
     for file in sorted((ROOT / rehearsal.WORKFLOWS).glob("*.yml")):
-        content = files.read_yaml(file)
-        jobs = content["jobs"]
+        content = files.read_yaml(file) or {}
+        jobs, triggers = content.get("jobs", {}), content.get("on", [])
         nodes = {name: _job(name, job) for name, job in jobs.items()}
         needs = {name: _needs(job) for name, job in jobs.items()}
         edges = [
@@ -161,15 +161,17 @@ def workflows() -> str:
             for source in needs[name]
             if not any(source in _all(other, needs) for other in needs[name])
         ]
-        events = ", ".join(event.replace("_", " ") for event in content["on"])
-        panels.append(Panel(f"{file.name}, on {events}", nodes, edges))
+        triggers = [triggers] if isinstance(triggers, str) else triggers
+        events = ", ".join(event.replace("_", " ") for event in triggers)
+        if nodes:
+            panels.append(Panel(f"{file.name}, on {events}", nodes, edges))
     return draw("What each workflow does: its jobs and the tasks that they call", panels)
 
 
 def _job(name: str, job: Mapping[str, Any]) -> list[str]:
     if "uses" in job:
         return [name, str(job["uses"]).rpartition("/")[2]]
-    runs = [step["run"] for step in job["steps"] if "run" in step]
+    runs = [step["run"].removeprefix("exec ") for step in job.get("steps", []) if "run" in step]
     tasks = dict.fromkeys(" ".join(run.split()[:2]) for run in runs)
     return [name, *tasks]
 

@@ -93,7 +93,7 @@ def test_a_job_stands_with_its_tasks_and_waits_for_those_it_needs(
     (tmp_path / ".github" / "workflows").mkdir(parents=True)
     (tmp_path / ".github" / "workflows" / "new.yml").write_text(
         "on: {push: {}}\njobs:\n"
-        "  a: {steps: [{uses: x}, {run: ./inv lint}, {run: ./inv test --fast}]}\n"
+        "  a: {steps: [{uses: x}, {run: ./inv lint}, {run: exec ./inv test --fast}]}\n"
         "  b: {needs: a, steps: [{run: ./inv build}]}\n"
         "  c: {needs: [a, b], uses: ./.github/workflows/deploy.yml}\n",
         encoding="utf-8",
@@ -113,6 +113,29 @@ def test_a_job_stands_with_its_tasks_and_waits_for_those_it_needs(
         )
     ]
     assert drawing.count("marker-end") == 2, "c waits for a by way of b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("on: push\njobs: {a: {steps: [{run: make}]}}\n", ["new.yml, on push", "a", "make"]),
+        (
+            "on: [push, pull_request]\njobs: {a: {}}\n",
+            ["new.yml, on push, pull request", "a"],
+        ),
+        ("name: Ours\n", []),  # GitHub refuses it; adopt and upgrade do not fail on it
+        ("", []),
+    ],
+)
+def test_a_teams_own_workflow_is_drawn_however_it_is_written(
+    text: str, shown: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "a.yml").write_text("on: {push: {}}\njobs: {b: {}}\n", encoding="utf-8")
+    (folder / "new.yml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(architecture, "ROOT", tmp_path)
+    assert labels(architecture.workflows()) == ["a.yml, on push", "b", *shown]
 
 
 def test_boxes_of_a_drawing_do_not_overlap_and_arrows_lead_to_the_right() -> None:
