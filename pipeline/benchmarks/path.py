@@ -72,7 +72,8 @@ def run() -> str:
         _measure(states, series)
     finally:
         # Half an hour's figures are not lost where the last delivery fails.
-        show("path", series)
+        if series:
+            show("path", series)
     return f"{', '.join(states)}: {ROUNDS} rounds each"
 
 

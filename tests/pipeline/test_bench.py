@@ -151,12 +151,15 @@ def test_what_is_brought_to_a_cluster_by_hand_is_listed_before(
 
 
 def test_an_edit_that_does_not_show_is_a_failure_and_undone(
-    template: Path, monkeypatch: pytest.MonkeyPatch
+    template: Path, reports: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    benchmarks.show("path", {"here: a template": [1.0]})
     monkeypatch.setattr(path, "RELOAD_SECONDS", 1)
     with pytest.raises(PipelineError, match="does not show"):
         measure(template.parents[3], monkeypatch, "http://127.0.0.1:9", ["start"])
     assert template.read_text(encoding="utf-8") == PAGE
+    kept = (reports / "bench-path.md").read_text(encoding="utf-8")
+    assert "here: a template" in kept, "an empty run takes no figures away"
 
 
 @pytest.mark.parametrize("kind", path.EDITS)
