@@ -40,7 +40,8 @@ def run() -> str:
     if service is None or reached is None:
         raise PipelineError("nothing is deployed on ECS", next_step="run ./inv deploy first")
     url, _ = reached
-    (cluster, name), container = roots.service_names(environment), roots.base_name(environment)
+    cluster, name = roots.service_names(environment)
+    application = roots.base_name(environment)
     client = account.client("ecs")
     target = {"cluster": cluster, "service": name}
 
@@ -59,7 +60,7 @@ def run() -> str:
     disturbances: dict[str, Callable[[], object]] = {
         "new deployment": lambda: client.update_service(**target, forceNewDeployment=True),
         "failing version, rolled back": lambda: client.update_service(
-            **target, taskDefinition=_crashing(client, service.task_definition, container)
+            **target, taskDefinition=_crashing(client, service.task_definition, application)
         ),
         "task stopped": end_a_task,
     }
@@ -87,12 +88,12 @@ def _measured(
     return took, seen
 
 
-def _crashing(client: Any, task_definition: str, name: str) -> str:
+def _crashing(client: Any, task_definition: str, application: str) -> str:
     """A copy of a task definition whose application ends at its start."""
     described = client.describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
     kept = {name: value for name, value in described.items() if name in COPIED}
     for container in kept["containerDefinitions"]:
-        if container["name"] == name:
+        if container["name"] == application:
             container["command"] = ["python", "-c", "raise SystemExit('the turkey has burnt')"]
     made = client.register_task_definition(**kept)["taskDefinition"]["taskDefinitionArn"]
     # Inactive, it still serves this one deployment, and nobody deploys it again.

@@ -115,11 +115,9 @@ def _present(github: api.Api, setting: Setting) -> dict[str, Any] | None:
     try:
         items = list(github.items(setting.listing, setting.wrapped))
     except api.RefusedError as error:
-        if (
-            error.status != httpx.codes.NOT_FOUND
-        ):  # the list of an environment that is not there yet
-            raise
-        return None
+        if error.status == httpx.codes.NOT_FOUND:  # of an environment that is not there yet
+            return None
+        raise
     found = (item["id"] for item in items if item["name"] == setting.content["name"])
     identity = next(found, None)
     # A list shows a ruleset without its rules.

@@ -56,7 +56,7 @@ def refuse_left(tip: str, environment: str, source: str, *, root: Path = ROOT) -
         newest = history.commits(tip, environment, root=root, limit=1)[0]
         raise PipelineError(
             f"{environment} is what {newest.commit[:12]} says ({newest.subject}), not what {source[:12]} says",
-            next_step="merge the change again, or run rollback.yml with that commit as the revision",
+            next_step=f"merge the change again, or run rollback.yml with {source[:12]} as the revision",
         )
 
 

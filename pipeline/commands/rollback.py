@@ -95,17 +95,17 @@ def _unsaid(releases: list[Release], environment_name: str, digest: str, tip: st
     """What to do where Git does not say what has failed; None where it does, and goes back."""
     said = {"commit": tip, "digest": releases[0].digest or ""}
     if digest:
+        if digest == releases[0].digest:
+            return None
         # It failed before its release: Git names what ran before.
-        unreleased = digest != releases[0].digest
-        return (
-            Result(f"{environment_name} never got it in Git", outputs=said) if unreleased else None
-        )
+        return Result(f"{environment_name} never got it in Git", outputs=said)
     deployed = git.last_change("HEAD", history.path(environment_name), root=ROOT)
     if deployed != releases[0].commit:
         # Another's change, which a deployment of its own brings there.
         [wanted] = history.commits("HEAD", environment_name, root=ROOT, limit=1)
-        left = releases[0].state != wanted.state
-        return Result(f"{environment_name} is another by now in Git") if left else None
+        if releases[0].state == wanted.state:
+            return None
+        return Result(f"{environment_name} is another by now in Git")
     if len(releases) > 1 and releases[0].state == releases[1].state:
         # A freeze, or the admitted images.
         return Result(f"{environment_name} runs what it ran before", outputs=said)
