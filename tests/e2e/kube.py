@@ -1,6 +1,5 @@
 """The scratch clone's cluster, as its tests ask and disturb it."""
 
-import json
 import subprocess
 import threading
 import time
@@ -108,36 +107,19 @@ def answers(url: str, replicas: int) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def watched(cluster: Cluster) -> Iterator[list[str]]:
-    """Every sync status that Argo CD gives the local environment while the body runs, in order."""
-    argv = [
-        *cluster.kubectl,
-        "-n",
-        "argocd",
-        "get",
-        "applications.argoproj.io",
-        APPLICATION,
-        "--watch",
-    ]
+def watched(
+    cluster: Cluster, kind: str, name: str, namespace: str, field: str
+) -> Iterator[list[str]]:
+    """Every value that a field of an object has while the body runs, in order; empty where it is not there."""
+    argv = [*cluster.kubectl, "-n", namespace, "get", kind, name, "--watch"]
+    output = f'--output=jsonpath={{{field}}}{{"\\n"}}'
     seen: list[str] = []
-    with subprocess.Popen([*argv, "--output=json"], stdout=subprocess.PIPE, text=True) as child:
-        reader = threading.Thread(target=_read, args=(child, seen))
+    with subprocess.Popen([*argv, output], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        reader = threading.Thread(target=lambda: seen.extend(map(str.strip, child.stdout or ())))
         reader.start()
         try:
             yield seen
         finally:
             child.terminate()
             reader.join()
-
-
-def _read(child: "subprocess.Popen[str]", seen: list[str]) -> None:
-    assert child.stdout is not None
-    decoder, buffer = json.JSONDecoder(), ""
-    for line in child.stdout:
-        buffer = (buffer + line).lstrip()
-        try:
-            found, end = decoder.raw_decode(buffer)
-        except ValueError:
-            continue
-        buffer = buffer[end:]
-        seen.append(found.get("status", {}).get("sync", {}).get("status", ""))

@@ -14,9 +14,10 @@ from pipeline.core.waiting import wait
 from pipeline.kubernetes import workload
 from pipeline.kubernetes.cluster import is_ready
 from tests.acceptance.journeys import create_gathering
+from tests.e2e import autoscaling
 from tests.e2e.checkout import Checkout
 from tests.e2e.faults import FAULTS, failing_migration, never_ready, plant
-from tests.e2e.kube import NAME, NAMESPACE, PODS, OnKubernetes
+from tests.e2e.kube import NAME, NAMESPACE, PODS, OnKubernetes, eventually, watched
 
 pytestmark = [pytest.mark.engine, pytest.mark.e2e, pytest.mark.long]
 
@@ -99,6 +100,29 @@ def test_a_good_version_gets_all_pods_once_it_was_judged_and_loses_no_request(
     assert (canary.text(), canary.image()) == ("ready", before)
     assert [each["metadata"]["name"] for each in analyses(canary)] == judged
     assert gathering.title in httpx.get(gathering.guest_url, timeout=10).text
+
+
+def test_an_autoscaled_rollout_keeps_its_pods_and_is_judged_alike(canary: OnKubernetes) -> None:
+    checkout = canary.checkout
+    autoscaling.turn_on(canary)
+    with watched(
+        canary.cluster, "rollouts.argoproj.io", NAME, NAMESPACE, ".spec.replicas"
+    ) as replicas:
+        autoscaling.hand_over(canary, "Rollout")
+        checkout.inv("sync")
+        eventually(lambda: replicas[-1:] == ["3"], 180, "what is measured makes it three pods")
+        eventually(lambda: len(canary.ready_pods()) == 3, 120, "three ready pods")
+        checkout.edit("app/thanksgiving/views/system.py", r'_plain\("ready"\)', '_plain("scaled")')
+        for task in ("build", "push"):
+            checkout.inv(task)
+        judged = [each["metadata"]["name"] for each in analyses(canary)]
+        with constant(f"{canary.url}/", RATE, fresh=True) as load:
+            checkout.inv("sync")
+        eventually(lambda: len(canary.ready_pods()) == 3, 120, "three ready pods of the new one")
+    assert set(replicas) == {"2", "3"}
+    assert (canary.text(), load.failures) == ("scaled", [])
+    [run] = [each for each in analyses(canary) if each["metadata"]["name"] not in judged]
+    assert run["status"]["phase"] == "Successful"
 
 
 BAD = {

@@ -15,9 +15,11 @@ from pipeline.benchmarks.load import Load, constant
 from pipeline.core.errors import CommandFailedError
 from pipeline.core.paths import CHART, ROOT
 from tests.acceptance.journeys import create_gathering
+from tests.e2e import autoscaling
 from tests.e2e.checkout import Checkout
 from tests.e2e.faults import failing_migration
 from tests.e2e.kube import (
+    APPLICATION,
     DEPLOYMENT,
     NAME,
     NAMESPACE,
@@ -226,7 +228,8 @@ def test_a_change_of_the_chart_waits_for_its_promotion(disturbed: OnKubernetes) 
 
 
 def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
-    with watched(kubernetes.cluster) as seen:
+    application = ("applications.argoproj.io", APPLICATION, "argocd")
+    with watched(kubernetes.cluster, *application, ".status.sync.status") as seen:
         kubernetes.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, "--replicas=4")
         eventually(lambda: "OutOfSync" in seen, 120, "Argo CD sees the difference")
         eventually(lambda: seen[-1] == "Synced", 180, "Argo CD takes it back")
@@ -243,6 +246,21 @@ def _deployment(kubernetes: OnKubernetes, namespace: str = NAMESPACE) -> dict[st
     assert found is not None
     spec: dict[str, Any] = found["spec"]
     return spec
+
+
+def test_autoscaling_is_turned_on_without_losing_a_pod(disturbed: OnKubernetes) -> None:
+    checkout = disturbed.checkout
+    autoscaling.turn_on(disturbed)
+    with watched(disturbed.cluster, "deployment", NAME, NAMESPACE, ".spec.replicas") as replicas:
+        autoscaling.hand_over(disturbed, "Deployment")
+        with constant(f"{disturbed.url}/", RATE) as load:
+            checkout.inv("sync")
+        eventually(lambda: replicas[-1:] == ["3"], 180, "what is measured makes it three pods")
+        eventually(lambda: len(disturbed.ready_pods()) == 3, 120, "three ready pods")
+        checkout.inv("sync")
+    assert set(replicas) == {"2", "3"}
+    assert replicas[-1] == "3"
+    nothing_lost(load)
 
 
 def test_a_killed_pod_and_a_drained_node_lose_no_request(kubernetes: OnKubernetes) -> None:

@@ -224,7 +224,7 @@ def test_the_original_design_still_holds(render: Render) -> None:
         ),
         ({"shutdown": {"gracePeriodSeconds": 25}}, "must exceed drainSeconds"),
         ({"rollout": {"maxSurge": 0}}, "no pod could ever be replaced"),
-        ({"autoscaling": {"enabled": True, "minReplicas": 9}}, "is above autoscaling.maxReplicas"),
+        ({"replicaCount": 7, "autoscaling": {"enabled": True}}, "is above autoscaling.maxReplicas"),
         (
             {"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}},
             "nothing to scale by",
@@ -299,6 +299,14 @@ def test_autoscaling_takes_the_replicas_out_of_the_deployment(render: Render) ->
     assert "replicas" not in need(resources, "Deployment")["spec"]
     scaler = need(resources, "HorizontalPodAutoscaler")["spec"]
     assert [one["resource"]["name"] for one in scaler["metrics"]] == ["memory", "cpu"]
+    # Fewer than a release is verified by, and the first one after a quiet night would be taken back.
+    assert scaler["minReplicas"] == 2
+    assert (
+        need(render(EVERYTHING | {"replicaCount": 3}), "HorizontalPodAutoscaler")["spec"][
+            "minReplicas"
+        ]
+        == 3
+    )
     assert find(render(), "HorizontalPodAutoscaler") is None
 
 

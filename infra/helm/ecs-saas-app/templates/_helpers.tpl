@@ -284,7 +284,7 @@ capabilities:
 {{- if and (not (kindIs "invalid" $min)) (not (kindIs "invalid" $max)) -}}
 {{- fail "podDisruptionBudget: the API takes minAvailable or maxUnavailable, not both. Set one of them to null." -}}
 {{- end -}}
-{{- $least := ternary (int $.Values.autoscaling.minReplicas) (int $.Values.replicaCount) $.Values.autoscaling.enabled -}}
+{{- $least := int $.Values.replicaCount -}}
 {{- $blocksMin := and (not (kindIs "invalid" $min)) (or (eq (toString $min) "100%") (and (not (kindIs "string" $min)) (ge (int $min) $least))) -}}
 {{- $blocksMax := and (not (kindIs "invalid" $max)) (has (toString $max) (list "0" "0%")) -}}
 {{- if or $blocksMin $blocksMax -}}
@@ -294,8 +294,8 @@ capabilities:
 {{- end -}}
 {{- with .Values.autoscaling -}}
 {{- if .enabled -}}
-{{- if gt (int .minReplicas) (int .maxReplicas) -}}
-{{- fail (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)." (int .minReplicas) (int .maxReplicas)) -}}
+{{- if gt (int $.Values.replicaCount) (int .maxReplicas) -}}
+{{- fail (printf "replicaCount (%d), the fewest pods, is above autoscaling.maxReplicas (%d)." (int $.Values.replicaCount) (int .maxReplicas)) -}}
 {{- end -}}
 {{- if not (or .targetCPUUtilizationPercentage .targetMemoryUtilizationPercentage) -}}
 {{- fail "autoscaling has nothing to scale by: set targetCPUUtilizationPercentage or targetMemoryUtilizationPercentage." -}}
