@@ -69,15 +69,14 @@ def start(
     argv = [sys.executable, "-m", "gunicorn", "-c", str(chdir / "gunicorn.conf.py")]
     argv += ["--bind", f"127.0.0.1:{1 if by_setting else port}"]
     argv += ["--workers", "2", app]
-    keep = {
-        key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR")
-    }
+    keep = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")}
     with log.open("wb") as sink:
         process = subprocess.Popen(
             argv,
             cwd=chdir,
             env={
                 **keep,
+                "TMPDIR": str(folder),  # what one that is killed leaves behind goes with the test's
                 "ENVIRONMENT": "test",
                 "DRAIN_SECONDS": "0",
                 "PORT": str(port),
