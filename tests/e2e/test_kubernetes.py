@@ -248,7 +248,7 @@ def _deployment(kubernetes: OnKubernetes, namespace: str = NAMESPACE) -> dict[st
     return spec
 
 
-def test_autoscaling_is_turned_on_without_losing_a_pod(disturbed: OnKubernetes) -> None:
+def test_autoscaling_is_turned_on_and_off_without_losing_a_pod(disturbed: OnKubernetes) -> None:
     checkout = disturbed.checkout
     autoscaling.turn_on(disturbed)
     with watched(disturbed.cluster, "deployment", NAME, NAMESPACE, ".spec.replicas") as replicas:
@@ -258,8 +258,11 @@ def test_autoscaling_is_turned_on_without_losing_a_pod(disturbed: OnKubernetes) 
         eventually(lambda: replicas[-1:] == ["3"], 180, "what is measured makes it three pods")
         eventually(lambda: len(disturbed.ready_pods()) == 3, 120, "three ready pods")
         checkout.inv("sync")
+        assert replicas[-1] == "3"
+        checkout.restore()
+        checkout.inv("sync")
+        eventually(lambda: replicas[-1] == "2", 120, "off, the file's number holds")
     assert set(replicas) == {"2", "3"}
-    assert replicas[-1] == "3"
     nothing_lost(load)
 
 
