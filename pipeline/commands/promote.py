@@ -50,7 +50,7 @@ def run(
         )
     if not explain and git_server.never_released(giving):
         return Result(environments.unreleased(source))
-    desired = git_server.readable() if explain else kubernetes.desired()
+    desired = git_server.readable() if explain else kubernetes.desired(giving, taking)
     tip = desired.tip()
     given, taken = (history.commits(tip, name, root=desired.root) for name in (source, target))
     candidates = promotion.candidates(given, taken, conditions, now)

@@ -36,7 +36,7 @@ def run(
     environment = environments.load(environment_name)
     if git_server.never_released(environment):
         return Result(environments.unreleased(environment_name))
-    desired = kubernetes.desired()
+    desired = kubernetes.desired(environment)
     tip = desired.tip()
     releases = history.commits(tip, environment_name, root=desired.root)
     if not any(release.digest for release in releases):

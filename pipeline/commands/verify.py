@@ -73,7 +73,7 @@ def _verified(to: str, environment: Environment, digest: str | None, *, smoke: b
 
 
 def _record(environment: Environment, digest: str | None, *, smoke: bool) -> Result:
-    desired = kubernetes.desired()
+    desired = kubernetes.desired(environment)
     release = history.history(desired.tip(), environment.name, root=desired.root)[0]
     wanted = digest or release.digest
     if wanted is None or wanted != release.digest:

@@ -87,9 +87,13 @@ def connect() -> Cluster:
     return cluster
 
 
-def desired() -> Desired:
-    """Where the desired state is changed: on GitHub in a workflow, else in this machine's stand-in."""
-    return on_github() if actions.running() else git_server.desired()
+def desired(*changed: Environment) -> Desired:
+    """Where the desired state of environments is changed: on GitHub in a workflow, else in this machine's stand-in.
+
+    Raises PipelineError outside of a workflow where Git's file of one names a release: it does not run by the stand-in.
+    """
+    released = any(each.digest for each in changed)
+    return on_github() if actions.running() or released else git_server.desired()
 
 
 def deliver(environment: Environment, digest: str | None = None) -> str:

@@ -71,7 +71,7 @@ def test_an_image_that_no_registry_has_is_planned_and_committed_nowhere(
     monkeypatch.setattr(history, "commits", lambda *_, **__: [released])
     monkeypatch.setattr(git_server, "never_released", lambda _: False)
     desired = Desired(str(ROOT), git.run("branch", "--show-current").strip())
-    monkeypatch.setattr(kubernetes, "desired", lambda: desired)
+    monkeypatch.setattr(kubernetes, "desired", lambda *_: desired)
     monkeypatch.setattr(kubernetes, "prepared", lambda: pytest.fail("a cluster was asked for"))
     monkeypatch.setenv("LOCAL_AWS", "1")
     for (module, step, in_workflow), task in steps.items():

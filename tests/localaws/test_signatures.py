@@ -213,7 +213,7 @@ def test_no_command_uses_what_is_not_signed(
     monkeypatch.setattr(history, "earlier", lambda _: released[1])
     monkeypatch.setattr(git_server, "never_released", lambda _: False)
     desired = Desired(str(ROOT), git.run("branch", "--show-current").strip())
-    monkeypatch.setattr(kubernetes, "desired", lambda: desired)
+    monkeypatch.setattr(kubernetes, "desired", lambda *_: desired)
     for module, step in (
         (terraform, "plan"),
         (terraform, "apply"),

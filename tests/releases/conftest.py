@@ -52,7 +52,7 @@ def back(clone: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[st
     """Rolls staging back as a workflow does; returns the digest and the replicas that Git then names."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.delenv("GITHUB_RUN_ID", raising=False)
-    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(kubernetes, "desired", lambda *_: desired(clone))
 
     def roll(revision: str | None = None, **settings: Any) -> tuple[str | None, int]:
         rollback.run("staging", revision, **settings)
@@ -74,7 +74,7 @@ def production(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     run(clone, "commit", "-q", "-m", "Add production and qa")
     run(clone, "push", "-q", "origin", "HEAD:main")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(kubernetes, "desired", lambda *_: desired(clone))
     monkeypatch.setattr(git_server, "desired", lambda: desired(clone))
     monkeypatch.setattr(git_server, "BARE", clone.parent / "github.git")
     monkeypatch.setattr(kubernetes, "released", lambda *_: "")

@@ -100,7 +100,7 @@ def test_a_rollback_on_this_machine_brings_every_target_to_the_digest(
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     monkeypatch.setattr(environments, "LOCAL", tmp_path)
     monkeypatch.setattr(environments, "MEMORY", tmp_path / "digest.json")
-    monkeypatch.setattr(kubernetes, "desired", lambda: desired(clone))
+    monkeypatch.setattr(kubernetes, "desired", lambda *_: desired(clone))
     monkeypatch.setattr(kubernetes, "released", lambda *_: "")
     monkeypatch.setattr(ecs, "observe", lambda _: State("", "", "", healthy=True, replicas=2))
     monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=True))
@@ -115,6 +115,27 @@ def test_a_rollback_on_this_machine_brings_every_target_to_the_digest(
     assert rollback.run("local").headline.endswith("; ECS: 1 resources changed")
     assert planned == [OLD]
     assert environments.resolved("local").digest == OLD
+
+
+def test_what_git_itself_names_is_changed_by_the_workflows_alone(
+    production: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine's repository is not what it runs by: to change that one would look like a rollback."""
+    monkeypatch.undo()
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    monkeypatch.setattr(git_server, "BARE", production.parent / "github.git")
+    monkeypatch.setattr(environments, "ENVIRONMENTS", production / "environments")
+    file = production / "environments" / "production.yaml"
+    assert "nothing is released" in rollback.run("production").headline
+    file.write_text(releases.with_digest(file.read_text("utf-8"), NEW), encoding="utf-8")
+    for task in (
+        lambda: rollback.run("production"),
+        lambda: promote.run("production", "staging"),
+        lambda: promote.run("staging", "production"),
+    ):
+        with pytest.raises(PipelineError, match="by the workflows alone") as refused:
+            task()
+        assert "rollback.yml" in refused.value.next_step
 
 
 def test_what_was_released_again_can_be_gone_back_to(
