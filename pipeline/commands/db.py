@@ -14,7 +14,10 @@ from pipeline.core import console, process
 from pipeline.core.errors import PipelineError, require_choice
 from pipeline.core.paths import ROOT, log_file, shown
 from pipeline.releases.project import project
+from server.start import variables
 
+#: What pg_restore writes from version 17 on, and servers before it refuse.
+UNKNOWN_BEFORE_17 = "SET transaction_timeout = 0;\n"
 #: How a PostgreSQL archive (pg_dump's custom format) and an SQLite file begin.
 POSTGRES_MAGIC = b"PGDMP"
 SQLITE_MAGIC = b"SQLite format 3\0"
@@ -78,21 +81,33 @@ def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
         if target:
             _copy_sqlite(file, target)
         else:
-            sql = process.capture([_program("pg_restore"), "--no-owner", "--file=-", file])
+            # What is no table, such as the type of a column, would be there twice.
+            clean = ["--clean", "--if-exists"]
+            argv = [_program("pg_restore"), "--no-owner", *clean, "--file=-", file]
+            sql = for_any_server(process.capture(argv))
             # In one transaction; a newer schema has tables that the backup does not name.
             options = ("--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-")
             _postgres("psql", url, *options, stdin=f"{DROP_TABLES}{sql}")
-    if argv := project().migrate:
+    if argv := list(project().migrate):
+        names = " ".join(f"{part}={name}" for part, name in project().database.variables.items())
+        address = variables({"DATABASE_URL": url, "DATABASE_VARIABLES": names})
         with console.progress("migrate the database"):
             process.run(
                 [sys.executable if argv[0] == "python" else argv[0], *argv[1:]],
                 log=log_file("migrate"),
                 cwd=ROOT / "app",
                 # A development environment needs no secret of its own.
-                env={**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "development"},
+                env={**os.environ, "DATABASE_URL": url, **address, "ENVIRONMENT": "development"},
                 next_step="the backup is restored: fix the cause, then migrate it",
             )
     return f"restored {shown(file)}"
+
+
+def for_any_server(sql: str) -> str:
+    """A script of ``pg_restore`` without the setting that servers before PostgreSQL 17 do not know."""
+    head, _, rest = sql.partition(UNKNOWN_BEFORE_17)
+    # The same words further on are data.
+    return head + rest if "\nCOPY " not in head else sql
 
 
 def _address(url: str | None) -> str:

@@ -1,15 +1,21 @@
 """`./inv db backup` and `restore`: a round trip on either database, and what is refused."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from thanksgiving import create_app, migrate
 
 from pipeline.commands import db
 from pipeline.core.errors import PipelineError
+from pipeline.releases.project import Database, project
 from tests.acceptance import journeys
+from tests.app import postgres
 from tests.app.conftest import browsers, notice, settings_for
 from tests.app.servers import Server
 from tests.app.test_migrations import downgrade
@@ -43,6 +49,53 @@ def test_round_trip(database_url: str, empty_database: str, tmp_path: Path) -> N
     assert "Ann" in browsers(again)().open(event.guest_path).text
     for one in (app, again):
         one.extensions["engine"].dispose()
+
+
+@pytest.mark.engine
+def test_what_is_no_table_is_replaced_as_well(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The type of a column, as another application's models have it."""
+    monkeypatch.setattr(db, "project", lambda: replace(project(), migrate=()))
+    file = tmp_path / "backup"
+    url = postgres.create(server, "with_types").replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TYPE mood AS ENUM ('glad')")
+        connection.execute("CREATE TABLE guest (mood mood)")
+        connection.execute("INSERT INTO guest VALUES ('glad')")
+    db.backup(url, file)
+    with psycopg.connect(url) as connection:
+        connection.execute("ALTER TYPE mood ADD VALUE 'hungry'")
+    db.restore(url, file, replace=True)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT enum_range(NULL::mood)").fetchone() == ("{glad}",)
+        assert connection.execute("SELECT mood FROM guest").fetchall() == [("glad",)]
+
+
+def test_a_script_of_a_newer_client_is_for_older_servers_as_well() -> None:
+    newer = "SET lock_timeout = 0;\nSET transaction_timeout = 0;\nCREATE TABLE t ();\nCOPY public.t FROM stdin;\n"
+    assert db.for_any_server(newer) == newer.replace("SET transaction_timeout = 0;\n", "")
+    words = "SET lock_timeout = 0;\nCOPY public.t FROM stdin;\nSET transaction_timeout = 0;\n\\.\n"
+    assert db.for_any_server(words) == words
+
+
+def test_a_restore_migrates_by_the_variables_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target, seen = tmp_path / "old.db", tmp_path / "new.db", tmp_path / "seen"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("CREATE TABLE t (n int)")
+    program = (
+        f"import os, pathlib; pathlib.Path({str(seen)!r}).write_text(os.environ['DB_ADDRESS'])"
+    )
+    own = replace(
+        project(),
+        migrate=("python", "-c", program),
+        database=Database("sqlite", "sqlite", {"url": "DB_ADDRESS"}),
+    )
+    monkeypatch.setattr(db, "project", lambda: own)
+    db.restore(f"sqlite:///{target}", source)
+    assert seen.read_text() == f"sqlite:///{target}"
 
 
 def test_a_backup_of_an_older_schema_is_migrated(database_url: str, tmp_path: Path) -> None:
