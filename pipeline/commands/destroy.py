@@ -1,5 +1,8 @@
 """Destroys all that Terraform made for an environment, if it is not protected."""
 
+import tempfile
+from pathlib import Path
+
 from pipeline.aws import account as aws
 from pipeline.commands import Result
 from pipeline.core import console
@@ -9,6 +12,9 @@ from pipeline.releases import environments
 from pipeline.terraform import plan_summary, roots
 from pipeline.terraform import run as terraform
 
+#: Stands for an image where none was released: the first deployment may have failed half-way.
+NO_IMAGE = f"sha256:{'0' * 64}"
+
 
 def run(environment_name: str, *, confirm: str) -> Result:
     environment = environments.planned(environments.resolved(environment_name))
@@ -17,7 +23,9 @@ def run(environment_name: str, *, confirm: str) -> Result:
             f"destroying {environment_name} was not confirmed by its name",
             next_step=f"if all of {environment_name} is to be lost, add --confirm {environment_name}",
         )
-    with exclusive(f"apply-{environment_name}"):
+    with exclusive(f"apply-{environment_name}"), tempfile.TemporaryDirectory() as folder:
+        if environment.digest is None:
+            environment = environments.resolve(environment, NO_IMAGE, Path(folder))
         account = aws.account(environment)
         root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:

@@ -59,9 +59,11 @@ def staging(deployed: Deployed) -> Iterator[Checkout]:
     assert "no changes" in inv(checkout, "plan", "--environment", "staging")
     inv(checkout, "apply", "--environment", "staging")
     yield checkout
+    # As where the first deployment has failed half-way: Git names no image.
+    checkout.restore()
+    (checkout.folder / ".local" / "terraform" / "staging" / "staging.yaml").unlink()
     said = inv(checkout, "destroy", "--environment", "staging", "--confirm", "staging")
     assert "resources destroyed" in said
-    checkout.restore()
     assert (
         client("ecs", checkout).list_services(cluster=f"{NAME}-staging-cluster")["serviceArns"]
         == []
