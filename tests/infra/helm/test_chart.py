@@ -610,9 +610,10 @@ def test_pods_may_ask_the_name_servers_of_their_node(render: Render) -> None:
     assert {port["port"] for port in rule["ports"]} == {53}
 
 
-def test_a_secret_of_others_replaces_the_pods_when_it_changes(render: Render) -> None:
+def test_a_secret_replaces_the_pods_when_it_changes(render: Render) -> None:
     values: dict[str, Any] = {"restartOnRotation": {"enabled": True}}
-    assert find(render(values), "CronJob") is None  # the generated Secret is never changed
+    generated = f"{CHART.name}-generated"
+    assert need(render(values), "Role", "-restart")["rules"][0]["resourceNames"] == [generated]
     values |= EXTERNAL | {"secretKey": {"existingSecret": "keys"}}
     resources = render(values)
     [reads, replaces] = need(resources, "Role", "-restart")["rules"]
@@ -622,11 +623,19 @@ def test_a_secret_of_others_replaces_the_pods_when_it_changes(render: Render) ->
     assert job["containers"][0]["args"][1:] == ["restart", CHART.name, "keys", "db"]
 
 
-def test_the_previous_signing_key_may_be_missing(render: Render) -> None:
-    values = {"secretKey": {"existingSecret": "keys"}}
+@pytest.mark.parametrize(
+    ("secret", "values"),
+    [
+        ("keys", {"secretKey": {"existingSecret": "keys"}}),
+        (f"{CHART.name}-generated", {"secretKey": {"previousKey": "of-an-existing-one"}}),
+    ],
+)
+def test_the_previous_signing_key_may_be_missing(
+    render: Render, secret: str, values: dict[str, Any]
+) -> None:
     pod = need(render(values), "Deployment")["spec"]["template"]["spec"]
     environment = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
-    reference = {"name": "keys", "key": "SECRET_KEY_FALLBACKS", "optional": True}
+    reference = {"name": secret, "key": "SECRET_KEY_FALLBACKS", "optional": True}
     assert environment["SECRET_KEY_FALLBACKS"]["valueFrom"]["secretKeyRef"] == reference
 
 

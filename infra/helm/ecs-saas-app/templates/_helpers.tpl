@@ -139,10 +139,10 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- with .Values.publicUrl -}}{{ . }}{{- else -}}{{- with $host -}}{{ printf "%s://%s" $scheme . }}{{- end -}}{{- end -}}
 {{- end -}}
 
-{{/* Secrets that others make and change, as a JSON list. */}}
-{{- define "delivery.foreignSecrets" -}}
+{{/* Secrets that the pods read, as a JSON list. */}}
+{{- define "delivery.readSecrets" -}}
 {{- $database := ternary .Values.database.existingSecret "" (eq .Values.database.engine "postgresql") -}}
-{{- list .Values.secretKey.existingSecret $database | compact | uniq | toJson -}}
+{{- list .Values.secretKey.existingSecret $database (include "delivery.generatedSecret" .) | compact | uniq | toJson -}}
 {{- end -}}
 
 {{- define "delivery.podSecurityContext" -}}
@@ -171,14 +171,12 @@ capabilities:
     secretKeyRef:
       name: {{ .Values.secretKey.existingSecret | default $generated }}
       key: {{ ternary .Values.secretKey.key "SECRET_KEY" (not (empty .Values.secretKey.existingSecret)) }}
-{{- with .Values.secretKey.existingSecret }}
 - name: SECRET_KEY_FALLBACKS
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
-      key: {{ $.Values.secretKey.previousKey }}
+      name: {{ .Values.secretKey.existingSecret | default $generated }}
+      key: {{ ternary .Values.secretKey.previousKey "SECRET_KEY_FALLBACKS" (not (empty .Values.secretKey.existingSecret)) }}
       optional: true
-{{- end }}
 {{- range (include "delivery.project" . | fromYaml).secrets }}
 - name: {{ . }}
   valueFrom:
