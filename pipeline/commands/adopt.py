@@ -87,7 +87,8 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
             next_step="git diff --cached shows what was changed, git reset --hard takes it back",
         )
     console.info(
-        "Next:\n  git commit -m 'Deliver our application'\n  ./inv deploy --to compose\n  ./inv deploy"
+        "Next:\n  git commit -m 'Deliver our application'\n  ./inv deploy --to compose\n  ./inv deploy\n"
+        "Before ./inv bootstrap: the certificate, alarms.emails and budget_usd in environments/ are examples"
     )
     changed = difference.count("diff --git")
     return Result(f"{answers.name}: {changed} files changed" if changed else "nothing to change")

@@ -83,11 +83,12 @@ def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
         else:
             # What is no table, such as the type of a column, would be there twice.
             clean = ["--clean", "--if-exists"]
-            argv = [_program("pg_restore"), "--no-owner", *clean, "--file=-", file]
-            sql = for_any_server(process.capture(argv))
+            written = process.capture(
+                [_program("pg_restore"), "--no-owner", *clean, "--file=-", file]
+            )
             # In one transaction; a newer schema has tables that the backup does not name.
             options = ("--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-")
-            _postgres("psql", url, *options, stdin=f"{DROP_TABLES}{sql}")
+            _postgres("psql", url, *options, stdin=f"{DROP_TABLES}{for_any_server(written)}")
     if argv := list(project().migrate):
         names = " ".join(f"{part}={name}" for part, name in project().database.variables.items())
         address = variables({"DATABASE_URL": url, "DATABASE_VARIABLES": names})
