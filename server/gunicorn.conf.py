@@ -27,6 +27,13 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 control_socket_disable = True
 
 
+def on_starting(server: Any) -> None:
+    """Moves the address that the command gives to ``PORT``: an earlier image's command names its own."""
+    if port := os.environ.get("PORT"):
+        given = server.cfg.settings["bind"].get()
+        server.cfg.set("bind", [f"{address.rpartition(':')[0]}:{port}" for address in given])
+
+
 def when_ready(server: Any) -> None:
     """Makes gunicorn's master serve on for ``DRAIN_SECONDS`` between SIGTERM and its own graceful stop."""
 

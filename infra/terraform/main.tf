@@ -18,8 +18,8 @@ locals {
   aws     = module.settings.aws
   name    = module.settings.name
   https   = local.aws.load_balancer.domain != null
-  # Scaling needs room between the least and the most.
-  autoscaling = coalesce(local.aws.service.max_replicas, module.settings.replica_count) > module.settings.replica_count
+  # Not by comparing it with replicaCount, whose change would then replace the service.
+  autoscaling = local.aws.service.max_replicas != null
 
   # <account>.dkr.ecr.<region>.amazonaws.com/<path>
   registry       = split("/", module.settings.image_repository)[0]

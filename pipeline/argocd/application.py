@@ -106,8 +106,7 @@ def wanted(commit: str, content: dict[str, Any]) -> str:
     """What ``revision`` returns of an Application at a commit, given the content of the environment's file there."""
     promoted = content.get("revision")
     # As argocd/apps/base/environments.yaml leaves it out: it is no value of the chart's.
-    values = history.state(content)
-    return _at(promoted, {"helm": {"valuesObject": values}}) if promoted else commit
+    return _with_values(promoted, history.state(content)) if promoted else commit
 
 
 def contains(source: Desired, commit: str, environment: str, later: str) -> bool:
@@ -171,10 +170,32 @@ def is_syncing(application: dict[str, Any]) -> bool:
     )
 
 
+def kept(application: dict[str, Any]) -> list[str]:
+    """What is not in Git any more, where deleting is left to people: ``Kind name``; empty where Argo CD deletes it."""
+    automated = application["spec"].get("syncPolicy", {}).get("automated", {})
+    resources = application.get("status", {}).get("resources", [])
+    left = [each for each in resources if each.get("requiresPruning")]
+    return [] if automated.get("prune") else [f"{each['kind']} {each['name']}" for each in left]
+
+
+def is_synced(application: dict[str, Any]) -> bool:
+    """Whether all that is in Git is in the cluster as it is there; what ``kept`` names is not in Git."""
+    status = application.get("status", {})
+    differing = [
+        each
+        for each in status.get("resources", [])
+        if each.get("status") not in (None, "Synced") and not each.get("requiresPruning")
+    ]
+    compared = status.get("sync", {}).get("status")
+    return compared == "Synced" or (
+        compared == "OutOfSync" and bool(kept(application)) and not differing
+    )
+
+
 def is_live(application: dict[str, Any], wanted: str) -> bool:
-    """Whether it is Synced and Healthy at a commit, and nothing is under way."""
+    """Whether it is synced and Healthy at a commit, and nothing is under way."""
     return (
-        application.get("status", {}).get("sync", {}).get("status") == "Synced"
+        is_synced(application)
         and revision(application) == wanted
         and health(application) == "Healthy"
         and not is_running(application)
@@ -206,10 +227,23 @@ def _at(commit: str, source: dict[str, Any]) -> str:
     helm = source.get("helm", {})
     if not COMMIT.fullmatch(commit):
         return ""
-    if "valuesObject" not in helm or helm.get("valueFiles"):
+    if "values" not in helm or helm.get("valueFiles"):
         return commit
-    values = json.dumps(helm["valuesObject"], sort_keys=True)
-    return f"{commit}-{hashlib.sha256(values.encode()).hexdigest()[:12]}"
+    return _with_values(commit, json.loads(helm["values"]))
+
+
+def _with_values(commit: str, values: dict[str, Any]) -> str:
+    text = json.dumps(_as_go(values), sort_keys=True)
+    return f"{commit}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _as_go(value: object) -> object:
+    """A value as Go, which made the Application of it, writes it: a whole number has no point."""
+    if isinstance(value, dict):
+        return {key: _as_go(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_go(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _patch(cluster: Cluster, application: str, change: dict[str, Any]) -> None:

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.argocd import application, failures
+from pipeline.core import console
 from pipeline.core.waiting import wait
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.image_reference import ImageReference
 
 SYNC_SECONDS = 300
+#: And for each pod: they are replaced one by one, and on AWS wait for the load balancer, some 45 seconds each.
+POD_SECONDS = 60
 POLL_SECONDS = 0.4
 #: Seconds that an Application may stay Degraded before a sync counts as failed (a Deployment passes through it).
 DEGRADED_SECONDS = 5
@@ -19,6 +22,14 @@ GENERATOR_SECONDS = 20
 REFRESH_SECONDS = 5
 #: Seconds between two requests to look at what a sync under way has reached.
 HURRY_SECONDS = 1
+
+
+def patience(content: dict[str, Any]) -> float:
+    """Seconds within which a sync has to be over, by an environment's file: its pods, and the times that it allows."""
+    pods = max(content["replicaCount"], (content.get("autoscaling") or {}).get("maxReplicas") or 0)
+    migration = (content.get("migrations") or {}).get("timeoutSeconds") or 0
+    progress = (content.get("rollout") or {}).get("progressDeadlineSeconds") or 0
+    return float(SYNC_SECONDS + POD_SECONDS * pods + migration + progress)
 
 
 def await_synced(
@@ -69,8 +80,11 @@ def await_synced(
         for line in _changes(state, wanted, shown):
             on_change(line)
         if application.is_live(state, wanted):
+            for name in application.kept(state):
+                console.warn(f"{name} is not in Git any more, and stays until a person deletes it")
             return True
-        differs = state.get("status", {}).get("sync", {}).get("status") == "OutOfSync"
+        compared = state.get("status", {}).get("sync", {}).get("status")
+        differs = compared == "OutOfSync" and not application.is_synced(state)
         idle = not (behind or started_here or application.is_running(state))
         if (start or denied) and differs and idle:
             application.start_sync(cluster, state)

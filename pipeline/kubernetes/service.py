@@ -16,6 +16,12 @@ URL = "delivery/url"
 HTTP_PORT = 80
 #: Classes of AWS's network load balancers, which are internal unless their scheme says otherwise.
 AWS_CLASSES = ("service.k8s.aws/nlb", "eks.amazonaws.com/nlb")
+#: Annotations with who may reach it, separated by commas, as `spec.loadBalancerSourceRanges` has it.
+RANGES = (
+    "alb.ingress.kubernetes.io/inbound-cidrs",
+    "service.beta.kubernetes.io/load-balancer-source-ranges",
+)
+EVERYBODY = {"0.0.0.0/0", "::/0"}
 
 
 class Address(NamedTuple):
@@ -71,8 +77,13 @@ def _annotations(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _is_internal(entry: dict[str, Any], url: str, host: str) -> bool:
-    """Whether no load balancer of the internet leads there, by each cloud's annotation, or the name of AWS's."""
+    """Whether not everybody gets there by a load balancer, by each cloud's annotation, or the name of AWS's."""
     if not url and entry["spec"].get("type") != "LoadBalancer":
+        return True
+    ranges = [*entry["spec"].get("loadBalancerSourceRanges", [])]
+    for name in RANGES:
+        ranges += _annotations(entry).get(name, "").replace(" ", "").split(",")
+    if any(ranges) and EVERYBODY.isdisjoint(ranges):
         return True
     if entry["spec"].get("loadBalancerClass") in AWS_CLASSES:
         return "internet-facing" not in _annotations(entry).values()

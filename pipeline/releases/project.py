@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
 
 FILE = ROOT / "project.yaml"
 ENGINES = ("postgresql", "sqlite", "none")
@@ -158,6 +159,9 @@ def parse(raw: Mapping[str, Any]) -> Project:
             type(project.previews.days) is int and project.previews.days > 0
         ),
         "previews.seed needs postgresql": engine == "postgresql" or not project.previews.seed,
+        "writable must begin with /data: the SQLite file is kept in the first folder, and its address names that one": (
+            engine != "sqlite" or "url" not in database or project.writable[:1] == ("/data",)
+        ),
         "migrate needs a database": engine != "none" or not project.migrate,
         "writable must be absolute folders": all(path[0] == "/" for path in project.writable),
     }
@@ -173,3 +177,9 @@ def _previews(seed: Sequence[str] = (), **fields: Any) -> Previews:
 @cache
 def project() -> Project:
     return load()
+
+
+@cache
+def at(revision: str | None) -> Project:
+    """The project of a promoted revision, else of the work tree; raises CommandFailedError without the commit."""
+    return parse(YAML(typ="safe").load(git.show(revision, FILE.name))) if revision else project()

@@ -16,6 +16,7 @@ from pipeline.images import catalogue
 from pipeline.releases import acknowledgements, environments
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import DIGEST, ImageReference
+from pipeline.releases.project import at
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
 from pipeline.terraform import cost, plan_summary, roots, state_bucket
@@ -173,6 +174,7 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
         environment.replicas,
         lambda: last_lines(environment),
         lambda: (state := observe(environment)) is not None and state.runs(wanted),
+        probes=at(environment.revision).probes,
     )
 
 

@@ -8,7 +8,7 @@ import docker.errors
 
 from pipeline.argocd import admitted, application, canary, git_server, install
 from pipeline.argocd.drift import differences
-from pipeline.argocd.sync import SYNC_SECONDS, await_synced
+from pipeline.argocd.sync import await_synced, patience
 from pipeline.attestations import admission
 from pipeline.aws import localaws
 from pipeline.core import console
@@ -23,7 +23,7 @@ from pipeline.releases import environments, freeze, history
 from pipeline.releases.desired import Desired, on_github
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
-from pipeline.releases.project import project
+from pipeline.releases.project import at, project
 from pipeline.targets import web
 from pipeline.targets.state import State, seconds_since
 
@@ -131,7 +131,9 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
     image = workload.image(found)
     wanted = digest or image.partition("@")[2]
     place = service.address(cluster, namespace, project().name)
-    pods = workload.ready(cluster, namespace, image) if place.internal else []
+    # A name whose load balancer is not known here, such as a Gateway's, may lead to the other engine.
+    by_pods = place.internal or bool(place.url and not place.host and not cluster.local)
+    pods = workload.ready(cluster, namespace, image) if by_pods else []
 
     def verified(reached: web.Reached, replicas: int) -> web.Reached:
         return web.verify(
@@ -140,12 +142,13 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
             replicas,
             lambda: last_lines(environment),
             lambda: (state := observe(environment)) is not None and state.runs(wanted),
+            probes=at(environment.revision).probes,
         )
 
-    if place.url:
+    if place.url and not by_pods:
         return verified(web.at(place.url, place.host), environment.replicas)
     if len(pods) < environment.replicas:
-        lacks = f"{len(pods)} of {environment.replicas} pods" if place.internal else "no address"
+        lacks = f"{len(pods)} of {environment.replicas} pods" if by_pods else "no address"
         raise PipelineError(
             f"{environment.name} has {lacks} yet",
             next_step=f"kubectl -n {namespace} describe services,pods shows why",
@@ -153,7 +156,7 @@ def verify(environment: Environment, digest: str | None = None) -> web.Reached:
     forwarded = [(service.forward(cluster, namespace, pod), None) for pod in pods]
     for reached in forwarded:
         verified(reached, 1)
-    return forwarded[0]
+    return (place.url, None) if place.url else forwarded[0]
 
 
 def last_lines(environment: Environment) -> list[str]:
@@ -199,7 +202,7 @@ def sync(cluster: Cluster, environment: Environment, revision: str) -> str:
             start=freeze.end(content, datetime.now(UTC)) is not None,
             image=image,
             on_change=step.update,
-            timeout=SYNC_SECONDS + judged,
+            timeout=patience(content) + judged,
         )
     namespace = application.namespace(environment.name)
     return service.address(cluster, namespace, project().name).url

@@ -14,7 +14,7 @@ import httpx
 from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.core.waiting import wait
-from pipeline.releases.project import project
+from pipeline.releases.project import Probes, project
 
 #: Seconds that one request may take before it counts as unanswered.
 REQUEST_SECONDS = 5
@@ -22,6 +22,8 @@ REQUEST_SECONDS = 5
 INTERVAL = 0.1
 #: Seconds for every replica to have answered. Much more than it takes; a verify that fails should be believed.
 PATIENCE = 60
+#: And for each replica: whom the load balancer picks is chance, and fifty have answered after some 230 requests.
+REPLICA_PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,9 @@ def at(url: str, host: str) -> Reached:
     return url.replace(domain, host, 1), Via(domain)
 
 
-def ask(url: str, via: Via | None = None) -> dict[str, Any]:
+def ask(url: str, via: Via | None = None, probes: Probes | None = None) -> dict[str, Any]:
     """The JSON of the version probe; raises httpx.HTTPError, or ValueError for an answer that is no JSON object."""
-    response = get(url, project().probes.version, via)
+    response = get(url, (probes or project().probes).version, via)
     response.raise_for_status()
     answer = response.json()
     if not isinstance(answer, dict):
@@ -99,10 +101,11 @@ def answer(url: str, via: Via | None = None) -> dict[str, Any]:
         return {}
 
 
-def is_ready(url: str, via: Via | None = None) -> bool:
+def is_ready(url: str, via: Via | None = None, probes: Probes | None = None) -> bool:
     """Whether the readiness probe is answered without an error now; a redirect is none, as for Kubernetes."""
     try:
-        return get(url, project().probes.ready, via).status_code < httpx.codes.BAD_REQUEST
+        ready = (probes or project().probes).ready
+        return get(url, ready, via).status_code < httpx.codes.BAD_REQUEST
     except httpx.HTTPError:
         return False
 
@@ -113,39 +116,45 @@ def verify(
     replicas: int,
     last_lines: Callable[[], list[str]],
     runs: Callable[[], bool],
+    *,
+    probes: Probes | None = None,
 ) -> Reached:
     """Asks until ``replicas`` hostnames have answered with ``digest`` (empty: any image), and the URL is ready.
 
-    An application without a version probe cannot answer: ``runs`` says whether the engine runs it in every replica.
+    An application without a version probe cannot answer: ``runs`` says whether the engine runs it in every replica. By
+    default the probes are those of the work tree.
+
     Raises PipelineError after the patience; the cause names the answers, the last problem and the log's last line.
     """
     url, via = reached
+    probes = probes or project().probes
     images: dict[str, str] = {}
     problem = ""
 
     def enough() -> bool:
         nonlocal problem
-        if not project().probes.version:
+        if not probes.version:
             problem = "" if runs() else "it does not run so"
-            return not problem and is_ready(url, via)
+            return not problem and is_ready(url, via, probes)
         try:
-            answer = ask(url, via)
+            answer = ask(url, via, probes)
             images[str(answer["hostname"])] = str(answer.get("image"))
             problem = ""
         except (httpx.HTTPError, ValueError, KeyError) as error:
             problem = f"{type(error).__name__}: {error}"
         step.update(problem or f"{len(images)} replicas answered")
         right = [image for image in images.values() if digest in ("", image)]
-        return len(right) >= replicas and is_ready(url, via)
+        return len(right) >= replicas and is_ready(url, via, probes)
 
     with console.progress(f"verify {url}") as step:
-        if wait(enough, timeout=PATIENCE, interval=INTERVAL):
+        patience = PATIENCE + REPLICA_PATIENCE * replicas
+        if wait(enough, timeout=patience, interval=INTERVAL):
             return reached
         lines = last_lines()
         seen = [f"{host} runs {image[7:19]}" for host, image in images.items()]
         wanted = f"{replicas} replicas of {digest[7:19]}" if digest else "an answer"
         raise PipelineError(
-            f"{wanted} and 200 from {url}{project().probes.ready} were wanted; answers: {', '.join(seen) or 'none'}"
+            f"{wanted} and 200 from {url}{probes.ready} were wanted; answers: {', '.join(seen) or 'none'}"
             + (f"; last problem: {problem}" if problem else "")
             + (f"; last line of the log: {lines[-1]}" if lines else ""),
             next_step="run ./inv status, and fix what the log says",

@@ -227,6 +227,26 @@ def test_a_change_of_the_chart_waits_for_its_promotion(disturbed: OnKubernetes) 
     assert kept() == [6, 5]
 
 
+def test_what_git_no_longer_has_stays_in_production_and_keeps_no_release(
+    disturbed: OnKubernetes,
+) -> None:
+    checkout = disturbed.checkout
+    digest = disturbed.image().partition("@")[2]
+    checkout.inv("promote", "local", "staging")
+    checkout.inv("promote", "staging", "production", *named(digest))
+    file = "environments/production.yaml"
+    checkout.edit(file, r"^networkPolicy: \{enabled: true\}", "networkPolicy: {enabled: false}")
+    # A null, which a patch of Argo CD's would lose.
+    checkout.edit(file, r"^replicaCount: 3$", "replicaCount: 3\ntrustedProxies: null")
+    said = checkout.inv("sync", "--environment", "production", "--override", "a test").stdout
+    assert f"NetworkPolicy {NAME} is not in Git any more" in said
+    namespace = f"{NAME}-production"
+    assert disturbed.cluster.get("networkpolicy", NAME, namespace) is not None
+    checkout.restore()
+    again = checkout.inv("sync", "--environment", "production", "--override", "a test").stdout
+    assert "not in Git any more" not in again
+
+
 def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
     application = ("applications.argoproj.io", APPLICATION, "argocd")
     with watched(kubernetes.cluster, *application, ".status.sync.status") as seen:

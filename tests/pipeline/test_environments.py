@@ -88,6 +88,12 @@ AWS = 'aws:\n  account_id: "000000000001"\n'
     ("old", "new", "message"),
     [
         (DIGEST, "sha256:abc", "4: image.digest is 'sha256:abc'; allowed is sha256: and 64 hex"),
+        (
+            AWS,
+            AWS + "fullnameOverride: shop\n",
+            "fullnameOverride is 'shop'.*by project.yaml's name",
+        ),
+        (AWS, AWS + "nameOverride: shop\n", "nameOverride is 'shop'.*by project.yaml's name"),
         (f"digest: {DIGEST}", "tag: latest", "4: image.tag is 'latest'.*name the image by digest"),
         ("replicaCount: 2", "replicaCount: 0", "5: replicaCount is 0; .* from 1 to 50"),
         ("replicaCount: 2", "replicaCount: true", "5: replicaCount is True; .* from 1 to 50"),

@@ -58,6 +58,10 @@ def test_the_least_that_a_project_says() -> None:
         ({"environment": {"A-B": "1"}}, "variables must be names"),
         ({"migrate": ["flask", "db", "upgrade"]}, "migrate needs a database"),
         ({"writable": ["instance"]}, "absolute folders"),
+        (
+            {"database": {"engine": "sqlite", "url": "X"}, "writable": ["/cache", "/data"]},
+            "writable must begin with /data",
+        ),
         ({"secrets": ["A-B"]}, "variables must be names"),
         ({"packages": ["libpq5"]}, "has no packages"),
         ({"signing": {"by": "gpg"}}, "signing.by must be one of kms, key, keyless"),

@@ -1,5 +1,6 @@
 """When a sync is given up: a passing problem is waited for, a lasting one is reported; another release is refused."""
 
+import json
 from typing import Any
 
 import pytest
@@ -64,9 +65,43 @@ def test_a_promoted_revision_is_live_with_the_values_of_the_newest_file_alone() 
     content = {"revision": PROMOTED, "image": {"digest": "two"}}
     wanted = application.wanted(NEWEST, content)
     for values, live in ((before, False), (content, True)):
-        state = compared({"helm": {"valuesObject": values, "parameters": []}})
+        state = compared({"helm": {"values": json.dumps(values), "parameters": []}})
         assert application.is_live(state, wanted) is live
         assert (application.operation_revision(state) == wanted) is live
+
+
+def test_what_go_writes_otherwise_is_the_same_value() -> None:
+    content = {"revision": PROMOTED, "none": None, "seconds": 2.0, "list": [0.5, 3.0]}
+    text = '{"none": null, "seconds": 2, "list": [0.5, 3], "revision": "%s"}'
+    state = compared({"helm": {"values": text % PROMOTED}})
+    assert application.is_live(state, application.wanted(NEWEST, content))
+
+
+@pytest.mark.parametrize(
+    ("prune", "others", "live"),
+    [(False, "Synced", True), (False, "OutOfSync", False), (True, "Synced", False)],
+)
+def test_what_only_people_delete_keeps_no_release_from_being_live(
+    prune: bool, others: str, live: bool
+) -> None:
+    """Argo CD calls the whole OutOfSync as long as one resource is there that Git no longer has."""
+    state = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    state["spec"]["syncPolicy"] = {"automated": {"prune": prune, "selfHeal": True}}
+    state["status"]["sync"]["status"] = "OutOfSync"
+    left = {"kind": "HorizontalPodAutoscaler", "name": "shop", "status": "OutOfSync"}
+    state["status"]["resources"] = [
+        {**left, "requiresPruning": True},
+        {"kind": "Deployment", "name": "shop", "status": others},
+        {"kind": "Job", "name": "a-hook"},
+    ]
+    assert application.is_live(state, PROMOTED) is live
+    assert application.kept(state) == ([] if prune else ["HorizontalPodAutoscaler shop"])
+
+
+def test_a_sync_may_take_as_long_as_its_environment_allows() -> None:
+    few = sync.patience({"replicaCount": 2})
+    assert sync.patience({"replicaCount": 2, "migrations": {"timeoutSeconds": 900}}) == few + 900
+    assert sync.patience({"replicaCount": 2, "autoscaling": {"maxReplicas": 10}}) == few + 480
 
 
 def test_an_environment_that_follows_main_is_live_at_its_commit() -> None:

@@ -1,6 +1,7 @@
 """A deployment is verified by what its URL answers, until every replica has."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,8 +15,9 @@ import pytest
 from pipeline import targets
 from pipeline.commands import verify
 from pipeline.core.errors import PipelineError
+from pipeline.git import repository as git
 from pipeline.releases import environments
-from pipeline.releases.project import Probes, project
+from pipeline.releases.project import FILE, Probes, at, project
 from pipeline.targets import web
 
 PROBES = Probes(live="/healthz", ready="/readyz", version="/version")
@@ -51,6 +53,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def application(monkeypatch: pytest.MonkeyPatch) -> Iterator[Application]:
     monkeypatch.setattr(web, "PATIENCE", 1)
+    monkeypatch.setattr(web, "REPLICA_PATIENCE", 0)
     own = replace(project(), probes=PROBES)
     monkeypatch.setattr(web, "project", lambda: own)
     with Application(("127.0.0.1", 0), Handler) as server:
@@ -95,6 +98,36 @@ def test_without_a_version_probe_the_engine_says_what_runs(
     application.running, application.ready = True, 503
     with pytest.raises(PipelineError, match="the oven is cold"):
         check(application)
+
+
+def test_a_promoted_revision_is_asked_by_its_own_probes(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{application.server_port}"
+    application.ready_path, application.ready = "/start", 503
+    told = (lambda: ["the oven is cold"], lambda: True)
+    assert web.verify((url, None), DIGEST, 2, *told)
+    with pytest.raises(PipelineError, match=r"200 from .*/start were wanted"):
+        web.verify((url, None), DIGEST, 2, *told, probes=Probes("/", "/start", "/version"))
+    text = re.sub(r"(?m)^  ready: .*", "  ready: /start", FILE.read_text(encoding="utf-8"))
+    monkeypatch.setattr(git, "show", lambda revision, path: text if path == FILE.name else revision)
+    assert at("its own").probes.ready == "/start"
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_many_replicas_get_the_time_to_be_met_by_chance(
+    count: int, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "REPLICA_PATIENCE", 5)
+    asked: dict[str, float] = {}
+
+    def wait(_check: object, **given: float) -> bool:
+        asked.update(given)
+        return True
+
+    monkeypatch.setattr(web, "wait", wait)
+    check(application, replicas=count)
+    assert asked["timeout"] == 1 + 5 * count
 
 
 def test_an_application_that_is_not_ready_is_not_verified(application: Application) -> None:

@@ -90,7 +90,7 @@ run "refuses_no_room" {
   }
 
   variables {
-    max_replicas = 2
+    max_replicas = 1
   }
 
   expect_failures = [var.max_replicas]

@@ -83,7 +83,8 @@ def test_environments_are_the_released_value_files_of_the_chart(overlay: str) ->
     conditions = " ".join(f'"{name}"' for name in history.CONDITIONS)
     promoted = (
         '{{- with get . "revision" }}source:targetRevision: "{{ . }}"'
-        f'helm:valueFiles: []valuesObject: {{{{ omit $ "path" {conditions} | toJson }}}}'
+        "helm:valueFiles: []# A text: an object in a patch would lose each null."
+        f'values: {{{{ omit $ "path" {conditions} | toJson | toJson }}}}'
     )
     assert promoted in "".join(line.strip() for line in spec["templatePatch"].splitlines())
     labels = spec["template"]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
@@ -248,6 +249,31 @@ def test_previews_are_kept_out_of_the_namespaces_of_environments(render: Render)
     assert made == allowed
     names = {f"{NAME}-{name}" for name in environments.names()}
     assert not any(name.startswith(f"{NAME}-preview-") for name in names)
+
+
+def test_a_preview_has_nothing_that_the_namespace_of_staging_alone_has(
+    render: Render, tmp_path: Path
+) -> None:
+    resources = build(MANIFESTS / "apps" / "full")
+    template = one(resources, "ApplicationSet", "previews")["spec"]["template"]["spec"]
+    project = one(resources, "AppProject", template["project"])["spec"]
+    settings = {
+        "autoscaling": {"enabled": True},
+        "canary": {"enabled": True},
+        "restartOnRotation": {"enabled": True},
+        "serviceMonitor": {"enabled": True},
+        "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
+        "secretKey": {"existingSecret": "of-staging"},
+        "publicUrl": "https://of-staging.example.com",
+        "database": {"sslmode": "verify-full"},
+    }
+    file = tmp_path / "staging.yaml"
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    made = render(template["source"]["helm"]["valuesObject"], *STAGING, "--values", str(file))
+    allowed = {each["kind"] for each in project["namespaceResourceWhitelist"]}
+    assert {each["kind"] for each in made} - {"Pod"} <= allowed
+    # The bundled database speaks no TLS.
+    assert not {"of-staging", "DATABASE_SSLMODE"} & set(re.findall(r"[\w-]+", json.dumps(made)))
 
 
 def test_of_a_pull_request_a_preview_takes_the_image_alone() -> None:

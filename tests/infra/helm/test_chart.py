@@ -229,6 +229,17 @@ def test_the_original_design_still_holds(render: Render) -> None:
             {"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}},
             "nothing to scale by",
         ),
+        (
+            {
+                "replicaCount": 1,
+                "podDisruptionBudget": {"minAvailable": "50%", "maxUnavailable": None},
+            },
+            "no node could ever be drained",
+        ),
+        (
+            {"canary": {"enabled": True}, "rollout": {"maxSurge": 0, "maxUnavailable": 1}},
+            "old pods would go before",
+        ),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
         (SQLITE | {"canary": {"enabled": True}}, "canary.enabled on SQLite"),
         ({"replicaCount": 7}, "7 replicas need 112 database connections"),
@@ -299,6 +310,8 @@ def test_autoscaling_takes_the_replicas_out_of_the_deployment(render: Render) ->
     assert "replicas" not in need(resources, "Deployment")["spec"]
     scaler = need(resources, "HorizontalPodAutoscaler")["spec"]
     assert [one["resource"]["name"] for one in scaler["metrics"]] == ["memory", "cpu"]
+    annotations = need(resources, "HorizontalPodAutoscaler")["metadata"]["annotations"]
+    assert annotations == {"argocd.argoproj.io/ignore-healthcheck": "true"}
     # Fewer than a release is verified by, and the first one after a quiet night would be taken back.
     assert scaler["minReplicas"] == 2
     assert (

@@ -50,6 +50,26 @@ NAMED = entry(annotations={service.URL: URL}, type="ClusterIP")
             {"service": balanced(HOST, FACING, of_class="eks.amazonaws.com/nlb")},
             Address(f"http://{HOST}"),
         ),
+        (
+            {"service": entry(HOST, type="LoadBalancer", loadBalancerSourceRanges=["10.0.0.0/8"])},
+            Address("", internal=True),
+        ),
+        (
+            {
+                "service": NAMED,
+                "ingress": entry(HOST, {"alb.ingress.kubernetes.io/inbound-cidrs": "192.0.2.0/24"}),
+            },
+            Address("", internal=True),
+        ),
+        (
+            {
+                "service": NAMED,
+                "ingress": entry(
+                    HOST, {"alb.ingress.kubernetes.io/inbound-cidrs": "::/0, 0.0.0.0/0"}
+                ),
+            },
+            Address(URL, HOST),
+        ),
         # Of an HTTPRoute the Gateway has the load balancer: its name alone leads there.
         ({"service": NAMED}, Address(URL)),
         ({"service": NAMED, "ingress": entry(HOST)}, Address(URL, HOST)),

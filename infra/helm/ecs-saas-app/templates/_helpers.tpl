@@ -239,7 +239,7 @@ capabilities:
 {{- if or (and .Values.serviceMonitor.enabled .Values.serviceMonitor.tokenSecret.name) (and .Values.canary.enabled .Values.canary.metrics) }}
 {{ include "delivery.metricsToken" . }}
 {{- end }}
-{{- if and (eq $database.engine "postgresql") $database.sslmode }}
+{{- if and (eq $database.engine "postgresql") $database.sslmode (not (include "delivery.bundledDatabase" .)) }}
 - name: DATABASE_SSLMODE
   value: {{ $database.sslmode | quote }}
 {{- end }}
@@ -283,8 +283,12 @@ capabilities:
 {{- fail "podDisruptionBudget: the API takes minAvailable or maxUnavailable, not both. Set one of them to null." -}}
 {{- end -}}
 {{- $least := int $.Values.replicaCount -}}
-{{- $blocksMin := and (not (kindIs "invalid" $min)) (or (eq (toString $min) "100%") (and (not (kindIs "string" $min)) (ge (int $min) $least))) -}}
+{{- $blocksMin := and (not (kindIs "invalid" $min)) (not (kindIs "string" $min)) (ge (int $min) $least) -}}
 {{- $blocksMax := and (not (kindIs "invalid" $max)) (has (toString $max) (list "0" "0%")) -}}
+{{- if hasSuffix "%" (toString $min) -}}
+{{- $share := trimSuffix "%" (toString $min) | float64 -}}
+{{- $blocksMin = ge (ceil (divf (mulf $share $least) 100) | int) $least -}}
+{{- end -}}
 {{- if or $blocksMin $blocksMax -}}
 {{- fail (printf "podDisruptionBudget allows no pod of %d to be missing: no node could ever be drained. Lower minAvailable or raise maxUnavailable." $least) -}}
 {{- end -}}
@@ -315,6 +319,9 @@ capabilities:
 {{- end -}}
 {{- if and .Values.canary.enabled (eq $database.engine "sqlite") -}}
 {{- fail "canary.enabled on SQLite: the new version would have the file open beside the old one. Set database.engine=postgresql, or canary.enabled=false." -}}
+{{- end -}}
+{{- if and .Values.canary.enabled (has (toString .Values.rollout.maxSurge) (list "0" "0%")) -}}
+{{- fail "canary.enabled with rollout.maxSurge 0: old pods would go before new ones are judged, and of a few pods none would be new. Set rollout.maxSurge to 1 or more." -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.enabled needs httpRoute.parentRefs: the Gateways that the route attaches to." -}}

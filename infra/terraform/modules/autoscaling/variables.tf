@@ -43,8 +43,8 @@ variable "max_replicas" {
   type        = number
 
   validation {
-    condition     = var.max_replicas > var.min_replicas && var.max_replicas <= 200
-    error_message = "max_replicas must exceed min_replicas and be at most 200."
+    condition     = var.max_replicas >= var.min_replicas && var.max_replicas <= 200
+    error_message = "max_replicas must be from min_replicas to 200."
   }
 }
 
