@@ -112,7 +112,8 @@ http_requests_total{{route="{route}",method="GET",status="503"}} {bad}.0
 )
 def test_a_canary_that_serves_well_is_accepted(judge: ModuleType, text: str) -> None:
     with pod(well, text) as settings:
-        assert judge.judge(settings) == ""
+        # A machine that does much else answers later than the limit of those who serve badly.
+        assert judge.judge({**settings, "latency_seconds": 5}) == ""
 
 
 @pytest.mark.parametrize(
