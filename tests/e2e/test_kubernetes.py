@@ -238,13 +238,13 @@ def test_what_git_no_longer_has_stays_in_production_and_keeps_no_release(
     checkout.edit(file, r"^networkPolicy: \{enabled: true\}", "networkPolicy: {enabled: false}")
     # A null, which a patch of Argo CD's would lose.
     checkout.edit(file, r"^replicaCount: 3$", "replicaCount: 3\ntrustedProxies: null")
-    said = checkout.inv("sync", "--environment", "production", "--override", "a test").stdout
+    sync = ("sync", "--environment", "production", "--override", "a test")
+    said = " ".join(checkout.inv(*sync).stderr.split())
     assert f"NetworkPolicy {NAME} is not in Git any more" in said
     namespace = f"{NAME}-production"
     assert disturbed.cluster.get("networkpolicy", NAME, namespace) is not None
     checkout.restore()
-    again = checkout.inv("sync", "--environment", "production", "--override", "a test").stdout
-    assert "not in Git any more" not in again
+    assert "not in Git any more" not in " ".join(checkout.inv(*sync).stderr.split())
 
 
 def test_a_change_by_hand_is_seen_and_healed(kubernetes: OnKubernetes) -> None:
