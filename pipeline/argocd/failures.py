@@ -9,6 +9,7 @@ from pipeline.argocd import application, canary
 from pipeline.core import console
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import log_file
+from pipeline.kubernetes import workload
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.image_reference import ImageReference
 
@@ -27,6 +28,8 @@ PASSING = (
     "i/o timeout",
     'Rollout.argoproj.io "" not found',  # its definition came a moment ago
 )
+#: Seconds that a container must have run for its end to count: one that ends at once may wait for something else.
+SERVED_SECONDS = 10
 #: kubelet's message when a busy machine kept it from a container's ConfigMaps or Secrets; it tries again by itself.
 LATE = "timed out waiting for the condition"
 #: Helm's own words, which come after a long way through Argo CD.
@@ -78,8 +81,9 @@ def failure(
     image: ImageReference | None,
     *,
     degraded: bool,
+    since: datetime,
 ) -> Failure | None:
-    """What keeps the environment from getting to ``revision``, when it is certain that something does."""
+    """What keeps it from getting to ``revision``, asked for at ``since``, when it is certain that something does."""
     if application.operation_revision(state) == revision:
         operation = application.operation(state)
         message = operation.get("message", "")
@@ -88,7 +92,7 @@ def failure(
             return None
         if retrying or operation.get("phase") in ("Failed", "Error"):
             return _failed_operation(cluster, environment, operation)
-        pod_failure = _failed_pod(cluster, environment, image)
+        pod_failure = _failed_pod(cluster, environment, image, since)
         if pod_failure:
             return pod_failure
     for resource in state["status"].get("resources", []) if degraded else []:
@@ -198,8 +202,23 @@ def _degraded(
     )
 
 
-def _failed_pod(cluster: Cluster, environment: str, image: ImageReference | None) -> Failure | None:
-    """A pod whose container cannot start; one that is restarted for the first time gets another chance."""
+def ended(pod: dict[str, Any], since: datetime) -> str:
+    """How a container that had run for a while has ended after a time; empty where none has."""
+    for container in pod["status"].get("containerStatuses", []):
+        for state in (container.get("state") or {}, container.get("lastState") or {}):
+            if not (end := state.get("terminated")):
+                continue
+            began, over = (datetime.fromisoformat(end[at]) for at in ("startedAt", "finishedAt"))
+            seconds = (over - began).total_seconds()
+            if over >= since and seconds >= SERVED_SECONDS:
+                return f"after {seconds:.0f} s ({end.get('reason')}, exit code {end['exitCode']})"
+    return ""
+
+
+def _failed_pod(
+    cluster: Cluster, environment: str, image: ImageReference | None, since: datetime
+) -> Failure | None:
+    """A pod whose container cannot start, or one of ``image`` that has served and ended."""
     for pod in cluster.items("pods", application.namespace(environment)):
         if pod["metadata"].get("deletionTimestamp") or _is_of_other_version(pod, image):
             continue
@@ -209,6 +228,9 @@ def _failed_pod(cluster: Cluster, environment: str, image: ImageReference | None
             details = _describe(cluster, environment, "Pod", name)
             explained = _short(_last_log_line(details) or message)
             return Failure(f"pod {name} does not start ({reason}): {explained}", details)
+        if image and workload.serves(pod) and (how := ended(pod, since)):
+            name = pod["metadata"]["name"]
+            return Failure(f"pod {name} ended {how}", _describe(cluster, environment, "Pod", name))
     return None
 
 

@@ -107,6 +107,7 @@ def await_synced(
             wanted,
             image,
             degraded=moment - not_degraded > DEGRADED_SECONDS,
+            since=since,
         )
         if failure and not denied:
             raise failures.as_error(environment, failure)

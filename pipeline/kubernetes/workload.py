@@ -25,6 +25,12 @@ def leaves(each: dict[str, Any]) -> bool:
     return "deletionTimestamp" in each["metadata"]
 
 
+def serves(pod: dict[str, Any]) -> bool:
+    """Whether a pod is one of ``PODS``."""
+    key, _, value = PODS.partition("=")
+    return bool(pod["metadata"].get("labels", {}).get(key) == value)
+
+
 def image(workload: dict[str, Any]) -> str:
     """The image that its pods are to run."""
     return str(workload["spec"]["template"]["spec"]["containers"][0]["image"])

@@ -128,8 +128,8 @@ def test_an_autoscaled_rollout_keeps_its_pods_and_is_judged_alike(canary: OnKube
 BAD = {
     "errors": r"canary refused: more than 5 percent errors.*?\d+\.\d percent of \d+ requests",
     "latency": r"canary refused: slower than 1 s.*?nine of ten within [2-9]\.\d\d s",
-    "memory": "canary refused: ",
-    "crash": "canary refused: ",
+    "memory": r"canary refused: |pod \S+ ended after \d+ s",
+    "crash": r"canary refused: |pod \S+ ended after \d+ s",
     "claim": "smoke",
     "never ready": r"Rollout \S+ is degraded: .*(progress|deadline)",
     "migration": "migrate",

@@ -110,7 +110,15 @@ def degraded(message: str) -> dict[str, Any]:
 
 
 def cause(message: str) -> str:
-    found = failures.failure(CLUSTER, "staging", degraded(message), "a" * 40, None, degraded=True)
+    found = failures.failure(
+        CLUSTER,
+        "staging",
+        degraded(message),
+        "a" * 40,
+        None,
+        degraded=True,
+        since=application.now(),
+    )
     assert found is not None
     return found.cause
 

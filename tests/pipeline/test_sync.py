@@ -1,6 +1,9 @@
 """When a sync is given up: a passing problem is waited for, a lasting one is reported; another release is refused."""
 
 import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -158,13 +161,15 @@ def refused(image: str, phase: str) -> dict[str, Any]:
     return state
 
 
-def synced(monkeypatch: pytest.MonkeyPatch, *states: dict[str, Any]) -> int:
+def synced(
+    monkeypatch: pytest.MonkeyPatch, *states: dict[str, Any], pods: Sequence[dict[str, Any]] = ()
+) -> int:
     """How many syncs are started while these states are seen, and then one that is live."""
     live = compared({"helm": {"valueFiles": ["/one.yaml"]}})
     left, started = list(states), []
     monkeypatch.setattr(application, "get", lambda *_: left.pop(0) if left else live)
     monkeypatch.setattr(application, "start_sync", lambda _, state: started.append(state))
-    monkeypatch.setattr(Cluster, "items", lambda *_: [])
+    monkeypatch.setattr(Cluster, "items", lambda _, kind, *__: pods if kind == "pods" else [])
     monkeypatch.setattr(sync, "POLL_SECONDS", 0.01)
     sync.await_synced(
         *(Cluster("any", None, local=True), "local", PROMOTED),
@@ -201,6 +206,40 @@ def test_an_image_that_is_not_admitted_fails_the_sync(
 ) -> None:
     with pytest.raises(PipelineError, match=rf"Deployment shop failed: .*{image} is not admitted"):
         synced(monkeypatch, refused(image, "Failed"))
+
+
+@pytest.mark.parametrize(
+    ("component", "ran", "ago", "fails"),
+    [
+        ("web", 30, 0, True),
+        ("web", 2, 0, False),  # it waited for a database, say
+        ("web", 30, 600, False),  # long before this sync
+        ("analysis", 30, 0, False),  # a Job's pods end
+    ],
+)
+def test_a_pod_that_has_served_and_ended_fails_the_sync(
+    component: str, ran: int, ago: int, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started again it is ready at once, until it ends the next time: by its health it cannot be told."""
+    over = application.now() + timedelta(seconds=1 - ago)
+    times = {"startedAt": over - timedelta(seconds=ran), "finishedAt": over}
+    end = {name: f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in times.items()}
+    terminated = {**end, "reason": "OOMKilled", "exitCode": 137}
+    container = {"name": "shop", "ready": True, "state": {"running": {}}}
+    there = {
+        "metadata": {"name": "shop-1", "labels": {"app.kubernetes.io/component": component}},
+        "spec": {"containers": [{"image": str(OWN)}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [{**container, "lastState": {"terminated": terminated}}],
+        },
+    }
+    under_way = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    under_way["status"] |= {"health": {"status": "Progressing"}}
+    cause = rf"pod shop-1 ended after {ran} s \(OOMKilled, exit code 137\)"
+    context = pytest.raises(PipelineError, match=cause) if fails else nullcontext()
+    with context:
+        synced(monkeypatch, under_way, pods=[there])
 
 
 def test_a_cluster_that_was_made_for_another_release_is_refused(
