@@ -233,13 +233,17 @@ def test_the_reports_that_a_later_job_fetches_bear_the_name_of_their_job() -> No
             for step in steps()
             if step.workflow == workflow
             and step.content.get("uses", "").startswith("actions/upload-artifact@")
-            and step.content["with"]["path"] == ".local/reports/"
+            and (
+                step.content["with"]["path"] == ".local/reports/"
+                or step.content["with"]["name"].startswith("report-")
+            )
         ]
         assert keeping
         for step in keeping:
             environment = step.environment.get("TARGET", "")
             expected = f"report-{step.job}{environment and f'-{environment}'}"
             assert step.content["with"]["name"] == expected
+            assert step.content["with"]["path"] == ".local/reports/"
 
 
 def test_the_webhook_s_address_reaches_what_notifies_alone() -> None:
