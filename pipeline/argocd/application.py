@@ -170,26 +170,25 @@ def is_syncing(application: dict[str, Any]) -> bool:
     )
 
 
+def differing(application: dict[str, Any]) -> list[dict[str, Any]]:
+    """The resources that are not as Git has them; with ``requiresPruning`` those that Git no longer has."""
+    resources = application.get("status", {}).get("resources", [])
+    return [each for each in resources if each.get("status") not in (None, "Synced")]
+
+
 def kept(application: dict[str, Any]) -> list[str]:
     """What is not in Git any more, where deleting is left to people: ``Kind name``; empty where Argo CD deletes it."""
     automated = application["spec"].get("syncPolicy", {}).get("automated", {})
-    resources = application.get("status", {}).get("resources", [])
-    left = [each for each in resources if each.get("requiresPruning")]
+    left = [each for each in differing(application) if each.get("requiresPruning")]
     return [] if automated.get("prune") else [f"{each['kind']} {each['name']}" for each in left]
 
 
 def is_synced(application: dict[str, Any]) -> bool:
     """Whether all that is in Git is in the cluster as it is there; what ``kept`` names is not in Git."""
-    status = application.get("status", {})
-    differing = [
-        each
-        for each in status.get("resources", [])
-        if each.get("status") not in (None, "Synced") and not each.get("requiresPruning")
-    ]
-    compared = status.get("sync", {}).get("status")
-    return compared == "Synced" or (
-        compared == "OutOfSync" and bool(kept(application)) and not differing
-    )
+    compared = application.get("status", {}).get("sync", {}).get("status")
+    names = kept(application)
+    only_kept = bool(names) and len(names) == len(differing(application))
+    return compared == "Synced" or (compared == "OutOfSync" and only_kept)
 
 
 def is_live(application: dict[str, Any], wanted: str) -> bool:

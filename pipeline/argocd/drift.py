@@ -10,15 +10,14 @@ from pipeline.kubernetes.cluster import Cluster
 
 def differences(cluster: Cluster, environment: str) -> list[str]:
     """One line a resource, with who changed it last where that is known."""
-    status = (application.get(cluster, environment) or {}).get("status", {})
+    state = application.get(cluster, environment) or {}
     lines = []
-    for resource in status.get("resources", []):
-        if resource.get("status") not in (None, "Synced"):
-            name = f"{resource['kind']} {resource.get('namespace', '')}/{resource['name']}"
-            kept = resource.get("requiresPruning")
-            difference = "is not in Git any more" if kept else "differs from Git"
-            lines.append(f"{name} {difference}{_last_editor(cluster, resource)}")
-    for condition in status.get("conditions", []):
+    for resource in application.differing(state):
+        name = f"{resource['kind']} {resource.get('namespace', '')}/{resource['name']}"
+        kept = resource.get("requiresPruning")
+        difference = "is not in Git any more" if kept else "differs from Git"
+        lines.append(f"{name} {difference}{_last_editor(cluster, resource)}")
+    for condition in state.get("status", {}).get("conditions", []):
         if condition["type"].endswith("Error"):
             lines.append(f"{condition['type']}: {condition['message'].splitlines()[0]}")
     return lines

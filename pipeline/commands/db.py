@@ -90,7 +90,7 @@ def restore(url: str | None, file: Path, *, replace: bool = False) -> str:
             options = ("--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-")
             _postgres("psql", url, *options, stdin=f"{DROP_TABLES}{for_any_server(written)}")
     if argv := list(project().migrate):
-        names = " ".join(f"{part}={name}" for part, name in project().database.variables.items())
+        names = project().database.assignments
         address = variables({"DATABASE_URL": url, "DATABASE_VARIABLES": names})
         with console.progress("migrate the database"):
             process.run(

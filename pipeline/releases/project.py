@@ -42,6 +42,11 @@ class Database:
     development: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def assignments(self) -> str:
+        """The variables as ``DATABASE_VARIABLES`` of ``server/start.py`` has them: ``url=NAME host=NAME``."""
+        return " ".join(f"{part}={name}" for part, name in self.variables.items())
+
 
 @dataclass(frozen=True)
 class Signing:

@@ -78,9 +78,7 @@ def _values(project: Project) -> dict[str, object]:
         "folders": " ".join(project.writable),
         "volumes": json.dumps(["/tmp", *project.writable]),  # noqa: S108 - in the container
         "python_path": ":".join(["/app", *(f"/app/{folder}" for folder in project.python_path)]),
-        "variables": " ".join(
-            f"{part}={name}" for part, name in project.database.variables.items()
-        ),
+        "variables": project.database.assignments,
         "command": json.dumps(server),
         "environment": "".join(
             f" {name}={json.dumps(str(value))}" for name, value in project.environment.items()
