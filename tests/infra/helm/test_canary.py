@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +31,7 @@ def judge() -> ModuleType:
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    vars(module).update(RATE=100, LOOK=0.3, PATIENCE=0.2)
+    vars(module).update(RATE=100, ENOUGH=5, LOOK=0.3, PATIENCE=0.2)
     return module
 
 
@@ -137,10 +138,21 @@ def test_a_canary_that_serves_badly_is_refused_with_the_figures(
     )
 
 
-def test_one_look_that_is_too_bad_is_not_enough(judge: ModuleType) -> None:
-    """The first requests of a pod are slow; by the next look most are not."""
-    with pod(lambda number: (500 if number < 2 else 200, 0), None) as settings:
-        assert judge.judge(settings | {"metrics": ""}) == ""
+@pytest.mark.parametrize(
+    ("looks", "refused"),
+    [
+        (["slow", "", "slow"], False),  # the first requests of a pod are slow, or a moment is bad
+        (["", "slow", "slow"], True),
+    ],
+)
+def test_two_looks_in_a_row_that_are_too_bad_refuse_a_canary(
+    judge: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: list[str], *, refused: bool
+) -> None:
+    found = chain(looks, repeat(""))
+    monkeypatch.setattr(judge, "LOOK", 0)
+    monkeypatch.setattr(judge, "look", lambda *_: (next(found), "figures"))
+    with pod(well) as settings:
+        assert judge.judge(settings) == ("slow; figures" if refused else "")
 
 
 def test_a_canary_without_a_pod_or_with_one_that_is_gone_is_refused(judge: ModuleType) -> None:
