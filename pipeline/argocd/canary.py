@@ -11,8 +11,8 @@ from pipeline.releases.environments import LOCAL_ENVIRONMENT
 
 KIND = "rollouts.argoproj.io"
 RUNS = "analysisruns.argoproj.io"
-#: The chart's default of ``canary.seconds``.
-SECONDS = 60
+#: The chart's defaults of ``canary.trial`` and ``canary.seconds``.
+TRIAL, SECONDS = 10, 60
 #: Argo CD looks at Git, makes the Application and applies three megabytes of definitions.
 INSTALL_SECONDS = 180
 POLL_SECONDS = 1
@@ -26,7 +26,7 @@ def seconds(cluster: Cluster, content: dict[str, Any]) -> float:
     canary = content.get("canary") or {}
     if not canary.get("enabled") or (cluster.local and content["name"] != LOCAL_ENVIRONMENT):
         return 0
-    return float(canary.get("seconds", SECONDS))
+    return float(canary.get("trial", TRIAL) + canary.get("seconds", SECONDS))
 
 
 def require_kinds(cluster: Cluster) -> None:
@@ -48,13 +48,16 @@ def require_kinds(cluster: Cluster) -> None:
 
 
 def judge(cluster: Cluster, namespace: str, rollout: str) -> str:
-    """The name of the Job that refused the Rollout's newest version; empty where none did."""
+    """The name of the Job that refused the Rollout's newest version; empty where none did.
+
+    A run's name begins with the Rollout's and the version's, also one of a trial, which has no label of the version.
+    """
     state = cluster.get(KIND, rollout, namespace) or {}
-    newest = state.get("status", {}).get("currentPodHash")
+    version = f"{rollout}-{state.get('status', {}).get('currentPodHash')}-"
     runs = [
         run
         for run in cluster.items(RUNS, namespace)
-        if run["metadata"].get("labels", {}).get("rollouts-pod-template-hash") == newest
+        if run["metadata"]["name"].startswith(version)
         and run.get("status", {}).get("phase") in ("Failed", "Error")
     ]
     runs.sort(key=lambda run: run["metadata"]["creationTimestamp"])

@@ -7,8 +7,9 @@ from pipeline.kubernetes.cluster import Cluster
 
 #: Both have ``spec.replicas`` and ``spec.template`` alike.
 KINDS = ("deployment", "rollouts.argoproj.io")
-#: Pods of the application itself, not of its database, its migrations or a canary's judge.
-PODS = "app.kubernetes.io/component=web"
+COMPONENT = "app.kubernetes.io/component"
+#: Pods that users meet: not those of the database, of migrations, or of a canary's trial and its judge.
+PODS = f"{COMPONENT}=web"
 
 
 def find(cluster: Cluster, namespace: str, name: str) -> dict[str, Any] | None:
@@ -26,9 +27,8 @@ def leaves(each: dict[str, Any]) -> bool:
 
 
 def serves(pod: dict[str, Any]) -> bool:
-    """Whether a pod is one of ``PODS``."""
-    key, _, value = PODS.partition("=")
-    return bool(pod["metadata"].get("labels", {}).get(key) == value)
+    """Whether a pod runs the application, for users or in a canary's trial."""
+    return pod["metadata"].get("labels", {}).get(COMPONENT) in ("web", "trial")
 
 
 def image(workload: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from tests.e2e.checkout import Checkout
 
 
 class Fault(NamedTuple):
-    """A fault in ``app.py``, and the requests a second to ``/`` that four of its workers bear.
+    """A fault in ``app.py``, and the requests a second that four of its workers bear.
 
     ``code`` is run after each request, before it is answered; ``alarm`` is a pattern of ECS's alarms that see it.
     """
@@ -34,6 +34,12 @@ FAULTS = {
     ),
     # gunicorn's first process, which loads the application before its workers.
     "crash": Fault(5, "unanswered", "pass", start="threading.Timer(30, os._exit, (1,)).start()"),
+    # Only users ask for it, not a canary's judge.
+    "page": Fault(
+        5,
+        "",
+        "if request.path == '/new':\n        response.status_code = 500",
+    ),
     # No figure shows it while few people do it; the smoke test does.
     "claim": Fault(
         5,

@@ -26,16 +26,11 @@ def workload_of(kind: str, image: str) -> dict[str, Any]:
     return {"kind": kind, "metadata": {"name": NAME}, "spec": spec}
 
 
-def analysis(
-    version: str, phase: str, job: str, at: str = "2026-01-01T00:00:00Z"
-) -> dict[str, Any]:
+def analysis(name: str, phase: str, job: str, at: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
+    """A run under the name that Argo Rollouts gives it: version, revision and step; of a trial with its name."""
     measured = {"phase": phase, "metadata": {"job-name": job}}
     return {
-        "metadata": {
-            "name": f"{NAME}-{job}",
-            "creationTimestamp": at,
-            "labels": {"rollouts-pod-template-hash": version},
-        },
+        "metadata": {"name": f"{NAME}-{name}", "creationTimestamp": at},
         "status": {"phase": phase, "metricResults": [{"measurements": [measured]}]},
     }
 
@@ -123,14 +118,15 @@ def cause(message: str) -> str:
     return found.cause
 
 
+@pytest.mark.parametrize("run", ["new-3-0-trial", "new-3-2"])
 def test_a_refused_canary_is_explained_by_the_judge_s_figures(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, run: str
 ) -> None:
     runs = [
-        analysis("new", "Failed", "5a1b.canary.1", "2026-01-02T00:00:00Z"),
-        analysis("new", "Failed", "earlier", "2026-01-01T00:00:00Z"),
-        analysis("old", "Failed", "of-another-version", "2026-01-03T00:00:00Z"),
-        analysis("new", "Successful", "accepted", "2026-01-03T00:00:00Z"),
+        analysis(run, "Failed", "5a1b.canary.1", "2026-01-02T00:00:00Z"),
+        analysis("new-2-2", "Failed", "earlier", "2026-01-01T00:00:00Z"),
+        analysis("old-2-2", "Failed", "of-another-version", "2026-01-03T00:00:00Z"),
+        analysis("new-3-1", "Successful", "accepted", "2026-01-03T00:00:00Z"),
     ]
     rollout = workload_of("Rollout", "two") | {"status": {"currentPodHash": "new"}}
     answer(monkeypatch, rollouts=[rollout], analysisruns=runs, pods=[POD], events=[])
@@ -148,11 +144,12 @@ def test_without_a_judge_the_rollout_s_own_message_is_the_reason(
 @pytest.mark.parametrize(
     ("local", "name", "settings", "seconds"),
     [
-        (False, "production", {"enabled": True}, 60),
-        (False, "production", {"enabled": True, "seconds": 120}, 120),
+        (False, "production", {"enabled": True}, 70),
+        (False, "production", {"enabled": True, "seconds": 120}, 130),
+        (False, "production", {"enabled": True, "seconds": 120, "trial": 30}, 150),
         (False, "production", {"enabled": False, "seconds": 120}, 0),
         (False, "production", None, 0),
-        (True, "local", {"enabled": True}, 60),
+        (True, "local", {"enabled": True}, 70),
         (True, "production", {"enabled": True}, 0),
     ],
 )

@@ -214,6 +214,7 @@ def test_an_image_that_is_not_admitted_fails_the_sync(
         ("web", 30, 0, True),
         ("web", 2, 0, False),  # it waited for a database, say
         ("web", 30, 600, False),  # long before this sync
+        ("trial", 30, 0, True),
         ("analysis", 30, 0, False),  # a Job's pods end
     ],
 )

@@ -70,7 +70,7 @@ def need(resources: Resources, kind: str, suffix: str = "") -> dict[str, Any]:
 
 
 def pod_templates(resources: Resources) -> list[tuple[str, dict[str, Any]]]:
-    """Every pod template with the kind and name of its owner; a Rollout's with the labels that its canary gets."""
+    """Every pod template with the kind and name of its owner; a Rollout's for its canary and for its trial."""
     found = []
     for one in resources:
         kind, spec = one["kind"], one.get("spec", {})
@@ -78,8 +78,12 @@ def pod_templates(resources: Resources) -> list[tuple[str, dict[str, Any]]]:
             spec = spec["metrics"][0]["provider"]["job"]["spec"]
         if kind == "Rollout":
             spec = copy.deepcopy(spec)
-            canary = spec["strategy"]["canary"]["canaryMetadata"]["labels"]
-            spec["template"]["metadata"]["labels"] |= canary
+            strategy = spec["strategy"]["canary"]
+            spec["template"]["metadata"]["labels"] |= strategy["canaryMetadata"]["labels"]
+            trial = copy.deepcopy(spec["template"])
+            [step] = strategy["steps"][0]["experiment"]["templates"]
+            trial["metadata"]["labels"] |= step["metadata"]["labels"]
+            found.append((f"trial of Rollout {one['metadata']['name']}", trial))
         if kind in ("Deployment", "StatefulSet", "Job", "Rollout", "AnalysisTemplate"):
             found.append((f"{kind} {one['metadata']['name']}", spec["template"]))
     return found

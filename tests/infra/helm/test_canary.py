@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.core.paths import CHART, TERRAFORM
 from pipeline.kubernetes import helm
-from tests.infra.helm.conftest import Render, containers, find, need
+from tests.infra.helm.conftest import Render, containers, find, need, pod_templates
 
 SCRIPT = CHART / "files" / "canary_analysis.py"
 ON = {"canary": {"enabled": True}}
@@ -182,9 +182,9 @@ def test_the_judge_is_python_without_packages_that_argo_rollouts_takes_as_it_is(
     imported = set(re.findall(r"^(?:import|from) (\w+)", text, re.M))
     assert imported <= set(sys.stdlib_module_names)
     job = need(render(ON), "AnalysisTemplate")["spec"]["metrics"][0]["provider"]["job"]["spec"]
-    assert "{{" not in json.dumps(job)
     [container] = containers(job["template"])
     assert container["args"][0].strip() == text.strip()
+    assert "{{" not in text
     compile(container["args"][0], "judge", "exec")
 
 
@@ -236,25 +236,76 @@ def test_a_canary_is_judged_by_the_limits_of_the_environment_before_all_pods_run
 ) -> None:
     limits = {"errors_percent": 1, "latency_seconds": 0.5, "requests": 50}
     values = {
-        "canary": {"enabled": True, "weight": 10, "seconds": 90, "paths": ["/", "/menu"]},
+        "canary": {
+            "enabled": True,
+            "trial": 30,
+            "weight": 10,
+            "seconds": 90,
+            "paths": ["/", "/menu"],
+        },
         "aws": {"deployment_alarms": limits},
     }
     resources = render(values)
     spec = need(resources, "Rollout")["spec"]
-    [part, analysis] = spec["strategy"]["canary"]["steps"]
+    [_, part, analysis] = spec["strategy"]["canary"]["steps"]
     assert part == {"setWeight": 10}
     template = need(resources, "AnalysisTemplate")
     [used] = analysis["analysis"]["templates"]
     assert used == {"templateName": template["metadata"]["name"]}
+    given = {each["name"]: each["value"] for each in analysis["analysis"]["args"]}
+    assert given["seconds"] == "90"
     assert spec["progressDeadlineAbort"] is True
     job = template["spec"]["metrics"][0]["provider"]["job"]["spec"]
     assert (job["backoffLimit"], job["activeDeadlineSeconds"] > 90) == (0, True)
-    settings = json.loads(containers(job["template"])[0]["args"][1])
-    assert settings.items() >= {**limits, "seconds": 90, "paths": ["/", "/menu"]}.items()
-    service = need(resources, "Service", settings["service"])["spec"]
+    [settings, *placeholders] = containers(job["template"])[0]["args"][1:]
+    assert placeholders == ["{{args.service}}", "{{args.seconds}}"]
+    settings = json.loads(settings)
+    assert settings.items() >= {**limits, "paths": ["/", "/menu"]}.items()
+    service = need(resources, "Service", given["service"])["spec"]
     assert (service["clusterIP"], service["ports"][0]["port"]) == ("None", settings["port"])
     marked = spec["strategy"]["canary"]["canaryMetadata"]["labels"]
     assert marked.items() <= service["selector"].items()
+
+
+def test_a_new_version_is_tried_in_a_pod_that_no_user_meets_and_that_reaches_what_the_others_do(
+    render: Render,
+) -> None:
+    values: dict[str, Any] = {
+        "canary": {"enabled": True, "trial": 30, "seconds": 90},
+        "autoscaling": {"enabled": True},
+        "networkPolicy": {"enabled": True},
+    }
+    resources = render(values)
+    rollout = need(resources, "Rollout")["spec"]
+    trial = rollout["strategy"]["canary"]["steps"][0]["experiment"]
+    [template], [analysis] = trial["templates"], trial["analyses"]
+    assert (template["specRef"], analysis["requiredForCompletion"]) == ("canary", True)
+    judge = need(resources, "AnalysisTemplate")
+    assert analysis["templateName"] == judge["metadata"]["name"]
+    assert judge["spec"]["metrics"][0]["provider"]["job"]["spec"]["activeDeadlineSeconds"] > 90
+    given = {each["name"]: each["value"] for each in analysis["args"]}
+    assert {each["name"] for each in judge["spec"]["args"]} == set(given)
+    assert given["seconds"] == "30"
+    [pod] = [
+        each["metadata"]["labels"]
+        for name, each in pod_templates(resources)
+        if name.startswith("trial ")
+    ]
+    finds = {
+        each["metadata"]["name"]
+        for each in resources
+        if each["kind"] == "Service" and each["spec"]["selector"].items() <= pod.items()
+    }
+    assert finds == {given["service"]}
+    budget = need(resources, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"]
+    assert not budget.items() <= pod.items()
+    own, database = (each["spec"] for each in resources if each["kind"] == "NetworkPolicy")
+    selector = own["podSelector"]
+    [component] = selector["matchExpressions"]
+    assert selector["matchLabels"].items() <= pod.items()
+    assert pod[component["key"]] in component["values"]
+    admitted = [each["podSelector"]["matchLabels"] for each in database["ingress"][0]["from"]]
+    assert any(each.items() <= pod.items() for each in admitted)
 
 
 def test_judge_and_pods_have_the_same_token(render: Render) -> None:

@@ -1,6 +1,7 @@
 """Judges a canary's pods in a Job of its analysis, in the application's image: no module but Python's own.
 
-Usage: canary_analysis.py SETTINGS, a JSON object. Exit code 0: within the limits; the last line has the figures.
+Usage: canary_analysis.py SETTINGS SERVICE SECONDS, the first a JSON object. Exit code 0: within the limits; the last
+line has the figures.
 The limits are those of AWS's deployment alarms: percent of 5xx, and seconds that nine of ten requests take at most.
 Two opening braces in a row would be Argo Rollouts' own; a test finds them.
 """
@@ -177,6 +178,7 @@ def judge(settings: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    refused = judge(json.loads(sys.argv[1]))
+    given = {"service": sys.argv[2], "seconds": int(sys.argv[3])}
+    refused = judge(json.loads(sys.argv[1]) | given)
     print(f"canary refused: {refused}" if refused else "canary accepted", flush=True)
     sys.exit(1 if refused else 0)
