@@ -39,6 +39,7 @@ def token(
     audience: str,
     sub: str,
     repository_id: str = REPOSITORY_ID,
+    ref: str = "refs/heads/main",
     **claims: str,
 ) -> str:
     """A JSON Web Token with GitHub's claims about a repository, and those of a job that are given."""
@@ -47,6 +48,7 @@ def token(
         "iss": ISSUER,
         "aud": audience,
         "sub": sub,
+        "ref": ref,
         "repository": repository,
         "repository_id": repository_id,
         "repository_owner": repository.partition("/")[0],

@@ -119,7 +119,8 @@ def _identity(repository: str, event: str, workflows: Path, call: Call) -> Answe
         event=event,
         immutable=os.environ.get("OIDC_SUBJECT") != "legacy",
     )
-    return 200, {"value": identity.token(repository, call.query["audience"], subject)}
+    ref = "refs/pull/1/merge" if event == "pull_request" else f"refs/heads/{BRANCH}"
+    return 200, {"value": identity.token(repository, call.query["audience"], subject, ref=ref)}
 
 
 def _job(workflows: Path, name: str) -> dict[str, Any]:

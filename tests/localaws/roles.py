@@ -61,6 +61,7 @@ def credentials(
             AUDIENCE,
             identity.subject(REPOSITORY, immutable=form == "immutable", **claims),
             repository_id,
+            **({"ref": claims["ref"]} if "ref" in claims else {}),
         ),
     )["Credentials"]
     return {

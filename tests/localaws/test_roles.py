@@ -65,6 +65,9 @@ def test_each_role_is_for_its_jobs_alone(checked: None, form: str) -> None:
     for role, claims in (
         ("apply-staging", {"event": "pull_request"}),
         ("apply-staging", {"environment": "production"}),
+        # GitHub makes a missing environment without rules, for a job of any branch.
+        ("apply-staging", {"environment": "staging", "ref": "refs/heads/other"}),
+        ("read-staging", {"environment": "staging", "ref": "refs/heads/other"}),
         ("read-production", {"event": "pull_request"}),
         ("read-staging", {"ref": "refs/heads/other"}),
         ("plan-staging", {"ref": "refs/heads/main"}),

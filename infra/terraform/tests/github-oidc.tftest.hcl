@@ -54,6 +54,14 @@ run "subjects_are_named" {
   }
 
   assert {
+    condition = { for key, role in aws_iam_role.github : key => try(jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:ref"], "") } == {
+      plan-production  = "", plan-staging = "", read-production = "refs/heads/main", read-staging = "refs/heads/main",
+      apply-production = "refs/heads/main", apply-staging = "refs/heads/main"
+    }
+    error_message = "An environment that GitHub made for a branch changes nothing."
+  }
+
+  assert {
     condition     = alltrue([for role in aws_iam_role.github : !strcontains(role.assume_role_policy, "*") && role.path == "/github/" && jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"])
     error_message = "No wildcard in any trust, the audience is AWS."
   }
@@ -99,7 +107,7 @@ run "another_branch_and_one_environment" {
   }
 
   assert {
-    condition     = contains(jsondecode(aws_iam_role.github["read-live"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:octo/shop:ref:refs/heads/trunk") && toset(keys(aws_iam_role.github)) == toset(["plan-live", "read-live", "apply-live"])
+    condition     = jsondecode(aws_iam_role.github["apply-live"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:ref"] == "refs/heads/trunk" && contains(jsondecode(aws_iam_role.github["read-live"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"], "repo:octo/shop:ref:refs/heads/trunk") && toset(keys(aws_iam_role.github)) == toset(["plan-live", "read-live", "apply-live"])
     error_message = "Both settings must arrive."
   }
 }

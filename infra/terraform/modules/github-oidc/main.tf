@@ -14,7 +14,8 @@ locals {
   name         = split("/", var.repository)[1]
   repositories = ["${local.owner}@${var.owner_id}/${local.name}@${var.repository_id}", var.repository]
 
-  # A fork's pull request gets no token. The environment's protection rules on GitHub decide who gets as far as an apply.
+  # A fork's pull request gets no token. The environment's protection rules on GitHub decide who gets as far as an apply; one
+  # that is missing GitHub makes without rules, for any branch that names it, so the branch counts as well.
   contexts = {
     plan  = ["pull_request"]
     read  = ["ref:refs/heads/${var.branch}", "environment:%s"]
@@ -25,13 +26,14 @@ locals {
     for environment, kinds in var.environments : {
       for kind, arns in kinds : "${kind}-${environment}" => {
         contexts = [for context in local.contexts[kind] : replace(context, "%s", environment)]
+        branches = kind == "plan" ? [] : [var.branch]
         arns     = arns
       }
     }
   ]...)
 
   previews = length(var.preview_policy_arns) == 0 ? {} : {
-    preview = { contexts = ["environment:preview"], arns = var.preview_policy_arns }
+    preview = { contexts = ["environment:preview"], branches = [], arns = var.preview_policy_arns }
   }
 
   roles = merge(local.environments, local.previews)
@@ -82,6 +84,16 @@ data "aws_iam_policy_document" "trust" {
       test     = "StringEquals"
       variable = "${local.issuer}:repository_id"
       values   = [var.repository_id]
+    }
+
+    dynamic "condition" {
+      for_each = local.roles[each.key].branches
+
+      content {
+        test     = "StringEquals"
+        variable = "${local.issuer}:ref"
+        values   = ["refs/heads/${condition.value}"]
+      }
     }
   }
 }
