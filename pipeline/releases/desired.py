@@ -91,6 +91,12 @@ def verification(engines: Iterable[str], now: datetime) -> str:
     return f"verified {now.astimezone(UTC):%Y-%m-%dT%H:%M:%S}+00:00 on {', '.join(engines)}"
 
 
+def verified_on(note: str) -> tuple[datetime | None, str]:
+    """When a note says that its commit was verified, and on which engines, such as ``ecs, kubernetes``."""
+    match = VERIFIED.fullmatch(note)
+    return (datetime.fromisoformat(match[1]), match[2]) if match else (None, "")
+
+
 def moved(error: CommandFailedError) -> bool:
     """Whether a push was refused because somebody else pushed in between."""
     refusal = "\n".join(error.tail)

@@ -17,7 +17,7 @@ from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.releases import one_way
-from pipeline.releases.desired import FAILED, NOTES, VERIFIED, Desired, moved
+from pipeline.releases.desired import FAILED, NOTES, Desired, moved, verified_on
 from pipeline.releases.image_reference import ImageReference, require_digest
 
 #: Names the commit that an image was built from, in the message of the commit that releases it.
@@ -80,14 +80,12 @@ class Release:
     @property
     def verified(self) -> datetime | None:
         """When it was verified on every engine of its environment."""
-        match = VERIFIED.fullmatch(self.note)
-        return datetime.fromisoformat(match[1]) if match else None
+        return verified_on(self.note)[0]
 
     @property
     def engines(self) -> str:
         """Those on which it was verified, such as ``ecs, kubernetes``; empty where it was not."""
-        match = VERIFIED.fullmatch(self.note)
-        return match[2] if match else ""
+        return verified_on(self.note)[1]
 
 
 def state(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,27 +185,38 @@ def contains(source: Desired, later: str, revision: str, environment: str) -> bo
 
 def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
     """The commits of the environment's file, newest first."""
-    trailers = (
-        f"%(trailers:key={key},valueonly,separator=%x20)"
-        for key in (SOURCE, REVERTS, OVERRIDE, RUN)
-    )
-    fields = ("%H", "%s", "%ct", *trailers, "%N%x1e")
-    listed = git.run(
-        *("log", f"-{limit}", "--first-parent", f"--format={'%x1f'.join(fields)}"),
-        f"--notes={NOTES}",
-        *(tip, "--", path(environment)),
+    listed = log(
+        ("%H", "%s", "%ct", "%B", "%N"),
+        *(f"-{limit}", "--first-parent", f"--notes={NOTES}", tip, "--", path(environment)),
         root=root,
     )
     releases: list[Release] = []
-    for entry in listed.split("\x1e")[:-1]:
-        commit, subject, seconds, *trailing = entry.strip("\n").split("\x1f")
-        source, reverts, override, ran, note = (field.strip() for field in trailing)
+    for commit, subject, seconds, body, note, _ in listed:
         text = git.show(commit, path(environment), root=root)
-        content = YAML(typ="safe").load(text)
-        made, left = datetime.fromtimestamp(int(seconds), UTC), COMMIT.findall(reverts)
-        about = (commit, text, content, subject, made)
-        releases.append(Release(*about, source, left, override, ran, note))
+        made, left = datetime.fromtimestamp(int(seconds), UTC), COMMIT.findall(line(REVERTS, body))
+        about = (commit, text, YAML(typ="safe").load(text), subject, made)
+        source, override, ran = (line(key, body) for key in (SOURCE, OVERRIDE, RUN))
+        releases.append(Release(*about, source, left, override, ran, note.strip()))
     return releases
+
+
+def log(
+    fields: Sequence[str], *arguments: str, root: Path, stdin: str | None = None
+) -> list[list[str]]:
+    """The fields of each commit, and behind them what Git prints of its changes; no text of a commit holds a zero."""
+    form = "%x00".join(("", *fields, ""))
+    listed = git.run("log", f"--format={form}", *arguments, root=root, stdin=stdin)
+    _, *parts = listed.split("\0")
+    width = len(fields) + 1
+    return [parts[start : start + width] for start in range(0, len(parts), width)]
+
+
+def line(key: str, text: str) -> str:
+    """A trailer's value, wherever in a message it stands: GitHub puts it among other lines when it squashes.
+
+    A rollback has a line for each commit that it left.
+    """
+    return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
 
 
 def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:

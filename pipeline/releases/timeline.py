@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.paths import ROOT
-from pipeline.git import repository as git
-from pipeline.releases.desired import FAILED, NOTES, VERIFIED
-from pipeline.releases.history import COMMIT, NO_BUILD, OVERRIDE, REASON, REVERTS, SOURCE, path
+from pipeline.releases import history
+from pipeline.releases.desired import FAILED, NOTES, verified_on
 
 #: A digest that a commit gives the environment's file, in the lines of a diff.
 DIGEST = re.compile(r"^\+\s*digest:\s*[\"']?(sha256:[0-9a-f]{64})", re.MULTILINE)
 #: What Git and GitHub write when somebody reverts a commit by hand.
 BY_HAND = re.compile(r"^This reverts commit ([0-9a-f]{40})", re.MULTILINE)
-#: No text of a commit can hold it.
-SEPARATOR = "\0"
 
 
 @dataclass(frozen=True)
@@ -71,15 +68,15 @@ class Commit:
 
 def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
     """All of an environment's, the newest first; a squashed or merged pull request counts once, as what it brought."""
-    listed = _log(
+    listed = history.log(
         ("%H", "%P", "%ct", "%an", "%s", "%B", "%N"),
         *("--first-parent", "--diff-merges=first-parent", "--patch", "--unified=0"),
-        *(f"--notes={NOTES}", tip, "--", path(environment)),
+        *(f"--notes={NOTES}", tip, "--", history.path(environment)),
         root=root,
     )
     merges = [parents.split()[1] for _, parents, *_ in listed if " " in parents]
     options = ("--no-walk", "--stdin")
-    told = _log(("%H", "%B"), *options, root=root, stdin="\n".join(merges)) if merges else []
+    told = history.log(("%H", "%B"), *options, root=root, stdin="\n".join(merges)) if merges else []
     merged = {commit: body for commit, body, _ in told}
     made: list[Entry] = []
     for commit, parents, seconds, author, subject, body, note, diff in reversed(listed):
@@ -87,19 +84,22 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
         text = "\n".join([body, *(merged.get(parent, "") for parent in parents.split()[1:])])
         digest = match[1] if (match := DIGEST.search(diff)) else ""
         before = made[-1].digest if made else ""
-        reverts = [*COMMIT.findall(_line(REVERTS, text)), *BY_HAND.findall(text)]
+        reverts = [
+            *history.COMMIT.findall(history.line(history.REVERTS, text)),
+            *BY_HAND.findall(text),
+        ]
         kind = "rollback" if reverts else "release" if digest and digest != before else "settings"
-        verified = VERIFIED.fullmatch(note.strip())
+        verified, engines = verified_on(note.strip())
         made.append(
             Entry(
                 *(commit, datetime.fromtimestamp(int(seconds), UTC), author, subject, kind),
                 digest=digest or before,
-                source=_line(SOURCE, text),
+                source=history.line(history.SOURCE, text),
                 reverts=reverts,
-                override=_line(OVERRIDE, text),
-                reason=_line(REASON, text),
-                verified=datetime.fromisoformat(verified[1]) if verified else None,
-                engines=verified[2] if verified else "",
+                override=history.line(history.OVERRIDE, text),
+                reason=history.line(history.REASON, text),
+                verified=verified,
+                engines=engines,
                 failed=note.strip() == FAILED,
             )
         )
@@ -113,30 +113,13 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
 
 def commits(tip: str, *, root: Path = ROOT) -> Mapping[str, Commit]:
     """The branch's commits by id, the newest first."""
-    listed = _log(("%H", "%ct", "%an", "%s", "%B"), "--first-parent", tip, root=root)
+    listed = history.log(("%H", "%ct", "%an", "%s", "%B"), "--first-parent", tip, root=root)
     return {
-        commit: Commit(datetime.fromtimestamp(int(seconds), UTC), author, subject, NO_BUILD in body)
+        commit: Commit(
+            datetime.fromtimestamp(int(seconds), UTC), author, subject, history.NO_BUILD in body
+        )
         for commit, seconds, author, subject, body, _ in listed
     }
-
-
-def _log(
-    fields: Sequence[str], *arguments: str, root: Path, stdin: str | None = None
-) -> list[list[str]]:
-    """The fields of each commit, and behind them what Git prints of its changes."""
-    form = "%x00".join(("", *fields, ""))
-    listed = git.run("log", f"--format={form}", *arguments, root=root, stdin=stdin)
-    _, *parts = listed.split(SEPARATOR)
-    width = len(fields) + 1
-    return [parts[start : start + width] for start in range(0, len(parts), width)]
-
-
-def _line(key: str, text: str) -> str:
-    """A trailer's value, wherever in a message it stands: GitHub puts it among other lines when it squashes.
-
-    A rollback has a line for each commit that it left.
-    """
-    return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
 
 
 def changes(
