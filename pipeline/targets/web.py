@@ -36,31 +36,15 @@ class Via:
     host: str
     authority: Path | None = None
 
-    def client(self) -> httpx.Client:
-        """A client whose requests are for the host."""
-        verify = _trusting(self.authority) if self.authority else _public()
-        client = httpx.Client(timeout=REQUEST_SECONDS, headers={"Host": self.host}, verify=verify)
-        if not self.authority:
-            client.event_hooks = {"request": [self._name], "response": []}
-        return client
-
-    def _name(self, request: httpx.Request) -> None:
-        request.extensions["sni_hostname"] = self.host
-
 
 #: A URL that answers, and how it is reached where its name alone does not lead there.
 Reached = tuple[str, Via | None]
 
 
 @functools.cache
-def _public() -> ssl.SSLContext:
-    """The public authorities; each request by itself would read them again."""
-    return httpx.create_ssl_context()
-
-
-@functools.cache
-def _trusting(authority: Path) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(authority))
+def _trusted(authority: Path | None) -> ssl.SSLContext:
+    """An authority, or the public ones; each request by itself would read them again."""
+    return ssl.create_default_context(cafile=authority) if authority else httpx.create_ssl_context()
 
 
 def leads_to(domain: str, host: str) -> bool:
@@ -163,6 +147,8 @@ def verify(
 
 
 def get(url: str, path: str, via: Via | None) -> httpx.Response:
-    address = f"{url.rstrip('/')}{path}"
-    with via.client() if via else httpx.Client(timeout=REQUEST_SECONDS, verify=_public()) as client:
-        return client.get(address)
+    address, authority = f"{url.rstrip('/')}{path}", via.authority if via else None
+    headers = {"Host": via.host} if via else {}
+    extensions = {"sni_hostname": via.host} if via and not authority else {}
+    with httpx.Client(timeout=REQUEST_SECONDS, verify=_trusted(authority)) as client:
+        return client.get(address, headers=headers, extensions=extensions)
