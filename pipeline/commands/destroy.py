@@ -23,13 +23,18 @@ def run(environment_name: str, *, confirm: str) -> Result:
             f"destroying {environment_name} was not confirmed by its name",
             next_step=f"if all of {environment_name} is to be lost, add --confirm {environment_name}",
         )
+    if environment.raw["aws"].get("deletion_protection", True):
+        raise PipelineError(
+            f"{environment_name} is protected against deletion",
+            next_step=f"set aws.deletion_protection: false in environments/{environment.name}.yaml and apply that first",
+        )
     with exclusive(f"apply-{environment_name}"), tempfile.TemporaryDirectory() as folder:
         if environment.digest is None:
             environment = environments.resolve(environment, NO_IMAGE, Path(folder))
         account = aws.account(environment)
         root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:
-            plan = terraform.plan_destruction(root, show=step.update)
+            plan = terraform.plan(root, destroy=True, show=step.update)
             plan_summary.show(plan.document, environment_name)
             destroyed = terraform.apply(plan, show=step.update)
     return Result(f"{destroyed} resources destroyed")

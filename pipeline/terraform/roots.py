@@ -29,7 +29,6 @@ class Root:
     region: str
     variables: Mapping[str, str]
     environ: Mapping[str, str]
-    protected: bool = False
     desired: Path | None = None
     tree: Path = ROOT
 
@@ -64,7 +63,6 @@ def environment_root(environment: Environment, environ: Mapping[str, str]) -> Ro
         region=region,
         variables={"environment_file": str(environment.file)},
         environ=environ,
-        protected=bool(environment.raw["aws"].get("deletion_protection", True)),
         desired=environments.path(environment.name),
         tree=tree,
     )
@@ -108,7 +106,6 @@ def bootstrap_root(
         region=region,
         variables=variables,
         environ=environ,
-        protected=not disposable,
     )
 
 

@@ -130,16 +130,6 @@ def apply(saved: Plan, *, show: Show | None = None) -> int:
     return completed
 
 
-def plan_destruction(root: Root, *, show: Show | None = None) -> Plan:
-    """Plans and saves the destruction of all resources of the root; refuses a protected one."""
-    if root.protected:
-        raise PipelineError(
-            f"{root.name} is protected against deletion",
-            next_step=f"set aws.deletion_protection: false in environments/{root.name}.yaml and apply that first",
-        )
-    return plan(root, destroy=True, show=show)
-
-
 def output(root: Root) -> dict[str, Any]:
     """The root's outputs by name; empty when it has never been applied."""
     init(root)

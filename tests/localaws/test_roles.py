@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,7 +95,7 @@ def test_staging_is_made_planned_and_destroyed_with_the_rights_of_its_roles_alon
         assert value not in text
     with pytest.raises(PipelineError, match="not authorized to perform: s3:PutObject"):
         terraform.plan(reviewing)  # the lock is an object
-    terraform.apply(terraform.plan_destruction(replace(applying, protected=False)))
+    terraform.apply(terraform.plan(applying, destroy=True))
 
 
 def values_of_secrets() -> list[str]:

@@ -39,6 +39,7 @@ RUNS_ALREADY = {
     "targets/ecs.py follow": "the digest was looked up a moment ago",
     "targets/ecs.py prepare": "an account has no image",
     "targets/kubernetes.py prepared": "names no digest",
+    "commands/destroy.py run": "runs nothing any more",
     "commands/drift.py _ecs": "compares with what Git names",
 }
 #: Whose JSON files are reports of a program that has just run, or part of the repository.
@@ -228,7 +229,7 @@ def test_a_rollback_leads_to_a_state_that_ran_and_was_not_left(
 
 def test_what_changes_an_account_is_shown_before() -> None:
     for name, calls in functions("commands/*.py", "targets/*.py"):
-        call = calls.get("terraform.plan") or calls.get("terraform.plan_destruction")
+        call = calls.get("terraform.plan")
         options = (
             {option.arg: ast.unparse(option.value) for option in call.keywords} if call else {}
         )
