@@ -31,19 +31,13 @@ class Account:
         """A client of the account: what ``boto3.client`` returns, without the time that importing boto3 takes."""
         own = BotocoreSession(session_vars=_deaf_variables() if self.local else None)
         own.register_component("data_loader", _loader(own.get_config_variable("data_path")))
-        # The variables are named by the service's id, which is not always its boto3 name.
-        service_id = own.get_service_model(service).service_id.hyphenize()
-        endpoint = self.environ.get(
-            f"AWS_ENDPOINT_URL_{service_id.upper().replace('-', '_')}",
-            self.environ.get("AWS_ENDPOINT_URL"),
-        )
         return own.create_client(
             service,
             region_name=self.environ.get("AWS_REGION"),
             aws_access_key_id=self.environ.get("AWS_ACCESS_KEY_ID"),
             aws_secret_access_key=self.environ.get("AWS_SECRET_ACCESS_KEY"),
             aws_session_token=self.environ.get("AWS_SESSION_TOKEN"),
-            endpoint_url=endpoint,
+            endpoint_url=self.environ.get("AWS_ENDPOINT_URL") if self.local else None,
             config=Config(
                 connect_timeout=CONNECT_SECONDS,
                 read_timeout=READ_SECONDS,

@@ -12,7 +12,7 @@ def run(environment_name: str, lock: str, *, of_bootstrap: bool = False) -> Resu
     account = aws.account(environment)
     of = roots.bootstrap_root if of_bootstrap else roots.environment_root
     root = of(environment, account.environ)
-    if not state_bucket.is_locked(root):
+    if not state_bucket.is_locked(root, account):
         return Result(f"the state of {root.name} is not locked")
     terraform.unlock(root, lock)
     return Result(f"the state of {root.name} is free")

@@ -25,9 +25,9 @@ def ensure(name: str, region: str, account: Account) -> None:
         ) from error
 
 
-def is_locked(root: Root) -> bool:
+def is_locked(root: Root, account: Account) -> bool:
     """Whether the lock of a root's state is there; True where AWS does not answer that, so that Terraform says why."""
-    client = Account(root.environ, local=False).client("s3")
+    client = account.client("s3")
     try:
         found = client.list_objects_v2(Bucket=root.bucket, Prefix=f"{state_key(root)}.tflock")
     except (ClientError, BotoCoreError):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
-import botocore.session
 import docker
 import pytest
 
@@ -46,13 +45,9 @@ class World:
     def client(self, service: str) -> Any:
         """A boto3 client of the local AWS, made as any program would be led there."""
         environ = localaws.process_environment()
-        known_as = botocore.session.get_session().get_service_model(service).service_id
-        endpoint = environ.get(
-            f"AWS_ENDPOINT_URL_{known_as.upper().replace(' ', '_')}", environ["AWS_ENDPOINT_URL"]
-        )
         return boto3.client(  # type: ignore[call-overload]
             service,
-            endpoint_url=endpoint,
+            endpoint_url=environ["AWS_ENDPOINT_URL"],
             region_name=environ["AWS_REGION"],
             aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],

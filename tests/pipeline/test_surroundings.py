@@ -89,8 +89,7 @@ def test_a_program_that_uses_the_local_aws_gets_none_of_it() -> None:
     environ = cli.environment(localaws.process_environment(), Path("data"))
     led = {name for name in environ if name.startswith(("AWS_", "TF_", "PYTHON", "LD_"))}
     assert led <= {
-        *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_CLOUDWATCH"),
-        *("AWS_ENDPOINT_URL_APPLICATION_AUTO_SCALING", "AWS_ACCESS_KEY_ID"),
+        *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS", "AWS_ACCESS_KEY_ID"),
         *("AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE"),
         *("AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "TF_CLI_CONFIG_FILE"),
         *("TF_DATA_DIR", "TF_IN_AUTOMATION", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_MIRROR"),
