@@ -81,7 +81,7 @@ def run(
 
     before = git.show(tip, history.path(target), root=desired.root)
     if promoted(before) == before:
-        return Result(f"{target} runs {image.short} already", outputs={"digest": digest})
+        return Result(f"{target} runs {image.short} already")
     if actions.running():
         # The checks must run on the proposal, and its merge must deploy it.
         proposal = message(starts_workflows=True)
@@ -97,7 +97,6 @@ def run(
     return Result(
         f"{target} gets {image.short}{where}",
         f"### Promoted\n\n`{target}` gets `{image}` from `{source}` (commit `{commit[:12]}`).\n",
-        {"digest": digest, "commit": commit},
     )
 
 

@@ -25,7 +25,7 @@ def failure(cause: str, next_step: str) -> str:
 
 def failed() -> str:
     """The tasks of this job that have failed; why stands in the log: a cause may quote what must not get into Git."""
-    return ", ".join(_failing(collect(REPORTS / _own())))
+    return ", ".join(failing(REPORTS / _own()))
 
 
 def reason(job: str, fragments: Mapping[str, str]) -> str:
@@ -43,9 +43,9 @@ def reason(job: str, fragments: Mapping[str, str]) -> str:
     return " ".join(lines)
 
 
-def failing() -> list[str]:
-    """The names of the reports here that have a failure, those of other jobs as well."""
-    return _failing(collect())
+def failing(folder: Path | None = None) -> list[str]:
+    """The names of the reports of a folder (``collect``) that have a failure."""
+    return [name for name, text in collect(folder).items() if FAILED in text]
 
 
 def write(task: str, text: str) -> None:
@@ -66,10 +66,6 @@ def collect(folder: Path | None = None) -> dict[str, str]:
         name = where if where.startswith(path.stem) else f"{where} {path.stem}".strip()
         reports[name] = path.read_text(encoding="utf-8")
     return reports
-
-
-def _failing(fragments: Mapping[str, str]) -> list[str]:
-    return [name for name, text in fragments.items() if FAILED in text]
 
 
 def _own() -> str:

@@ -117,7 +117,8 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
         # Terraform alone does not know: a service that was rolled back is steady, too.
         _require_wanted(environment, service)
         # At first there is nothing to go back to.
-        if began and _unwatched(environment, account, began):
+        names = roots.service_names(environment)
+        if began and ecs.unwatched(account.client("ecs"), *names, since=began):
             console.warn("an alarm was on when the deployment began: ECS has not watched it")
             headline += "; NOT WATCHED by its alarms"
         return headline
@@ -244,10 +245,6 @@ def _require_wanted(environment: Environment, service: ecs.Service) -> None:
         next_step="read the container's last lines above, fix the image, then build, plan and apply again",
         report=markdown.last_lines("apply", lines),
     )
-
-
-def _unwatched(environment: Environment, account: Account, since: datetime) -> bool:
-    return ecs.unwatched(account.client("ecs"), *roots.service_names(environment), since=since)
 
 
 def _balancer_host(environment: Environment, account: Account) -> str | None:

@@ -10,14 +10,12 @@ from pipeline.images import docker
 from pipeline.kubernetes import workload
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
-from pipeline.targets import kubernetes
+from pipeline.targets import ecs, kubernetes
 from pipeline.terraform import roots
 
 #: Gives a replica an archive (tar) of files below ``FOLDER``, and has it start the application again.
 Put = Callable[[bytes], None]
 FOLDER = "/app"
-#: ECS's label with the name of a container in its task definition: the migration's has another.
-CONTAINER_NAME = "com.amazonaws.ecs.container-name"
 #: Reads the archive as text: kubectl's standard input is text here.
 EXTRACT = (
     "import base64, io, os, sys, tarfile; content = io.BytesIO(base64.b64decode(sys.stdin.read()));"
@@ -32,7 +30,7 @@ def on_ecs(environment: Environment, digest: str) -> Mapping[str, Put]:
         container.id: partial(_into_container, container)
         for container in docker.ours()
         if container.status == "running"
-        and container.labels.get(CONTAINER_NAME) == name
+        and container.labels.get(ecs.CONTAINER_LABEL) == name
         and container.attrs["Config"]["Image"].endswith(digest)
     }
 
