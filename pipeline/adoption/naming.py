@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from pipeline.adoption import packages
 from pipeline.adoption.application import Application
 from pipeline.core import files
@@ -94,7 +92,7 @@ def edit(
         stream.write(
             "# The application that this repository delivers: docs/reference/project.md.\n"
         )
-        _yaml().dump(dict(document), stream)
+        files.editing_yaml().dump(dict(document), stream)
     before = now()
     for path in (*ENVIRONMENTS.glob("*.yaml"), *(ROOT / "argocd").rglob("*.yaml")):
         _rename(path, {before["account"]: answers.account, before["region"]: answers.region})
@@ -119,7 +117,7 @@ def _rename(path: Path, names: Mapping[str, str]) -> None:
 
 def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
     """Gives an environment file the domain, the probe and the database; drops `smoke` where there is no smoke test."""
-    yaml = _yaml()
+    yaml = files.editing_yaml()
     state = yaml.load(path.read_text(encoding="utf-8"))
     host = domain if state["name"] == "production" or not domain else f"{state['name']}.{domain}"
     balancer, ingress = state["aws"].get("load_balancer", {}), state.get("ingress")
@@ -154,19 +152,6 @@ def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:
         del state["aws"]["service"]
     with path.open("w", encoding="utf-8") as stream:
         yaml.dump(state, stream)
-
-
-def _yaml() -> YAML:
-    """YAML as yamllint and the tasks that edit digests want it; comments are kept."""
-    yaml = YAML()
-    yaml.default_flow_style = False
-    yaml.preserve_quotes = True
-    yaml.width = 140
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(
-        type(None), lambda node, _: node.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return yaml
 
 
 def _remove_sample() -> None:

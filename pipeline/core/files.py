@@ -31,6 +31,19 @@ def read_yaml(path: Path) -> Any:
     return YAML(typ="safe").load(path)
 
 
+def editing_yaml() -> Any:
+    """YAML that keeps comments and quotes, and writes as yamllint and the tasks that edit digests want it."""
+    from ruamel.yaml import YAML  # noqa: PLC0415 - not every task edits one
+
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(
+        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
 def read_json(path: Path, fields: Collection[str]) -> dict[str, Any] | None:
     """The JSON object in a file; None when there is no file, anything else in it, or a field is missing."""
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from ruamel.yaml import YAML
+from pipeline.core import files
 
 #: Under ``aws``; the most storage goes with the storage that it must exceed.
 SETTINGS = (
@@ -29,12 +29,7 @@ def without(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def kept(text: str, present: str) -> str:
     """The file's text with these settings as the present one has them; formatted anew only where one differs."""
-    yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 4096, True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.representer.add_representer(
-        type(None), lambda made, _: made.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
+    yaml = files.editing_yaml()
     content, now = yaml.load(text), yaml.load(present)
     before = deepcopy(content)
     for path in SETTINGS:
