@@ -94,12 +94,12 @@ def start_sync(cluster: Cluster, application: dict[str, Any]) -> None:
     _patch(cluster, application["metadata"]["name"], change)
 
 
-def compare(cluster: Cluster, environment: str, *, timeout: float = 60) -> bool:
-    """Whether Argo CD compares Git and cluster within ``timeout`` seconds, or did so at its last poll."""
+def compare(cluster: Cluster, environment: str) -> bool:
+    """Whether Argo CD compares Git and cluster within a minute, or did so at its last poll."""
     since = now()
     if not refresh(cluster, environment):
         since -= POLL
-    return wait(lambda: reconciled(get(cluster, environment), since), timeout=timeout)
+    return wait(lambda: reconciled(get(cluster, environment), since), timeout=60)
 
 
 def wanted(commit: str, content: dict[str, Any]) -> str:

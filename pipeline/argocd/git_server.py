@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from ruamel.yaml import YAML
 
-from pipeline.core import locks, ports
+from pipeline.core import files, locks, ports
 from pipeline.core.errors import CommandFailedError, PipelineError
-from pipeline.core.paths import ENGINES, ROOT, log_file
+from pipeline.core.paths import ENGINES, ENVIRONMENTS, ROOT, log_file
 from pipeline.core.waiting import wait
 from pipeline.git import repository
 from pipeline.github import actions
@@ -70,10 +69,9 @@ def never_released(environment: Environment) -> bool:
     return waits and head() is None
 
 
-def upstream(root: Path = ROOT) -> str:
+def upstream() -> str:
     """This repository's address outside of this machine, as the manifests in ``argocd/`` name it."""
-    text = (root / REPOSITORY).read_text(encoding="utf-8")
-    return str(YAML(typ="safe").load(text)["data"]["url"])
+    return str(files.read_yaml(ROOT / REPOSITORY)["data"]["url"])
 
 
 def url(host: str) -> str:
@@ -139,7 +137,7 @@ def wanted(environment: str) -> str | None:
     return _content(environment).get("revision") or head()
 
 
-def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = ROOT) -> str:
+def commit(message: str, *, host: str, digests: Mapping[str, str]) -> str:
     """A commit of the work tree on top of the branch; the newest one where that has the same content.
 
     ``host`` is this machine's address as the cluster's pods see it. ``digests`` are the images to release by
@@ -148,8 +146,8 @@ def commit(message: str, *, host: str, digests: Mapping[str, str], root: Path = 
     _ensure()
     with locks.exclusive("gitops", wait=True):
         parent = head()
-        overlay = _overlay(host, digests, root)
-        _stage(root)
+        overlay = _overlay(host, digests)
+        _stage()
         for path, text in overlay.items():
             blob = git("hash-object", "-w", "--stdin", stdin=text).strip()
             git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
@@ -181,28 +179,28 @@ def git(*arguments: str, stdin: str | None = None, work_tree: Path | None = None
     return repository.run(*arguments, root=work_tree or BARE, env=env, stdin=stdin)
 
 
-def _overlay(host: str, digests: Mapping[str, str], root: Path) -> dict[str, str]:
+def _overlay(host: str, digests: Mapping[str, str]) -> dict[str, str]:
     """The files that differ from the work tree: releases, the repository's address, and vendored manifests."""
     changed: dict[str, str] = {}
-    for file in sorted((root / "environments").glob("*.yaml")):
+    for file in sorted(ENVIRONMENTS.glob("*.yaml")):
         content = _content(file.stem)
         # A revision of the work tree is none of this repository's commits.
         text = history.with_revision(file.read_text(encoding="utf-8"), content.get("revision"))
         released = digests.get(file.stem) or content["image"]["digest"]
         changed[history.path(file.stem)] = history.with_digest(text, released) if released else text
-    text = (root / REPOSITORY).read_text(encoding="utf-8")
-    changed[str(REPOSITORY)] = text.replace(upstream(root), url(host))
+    text = (ROOT / REPOSITORY).read_text(encoding="utf-8")
+    changed[str(REPOSITORY)] = text.replace(upstream(), url(host))
     if registries.answers(REGISTRY):
         return changed
     from offline import provide  # noqa: PLC0415 - only where the registry does not answer
 
-    for file in sorted((root / "argocd" / "install").glob("*/kustomization.yaml")):
+    for file in sorted((ROOT / "argocd" / "install").glob("*/kustomization.yaml")):
         text = file.read_text(encoding="utf-8")
         match = UPSTREAM.search(text)
         if match:
             manifests = provide.files(MODULES[match[1]]) / match[2]
-            changed[str((file.parent / VENDORED).relative_to(root))] = manifests.read_text("utf-8")
-            changed[str(file.relative_to(root))] = UPSTREAM.sub(VENDORED, text)
+            changed[str((file.parent / VENDORED).relative_to(ROOT))] = manifests.read_text("utf-8")
+            changed[str(file.relative_to(ROOT))] = UPSTREAM.sub(VENDORED, text)
     return changed
 
 
@@ -215,14 +213,14 @@ def _content(environment: str) -> dict[str, Any]:
     return {"image": {"digest": None}}
 
 
-def _stage(root: Path) -> None:
+def _stage() -> None:
     """Makes the index hold exactly the work tree's files. It is kept, so that unchanged files are not read again."""
-    names = {str(path.relative_to(root)) for path in repository.files(root=root)}
+    names = {str(path.relative_to(ROOT)) for path in repository.files()}
     gone = {name for name in git("ls-files", "-z").split("\0") if name} - names
     for option, paths in (("--force-remove", gone), ("--replace", names)):
         if paths:
             argv = ("update-index", "-z", "--add", option, "--stdin")
-            git(*argv, work_tree=root, stdin="\0".join(sorted(paths)))
+            git(*argv, work_tree=ROOT, stdin="\0".join(sorted(paths)))
 
 
 def _ensure() -> None:

@@ -43,12 +43,12 @@ def statement(image: ImageReference, kind: str, predicate: dict[str, Any]) -> by
     return json.dumps(document, sort_keys=True).encode()
 
 
-def known(record: Record, reports: Path = REPORTS) -> dict[str, dict[str, Any]]:
+def known(record: Record) -> dict[str, dict[str, Any]]:
     """The predicates that can be made of a build, by type: bill and scan only where the last ones were of its image."""
     found: dict[str, dict[str, Any]] = {SIGNATURE: {}, PROVENANCE: provenance(record)}
-    if bill := sbom.find(record.image_id, reports):
+    if bill := sbom.find(record.image_id):
         found[BILL] = bill
-    if scan := find_scan(record.image_id, reports):
+    if scan := find_scan(record.image_id):
         found[SCAN] = scan
     return found
 
@@ -87,14 +87,14 @@ def provenance(record: Record) -> dict[str, Any]:
     }
 
 
-def keep_scan(image: str, outcome: dict[str, Any], reports: Path = REPORTS) -> None:
+def keep_scan(image: str, outcome: dict[str, Any]) -> None:
     """Keeps what a scan of an image found, named by its id, in the shape of cosign's predicate for vulnerabilities."""
     predicate = {
         "invocation": {"uri": actions.run_url()},
         "scanner": {"uri": "pkg:golang/github.com/anchore/grype", "result": outcome},
         "metadata": {"scanFinishedOn": _now()},
     }
-    files.write(reports / SCAN_FILE, json.dumps({"image": image, "predicate": predicate}) + "\n")
+    files.write(REPORTS / SCAN_FILE, json.dumps({"image": image, "predicate": predicate}) + "\n")
 
 
 def find_scan(image: str, reports: Path = REPORTS) -> dict[str, Any] | None:

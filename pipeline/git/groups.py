@@ -4,8 +4,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
+from pipeline.core import files
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 
@@ -39,7 +38,7 @@ class Group:
 
 def load(root: Path = ROOT) -> list[Group]:
     """The groups in the order of the table; a test file belongs to the first whose patterns match it."""
-    table: dict[str, dict[str, str]] = YAML(typ="safe").load(root / TABLE)
+    table: dict[str, dict[str, str]] = files.read_yaml(root / TABLE)
     left = set(git.files("tests/*test_*.py", root=root))
     common = git.files(*COMMON, root=root)
     groups = []

@@ -46,12 +46,10 @@ class Cluster:
     def get(
         self, kind: str, name: str = "", namespace: str = "", selector: str = ""
     ) -> dict[str, Any] | None:
-        """One object, or the list of them without a name; None when there is none. Namespace ``*`` means all."""
+        """One object, or the list of them without a name; None when there is none."""
         argv = ["get", kind, *([name] if name else []), "--output", "json"]
-        if namespace:
-            argv += ["--all-namespaces"] if namespace == "*" else ["--namespace", namespace]
-        if selector:
-            argv += ["--selector", selector]
+        argv += ["--namespace", namespace] if namespace else []
+        argv += ["--selector", selector] if selector else []
         try:
             answer: dict[str, Any] = json.loads(self.run(*argv))
         except CommandFailedError as error:

@@ -219,9 +219,9 @@ def line(key: str, text: str) -> str:
     return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
 
 
-def history(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) -> list[Release]:
+def history(tip: str, environment: str, *, root: Path = ROOT) -> list[Release]:
     """The commits that set the environment's digest, newest first."""
-    return setting(commits(tip, environment, root=root, limit=limit))
+    return setting(commits(tip, environment, root=root))
 
 
 def setting(commits: Iterable[Release]) -> list[Release]:
