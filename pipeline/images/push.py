@@ -1,8 +1,6 @@
 """Pushes an image to a registry by an immutable tag, and returns the digest that names it from then on."""
 
-import base64
 import hashlib
-from typing import Any
 
 import docker.errors
 import httpx
@@ -20,13 +18,6 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
 )
-
-
-def ecr_credentials(client: Any) -> Credentials:
-    """Credentials for the registry of a boto3 client of ``ecr``, good for twelve hours."""
-    token = client.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    username, _, password = base64.b64decode(token).decode().partition(":")
-    return username, password
 
 
 def push(
