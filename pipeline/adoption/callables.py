@@ -136,10 +136,10 @@ def _callables(path: Path) -> tuple[str, str, list[str]]:
     wanted: list[str] = []
     classes = {*CLASSES}
     for node in _statements(path):
-        if isinstance(node, ast.ClassDef) and classes & {*map(_last, node.bases)}:
+        if isinstance(node, ast.ClassDef) and classes & {*map(last, node.bases)}:
             classes.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
-            function = _last(node.value.func if isinstance(node.value, ast.Call) else node.value)
+            function = last(node.value.func if isinstance(node.value, ast.Call) else node.value)
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
             # Dash's application has Flask's as its attribute ``server``.
@@ -165,10 +165,10 @@ def _callables(path: Path) -> tuple[str, str, list[str]]:
 def _makes(function: ast.FunctionDef, classes: set[str]) -> bool:
     """Whether a function makes an application and returns something; a fixture of pytest has a decorator."""
     nodes = [*ast.walk(function)]
-    made = any(isinstance(node, ast.Call) and _last(node.func) in classes for node in nodes)
+    made = any(isinstance(node, ast.Call) and last(node.func) in classes for node in nodes)
     returns = any(isinstance(node, ast.Return) and node.value for node in nodes)
     return made and returns and not function.decorator_list
 
 
-def _last(expression: ast.expr) -> str:
+def last(expression: ast.expr) -> str:
     return ast.unparse(expression).rpartition(".")[2]

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.adoption.callables import last
+
 LIVE = ("healthz", "health", "livez", "live", "liveness", "alive", "healthcheck", "health_check")
 READY = ("readyz", "ready", "readiness")
 OTHERS = ("ping", "status", "up", "hello")
@@ -129,7 +131,7 @@ def _module(paths: Iterable[Path], importer: Path, dotted: str, level: int) -> P
 def _prefixes(names: Names, path: Path, node: ast.AST) -> None:
     """Notes what a blueprint, an API or a namespace puts before its routes, and what it is registered with."""
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-        call, function = node.value, _last(node.value.func)
+        call, function = node.value, last(node.value.func)
         variable = names.variable(path, ast.unparse(node.targets[0]))
         if function in NAMESPACES:
             title = _string(call.args[0]) if call.args else ""
@@ -140,17 +142,17 @@ def _prefixes(names: Names, path: Path, node: ast.AST) -> None:
             names.prefixes[variable] = _argument(call, PREFIXED[function])
             if function == "Api" and call.args:
                 names.above[variable] = names.variable(path, ast.unparse(call.args[0]))
-    elif isinstance(node, ast.Call) and _last(node.func) in REGISTERING and node.args:
+    elif isinstance(node, ast.Call) and last(node.func) in REGISTERING and node.args:
         variable = names.variable(path, ast.unparse(node.args[0]))
-        names.given[variable] = _argument(node, REGISTERING[_last(node.func)])
+        names.given[variable] = _argument(node, REGISTERING[last(node.func)])
         names.above[variable] = names.variable(path, _receiver(node))
 
 
 def _routes(tree: ast.Module, classes: Mapping[str, ast.ClassDef]) -> Iterator[Route]:
     """Routes of views that answer anybody's GET without arguments."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _last(node.func) in ADDING and node.args:
-            view = classes.get(_last(node.args[0]))
+        if isinstance(node, ast.Call) and last(node.func) in ADDING and node.args:
+            view = classes.get(last(node.args[0]))
             if view is None or _answers(view):
                 for path in filter(None, map(_string, node.args)):
                     yield from _route(_receiver(node), path, plain=True)
@@ -187,7 +189,7 @@ def _methods(call: ast.Call) -> set[str]:
 
 def _redirects(node: ast.AST) -> bool:
     return any(
-        isinstance(each, ast.Call) and _last(each.func) == "redirect" for each in ast.walk(node)
+        isinstance(each, ast.Call) and last(each.func) == "redirect" for each in ast.walk(node)
     )
 
 
@@ -217,7 +219,3 @@ def _string(node: ast.expr) -> str | None:
 def _receiver(call: ast.Call) -> str:
     """The variable whose method is called."""
     return ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-
-
-def _last(expression: ast.expr) -> str:
-    return ast.unparse(expression).rpartition(".")[2]
