@@ -8,12 +8,10 @@ from pipeline.commands import Result
 from pipeline.core import console
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
-from pipeline.releases import environments
+from pipeline.releases import environments, history
+from pipeline.releases.image_reference import PLACEHOLDER
 from pipeline.terraform import plan_summary, roots
 from pipeline.terraform import run as terraform
-
-#: Stands for an image where none was released: the first deployment may have failed half-way.
-NO_IMAGE = f"sha256:{'0' * 64}"
 
 
 def run(environment_name: str, *, confirm: str) -> Result:
@@ -26,11 +24,12 @@ def run(environment_name: str, *, confirm: str) -> Result:
     if environment.raw["aws"].get("deletion_protection", True):
         raise PipelineError(
             f"{environment_name} is protected against deletion",
-            next_step=f"set aws.deletion_protection: false in environments/{environment.name}.yaml and apply that first",
+            next_step=f"set aws.deletion_protection: false in {history.path(environment_name)} and apply that first",
         )
     with exclusive(f"apply-{environment_name}"), tempfile.TemporaryDirectory() as folder:
         if environment.digest is None:
-            environment = environments.resolve(environment, NO_IMAGE, Path(folder))
+            # The first deployment may have failed half-way.
+            environment = environments.resolve(environment, PLACEHOLDER, Path(folder))
         account = aws.account(environment)
         root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:

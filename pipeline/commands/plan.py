@@ -11,11 +11,9 @@ from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.git import repository as git
 from pipeline.releases import acknowledgements, environments, history
 from pipeline.releases.environments import Environment
+from pipeline.releases.image_reference import PLACEHOLDER
 from pipeline.terraform import cost, plan_summary, roots, state_bucket
 from pipeline.terraform import run as terraform
-
-#: Stands for the image in a review of an environment to which nothing has been released yet.
-PLACEHOLDER = f"sha256:{'0' * 64}"
 
 
 def run(environment_name: str, *, digest: str | None = None, lock: bool = True) -> Result:

@@ -16,12 +16,11 @@ from pipeline.core import process
 from pipeline.kubernetes import helm
 from pipeline.kubernetes.programs import program
 from pipeline.releases import history
+from pipeline.releases.image_reference import PLACEHOLDER
 
 #: An object: kind, namespace and name.
 Name = tuple[str, str, str]
 Objects = dict[Name, dict[str, Any]]
-#: In the place of an image that is not released yet: the chart renders none without.
-UNRELEASED = f"sha256:{'0' * 64}"
 HOOKS = ("helm.sh/hook", "argocd.argoproj.io/hook")
 #: The hook of helm's own tests, which Argo CD leaves out.
 IGNORED = "test"
@@ -57,7 +56,7 @@ def environment(
     values, name = dict(history.state(content)), str(content.get("name"))
     image = values.get("image") or {}
     if image.get("digest") is None:
-        values["image"] = {**image, "digest": UNRELEASED}
+        values["image"] = {**image, "digest": PLACEHOLDER}
     namespace = f"{application}-{name}"
     # Its name was another one before an adoption.
     [chart] = [file.parent for file in (tree / "infra" / "helm").glob("*/Chart.yaml")]

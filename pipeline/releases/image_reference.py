@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pipeline.core.errors import PipelineError
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: Stands for an image where none was released: HCL and chart want one.
+PLACEHOLDER = f"sha256:{'0' * 64}"
 
 
 def require_digest(text: str) -> None:
