@@ -21,8 +21,7 @@ def up(context: str | None = None) -> str:
         kubernetes.choose(context)
         return f"the cluster of context {context} is used from now on"
     kubernetes.CONTEXT_FILE.unlink(missing_ok=True)
-    kubernetes.up()
-    target.map_registries()
+    kubernetes.up(target.registries())
     return f"kubectl --kubeconfig {kubernetes.KUBECONFIG} get nodes"
 
 

@@ -80,7 +80,7 @@ def is_ready(item: Mapping[str, Any]) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def up(registries: Mapping[str, str] | None = None) -> Cluster:
+def up(registries: Mapping[str, str]) -> Cluster:
     """The local cluster, made or started when it does not run; ready for pods afterwards.
 
     ``registries`` are those of ``node.map_registries``. Raises PipelineError where a privilege, a port or a tool is
@@ -93,7 +93,7 @@ def up(registries: Mapping[str, str] | None = None) -> Cluster:
                 _await(_api_answers, "the Kubernetes API did not answer", step.update)
                 _write_kubeconfig()
                 _await(_ready, "the node was not ready", step.update)
-        node.map_registries(registries or {})
+        node.map_registries(registries)
     return LOCAL
 
 

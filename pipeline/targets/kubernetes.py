@@ -55,7 +55,7 @@ def prepared() -> Cluster:
     """The cluster with an Argo CD that reads this machine's repository; made where it is missing."""
     cluster = kubernetes.find()
     if cluster is None or cluster.local:
-        cluster = kubernetes.up(_registries())
+        cluster = kubernetes.up(registries())
     # Before a commit has Argo CD bring itself to another release.
     release = install.release(cluster)
     host = repository_host(cluster)
@@ -112,7 +112,6 @@ def deliver(environment: Environment, digest: str | None = None) -> str:
         digest = digest or _next_digest(environment)
         admission.require_here(environment, digest)
         cluster = prepared()
-        map_registries()
         message = f"Release {digest[7:19]} to {environment.name}\n"
         host = repository_host(cluster)
         revision = git_server.commit(message, host=host, digests={environment.name: digest})
@@ -276,12 +275,7 @@ def drift(environment_name: str) -> tuple[list[str], bool]:
     return ([line] if promised else []), False
 
 
-def map_registries() -> None:
-    """Configures the local node for the local AWS's registry, which may have been started after the node."""
-    node.map_registries(_registries())
-
-
-def _registries() -> dict[str, str]:
+def registries() -> dict[str, str]:
     """Each environment's registry, under its real name, is the local AWS's one."""
     try:
         network = engine.client().networks.get(localaws.NETWORK)
