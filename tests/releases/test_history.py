@@ -168,7 +168,9 @@ def test_a_squashed_and_a_merged_promotion_count_once_and_keep_their_source(tmp_
     source = "c" * 40
     start = repository.commit(START, "Start", text=TEXT)
     body = message("Promote one", 1, source)
-    squashed = f"Promote one (#5)\n\n```\n{body}```\n"
+    squashed = (
+        f"Promote one\x1f (#5)\n\n```\n{body}Override: urgent\n```\n\nCo-authored-by: Eve <e@x>\n"
+    )
     one = repository.commit(START + HOUR, squashed, text=released(1), parents=[start])
     branch = repository.commit(
         START + 2 * HOUR,
@@ -187,6 +189,9 @@ def test_a_squashed_and_a_merged_promotion_count_once_and_keep_their_source(tmp_
         ("release", digest(1), source),
     ]
     assert len(found) == 3
+    # The rules of promotion read the same.
+    _, first, _ = releases.commits("main", "staging", root=repository.folder)
+    assert (first.source, first.override) == (source, "urgent")
 
 
 def test_a_revert_by_hand_is_a_rollback(tmp_path: Path) -> None:
