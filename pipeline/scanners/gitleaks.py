@@ -31,9 +31,8 @@ def tree_key(root: Path = ROOT) -> str:
 
 
 def history_key(root: Path = ROOT) -> str:
-    """A hash of all that ``scan_history`` looks at: the commits of every ref."""
-    refs = git.run("for-each-ref", root=root), git.revision(root)
-    return git.content_key(git.files(*SETTINGS, root=root), *refs, root=root)
+    """A hash of all that ``scan_history`` looks at."""
+    return git.content_key(git.files(*SETTINGS, root=root), git.revision(root), root=root)
 
 
 def scan_tree(root: Path = ROOT) -> list[Outcome]:
@@ -57,23 +56,27 @@ def scan_tree(root: Path = ROOT) -> list[Outcome]:
 
 
 def scan_history(root: Path = ROOT) -> list[Outcome]:
-    """Looks at every commit; a shallow history is NOT CHECKED. Raises PipelineError when gitleaks failed."""
+    """Looks at every commit that this one contains; a shallow history is NOT CHECKED.
+
+    Commits of other branches are not looked at: a pull request has its own check, and would stop all others by its.
+    Raises PipelineError when gitleaks failed.
+    """
     if git.run("rev-parse", "--is-shallow-repository", root=root).strip() == "true":
         return [HISTORY_CUT]
     with console.progress("gitleaks, history"):
-        leaks = _run("git", root, "scan-gitleaks-history")
+        leaks = _run("git", root, "scan-gitleaks-history", "--log-opts=--full-history HEAD")
     commits = int(git.run("rev-list", "--count", "HEAD", root=root))
     return [judged(HISTORY, commits, "commits", _findings(leaks))]
 
 
-def _run(mode: str, folder: Path, log: str) -> list[dict[str, Any]]:
+def _run(mode: str, folder: Path, log: str, *options: str) -> list[dict[str, Any]]:
     """gitleaks' findings, with files relative to the folder."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "leaks.json"
         process.run(
             [
                 *(tools.tool("gitleaks"), mode, folder, "--no-banner", "--no-color", "--redact"),
-                *("--exit-code", "0", "--report-format", "json", "--report-path", report),
+                *("--exit-code", "0", "--report-format", "json", "--report-path", report, *options),
             ],
             log=log_file(log),
             cwd=folder,
