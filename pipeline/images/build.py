@@ -48,10 +48,9 @@ def build(
     builder = engine.builder()
     folder = LOCAL / "build"
     folder.mkdir(parents=True, exist_ok=True)
-    id_file = folder / "image.id"
     time = f"{datetime.fromisoformat(created).timestamp():.0f}"
     # The machine's own network: its name server, proxy or package index may listen on loopback.
-    argv = [*builder.argv, "--progress=plain", "--network", "host", "--iidfile", str(id_file)]
+    argv = [*builder.argv, "--progress=plain", "--network", "host"]
     argv += [f"--tag={tag}" for tag in tags]
     for name, value in arguments.items():
         argv += ["--build-arg", f"{name}={value}"]
@@ -71,7 +70,7 @@ def build(
             on_line=show,
             next_step="read the log; the step that failed is at its end",
         )
-    return _with_time(id_file.read_text(encoding="utf-8").strip(), tags, created)
+    return _with_time(tags, created)
 
 
 def ca_bundle() -> Path | None:
@@ -105,14 +104,15 @@ def _secret(name: str, file: Path) -> list[str]:
     return ["--secret", f'id={name},"src={quoted}"']
 
 
-def _with_time(image_id: str, tags: Sequence[str], created: str) -> str:
-    """Gives the image the wanted time of creation and no other, so that its id follows from its content.
+def _with_time(tags: Sequence[str], created: str) -> str:
+    """Gives the image the wanted time of creation and no other, so that its id follows from its content; the id.
 
     BuildKit before 0.11, such as Docker 20.10 has, ignores SOURCE_DATE_EPOCH and writes the time of the build. The
     engine takes a configuration with layers that it already has without their content, so this costs no copy.
     """
-    image = engine.client().images.get(image_id)
-    attributes = image.attrs
+    # By its name: what buildx gives as the id (--iidfile), Docker's containerd store may not know.
+    image = engine.client().images.get(tags[0])
+    image_id, attributes = str(image.id), image.attrs
     if datetime.fromisoformat(attributes["Created"]) == datetime.fromisoformat(created):
         return image_id
     layers = attributes["RootFS"]["Layers"]
