@@ -31,6 +31,8 @@ SHARED = Path(os.environ["STAND_IN_FOLDER"])
 HOST = Path(os.environ["STAND_IN_HOST"])
 #: What a private repository's owner pays for; empty for a public one.
 PLAN = os.environ.get("STAND_IN_PLAN", "")
+#: A relative address by RFC 3986: a colon in its first segment would end a scheme.
+RELATIVE = re.compile(r"(?![^/]*:)(?:[\w.~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})+", re.ASCII)
 
 
 class RefusedError(Exception):
@@ -38,17 +40,20 @@ class RefusedError(Exception):
 
 
 def checkout(inputs: Inputs) -> None:
-    """Clones the commit of ``ref`` with a history of ``fetch-depth``; the token is never kept."""
+    """Clones the commit of ``ref`` with a history of ``fetch-depth``, 0 for all branches; the token is never kept."""
     if inputs["persist-credentials"] != "false":
         raise RefusedError("persist-credentials must be false")
     source = f"file://{SHARED / 'github.git'}"
     ref = inputs["ref"] or os.environ["GITHUB_SHA"]
-    depth = [] if inputs["fetch-depth"] == "0" else ["--depth", inputs["fetch-depth"]]
+    whole = inputs["fetch-depth"] == "0"
+    depth = [] if whole else ["--depth", inputs["fetch-depth"]]
     if not (WORKSPACE / ".git").is_dir():
         _git("init", "--quiet", "--initial-branch=main")
         _git("remote", "add", "origin", source)
     elif inputs["clean"] == "true":
         _git("clean", "-ffdxq")
+    if whole:
+        _git("fetch", "--quiet", "origin", "+refs/heads/*:refs/remotes/origin/*")
     _git("fetch", "--quiet", "--no-tags", *depth, "origin", ref)
     _git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
 
@@ -57,8 +62,7 @@ def setup_uv(_inputs: Inputs) -> None:
     """Puts uv on PATH, and links the host's Python environments where their locks are the same."""
     fetched = HOST / ".local" / "uv" / "bin"
     if (fetched / "uv").is_file():
-        with Path(os.environ["GITHUB_PATH"]).open("a", encoding="utf-8") as sink:
-            sink.write(f"{fetched}\n")
+        _append("GITHUB_PATH", f"{fetched}\n")
     elif shutil.which("uv") is None:
         raise RefusedError("uv is neither in .local/uv of this checkout nor on PATH")
     host = HOST / ".local" / "venv"
@@ -97,7 +101,7 @@ def upload_artifact(inputs: Inputs) -> None:
     target = SHARED / "artifacts" / name
     files = [path for path in sorted(root.rglob("*")) if path.is_file()]
     if inputs["include-hidden-files"] != "true":
-        files = [path for path in files if not _hidden(path.relative_to(WORKSPACE))]
+        files = [path for path in files if "/." not in f"/{path.relative_to(WORKSPACE)}"]
     if not files:
         if inputs["if-no-files-found"] == "error":
             raise RefusedError(f"no files were found at {inputs['path']}")
@@ -152,14 +156,15 @@ def configure_aws_credentials(inputs: Inputs) -> None:
     except urllib.error.HTTPError as error:
         raise RefusedError(f"STS refused {role}: {error.read().decode()[:500]}") from error
     issued = dict(re.findall(r"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<", text))
-    _append("GITHUB_ENV", f"AWS_REGION={region}\n")
-    for name, key in (
-        ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
-        ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
-        ("AWS_SESSION_TOKEN", "SessionToken"),
-    ):
-        print(f"::add-mask::{issued[key]}")
-        _append("GITHUB_ENV", f"{name}={issued[key]}\n")
+    names = {
+        "AWS_ACCESS_KEY_ID": "AccessKeyId",
+        "AWS_SECRET_ACCESS_KEY": "SecretAccessKey",
+        "AWS_SESSION_TOKEN": "SessionToken",
+    }
+    values = {name: issued[key] for name, key in names.items()}
+    print(*(f"::add-mask::{value}" for value in values.values()), sep="\n")
+    for name, value in {"AWS_REGION": region, **values}.items():
+        _append("GITHUB_ENV", f"{name}={value}\n")
 
 
 def create_github_app_token(inputs: Inputs) -> None:
@@ -203,9 +208,13 @@ def upload_sarif(inputs: Inputs) -> None:
     if not files:
         raise RefusedError(f"no SARIF file in {inputs['sarif_file']}")
     for file in files:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        document = json.loads(text)
         if document.get("version") != "2.1.0" or not document.get("runs"):
             raise RefusedError(f"{file.name} is not SARIF 2.1.0 with a run")
+        for uri in re.findall(r'"uri": (".*?[^\\]")', text):
+            if not RELATIVE.fullmatch(json.loads(uri)):
+                raise RefusedError(f"an invalid URI was provided as a SARIF location: {uri}")
 
 
 def _permissions() -> dict[str, str]:
@@ -230,26 +239,15 @@ def _lend(source: Path, target: Path, locks: list[Path]) -> None:
         target.symlink_to(source, target_is_directory=True)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
 def _identity_token(audience: str) -> str:
     url, bearer = (os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{name}") for name in ("URL", "TOKEN"))
     if not url or not bearer:
         raise RefusedError(
             "no identity token can be had: the job needs the permission id-token: write"
         )
-    query = urllib.parse.urlencode(
-        {
-            "audience": audience,
-            "job": os.environ["GITHUB_JOB"],
-            "target": os.environ.get("TARGET", ""),
-        }
-    )
-    request = urllib.request.Request(
-        f"{url}&{query}", headers={"Authorization": f"Bearer {bearer}"}
-    )
+    asked = {"audience": audience, "job": JOB, "target": os.environ.get("TARGET", "")}
+    address = f"{url}&{urllib.parse.urlencode(asked)}"
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {bearer}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return str(json.loads(answer.read())["value"])
 

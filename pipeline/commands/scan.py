@@ -59,8 +59,8 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
     failing = [finding for outcome in outcomes for finding in outcome.findings if finding.fails]
     for finding in failing[:SHOWN]:
         line = f":{finding.line}" if finding.line else ""
-        console.info(f"  {finding.where}{line}  {finding.rule}  {finding.message}")
-        actions.annotate(finding.message, title=finding.rule, file=finding.where, line=finding.line)
+        console.info(f"  {finding.where}{line}  {finding.rule}  {finding.text}")
+        actions.annotate(finding.text, title=finding.rule, file=finding.where, line=finding.line)
     if failing:
         raise PipelineError(
             f"{_counted(len(failing))} in {_names(outcomes, findings.FOUND)}",
@@ -85,7 +85,7 @@ def run(*, only: str | None = None, require_vulnerabilities: bool = False) -> Re
 def vulnerabilities(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
     """Advisory and package of each known vulnerability, by scan; a scan that could not look is left out."""
     return {
-        outcome.name: sorted({f"{finding.rule} {finding.where}" for finding in outcome.findings})
+        outcome.name: sorted({f"{finding.rule} {finding.package}" for finding in outcome.findings})
         for outcome in outcomes
         if outcome.name in VULNERABILITIES and outcome.state != findings.NOT_CHECKED
     }
@@ -157,7 +157,7 @@ def report(outcomes: Sequence[Outcome], news: Sequence[str]) -> str:
     for outcome in outcomes:
         for finding in outcome.findings[:SHOWN]:
             place = f"{finding.where}:{finding.line}" if finding.line else finding.where
-            lines.append(f"- `{finding.rule}` {place}: {finding.message.replace('|', ' ')}")
+            lines.append(f"- `{finding.rule}` {place}: {finding.text.replace('|', ' ')}")
     return "\n".join(lines) + "\n"
 
 

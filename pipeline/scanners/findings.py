@@ -17,13 +17,22 @@ ACCEPTED = ROOT / "accepted-advisories.yaml"
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: the scanner's rule, where (a file with a line counted from 1, or a package), and what is wrong."""
+    """One finding: the scanner's rule, where (a file of the repository, a line counted from 1), and what is wrong.
+
+    ``package`` is the name, perhaps with the version, of a package that the file brings.
+    """
 
     rule: str
     where: str
     line: int
     message: str
     fails: bool = True
+    package: str = ""
+
+    @property
+    def text(self) -> str:
+        """The message with its package."""
+        return f"{self.package}: {self.message}" if self.package else self.message
 
 
 @dataclass(frozen=True)

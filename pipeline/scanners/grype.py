@@ -76,11 +76,11 @@ def scan(
         names = " and ".join(sorted(unknown))
         return not_checked(NAME, f"the database does not even know the flaws of {names}")
     ignored = accepted() if ignored is None else ignored
-    findings = [_finding(match, ignored) for match in document["matches"]]
+    findings = [finding(match, ignored) for match in document["matches"]]
     return judged(NAME, packages, "packages", findings)
 
 
-def _finding(match: dict[str, Any], ignored: frozenset[str]) -> Finding:
+def finding(match: dict[str, Any], ignored: frozenset[str]) -> Finding:
     """A match as a finding; it fails when it is severe and a newer version fixes it."""
     advisory, package = match["vulnerability"], match["artifact"]
     names = {advisory["id"], *(other["id"] for other in match.get("relatedVulnerabilities", []))}
@@ -88,10 +88,11 @@ def _finding(match: dict[str, Any], ignored: frozenset[str]) -> Finding:
     fix = f"fixed in {', '.join(versions)}" if versions else "no fixed version yet"
     return Finding(
         rule=advisory["id"],
-        where=f"{package['name']} {package['version']}",
+        where="Dockerfile",
         line=0,
         message=f"{advisory['severity']}; {fix}",
         fails=bool(versions) and advisory["severity"] in FAILING and not names & ignored,
+        package=f"{package['name']} {package['version']}",
     )
 
 

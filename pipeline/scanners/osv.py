@@ -45,7 +45,7 @@ def scan(root: Path = ROOT) -> Outcome:
         return not_checked(NAME, f"{address} does not even know the flaws of {KNOWN_BAD}")
     ignored = accepted()
     findings = [
-        Finding(advisory, lock, 0, purl.removeprefix("pkg:pypi/"), fails)
+        Finding(advisory, lock, 0, "known", fails, package=purl.removeprefix("pkg:pypi/"))
         for (purl, lock), advisories in zip(locked.items(), answers, strict=True)
         for advisory in advisories
         for fails in [lock == SHIPPED and advisory in severe - ignored]

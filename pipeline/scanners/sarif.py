@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from pipeline.scanners import findings
 from pipeline.scanners.findings import Outcome
@@ -21,11 +22,12 @@ def _run(outcome: Outcome) -> dict[str, Any]:
         {
             "ruleId": finding.rule,
             "level": "error" if finding.fails else "note",
-            "message": {"text": finding.message},
+            "message": {"text": finding.text},
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": finding.where, "uriBaseId": "%SRCROOT%"},
+                        # GitHub refuses the whole file where one of these is no relative URI.
+                        "artifactLocation": {"uri": quote(finding.where), "uriBaseId": "%SRCROOT%"},
                         "region": {"startLine": max(finding.line, 1)},
                     }
                 }

@@ -27,8 +27,8 @@ def test_the_images_size_against_main(size: int, shown: str) -> None:
 
 def test_vulnerabilities_new_against_main_and_gone() -> None:
     advisories = [
-        Finding("CVE-1", "zlib 1", 0, "High"),
-        Finding("CVE-2", "tar 2", 0, "Low", fails=False),
+        Finding("CVE-1", "Dockerfile", 0, "High", package="zlib 1"),
+        Finding("CVE-2", "Dockerfile", 0, "Low", fails=False, package="tar 2"),
     ]
     outcomes = [
         judged(grype.NAME, 80, "packages", advisories),

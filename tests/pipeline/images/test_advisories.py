@@ -87,7 +87,7 @@ def test_a_flaw_that_debian_has_fixed_fails_by_the_name_of_a_package_or_its_sour
     assert outcome.state == findings.FOUND
     assert all(finding.fails for finding in outcome.findings)
     shown = {
-        (finding.rule, finding.where.split()[0], finding.message) for finding in outcome.findings
+        (finding.rule, finding.package.split()[0], finding.message) for finding in outcome.findings
     }
     assert shown == {
         (NAME, PACKAGE, f"High; fixed in {FIXED}"),
