@@ -1,6 +1,7 @@
 """Gives an environment the release that another one has, by a commit: the image, and the revision of HCL and chart."""
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -85,12 +86,15 @@ def run(
     if actions.running():
         # The checks must run on the proposal, and its merge must deploy it.
         proposal = message(starts_workflows=True)
-        branch = f"promote/{target}-{image.short}-{revision[:12]}{'-override' * bool(override)}"
-        history.propose(desired, target, promoted(before), branch=branch, tip=tip, message=proposal)
-        title, _, body = proposal.partition("\n")
-        url = api.api("RELEASE_TOKEN").pull_request(
-            branch=branch, base=desired.branch, title=title, body=markdown.code_block(body.strip())
-        )
+        reason = override and f"-{hashlib.sha256(override.encode()).hexdigest()[:8]}"
+        branch = f"promote/{target}-{image.short}-{revision[:12]}{reason}"
+        github = api.api("RELEASE_TOKEN")
+        url = github.open_pull_request(branch=branch, base=desired.branch)
+        if not url:
+            text, title = promoted(before), proposal.partition("\n")[0]
+            history.propose(desired, target, text, branch=branch, tip=tip, message=proposal)
+            body = markdown.code_block(proposal.removeprefix(title).strip())
+            url = github.pull_request(branch=branch, base=desired.branch, title=title, body=body)
         return Result(url, f"### Proposed\n\n{url}: `{target}` gets `{image}` from `{source}`.\n")
     commit = history.set_text(desired, target, promoted, message=message()) or tip
     where = kubernetes.released(taking, commit)

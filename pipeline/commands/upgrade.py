@@ -40,10 +40,13 @@ def run(source: str, to: str, base: str | None, *, checks: bool = True) -> Resul
             ["git", "clone", "--quiet", "--no-checkout", source, upstream], log=log_file("upgrade")
         )
         old = git.resolve(base, root=upstream) if base else _adopted(upstream)
-        branch = git.run("branch", "--remotes", "--list", f"origin/{to}", root=upstream)
-        new = git.resolve(f"origin/{to}" if branch else to, root=upstream)
+        remote = git.run("branch", "--remotes", "--list", f"origin/{to}", root=upstream)
+        new = git.resolve(f"origin/{to}" if remote else to, root=upstream)
         if old == new:
             return Result("nothing to upgrade")
+        branch = f"upgrade/{new[:12]}"
+        if actions.running() and (url := _github().open_pull_request(**_between(branch))):
+            return Result(f"it waits: {url}", f"It waits: {url}\n")
         commits: list[str] = []
         for revision in (old, new):
             step.update(f"adopt {revision[:12]}")
@@ -65,17 +68,29 @@ def run(source: str, to: str, base: str | None, *, checks: bool = True) -> Resul
         process.run([ROOT / "inv", *task], log=log_file(f"upgrade-{task[0]}"), on_line=console.info)
     git.run("add", "--all")
     if actions.running():
-        return Result(_propose(f"Upgrade the delivery to {new[:12]}", f"upgrade/{new[:12]}", notes))
+        return Result(_propose(f"Upgrade the delivery to {new[:12]}", branch, notes))
     return Result(f"{old[:12]} → {new[:12]}; see git diff --cached, then commit", notes)
 
 
+def _github() -> api.Api:
+    """As the release app, so that the checks run on its pull request."""
+    return api.api("RELEASE_TOKEN")
+
+
+def _between(branch: str) -> dict[str, str]:
+    return {"branch": branch, "base": os.environ["GITHUB_REF_NAME"]}
+
+
 def _propose(title: str, branch: str, notes: str) -> str:
-    """The address of the pull request, by the release app, so that the checks run on it."""
-    commit = git.snapshot(f"{title}\n\n{notes}\n")
-    token = os.environ["RELEASE_TOKEN"]
-    git.push(commit, remote="origin", ref=f"refs/heads/{branch}", token=token)
-    base = os.environ["GITHUB_REF_NAME"]
-    return api.api("RELEASE_TOKEN").pull_request(branch=branch, base=base, title=title, body=notes)
+    """The address of the pull request. Its notes are not in the commit: they may quote a word that starts no checks."""
+    git.push(
+        git.snapshot(f"{title}\n"),
+        remote="origin",
+        ref=f"refs/heads/{branch}",
+        token=os.environ["RELEASE_TOKEN"],
+        replace=True,  # of an earlier proposal that was closed
+    )
+    return _github().pull_request(**_between(branch), title=title, body=notes)
 
 
 def _adopted(upstream: Path) -> str:

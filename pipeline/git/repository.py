@@ -226,11 +226,20 @@ def merge(base: str, change: str, *, root: Path = ROOT) -> str:
 
 
 def push(
-    commit: str, *, remote: str, ref: str, token: str | None = None, root: Path = ROOT
+    commit: str,
+    *,
+    remote: str,
+    ref: str,
+    token: str | None = None,
+    root: Path = ROOT,
+    replace: bool = False,
 ) -> None:
-    """Pushes a commit to a full ref of a remote (its name or URL), never by force; raises CommandFailedError."""
+    """Pushes a commit to a full ref of a remote (its name or URL); raises CommandFailedError.
+
+    Only with ``replace`` what the ref has is lost.
+    """
     run(
-        *("push", "--quiet", remote, f"{commit}:{ref}"),
+        *("push", "--quiet", remote, f"{'+' * replace}{commit}:{ref}"),
         root=root,
         env=_access(token),
         next_step="fetch, and run this again",

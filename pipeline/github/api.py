@@ -61,12 +61,14 @@ class Api:
         closed = {"state": "closed", "state_reason": "completed"}
         return self._write("PATCH", f"issues/{own['number']}", closed)
 
-    def pull_request(self, *, branch: str, base: str, title: str, body: str) -> str:
-        """Opens a pull request from a branch, or finds the open one."""
+    def open_pull_request(self, *, branch: str, base: str) -> str:
+        """The open pull request from a branch; empty where there is none."""
         owner = self.repository.partition("/")[0]
         pulls = self.call("GET", f"pulls?state=open&head={owner}:{branch}&base={base}")
-        if pulls:
-            return str(pulls[0]["html_url"])
+        return str(pulls[0]["html_url"]) if pulls else ""
+
+    def pull_request(self, *, branch: str, base: str, title: str, body: str) -> str:
+        """Opens a pull request from a branch that has none."""
         content = {"title": title, "body": body, "head": branch, "base": base}
         return self._write("POST", "pulls", content)
 

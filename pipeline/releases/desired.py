@@ -33,9 +33,16 @@ class Desired:
         notes = f"+{NOTES}*:{NOTES}*"  # the pattern: there may be none yet
         return git.fetch(self.branch, notes, remote=self.remote, token=self.token, root=self.root)
 
-    def push(self, commit: str, ref: str) -> None:
+    def push(self, commit: str, ref: str, *, replace: bool = False) -> None:
         """Pushes a commit to a branch or another ref; raises CommandFailedError when the remote refuses."""
-        git.push(commit, remote=self.remote, ref=ref, token=self.token, root=self.root)
+        git.push(
+            commit,
+            remote=self.remote,
+            ref=ref,
+            token=self.token,
+            root=self.root,
+            replace=replace,
+        )
 
     def pushed(self, made: Callable[[str], str | None], ref: str) -> str | None:
         """Pushes what is made on top of the tip, and returns it; made anew when somebody else pushes in between."""

@@ -17,7 +17,7 @@ from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.releases import one_way
-from pipeline.releases.desired import FAILED, NOTES, Desired, moved, verified_on
+from pipeline.releases.desired import FAILED, NOTES, Desired, verified_on
 from pipeline.releases.image_reference import ImageReference, require_digest
 
 #: Names the commit that an image was built from, in the message of the commit that releases it.
@@ -278,12 +278,9 @@ def set_text(
 def propose(
     desired: Desired, environment: str, text: str, *, branch: str, tip: str, message: str
 ) -> None:
-    """Pushes the file's new text to a branch of its own, as a commit; one that is there already is left as it is."""
-    try:
-        desired.push(_commit(desired, environment, text, tip, message), f"refs/heads/{branch}")
-    except CommandFailedError as error:
-        if not moved(error):
-            raise
+    """Pushes the file's new text as a commit to a branch of its own; an earlier proposal's is replaced."""
+    commit = _commit(desired, environment, text, tip, message)
+    desired.push(commit, f"refs/heads/{branch}", replace=True)
 
 
 def _commit(desired: Desired, environment: str, text: str, tip: str, message: str) -> str:

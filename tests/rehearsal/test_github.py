@@ -116,11 +116,18 @@ def test_one_issue_is_opened_updated_and_closed(store: stand_in.Store) -> None:
     )
 
 
-def test_a_pull_request_is_opened_once(store: stand_in.Store) -> None:
+def test_an_open_pull_request_is_found_and_one_that_is_closed_is_not(
+    store: stand_in.Store,
+) -> None:
     api = github_api.api()
-    content = {"branch": "promote", "base": "main", "title": "Promote", "body": "why"}
-    assert api.pull_request(**content) == api.pull_request(**content)
-    assert len(store.pulls) == 1
+    between = {"branch": "promote", "base": "main"}
+    assert api.open_pull_request(**between) == ""
+    url = api.pull_request(**between, title="Promote", body="why")
+    assert api.open_pull_request(**between) == url
+    with pytest.raises(github_api.RefusedError, match="already exists"):
+        api.pull_request(**between, title="Promote", body="why")
+    store.pulls[0]["state"] = "closed"
+    assert api.open_pull_request(**between) == ""
 
 
 def test_a_release_is_published_once(store: stand_in.Store) -> None:

@@ -265,15 +265,16 @@ def test_a_laptop_does_not_change_main(monkeypatch: pytest.MonkeyPatch) -> None:
         on_github()
 
 
-def test_a_proposal_is_a_branch_that_starts_the_checks(
-    clone: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_proposal_is_a_branch_on_the_newest_commit_also_when_it_is_made_again(
+    clone: Path,
 ) -> None:
-    tip = merge(clone, "one")
-    for _ in range(2):
+    """That of a proposal that was merged or closed is there still, on the commit of that time."""
+    for number in ("one", "two"):
+        tip = merge(clone, number)
         releases.propose(
-            desired(clone), "staging", to_new(TEXT), branch="promote/x", tip=tip, message="Go\n"
+            desired(clone), "staging", to_new(TEXT), branch="promote/x", tip=tip, message=number
         )
-    run(clone, "fetch", "-q", "origin", "promote/x")
-    assert run(clone, "diff", "--name-only", tip, "FETCH_HEAD") == "environments/staging.yaml"
-    assert run(clone, "rev-list", "--count", f"{tip}..FETCH_HEAD") == "1"
+        run(clone, "fetch", "-q", "origin", "promote/x")
+        assert run(clone, "diff", "--name-only", tip, "FETCH_HEAD") == "environments/staging.yaml"
+        assert run(clone, "log", "--format=%s", f"{tip}..FETCH_HEAD") == number
     assert desired(clone).tip() == tip
