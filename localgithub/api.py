@@ -191,9 +191,9 @@ class Store:
         return 200, page(pulls, query)
 
     def _add_pull(self, _: dict[str, str], body: dict[str, Any]) -> Answer:
-        if any(
-            pull["head"]["ref"] == body["head"] for pull in self.pulls if pull["state"] == "open"
-        ):
+        own = ({**pull["head"], "state": pull["state"]} for pull in self.pulls)
+        same = (body["head"], 1, "open")
+        if any((each["ref"], each["repo"]["id"], each["state"]) == same for each in own):
             return 422, {"message": f"A pull request already exists for {body['head']}."}
         self.pulls.append(
             self._new("pull", body)

@@ -76,7 +76,8 @@ def _run(mode: str, folder: Path, log: str, *options: str) -> list[dict[str, Any
         process.run(
             [
                 *(tools.tool("gitleaks"), mode, folder, "--no-banner", "--no-color", "--redact"),
-                *("--exit-code", "0", "--report-format", "json", "--report-path", report, *options),
+                *("--exit-code", "0", "--report-format", "json", "--report-path", report),
+                *options,
             ],
             log=log_file(log),
             cwd=folder,

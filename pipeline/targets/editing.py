@@ -10,7 +10,7 @@ from pipeline.images import docker
 from pipeline.kubernetes import workload
 from pipeline.releases.environments import Environment
 from pipeline.releases.image_reference import ImageReference
-from pipeline.targets import ecs, kubernetes
+from pipeline.targets import ecs_operations, kubernetes
 from pipeline.terraform import roots
 
 #: Gives a replica an archive (tar) of files below ``FOLDER``, and has it start the application again.
@@ -30,7 +30,7 @@ def on_ecs(environment: Environment, digest: str) -> Mapping[str, Put]:
         container.id: partial(_into_container, container)
         for container in docker.ours()
         if container.status == "running"
-        and container.labels.get(ecs.CONTAINER_LABEL) == name
+        and container.labels.get(ecs_operations.CONTAINER_LABEL) == name
         and container.attrs["Config"]["Image"].endswith(digest)
     }
 

@@ -19,6 +19,7 @@ from pipeline.commands import plan
 from pipeline.core.errors import PipelineError
 from pipeline.git import repository as git
 from pipeline.releases import acknowledgements, documents, environments, project
+from pipeline.releases.image_reference import PLACEHOLDER
 from pipeline.terraform import roots
 from pipeline.terraform import run as terraform
 from pipeline.terraform.roots import Root
@@ -285,7 +286,7 @@ def test_a_review_asks_whether_a_new_image_is_signed_and_no_more_of_the_old_one(
     monkeypatch.setattr(account, "account", lambda _: account.Account({}, local=False))
     asked: list[str] = []
     monkeypatch.setattr(admission, "require", lambda _, image: asked.append(image.digest))
-    for digest in (old, plan.PLACEHOLDER, new):
+    for digest in (old, PLACEHOLDER, new):
         plan.run("staging", digest=digest, lock=False)
     assert asked == [new]
 

@@ -264,7 +264,7 @@ def test_a_pull_request_without_a_preview_is_left_alone(
     settings(days=1)
     store.permissions = rights("preview-end.yml", "expire")
     for labels, state in (((), "open"), ((previews.LABEL,), "closed")):
-        pull = store.open_pull("feature", COMMIT, *labels)
+        pull = store.open_pull(f"feature-{state}", COMMIT, *labels)
         pull |= {"created_at": days_ago(30), "state": state}
     expire_previews.run()
     assert not any(store.comments(pull["number"]) for pull in store.pulls)
