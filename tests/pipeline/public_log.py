@@ -10,8 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import jwt
@@ -20,6 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sigstore.models import ClientTrustConfig
+
+from tests import answering
+from tests.answering import Handler
 
 ISSUER = "https://token.actions.githubusercontent.com"
 #: Fulcio's own extensions (fulcio/docs/oid-info.md), each a DER string.
@@ -231,7 +232,7 @@ class Sigstore:
 def served() -> Iterator[Sigstore]:
     """An instance whose services answer on this machine while the body runs."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Services(Handler):
         def do_GET(self) -> None:
             self._answer({"value": sigstore.token()})
 
@@ -245,23 +246,11 @@ def served() -> Iterator[Sigstore]:
             self._answer({"signedCertificateEmbeddedSct": {"chain": {"certificates": chain}}}, 201)
 
         def _answer(self, content: dict[str, Any], status: int = 200) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
+            self.answer(json.dumps(content).encode(), status)
 
-        def log_message(self, *_: object) -> None:
-            """Prints nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    sigstore = Sigstore(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with answering.served(Services) as url:
+        sigstore = Sigstore(url)
         yield sigstore
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _canonical(content: dict[str, Any]) -> bytes:

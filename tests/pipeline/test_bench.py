@@ -1,9 +1,7 @@
 """`./inv bench path` measures edits until they are live, and leaves the application as it was."""
 
 import re
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +16,7 @@ from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.project import project
 from pipeline.targets import kubernetes
 from pipeline.targets.state import State
+from tests.answering import Handler, served
 
 PAGE = "<html>the table</html>\n"
 
@@ -42,19 +41,12 @@ def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def url(template: Path) -> Iterator[str]:
     """An application that serves its template as it is now."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Page(Handler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(template.read_bytes())
+            self.answer(template.read_bytes())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(Page) as url:
+        yield url
 
 
 def measure(

@@ -6,9 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from pipeline.git import repository as git
 from pipeline.images import build
 from pipeline.targets import compose
 from pipeline.terraform import cli
+from tests.answering import Handler, served
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 IDENTITY = b"""\
@@ -65,16 +64,12 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def api() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
+    class Sts(Handler):
         def do_POST(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(IDENTITY)
+            self.answer(IDENTITY)
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with served(Sts) as url:
+        yield url
 
 
 @pytest.mark.usefixtures("hostile")

@@ -4,10 +4,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +17,7 @@ from pipeline.core.paths import ROOT
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
 from pipeline.github import rehearsal
+from tests.answering import Handler, served
 
 
 def test_an_output_of_several_lines_is_refused(
@@ -184,27 +182,17 @@ def test_a_repository_that_has_moved_is_read_where_it_is_now() -> None:
 
 
 def test_a_refusal_names_the_call_and_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Refusing(BaseHTTPRequestHandler):
+    class Refusing(Handler):
         def do_GET(self) -> None:
-            content = json.dumps({"message": "Resource not accessible by integration"}).encode()
-            self.send_response(403)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(b'{"message": "Resource not accessible by integration"}', 403)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
-    Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("GITHUB_API_URL", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
     monkeypatch.setenv("GITHUB_TOKEN", "job-token")
-    with pytest.raises(PipelineError, match="403 Resource not accessible") as caught:
-        github_api.api().comment(1, "<!-- x -->", "text")
+    with served(Refusing) as url:
+        monkeypatch.setenv("GITHUB_API_URL", url)
+        with pytest.raises(PipelineError, match="403 Resource not accessible") as caught:
+            github_api.api().comment(1, "<!-- x -->", "text")
     assert "permissions" in caught.value.next_step
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.mark.parametrize("call", ["find", "release"])

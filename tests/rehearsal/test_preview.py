@@ -1,12 +1,10 @@
 """A preview in its pull request: comment, deployment, label and time to live, with the rights that the jobs have."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.github import previews, rehearsal
 from pipeline.releases.project import Previews, project
+from tests.answering import Handler, served
 
 COMMIT, NEXT = "a" * 40, "b" * 40
 LABEL = {"name": previews.LABEL}
@@ -55,26 +54,12 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def serving(commit: str) -> Iterator[str]:
     """A preview that answers as this commit, on a host of its own; yields its address without the scheme."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Version(Handler):
         def do_GET(self) -> None:
-            content = json.dumps({"commit": commit}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(json.dumps({"commit": commit}).encode())
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{served.server_port}"
-    finally:
-        served.shutdown()
-        served.server_close()
-        thread.join()
+    with served(Version) as url:
+        yield url.removeprefix("http://")
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ import io
 import json
 import re
 import tarfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from email.parser import HeaderParser
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +21,7 @@ from pipeline.commands import scan
 from pipeline.core.errors import PipelineError
 from pipeline.scanners import findings, grype, osv, sbom
 from pipeline.scanners.findings import Outcome
+from tests.answering import served
 from tests.gauntlet import osv as osv_source
 from tests.pipeline.images import grype_database
 from tests.pipeline.images.grype_database import Advisory
@@ -203,12 +203,10 @@ def test_a_database_is_fetched_from_an_address(
     monkeypatch.delenv(grype.FILE_VARIABLE, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     serve = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), serve) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv(grype.ADDRESS_VARIABLE, f"http://127.0.0.1:{server.server_port}")
+    with served(serve) as url:
+        monkeypatch.setenv(grype.ADDRESS_VARIABLE, url)
         database = grype.database_at_hand()
         outcome = grype.scan(str(image.id), database, tmp_path / "reports", frozenset())
-        server.shutdown()
     assert [finding.rule for finding in outcome.findings] == [NAME]
 
 
