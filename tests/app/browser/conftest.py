@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from pipeline.core.waiting import wait
 from pipeline.images import app as appimage
 from pipeline.targets import web
 from tests.acceptance import journeys
@@ -24,14 +24,8 @@ def url() -> Iterator[str]:
     environment = {"SECRET_KEY": "x" * 40, "WRITE_BURST": "0", "DRAIN_SECONDS": "0"}
     with running.container(appimage.build().image_id, environment) as container:
         address = running.url(container)
-        for attempt in Retrying(
-            retry=retry_if_exception_type(AssertionError),
-            stop=stop_after_delay(START_SECONDS),
-            wait=wait_fixed(0.1),
-            reraise=True,
-        ):
-            with attempt:
-                assert web.is_ready(address), container.logs().decode()
+        ready = wait(lambda: web.is_ready(address), timeout=START_SECONDS)
+        assert ready, container.logs().decode()
         yield address
 
 
