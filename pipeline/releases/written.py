@@ -39,6 +39,11 @@ LINES = {
         r"              host: .*": '              host: "{host}"',
         r"            service: .*": "            service: {{type: {service}}}",
     },
+    # An application that is not checked may have modules of our names, or of packages that we use.
+    "pyproject.toml": {
+        r"mypy_path = .*": 'mypy_path = "$MYPY_CONFIG_FILE_DIR{typed}:$MYPY_CONFIG_FILE_DIR/localaws/src"',
+        r"pythonpath = .*": 'pythonpath = [".", {imported}"localaws/src"]',
+    },
     "argocd/apps/base/project.yaml": {
         r"  syncWindows:.*(\n    .*)*": "  syncWindows:{windows}",
     },
@@ -89,6 +94,8 @@ def _values(project: Project) -> dict[str, object]:
         "service": "ClusterIP" if project.previews.domain else "LoadBalancer",
         # Compose takes what the shell or .env sets.
         "windows": _windows(project) or " []",
+        "typed": ":$MYPY_CONFIG_FILE_DIR/app" if project.checked else "",
+        "imported": '"app", ' if project.checked else "",
         "placeholders": json.dumps({name: f"${{{name}:-unset}}" for name in project.secrets}),
     }
 

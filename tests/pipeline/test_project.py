@@ -2,6 +2,8 @@
 
 import json
 import runpy
+import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -85,6 +87,32 @@ def test_what_breaks_the_contract_is_named(
         projects.load(file)
 
 
+def copied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that project.yaml is carried to, in a folder."""
+    places = ("Dockerfile", "docker-compose.yml", "pyproject.toml", "infra/helm/*", "argocd/*")
+    for file in git.files(*places):
+        copy = folder / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    monkeypatch.setattr(written, "ROOT", folder)
+    monkeypatch.setattr(written, "CHART", folder / CHART.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_modules_of_an_application_that_is_not_checked_are_no_modules_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checked: bool
+) -> None:
+    copied(tmp_path, monkeypatch)
+    changed = replace(projects.load(), checked=checked)
+    monkeypatch.setattr(projects, "load", lambda: changed)
+    written.differing(write=True)
+    settings = tomllib.loads((tmp_path / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    own = ["app"] if checked else []
+    assert settings["pytest"]["ini_options"]["pythonpath"] == [".", *own, "localaws/src"]
+    folders = settings["mypy"]["mypy_path"].split("$MYPY_CONFIG_FILE_DIR")
+    assert folders == ["", ":", *(f"/{each}:" for each in own), "/localaws/src"]
+
+
 @pytest.mark.parametrize(
     ("line", "changed"),
     [("EXPOSE ", "EXPOSE 1"), ('CMD ["gunicorn"', 'CMD ["python"]')],
@@ -92,12 +120,7 @@ def test_what_breaks_the_contract_is_named(
 def test_a_line_that_differs_from_the_project_file_is_named_and_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, changed: str
 ) -> None:
-    for file in git.files("Dockerfile", "docker-compose.yml", "infra/helm/*", "argocd/*"):
-        copy = tmp_path / file.relative_to(ROOT)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(file.read_bytes())
-    monkeypatch.setattr(written, "ROOT", tmp_path)
-    monkeypatch.setattr(written, "CHART", tmp_path / CHART.relative_to(ROOT))
+    copied(tmp_path, monkeypatch)
     assert written.differing() == []
     dockerfile = tmp_path / "Dockerfile"
     lines = dockerfile.read_text(encoding="utf-8").splitlines()
