@@ -42,6 +42,9 @@ PYTHONS = tuple(
     {"python_version": f"3.{minor}", "python_full_version": f"3.{minor}.0"}
     for minor in range(int(PYTHON.partition(".")[2]), 20)
 )
+#: The application's lock, and the platform of its image: Debian 12 has glibc 2.36.
+TARGET = "app/requirements.txt"
+PLATFORM = "x86_64-manylinux_2_36"
 #: Where the application names its packages, the first one that is there.
 APPLICATION = ("app/requirements.in", "app/pyproject.toml")
 
@@ -49,26 +52,31 @@ APPLICATION = ("app/requirements.in", "app/pyproject.toml")
 def run(*, upgrade: bool) -> Result:
     uv = shutil.which("uv") or LOCAL / "uv" / "bin" / "uv"
     for target, (sources, options) in _locks().items():
-        argv: list[str | Path] = [
-            *(uv, "pip", "compile", *sources, "-o", target),
-            *("--generate-hashes", "--no-header", "--universal", "--python-version", PYTHON),
-            *options,
-            *(["--upgrade"] if upgrade else []),
+        usual = ["--generate-hashes", "--no-header", "--python-version", PYTHON, *options]
+        commands: list[list[str | Path]] = [
+            [*sources, "-o", target, "--universal", *usual, *(["--upgrade"] if upgrade else [])]
         ]
-        try:
-            with console.progress(target) as step:
-                process.run(
-                    argv,
-                    log=log_file(f"lock-{Path(target).stem}"),
-                    env={**os.environ, "UV_NO_PROGRESS": "1"},
-                    on_line=step.update,
-                )
-        except CommandFailedError as error:
-            raise PipelineError(
-                f"{target} cannot be locked: {_reason(error.tail) or error.cause}",
-                next_step="change the list; docs/adopt.md has the way for a package without a wheel",
-                log=error.log,
-            ) from error
+        if target == TARGET:
+            # For all platforms a package passes that has wheels for another one alone.
+            commands.append([target, "--no-deps", "--python-platform", PLATFORM, *usual])
+        for number, arguments in enumerate(commands):
+            try:
+                with console.progress(target) as step:
+                    process.run(
+                        [uv, "pip", "compile", *arguments],
+                        log=log_file(f"lock-{Path(target).stem}"),
+                        cwd=ROOT,
+                        env={**os.environ, "UV_NO_PROGRESS": "1"},
+                        on_line=step.update,
+                        append=number > 0,
+                    )
+            except CommandFailedError as error:
+                reason = _reason(error.tail)
+                raise PipelineError(
+                    f"{target} cannot be locked: {reason or error.cause}",
+                    next_step=_next_step(reason),
+                    log=error.log,
+                ) from error
     return Result(f"{len(_locks())} locks written")
 
 
@@ -76,6 +84,18 @@ def _reason(tail: Sequence[str]) -> str:
     """What uv gives as the cause of its failure, in one line; empty where it gives none."""
     cause = "\n".join(tail).partition("cause:")[2].partition("\n\n")[0]
     return " ".join(cause.split()).rstrip(".")
+
+
+def _next_step(reason: str) -> str:
+    """The way out of what uv gives as its cause."""
+    if "wheels" in reason:
+        return (
+            f"change the list to a package with wheels for {PLATFORM}, such as psycopg2-binary for psycopg2; "
+            "docs/adopt.md has the way for a package without a wheel"
+        )
+    if re.search(r"sending request|client error|HTTP status", reason):
+        return "see that the package index can be reached, then run it again"
+    return "change the list"
 
 
 def stale() -> list[str]:
@@ -109,12 +129,10 @@ def _locks() -> dict[str, tuple[list[str], list[str]]]:
     """Each lock with its sources, and uv's options beside the usual ones."""
     declared = next(path for path in APPLICATION if (ROOT / path).is_file())
     # The image takes wheels alone, so that no code of a package runs at a build.
-    locks = {
-        "app/requirements.txt": ([declared, "server/requirements.in"], ["--only-binary=:all:"])
-    }
+    locks = {TARGET: ([declared, "server/requirements.in"], ["--only-binary=:all:"])}
     for source, target in LOCKS.items():
         own = target == "requirements/pipeline.txt" and project().checked
-        constraint = ["--constraint", "app/requirements.txt"] if own else []
+        constraint = ["--constraint", TARGET] if own else []
         locks[target] = ([source, *([APPLICATION[0]] if own else [])], constraint)
     return locks
 

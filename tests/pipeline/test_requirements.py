@@ -1,11 +1,13 @@
 """The locks of Python packages are those of their sources, whichever side was edited alone."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from pipeline.commands import lock_dependencies
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 
 APPLICATION = next(name for name in lock_dependencies.APPLICATION if (ROOT / name).is_file())
@@ -77,3 +79,58 @@ hint: Pre-releases are not considered
     assert reason.endswith(
         "And because you require werkzeug<2, your requirements are unsatisfiable"
     )
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels in place of the package index, for the application's lock alone."""
+    for name in ("app/requirements.in", "server/requirements.in", "wheels/none"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    monkeypatch.setattr(lock_dependencies, "ROOT", tmp_path)
+    monkeypatch.setattr(lock_dependencies, "LOCKS", {})
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path / "wheels"))
+    return tmp_path
+
+
+def wheel(folder: Path, name: str, tag: str) -> None:
+    with zipfile.ZipFile(folder / "wheels" / f"{name}-1.0-{tag}.whl", "w") as file:
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        file.writestr(f"{name}-1.0.dist-info/METADATA", about)
+        file.writestr(f"{name}-1.0.dist-info/WHEEL", f"Wheel-Version: 1.0\nTag: {tag}\n")
+        file.writestr(f"{name}-1.0.dist-info/RECORD", "")
+
+
+def test_a_package_with_wheels_for_other_systems_alone_is_refused(index: Path) -> None:
+    wheel(index, "driver", "cp311-cp311-win_amd64")
+    wheel(index, "ours", "cp311-cp311-manylinux_2_17_x86_64")
+    source = index / "app" / "requirements.in"
+    source.write_text("ours\ndriver; sys_platform == 'win32'\n", encoding="utf-8")
+    lock_dependencies.run(upgrade=False)
+    assert "driver==1.0" in (index / "app" / "requirements.txt").read_text(encoding="utf-8")
+    source.write_text("ours\ndriver\n", encoding="utf-8")
+    with pytest.raises(PipelineError, match=r"driver==1\.0 has no") as refused:
+        lock_dependencies.run(upgrade=False)
+    assert "a package with wheels for x86_64-manylinux" in refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("variables", "next_step"),
+    [
+        ({}, "change the list"),
+        (
+            {"UV_NO_INDEX": "0", "UV_DEFAULT_INDEX": "http://127.0.0.1:9/", "UV_HTTP_RETRIES": "0"},
+            "see that the package index can be reached, then run it again",
+        ),
+    ],
+)
+def test_a_lock_that_failed_says_what_helps(
+    index: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], next_step: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (index / "app" / "requirements.in").write_text("nowhere-to-be-had\n", encoding="utf-8")
+    with pytest.raises(PipelineError) as refused:
+        lock_dependencies.run(upgrade=False)
+    assert refused.value.next_step == next_step
