@@ -13,11 +13,15 @@ from pipeline.core.errors import PipelineError
 MIGRATIONS = "migrations"
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
 #: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
-#: Flask-SQLAlchemy as well: it counts where the environment is read.
+#: Flask-SQLAlchemy as well: it counts where the environment is read, and so do names with the application's own.
 URLS = (
     r"""["'](DATABASE_URL|DATABASE_URI|POSTGRES_URL|DB_URL|DB_URI)["']""",
     r"""(?:environ|getenv)\W+(?:get\W+)?(SQLALCHEMY_DATABASE_URI)\b""",
+    r"""(?:environ|getenv)\W+(?:get\W+)?"""
+    r"""((?!\w*(?:TEST|MONGO|REDIS|SENTRY))\w*(?:(?:DATABASE|DB|POSTGRES)_UR[LI]|_DSN))\b""",
 )
+#: Variables that may be such an address under a name that says less: nobody should write one into ``project.yaml``.
+ADDRESS = re.compile(r"(?:^|_)(?:DB|DATABASE|POSTGRES|PG|DSN)(?:_|$)")
 PART = r"""["']((?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|RDS)_?(?:{}))["']"""
 PARTS = {
     "host": "HOST|HOSTNAME|SERVER",
@@ -114,6 +118,13 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     live, ready = probes.find(texts)
     signing_key = _signing_key(text)
     wanted = {*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()}
+    if database["engine"] == "postgresql" and not {"url", "host"} & {*database}:
+        addresses = sorted(filter(ADDRESS.search, wanted))
+        wanted -= {*addresses}
+        notes.append(
+            "where the code reads PostgreSQL's address was not found: name its variable in project.yaml, database: "
+            f"{{engine: postgresql, url: {' or '.join(addresses) or 'DATABASE_URL'}}}"
+        )
     secrets = {name for name in wanted if SECRETIVE.search(name)}
     return Application(
         wsgi=wsgi,

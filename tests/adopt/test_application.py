@@ -223,6 +223,39 @@ def test_the_database_and_its_variables_are_found(
 
 
 @pytest.mark.parametrize(
+    ("code", "url"),
+    [
+        ("os.environ.get('SHOP_DATABASE_URL', '')", "SHOP_DATABASE_URL"),
+        ("os.getenv('SHOP_DB_URI')", "SHOP_DB_URI"),
+        ("os.environ['SHOP_DSN']", "SHOP_DSN"),
+        ("os.environ['SENTRY_DSN'], os.environ['DATABASE_URL']", "DATABASE_URL"),
+    ],
+)
+def test_the_address_is_found_under_the_applications_own_name(
+    tmp_path: Path, code: str, url: str
+) -> None:
+    files = {"app.py": f"{FLASK}uri = {code}\n", "requirements.txt": "psycopg[binary]\n"}
+    found = application.look(written(tmp_path, files))
+    assert (found.database["url"], found.notes) == (url, ())
+    assert url not in (*found.secrets, *found.missing)
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("uri = 'postgresql://localhost/shop'", "url: DATABASE_URL"),
+        ("class Settings(BaseSettings):\n    database_url: str", "url: DATABASE_URL"),
+        ("uri = os.environ['SHOP_DB'] + os.environ['CURRENCY']", "url: SHOP_DB"),
+    ],
+)
+def test_an_address_that_is_not_found_is_asked_for(tmp_path: Path, code: str, advice: str) -> None:
+    files = {"app.py": f"{FLASK}{code}\n", "requirements.txt": "psycopg[binary]\n"}
+    found = application.look(written(tmp_path, files))
+    assert [advice in note for note in found.notes] == [True]
+    assert "SHOP_DB" not in (*found.secrets, *found.missing)
+
+
+@pytest.mark.parametrize(
     ("engine", "database"),
     [
         ("none", {"engine": "none"}),
