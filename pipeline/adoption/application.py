@@ -102,6 +102,8 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     roots = [folder, *(folder / name for name in python_path)]
     wsgi = callables.require(roots, wsgi) if wsgi else callables.find(folder, roots, sources)
     notes = [*hints.find(folder, packages)]
+    if requirements.name == "pyproject.toml":
+        notes += lists.unread(folder)
     if not callables.has(roots, wsgi):
         notes.append(f"no file here is {wsgi.partition(':')[0]}: a package has to bring it")
     texts = {path: path.read_text("utf-8", "replace") for path in sources}

@@ -3,8 +3,9 @@
 import codecs
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -31,6 +32,14 @@ LISTS = (
     "requirements/base.txt",
     "requirements/common.txt",
 )
+#: Extras that no image needs.
+DEVELOPMENT = {"dev", "develop", "development", "test", "tests", "testing", "docs", "lint", "typing"}
+#: Locks of other tools, with what writes them as a list that is read.
+EXPORTS = {
+    "uv.lock": "uv export --no-dev --no-emit-project --no-hashes",
+    "poetry.lock": "poetry self add poetry-plugin-export && poetry export --without-hashes",
+    "pdm.lock": "pdm export --prod --without-hashes",
+}
 #: What has no hash in a package index.
 UNLOCKABLE = re.compile(
     r"^\s*((?:-e|--editable)[ =]*\S+|\.{1,2}(?:/\S*)?(?=\s|$)|[^#\n]*?(?:(?:git|hg|svn|bzr)\+|file:)\S+)",
@@ -54,14 +63,17 @@ def declared(folder: Path) -> tuple[Path, set[str]]:
                 continue
             return folder / name, _names(name, content)
     if "dependencies" in project:
-        return pyproject, _names(pyproject.name, "\n".join(project["dependencies"]))
-    poetry = "poetry self add poetry-plugin-export && poetry export --without-hashes"
+        names = _names(pyproject.name, "\n".join(project["dependencies"]))
+        for name, source in tools.get("uv", {}).get("sources", {}).items():
+            if canonicalize_name(name) in names and re.search(r"'(path|git|url|work)", str(source)):
+                _refuse(pyproject.name, f"{name} in tool.uv.sources")
+        return pyproject, names
     for name, owner, command in (
         ("Pipfile", "Pipfile", "pipenv requirements"),
         (
             "pyproject.toml",
             "pyproject.toml without project.dependencies",
-            poetry if "poetry" in tools else "pip freeze --exclude-editable",
+            EXPORTS["poetry.lock"] if "poetry" in tools else "pip freeze --exclude-editable",
         ),
     ):
         # Beside several applications pyproject.toml may hold settings of tools alone.
@@ -80,6 +92,22 @@ def declared(folder: Path) -> tuple[Path, set[str]]:
         "the application lists no packages",
         next_step="add requirements.txt or pyproject.toml with a [project] table, and adopt again",
     )
+
+
+def unread(folder: Path) -> Iterator[str]:
+    """A line for each thing beside ``project.dependencies`` that no lock is made of; for lists in ``pyproject.toml``."""
+    extras = _tables(folder / "pyproject.toml")["project"].get("optional-dependencies", {})
+    for name in sorted(extras.keys() - DEVELOPMENT):
+        yield (
+            f"pyproject.toml's extra {name} is left out ({', '.join(extras[name])}): what the image needs belongs into "
+            "project.dependencies"
+        )
+    for name, command in EXPORTS.items():
+        if (folder / name).is_file():
+            yield (
+                f"{name} is not read, and the versions may be others: {command} > requirements.txt keeps them; commit "
+                "it, and adopt again"
+            )
 
 
 def _below(folder: Path) -> list[str]:
@@ -157,16 +185,20 @@ def _declarations(path: Path, above: tuple[Path, ...] = ()) -> str:
     return "\n".join([own, *(_declarations(each, chain) for each in below)])
 
 
+def _refuse(name: str, package: str) -> NoReturn:
+    own = re.search(r"(^|[ =])\.(\[.*\])?$", package)
+    raise PipelineError(
+        f"{name} names {package}, which has no hash in a package index",
+        next_step="name the packages of setup.py or setup.cfg there instead; then adopt again"
+        if own
+        else "name a release of it, or put its code beside the application's; then adopt again",
+    )
+
+
 def _names(name: str, content: str) -> set[str]:
     """The packages that the image gets; raises PipelineError where one can have no hash, or there is none."""
     if match := UNLOCKABLE.search(content):
-        own = re.search(r"(^|[ =])\.(\[.*\])?$", match[1])
-        raise PipelineError(
-            f"{name} names {match[1]}, which has no hash in a package index",
-            next_step="name the packages of setup.py or setup.cfg there instead; then adopt again"
-            if own
-            else "name a release of it, or put its code beside the application's; then adopt again",
-        )
+        _refuse(name, match[1])
     try:
         packages = requirements(content)
     except InvalidRequirement as error:

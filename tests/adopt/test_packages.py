@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adoption import packages
+from pipeline.adoption import application, packages
 from pipeline.core.errors import PipelineError
 
 LOCKED = (
@@ -49,6 +49,14 @@ def test_a_list_is_read_in_each_form_that_tools_write(tmp_path: Path, content: b
         ({"requirements.txt": "-e .\n"}, "names -e ., which has no hash", "setup.py or setup.cfg"),
         ({"requirements.txt": "flask\n./vendor/own\n"}, r"names \./vendor/own", "its code beside"),
         ({"pyproject.toml": "[project\n"}, "pyproject.toml is not TOML", "correct it"),
+        (
+            {
+                "pyproject.toml": "[project]\ndependencies = ['flask', 'Our_Common']\n"
+                "[tool.uv.sources]\nflask = {index = 'pypi'}\nour-common = {path = 'libs/common'}\n"
+            },
+            r"names our-common in tool\.uv\.sources, which has no hash",
+            "put its code beside",
+        ),
         (
             {
                 "pyproject.toml": "[tool.ruff]\n",
@@ -99,3 +107,18 @@ def test_poetry_excludes_the_python_of_the_image(tmp_path: Path, python: str) ->
     folder = written(tmp_path, {"pyproject.toml": table, "requirements.txt": "flask\n"})
     with pytest.raises(PipelineError, match=r"wants Python .*, and the image has 3\.11"):
         packages.declared(folder)
+
+
+def test_what_no_lock_is_made_of_is_named(tmp_path: Path) -> None:
+    extras = "[project.optional-dependencies]\nprod = ['gunicorn', 'psycopg']\ntest = ['pytest']\n"
+    files = {
+        "pyproject.toml": f"[project]\ndependencies = ['flask']\n{extras}",
+        "app.py": "from flask import Flask\napp = Flask(__name__)\n",
+        "uv.lock": "",
+    }
+    folder = written(tmp_path, files)
+    extra, lock = application.look(folder).notes
+    assert extra.startswith("pyproject.toml's extra prod is left out (gunicorn, psycopg)")
+    assert "uv export --no-dev --no-emit-project --no-hashes > requirements.txt" in lock
+    written(folder, {"requirements.txt": "flask\n"})
+    assert application.look(folder).notes == ()
