@@ -1,6 +1,7 @@
 """Finds out how a Flask application is served, migrated and probed, by looking at its files; runs none of its code."""
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pipeline.adoption import packages as lists
 from pipeline.core.errors import PipelineError
 
 MIGRATIONS = "migrations"
+#: Always writable; the first folder of ``writable`` keeps an SQLite file.
+DATA = "/data"
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
 #: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
 #: Flask-SQLAlchemy as well: it counts where the environment is read, and so do names with the application's own.
@@ -91,6 +94,7 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     Raises PipelineError where no list of requirements can be locked, or no callable was found.
     """
     requirements, packages = lists.declared(folder)
+    _require_compilable(folder)
     sources = [
         path
         for path in sorted(folder.rglob("*.py"))
@@ -128,6 +132,14 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
             f"{{engine: postgresql, url: {' or '.join(addresses) or 'DATABASE_URL'}}}"
         )
     secrets = {name for name in wanted if SECRETIVE.search(name)}
+    writable = _writable(text, database, python_path)
+    # A file with a dot first, such as .gitkeep, is there to keep the folder.
+    filled = [each for each in writable if each != DATA and any((folder / each.removeprefix("/app/")).rglob("[!.]*"))]
+    notes += (
+        f"the code may write to {each}, which has files: an empty folder would hide them, and without one it cannot be "
+        "written; write elsewhere, and name that in project.yaml's writable"
+        for each in filled
+    )
     return Application(
         wsgi=wsgi,
         requirements=requirements,
@@ -136,12 +148,29 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
         live=live,
         ready=ready,
         python_path=python_path,
-        writable=_writable(text, database, python_path),
+        writable=tuple(each for each in writable if each not in filled),
         signing_key=signing_key,
         secrets=tuple(sorted(secrets)),
         missing=tuple(sorted(wanted - secrets)),
         notes=tuple(notes),
     )
+
+
+def _require_compilable(folder: Path) -> None:
+    """Raises PipelineError for a file that the image's build could not compile; it leaves folders of tests alone."""
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder)
+        if not path.is_file() or {"tests", "test"} & {*name.parts[:-1]}:
+            continue
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                compile(path.read_bytes(), str(name), "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            line = getattr(error, "lineno", None) or 1
+            raise PipelineError(
+                f"{name}, line {line}, is no Python {lists.PYTHON}, which the image has: {error.args[0]}",
+                next_step="correct the file, or delete it where nothing imports it, and adopt again",
+            ) from error
 
 
 def _database(text: str, packages: set[str], engine: str | None) -> dict[str, str]:
@@ -175,7 +204,7 @@ def _writable(
     text: str, database: Mapping[str, str], python_path: Sequence[str]
 ) -> tuple[str, ...]:
     """``/data`` and Flask's instance folder where it is used; the first one keeps an SQLite file."""
-    folders = ["/data", *(f"/app/{name}" for name in sorted(set(FOLDER.findall(text))))]
+    folders = [DATA, *(f"/app/{name}" for name in sorted(set(FOLDER.findall(text))))]
     if INSTANCE.search(text):
         file = database["engine"] == "sqlite" and "url" not in database
         folders.insert(0 if file else 1, "/".join(["/app", *python_path, "instance"]))

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.adoption.packages import PYTHON
+
 #: Servers and processes that are not delivered with the application, by the packages that use them.
 ELSEWHERE = {
     "MongoDB": {"pymongo", "flask-pymongo", "mongoengine", "flask-mongoengine"},
@@ -37,6 +39,11 @@ def find(folder: Path, packages: set[str]) -> Iterator[str]:
         )
     for package in sorted(UNFIT.keys() & packages):
         yield f"{package} {UNFIT[package]}"
+    for name in (".python-version", "runtime.txt"):
+        text = (folder / name).read_text("utf-8", "replace") if (folder / name).is_file() else ""
+        version = re.search(r"\d+\.\d+", text)
+        if version and version[0] != PYTHON:
+            yield f"{name} names Python {version[0]}, and the image has {PYTHON}"
     procfile = folder / "Procfile"
     if procfile.is_file():
         text = procfile.read_text("utf-8", "replace")

@@ -1,6 +1,8 @@
 """What is found out about applications of other people by looking at their files."""
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,12 @@ def test_the_callable_is_found(tmp_path: Path, files: dict[str, str], wsgi: str)
         ({"notes.txt": "none"}, "no module has a Flask application"),
         ({"app.py": FLASK, "requirements.txt": "flask\npymysql\n"}, r"MySQL \(pymysql\)"),
         ({"app.py": FLASK, "requirements.txt": "Flask-MySQLdb\n"}, r"MySQL \(flask-mysqldb\)"),
+        (
+            {"app.py": f"{FLASK}\ntype Row = tuple[int]\n"},
+            r"^app\.py, line 4, is no Python 3\.11",
+        ),
+        ({"app.py": FLASK, "docs/old.py": "print 'two'\n"}, r"^docs/old\.py, line 1"),
+        ({"app.py": FLASK, "zero.py": "\0"}, r"^zero\.py, line 1"),
         (
             {"app.py": FLASK, "requirements.txt": "flask\n-e ./own\n"},
             r"names -e \./own, which has no hash",
@@ -280,11 +288,42 @@ if not os.path.exists("logs"):
 stripe.api_key = os.environ["STRIPE_KEY"]
 currency = os.environ["CURRENCY"]
 """
-    found = application.look(written(tmp_path, {"app.py": FLASK + code, "old.py": "print 'two'"}))
+    found = application.look(written(tmp_path, {"app.py": FLASK + code}))
     assert found.signing_key == "APP_SECRET"
     assert found.writable == ("/data", "/app/logs", "/app/static/uploads")
     assert found.secrets == ("STRIPE_KEY",)
     assert found.missing == ("CURRENCY",)
+
+
+def test_a_folder_with_files_is_not_hidden_by_an_empty_one(tmp_path: Path) -> None:
+    code = "for each in ('data', 'logs'):\n    os.makedirs('data')\nos.makedirs('logs')\nopen(app.instance_path)\n"
+    files = {"data/countries.json": "{}", "instance/config.py": "", "logs/.gitkeep": ""}
+    found = application.look(written(tmp_path, {"app.py": FLASK + code, **files}))
+    assert found.writable == ("/data", "/app/logs")
+    named = [note.partition(", which has files")[0] for note in found.notes]
+    assert named == [f"the code may write to /app/{name}" for name in ("instance", "data")]
+
+
+def test_tests_need_be_no_python_of_the_image_and_another_version_is_said(tmp_path: Path) -> None:
+    files = {"tests/data/old.py": "print 'two'\n", "runtime.txt": "python-3.12.1\n"}
+    found = application.look(
+        written(tmp_path, {"app.py": FLASK, ".python-version": "3.11", **files})
+    )
+    assert found.notes == ("runtime.txt names Python 3.12, and the image has 3.11",)
+
+
+def test_the_build_compiles_what_adoption_has_looked_at(tmp_path: Path) -> None:
+    command = re.search(
+        r"^RUN (python -m compileall .* /code/app) ",
+        (ROOT / "Dockerfile").read_text("utf-8"),
+        re.M,
+    )
+    assert command
+    written(tmp_path / "code/app", {"app.py": FLASK, "tests/data/old.py": "print 'two'\n"})
+    argv = command[1].replace("/code", f"{tmp_path}/code").replace("'", "").split()
+    subprocess.run([sys.executable, *argv[1:]], check=True)
+    written(tmp_path / "code/app", {"old.py": "print 'two'\n"})
+    assert subprocess.run([sys.executable, *argv[1:]], check=False).returncode == 1
 
 
 @pytest.mark.parametrize(
