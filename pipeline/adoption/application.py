@@ -134,7 +134,11 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     secrets = {name for name in wanted if SECRETIVE.search(name)}
     writable = _writable(text, database, python_path)
     # A file with a dot first, such as .gitkeep, is there to keep the folder.
-    filled = [each for each in writable if each != DATA and any((folder / each.removeprefix("/app/")).rglob("[!.]*"))]
+    filled = [
+        each
+        for each in writable
+        if each != DATA and any((folder / each.removeprefix("/app/")).rglob("[!.]*"))
+    ]
     notes += (
         f"the code may write to {each}, which has files: an empty folder would hide them, and without one it cannot be "
         "written; write elsewhere, and name that in project.yaml's writable"

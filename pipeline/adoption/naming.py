@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.adoption import packages
 from pipeline.adoption.application import Application
 from pipeline.core import files
+from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CHART, ENVIRONMENTS, ROOT
 from pipeline.git import repository as git
 from pipeline.releases import project
@@ -18,6 +19,9 @@ from pipeline.releases import project
 SAMPLE = ("app", "tests/app", "tests/acceptance", "tests/adopt")
 SHOWN = tuple(f"docs/{name}" for name in ("application.md", "screenshots", "plans"))
 WORDS = r"tests\.(acceptance|app)\b|[Tt]hanksgiving"
+#: Where no application's name stands; what is a word there is one everywhere.
+CODE = ("pipeline/*", ".github/workflows/*")
+WORD = "(?<![a-z0-9]){}(?![a-z0-9])"
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,17 @@ def names(old: project.Project, answers: Answers) -> dict[str, str]:
         old.name: answers.name,
         old.title: answers.title,
     }
-    return {word: name for word, name in renamed.items() if word != name}
+    renamed = {word: name for word, name in renamed.items() if word != name}
+    if old.delivery:
+        code = "\n".join(path.read_text("utf-8", "replace") for path in git.files(*CODE))
+        for word in sorted({old.image, old.name, old.title} & renamed.keys()):
+            if re.search(WORD.format(re.escape(word)), code):
+                raise PipelineError(
+                    f"{word} is a word of this repository's own code too, which a rename would change",
+                    next_step="adopt under the new name in a new copy of the delivery repository; of a new title alone: "
+                    "edit project.yaml, then ./inv format",
+                )
+    return renamed
 
 
 def edit(
@@ -108,9 +122,7 @@ def _rename(path: Path, names: Mapping[str, str]) -> None:
         return
     renamed = text
     for word, name in names.items():
-        renamed = re.sub(
-            rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", name.replace("\\", r"\\"), renamed
-        )
+        renamed = re.sub(WORD.format(re.escape(word)), name.replace("\\", r"\\"), renamed)
     if renamed != text:
         path.write_text(renamed, encoding="utf-8")
 

@@ -39,6 +39,11 @@ def find(folder: Path, packages: set[str]) -> Iterator[str]:
         )
     for package in sorted(UNFIT.keys() & packages):
         yield f"{package} {UNFIT[package]}"
+    root = folder.resolve()
+    links = [path for path in sorted(folder.rglob("*")) if path.is_symlink()]
+    if out := [path for path in links if not path.exists() or root not in path.resolve().parents]:
+        names = ", ".join(str(path.relative_to(folder)) for path in out)
+        yield f"links that lead to nothing in the image: {names}; put files in their place"
     for name in (".python-version", "runtime.txt"):
         text = (folder / name).read_text("utf-8", "replace") if (folder / name).is_file() else ""
         version = re.search(r"\d+\.\d+", text)

@@ -33,7 +33,17 @@ LISTS = (
     "requirements/common.txt",
 )
 #: Extras that no image needs.
-DEVELOPMENT = {"dev", "develop", "development", "test", "tests", "testing", "docs", "lint", "typing"}
+DEVELOPMENT = {
+    "dev",
+    "develop",
+    "development",
+    "test",
+    "tests",
+    "testing",
+    "docs",
+    "lint",
+    "typing",
+}
 #: Locks of other tools, with what writes them as a list that is read.
 EXPORTS = {
     "uv.lock": "uv export --no-dev --no-emit-project --no-hashes",

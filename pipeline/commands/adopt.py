@@ -23,7 +23,9 @@ from pipeline.releases import project
 LEFT = shutil.ignore_patterns(
     ".git", ".github", "__pycache__", ".venv", "venv", "node_modules", ".tox", "*.db", ".env"
 )
-
+#: What may hold secrets, and shows their names alone.
+PRIVATE = shutil.ignore_patterns(".env.*", "*.pem", "*.key")
+EXAMPLES = shutil.ignore_patterns("*.example", "*.sample", "*.template", "*.dist")
 
 FIELDS = tuple(field.name for field in fields(Answers))
 
@@ -69,8 +71,7 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
             for task in ("lock-dependencies", "format"):
                 step.update(task)
                 _inv(task)
-            git.run("add", "--all")
-            difference = git.run("diff", "--cached", "HEAD")
+            difference = _staged()
         except BaseException:
             _restore()
             raise
@@ -116,7 +117,7 @@ def _ask(given: Mapping[str, str | None]) -> Answers:
             typed = input(f"{question} [{default}]: ").strip() if sys.stdin.isatty() else ""
             answers[field] = typed or default
     if not answers["name"]:
-        raise PipelineError("the application has no name", next_step="name it: --name shop")
+        raise PipelineError("the application has no name", next_step="name it: --name NAME")
     return Answers(**answers | {"title": answers["title"] or answers["name"].capitalize()})
 
 
@@ -125,7 +126,7 @@ def _questions() -> dict[str, tuple[str, str]]:
     return {
         "source": ("the application's folder or Git address; empty: what lies in app/", ""),
         "name": (
-            "its name, 2 to 18 lower-case letters, digits or hyphens",
+            "its name, 2 to 18 lower-case letters, digits or single hyphens",
             own.name if own.delivery else "",
         ),
         "title": ("its title for people", own.title if own.delivery else ""),
@@ -140,15 +141,14 @@ def _questions() -> dict[str, tuple[str, str]]:
 def _source(answers: Answers) -> Iterator[Path]:
     """A copy of the application's files."""
     with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary) / "application"
+        copy, folder = Path(temporary) / "application", Path(temporary) / "clone"
         if re.match(r"[\w+]+://|[\w.-]+@[\w.-]+:", answers.source) or answers.source.endswith(
             ".git"
         ):
+            options = ("--quiet", "--depth=1", "--recurse-submodules")
             process.run(
-                ["git", "clone", "--quiet", "--depth=1", answers.source, copy],
-                log=log_file("adopt-clone"),
+                ["git", "clone", *options, answers.source, folder], log=log_file("adopt-clone")
             )
-            shutil.rmtree(copy / ".git")
         else:
             folder = Path(answers.source).expanduser() if answers.source else ROOT / "app"
             if not folder.is_dir():
@@ -156,27 +156,40 @@ def _source(answers: Answers) -> Iterator[Path]:
                     f"{folder} is no folder",
                     next_step="name the application's folder or Git address",
                 )
-            ignored = _ignored(folder)
-            shutil.copytree(
-                folder,
-                copy,
-                ignore=lambda place, names: {
-                    *LEFT(place, names),
-                    *(name for name in names if Path(place, name) in ignored),
-                },
-                symlinks=True,
-            )
+        ignored, repository = _ignored(folder, Path(temporary) / "rules")
+        private: list[str] = []
+
+        def left(place: str, names: list[str]) -> set[str]:
+            common = {
+                *LEFT(place, names),
+                *(each for each in names if Path(place, each) in ignored),
+            }
+            # A repository's own rules say what is private.
+            kept = {*names} if repository else {*common, *EXAMPLES(place, names)}
+            found = {*PRIVATE(place, names)} - kept
+            private.extend(str(Path(place, each).relative_to(folder)) for each in sorted(found))
+            return common | found
+
+        shutil.copytree(folder, copy, ignore=left, symlinks=True)
+        if private:
+            console.warn(f"left out, since they may hold secrets: {', '.join(private)}")
         yield copy
 
 
-def _ignored(folder: Path) -> set[Path]:
-    """What the folder's repository ignores, and a clone of it would not have: its rules may stand above the folder."""
-    options = ("--others", "--ignored", "--exclude-standard", "--directory")
+def _ignored(folder: Path, rules: Path) -> tuple[set[Path], bool]:
+    """What the folder's repository ignores, and a clone of it would not have: its rules may stand above the folder.
+
+    Without a repository (False) the rules are those of the folder, read by an empty repository at ``rules``.
+    """
+    command = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
+    repository = True
     try:
-        listed = git.run("ls-files", "-z", *options, root=folder)
-    except CommandFailedError:  # no repository
-        return set()
-    return {folder / name for name in listed.split("\0") if name not in ("", "./")}
+        listed = git.run(*command, root=folder)
+    except CommandFailedError:
+        repository = False
+        git.run("init", "--quiet", rules)
+        listed = git.run(f"--git-dir={rules / '.git'}", "--work-tree=.", *command, root=folder)
+    return {folder / name for name in listed.split("\0") if name not in ("", "./")}, repository
 
 
 def _require_sound(answers: Answers) -> Answers:
@@ -223,6 +236,14 @@ def _document(answers: Answers, own: application.Application) -> dict[str, Any]:
     return document
 
 
-def _restore() -> None:
-    git.run("reset", "--hard", "--quiet")
-    git.run("clean", "-d", "--force", "--quiet")
+def _staged(root: Path = ROOT) -> str:
+    """Stages all, and returns the difference; of ``app/`` also what its rules ignore: no source's copy has more."""
+    git.run("add", "--all", root=root)
+    git.run("add", "--force", "--", "app", root=root)
+    return git.run("diff", "--cached", "HEAD", root=root)
+
+
+def _restore(root: Path = ROOT) -> None:
+    shutil.rmtree(root / "app", ignore_errors=True)  # its rules would keep what they ignore
+    git.run("reset", "--hard", "--quiet", root=root)
+    git.run("clean", "-d", "--force", "--quiet", root=root)

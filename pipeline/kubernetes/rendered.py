@@ -40,7 +40,7 @@ class Change:
 
     @property
     def title(self) -> str:
-        """Such as ``Job shop-migrate added (hook: PreSync)``."""
+        """Such as ``Job web-migrate added (hook: PreSync)``."""
         hook = f" (hook: {self.hook})" if self.hook else ""
         return f"{self.kind} {self.name} {self.action}{hook}"
 

@@ -20,7 +20,8 @@ ENGINES = ("postgresql", "sqlite", "none")
 PARTS = ("url", "scheme", "host", "port", "name", "user", "password")
 #: Who signs images: a key in AWS KMS, a key pair of files, or the workflow's identity (docs/supply-chain.md).
 SIGNERS = ("kms", "key", "keyless")
-NAME = re.compile(r"[a-z][a-z0-9-]{1,17}")
+#: A label of DNS, as Kubernetes and the load balancer want it, without two hyphens in a row, as ECR does.
+NAME = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,16}[a-z0-9]")
 DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -130,7 +131,9 @@ def parse(raw: Mapping[str, Any]) -> Project:
         }
     )
     checks = {
-        "name must be 2 to 18 lower-case letters, digits or hyphens": NAME.fullmatch(project.name),
+        "name must be 2 to 18 lower-case letters, digits or single hyphens, none of these first or last": NAME.fullmatch(
+            project.name
+        ),
         "wsgi must be module:callable": re.fullmatch(r"[\w.]+:\w+(\(.*\))?", project.wsgi),
         "port must be from 1024 to 65535: the application is not root": (
             project.port in range(1024, 65536)

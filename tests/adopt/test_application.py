@@ -10,7 +10,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.adoption import application, naming
-from pipeline.commands import adopt
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 
@@ -456,19 +455,6 @@ def test_an_address_that_leads_sqlalchemy_to_a_driver_that_is_not_there_is_said(
     files = {"app.py": FLASK + code, "requirements.txt": f"sqlalchemy\n{driver}\n"}
     notes = application.look(written(tmp_path, files)).notes
     assert any("SQLAlchemy 2.1 takes psycopg" in note for note in notes) == noted
-
-
-@pytest.mark.parametrize("repository", [True, False])
-def test_what_a_repository_above_ignores_stays_behind(tmp_path: Path, repository: bool) -> None:
-    folder = written(tmp_path / "backend", {"app.py": FLASK, ".env.local": "KEY=1", "up/a": "a"})
-    if repository:
-        (tmp_path / ".gitignore").write_text(".env*\nup/\n", encoding="utf-8")
-        subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
-    empty = dict.fromkeys(adopt.FIELDS, "")
-    with adopt._source(naming.Answers(**empty | {"source": str(folder)})) as copy:
-        names = {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
-    left = set() if repository else {".env.local", "up/a"}
-    assert names == {"app.py", "requirements.txt"} | left
 
 
 def test_the_application_is_an_argument() -> None:

@@ -51,6 +51,8 @@ def test_the_least_that_a_project_says() -> None:
     [
         ({"name": "Shop"}, "name must be"),
         ({"name": "s" * 19}, "name must be"),
+        ({"name": "web-"}, "name must be"),
+        ({"name": "a--b"}, "name must be"),
         ({"wsgi": "app"}, "wsgi must be"),
         ({"port": 80}, "not root"),
         ({"probes": {"live": "healthz", "ready": "/"}}, "probes must be paths"),

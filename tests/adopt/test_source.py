@@ -1,0 +1,123 @@
+"""What comes along from where an application lies, how it is staged and taken back, and which names it may have."""
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.adoption import application, naming
+from pipeline.commands import adopt
+from pipeline.core.errors import PipelineError
+from pipeline.releases import project
+
+FLASK = "from flask import Flask\napp = Flask(__name__)\n"
+ANSWERS = naming.Answers(**dict.fromkeys(adopt.FIELDS, ""))
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    return subprocess.run(
+        ["git", *identity, "-C", folder, *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def committed(folder: Path, files: dict[str, str]) -> Path:
+    """A repository with these files in a commit, ignored ones too."""
+    written(folder, files)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--force", "--all")
+    git(folder, "commit", "--quiet", "--message", "All")
+    return folder
+
+
+def copied(source: Path | str) -> set[str]:
+    with adopt._source(replace(ANSWERS, source=str(source))) as copy:
+        return {str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("rules", ["above", "beside"])
+def test_what_the_rules_of_a_repository_or_of_a_folder_ignore_stays_behind(
+    tmp_path: Path, rules: str
+) -> None:
+    folder = written(tmp_path / "backend", {"app.py": FLASK, ".env.local": "KEY=1", "up/a": "a"})
+    place = tmp_path if rules == "above" else folder
+    written(place, {".gitignore": ".env*\nup/\n"})
+    if rules == "above":
+        git(tmp_path, "init", "--quiet")
+    assert copied(folder) - {".gitignore"} == {"app.py"}
+
+
+def test_of_a_folder_without_a_repository_secrets_stay_behind_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = {".env.production": "KEY=1", "certs/tls.key": "key", "certs/tls.pem": "pem"}
+    written(tmp_path, {"app.py": FLASK, ".env.example": "KEY=", ".venv/ca.pem": "", **secret})
+    assert copied(tmp_path) == {"app.py", ".env.example"}
+    said = " ".join("".join(capsys.readouterr()).split())
+    assert "secrets: .env.production, certs/tls.key, certs/tls.pem" in said
+
+
+def test_what_a_repository_tracks_comes_along(tmp_path: Path) -> None:
+    files = {"app.py": FLASK, "static/site.css": "", "certs/ca.pem": "", ".gitignore": "static/\n"}
+    assert copied(committed(tmp_path, files)) == {*files}
+
+
+def test_a_git_address_brings_submodules_and_leaves_the_same_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = committed(tmp_path / "common", {"common.py": ""})
+    source = committed(
+        tmp_path / "shop", {"app.py": FLASK, "shop.db": "", ".github/workflows/ci.yml": ""}
+    )
+    for name, value in {"COUNT": "1", "KEY_0": "protocol.file.allow", "VALUE_0": "always"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    git(source, "submodule", "--quiet", "add", str(common), "common")
+    git(source, "commit", "--quiet", "--message", "Common code")
+    assert copied(f"file://{source}") == {"app.py", ".gitmodules", "common/common.py"}
+
+
+def test_a_link_that_leads_out_of_the_folder_is_named(tmp_path: Path) -> None:
+    folder = written(tmp_path / "shop", {"app.py": FLASK, "requirements.txt": "flask\n"})
+    written(tmp_path, {"common/shared.txt": ""})
+    for name, target in {"in.py": "app.py", "out.txt": "../common/shared.txt", "no": "x"}.items():
+        os.symlink(target, folder / name)
+    (note,) = application.look(folder).notes
+    assert note.startswith("links that lead to nothing in the image: no, out.txt;")
+
+
+def test_what_the_source_has_is_staged_whatever_its_rules_ignore(tmp_path: Path) -> None:
+    committed(tmp_path, {"app/app.py": "", "README.md": ""})
+    written(tmp_path, {"app/.gitignore": "static/\n", "app/static/site.css": "", "new.md": ""})
+    assert adopt._staged(tmp_path).count("diff --git") == 3
+    assert "app/static/site.css" in git(tmp_path, "diff", "--cached", "--name-only")
+
+
+def test_what_is_taken_back_leaves_no_file(tmp_path: Path) -> None:
+    committed(tmp_path, {"app/app.py": "", "README.md": ""})
+    written(tmp_path, {"app/.gitignore": "static/\n", "app/static/site.css": "", "chart/a.md": ""})
+    adopt._restore(tmp_path)
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert {name for name in names if not name.startswith(".git/")} == {"app/app.py", "README.md"}
+
+
+@pytest.mark.parametrize("name", ["web", "main", "staging", "test", "app"])
+def test_a_name_that_is_a_word_of_the_code_is_not_renamed(name: str) -> None:
+    sample = project.load()
+    answers = replace(ANSWERS, name="other", title=sample.title, repository="acme/shop")
+    assert sample.name in naming.names(sample, answers)  # the sample is renamed
+    adopted = replace(sample, delivery="0" * 40)
+    assert adopted.name in naming.names(adopted, answers)
+    with pytest.raises(PipelineError, match=f"^{name} is a word of this repository's own code"):
+        naming.names(replace(adopted, name=name, image=name), answers)
+    same = replace(answers, name=name)
+    assert name not in naming.names(replace(adopted, name=name, image=name), same)
