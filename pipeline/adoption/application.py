@@ -12,8 +12,6 @@ from pipeline.adoption import packages as lists
 from pipeline.core.errors import PipelineError
 
 MIGRATIONS = "migrations"
-#: Always writable; the first folder of ``writable`` keeps an SQLite file.
-DATA = "/data"
 SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs", ".git"}
 #: Variables of a database's address, as tutorials and platforms name them. ``SQLALCHEMY_DATABASE_URI`` is a setting of
 #: Flask-SQLAlchemy as well: it counts where the environment is read, and so do names with the application's own.
@@ -121,7 +119,8 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
             "SQLAlchemy 2.1 takes psycopg for postgresql://, which the packages lack: write postgresql+psycopg2://, or "
             "name sqlalchemy<2.1"
         )
-    live, ready = probes.find(texts)
+    live, ready, more = probes.find(texts)
+    notes += more
     signing_key = _signing_key(text)
     wanted = {*REQUIRED.findall(text)} - {*GIVEN, signing_key, *database.values()}
     if database["engine"] == "postgresql" and not {"url", "host"} & {*database}:
@@ -137,7 +136,7 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     filled = [
         each
         for each in writable
-        if each != DATA and any((folder / each.removeprefix("/app/")).rglob("[!.]*"))
+        if each != "/data" and any((folder / each.removeprefix("/app/")).rglob("[!.]*"))
     ]
     notes += (
         f"the code may write to {each}, which has files: an empty folder would hide them, and without one it cannot be "
@@ -208,7 +207,7 @@ def _writable(
     text: str, database: Mapping[str, str], python_path: Sequence[str]
 ) -> tuple[str, ...]:
     """``/data`` and Flask's instance folder where it is used; the first one keeps an SQLite file."""
-    folders = [DATA, *(f"/app/{name}" for name in sorted(set(FOLDER.findall(text))))]
+    folders = ["/data", *(f"/app/{name}" for name in sorted(set(FOLDER.findall(text))))]
     if INSTANCE.search(text):
         file = database["engine"] == "sqlite" and "url" not in database
         folders.insert(0 if file else 1, "/".join(["/app", *python_path, "instance"]))

@@ -33,17 +33,7 @@ LISTS = (
     "requirements/common.txt",
 )
 #: Extras that no image needs.
-DEVELOPMENT = {
-    "dev",
-    "develop",
-    "development",
-    "test",
-    "tests",
-    "testing",
-    "docs",
-    "lint",
-    "typing",
-}
+DEVELOPMENT = re.compile("dev|test|doc|lint|typ")
 #: Locks of other tools, with what writes them as a list that is read.
 EXPORTS = {
     "uv.lock": "uv export --no-dev --no-emit-project --no-hashes",
@@ -107,7 +97,7 @@ def declared(folder: Path) -> tuple[Path, set[str]]:
 def unread(folder: Path) -> Iterator[str]:
     """A line for each thing beside ``project.dependencies`` that no lock is made of; for lists in ``pyproject.toml``."""
     extras = _tables(folder / "pyproject.toml")["project"].get("optional-dependencies", {})
-    for name in sorted(extras.keys() - DEVELOPMENT):
+    for name in sorted(name for name in extras if not DEVELOPMENT.match(name)):
         yield (
             f"pyproject.toml's extra {name} is left out ({', '.join(extras[name])}): what the image needs belongs into "
             "project.dependencies"

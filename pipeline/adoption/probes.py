@@ -12,8 +12,20 @@ from pipeline.adoption.callables import last
 LIVE = ("healthz", "health", "livez", "live", "liveness", "alive", "healthcheck", "health_check")
 READY = ("readyz", "ready", "readiness")
 OTHERS = ("ping", "status", "up", "hello")
-#: Decorators of views that answer strangers with an error or a redirect.
-GUARDED = re.compile("login|auth|jwt|token|permission")
+#: What may stand before a health check's own word: elsewhere the word is one of the application's matter.
+BEFORE = re.compile(r"(/(_?health\w*|_?internal|api|v\d+))*/?")
+#: Decorators that leave a view open to strangers. Any other may answer them with an error or a redirect.
+HARMLESS = re.compile(
+    r"\.(route|get|post|put|patch|delete|doc)$|output$|response$|cache|limit|exempt|cors$|cross_origin|templated|swag"
+    r"|marshal|track|metric|timed|public|anonymous"
+)
+#: Words of pages that do something when they are asked for, or want a right.
+BUSY = re.compile(
+    r"admin|cron|export|backup|(log|sign)[_-]?out|delete|remove|reset|clear|purge|send|sync|trigger|hook|callback"
+    r"|unsubscribe|debug",
+    re.I,
+)
+BEFORE_ALL = {"before_request", "before_app_request"}
 #: Blueprints of Flask and Flask-Smorest, APIs and namespaces of Flask-RESTful and Flask-RESTX; by the argument's name,
 #: what each puts before the paths of its routes.
 PREFIXED = {"Blueprint": "url_prefix", "APIBlueprint": "url_prefix", "Api": "prefix"}
@@ -68,8 +80,8 @@ class Names:
         return self.whole(above, path, depth - 1) if above and depth else path
 
 
-def find(texts: Mapping[Path, str]) -> tuple[str, str]:
-    """The paths of the probes for life and readiness: those of health checks, else the first page."""
+def find(texts: Mapping[Path, str]) -> tuple[str, str, list[str]]:
+    """The paths of the probes for life and readiness: those of health checks, else the first page; and what to know."""
     trees = dict(_parsed(texts))
     names = Names()
     for path, tree in trees.items():
@@ -85,19 +97,41 @@ def find(texts: Mapping[Path, str]) -> tuple[str, str]:
     for path, tree in trees.items():
         for route in _routes(tree, classes):
             whole = names.whole(names.variable(path, route.owner), route.path)
-            paths[whole] = paths.get(whole, False) or route.plain
+            if "<" not in whole:
+                paths[whole] = paths.get(whole, False) or route.plain
     plain = [path for path, shows in paths.items() if shows]
     live, ready, other = (_named(plain, words) for words in (LIVE, READY, OTHERS))
-    page = "/" if "/" in plain or not paths else min(plain or paths)
-    return live or ready or other or page, ready or live or other or page
+    pages = [path for path in plain if not BUSY.search(path)]
+    page = "/" if "/" in pages or not pages else min(pages)
+    live, ready = live or ready or other or page, ready or live or other or page
+    notes = []
+    if paths and live == page and "/" not in pages:
+        notes.append(
+            f"no health route was found, and the probes ask {page}: add one, such as /healthz"
+        )
+    for path, tree in trees.items():
+        if any(map(_turns_away, ast.walk(tree))):
+            notes.append(
+                f"before_request in {path.name} may turn requests away: the probes' {live} must answer anybody"
+            )
+    return live, ready, notes
+
+
+def _turns_away(node: ast.AST) -> bool:
+    """Whether a function that runs before all requests answers some itself, or has a guard."""
+    decorators = [ast.unparse(each) for each in getattr(node, "decorator_list", ())]
+    own = [each for each in decorators if each.rpartition(".")[2] in BEFORE_ALL]
+    return bool(own) and (len(decorators) > len(own) or _calls(node, {"redirect", "abort"}))
 
 
 def _named(paths: list[str], words: tuple[str, ...]) -> str:
     """The first path that ends in the first of these words; empty: none does."""
-    last = {
-        path: path.rstrip("/").rpartition("/")[2].lstrip("_").replace("-", "_") for path in paths
-    }
-    return next((path for word in words for path in sorted(paths) if last[path] == word), "")
+    last = {}
+    for path in sorted(paths):
+        before, _, word = path.rstrip("/").rpartition("/")
+        if BEFORE.fullmatch(before) or word.endswith(("z", "check", "ness")):
+            last[path] = word.lstrip("_").replace("-", "_")
+    return next((path for word in words for path in last if last[path] == word), "")
 
 
 def _parsed(texts: Mapping[Path, str]) -> Iterator[tuple[Path, ast.Module]]:
@@ -149,26 +183,21 @@ def _prefixes(names: Names, path: Path, node: ast.AST) -> None:
 
 
 def _routes(tree: ast.Module, classes: Mapping[str, ast.ClassDef]) -> Iterator[Route]:
-    """Routes of views that answer anybody's GET without arguments."""
+    """Routes that take GET without arguments, plain where their view answers anybody."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and last(node.func) in ADDING and node.args:
             view = classes.get(last(node.args[0]))
-            if view is None or _answers(view):
-                for path in filter(None, map(_string, node.args)):
-                    yield from _route(_receiver(node), path, plain=True)
+            for path in filter(None, map(_string, node.args)):
+                yield from _route(_receiver(node), path, plain=view is None or _answers(view))
         decorators = getattr(node, "decorator_list", ())
         calls = [each for each in decorators if isinstance(each, ast.Call) and _routing(each)]
-        others = [ast.unparse(each) for each in decorators if each not in calls]
-        if any(map(GUARDED.search, others)) or (
-            isinstance(node, ast.ClassDef) and not _answers(node)
-        ):
-            continue
+        strangers = _harmless(decorators) and (not isinstance(node, ast.ClassDef) or _answers(node))
         for call in calls:
             methods = _methods(call)
             rule = _string(call.args[0]) if call.args else _argument(call, "rule")
             if "GET" in methods and rule is not None:
                 # A form's page leads elsewhere once it is sent.
-                plain = "POST" in methods or not _redirects(node)
+                plain = strangers and ("POST" in methods or not _calls(node, {"redirect"}))
                 yield from _route(_receiver(call), rule, plain=plain)
 
 
@@ -187,9 +216,9 @@ def _methods(call: ast.Call) -> set[str]:
     return {each.upper() for each in named} or {"GET"}
 
 
-def _redirects(node: ast.AST) -> bool:
+def _calls(node: ast.AST, functions: set[str]) -> bool:
     return any(
-        isinstance(each, ast.Call) and last(each.func) == "redirect" for each in ast.walk(node)
+        isinstance(each, ast.Call) and last(each.func) in functions for each in ast.walk(node)
     )
 
 
@@ -197,22 +226,31 @@ def _answers(view: ast.ClassDef) -> bool:
     """Whether a class answers GET to anybody; one without methods of its own may inherit them."""
     methods = [node for node in view.body if isinstance(node, ast.FunctionDef)]
     get = [node for node in methods if node.name in ("get", "dispatch_request")]
-    guards = [
-        *(ast.unparse(each) for node in get for each in node.decorator_list),
+    decorators = [
+        *(each for node in get for each in node.decorator_list),
         *(
-            ast.unparse(node.value)
+            each
             for node in view.body
             if isinstance(node, ast.Assign) and "decorators" in ast.unparse(node.targets[0])
+            for each in getattr(node.value, "elts", [node.value])
         ),
     ]
-    return bool(get or not methods) and not any(map(GUARDED.search, guards))
+    return bool(get or not methods) and _harmless(decorators)
+
+
+def _harmless(decorators: Iterable[ast.expr]) -> bool:
+    names = (each.func if isinstance(each, ast.Call) else each for each in decorators)
+    return all(HARMLESS.search(ast.unparse(name)) for name in names)
 
 
 def _argument(call: ast.Call, name: str) -> str | None:
-    return next((_string(each.value) for each in call.keywords if each.arg == name), None)
+    """An argument's string; as ``<…>``, like a route's variable, where it is no literal."""
+    value = next((each.value for each in call.keywords if each.arg == name), None)
+    known = value is None or isinstance(value, ast.Constant)
+    return _string(value) if known else f"<{ast.unparse(value)}>"
 
 
-def _string(node: ast.expr) -> str | None:
+def _string(node: ast.expr | None) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 

@@ -522,9 +522,9 @@ BLUEPRINT = "from flask import Blueprint\nbp = Blueprint('b', __name__)\n@bp.rou
                 "views.py": "class Ping(Resource):\n    def get(self): ...\n"
                 "class Items(Resource):\n    decorators = [jwt_required()]\n    def get(self): ...\n",
                 "main.py": "from views import Items, Ping\napi = Api(app, prefix='/v1')\n"
-                "api.add_resource(Items, '/health')\napi.add_resource(Ping, '/pong/ping', '/pings')",
+                "api.add_resource(Items, '/health')\napi.add_resource(Ping, '/internal/ping', '/pings')",
             },
-            "/v1/pong/ping",
+            "/v1/internal/ping",
         ),
         (
             {
@@ -548,6 +548,58 @@ def test_the_probe_is_a_page_for_everybody(
     tmp_path: Path, files: dict[str, str], probe: str
 ) -> None:
     assert application.look(written(tmp_path, {"app.py": FLASK, **files})).live == probe
+
+
+def routes(*paths: str, before: str = "") -> str:
+    views = [f"@app.get('{each}')\n{before}def view{n}(): ...\n" for n, each in enumerate(paths)]
+    return FLASK + "".join(views)
+
+
+@pytest.mark.parametrize(
+    ("code", "probe", "noted"),
+    [
+        (routes("/admin/reset-demo-data", "/auth/logout", "/cron/send"), "/", True),
+        (routes("/about", "/admin"), "/about", True),
+        (routes("/about", before="@requires_role('any')\n"), "/", True),
+        (routes("/about", before="@auth.login_required\n"), "/", True),
+        (routes("/", "/shop/healthz", before="@api.doc('all')\n"), "/shop/healthz", False),
+        (routes("/about", before="@limiter.limit('9/hour')\n@cache.cached(9)\n"), "/about", True),
+        (routes("/about", before="@app.post('/ask')\n"), "/about", True),
+        (routes("/", "/scores/live", "/api/kitchen/orders/ready"), "/", False),
+        (routes("/", "/api/v1/health/live"), "/api/v1/health/live", False),
+        (
+            f"{FLASK}bp = Blueprint('b', 'b', url_prefix=PREFIX)\n@bp.get('/health')\ndef h(): ...\n"
+            "@app.get('/zoo')\ndef zoo(): ...\n",
+            "/zoo",
+            True,
+        ),
+    ],
+)
+def test_no_page_that_does_something_or_may_refuse_is_probed(
+    tmp_path: Path, code: str, probe: str, noted: bool
+) -> None:
+    found = application.look(written(tmp_path, {"app.py": code}))
+    assert (found.live, found.ready) == (probe, probe)
+    notes = [f"no health route was found, and the probes ask {probe}: add one, such as /healthz"]
+    assert [*found.notes] == notes * noted
+
+
+@pytest.mark.parametrize(
+    ("code", "noted"),
+    [
+        (
+            "@app.before_request\ndef check():\n    if not g.user:\n        return redirect('/login')",
+            True,
+        ),
+        ("@bp.before_app_request\ndef check():\n    abort(401)", True),
+        ("@app.before_request\n@login_required\ndef check(): ...", True),
+        ("@app.before_request\ndef load():\n    g.user = user()", False),
+    ],
+)
+def test_what_may_turn_every_request_away_is_said(tmp_path: Path, code: str, noted: bool) -> None:
+    found = application.look(written(tmp_path, {"app.py": f"{routes('/')}{code}\n"}))
+    assert len(found.notes) == noted
+    assert all(map(re.compile("before_request in app.py may turn").match, found.notes))
 
 
 def test_life_and_readiness_are_probed_where_each_has_its_path(tmp_path: Path) -> None:
