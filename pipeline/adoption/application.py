@@ -17,7 +17,6 @@ SKIPPED = {"tests", "test", "migrations", "venv", ".venv", "node_modules", "docs
 #: Flask-SQLAlchemy as well: it counts where the environment is read, and so do names with the application's own.
 URLS = (
     r"""["'](DATABASE_URL|DATABASE_URI|POSTGRES_URL|DB_URL|DB_URI)["']""",
-    r"""(?:environ|getenv)\W+(?:get\W+)?(SQLALCHEMY_DATABASE_URI)\b""",
     r"""(?:environ|getenv)\W+(?:get\W+)?"""
     r"""((?!\w*(?:TEST|MONGO|REDIS|SENTRY))\w*(?:(?:DATABASE|DB|POSTGRES)_UR[LI]|_DSN))\b""",
 )
@@ -48,6 +47,9 @@ REQUIRED = re.compile(r"""environ\[["'](\w+)["']\]""")
 SECRETIVE = re.compile("KEY|TOKEN|SECRET|PASS|DSN|CREDENTIAL")
 #: What every container gets (docs/reference/project.md).
 GIVEN = {"PORT", "ENVIRONMENT", "SECRET_KEY", "IMAGE_DIGEST", "APP_VERSION", "GIT_COMMIT"}
+SQLITE = re.compile(r"^\s*(?:import|from)\s.*\bsqlite3\b", re.M)
+#: Opened by a path beside the code, which cannot be written.
+FILE = re.compile(r"""sqlite3\.connect\(\s*["'](?![/:]|file:)([^"']+)""")
 INSTANCE = re.compile(r"instance_path|instance_relative_config|sqlite:///\w")
 MYSQL = {
     *("pymysql", "mysqlclient", "mysql-connector-python", "mariadb", "aiomysql", "asyncmy"),
@@ -100,7 +102,8 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     ]
     source = any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py"))
     package = (folder / "src" / "__init__.py").exists()  # its modules are src.…
-    python_path = ("src",) if source and not package else ()
+    own = ["src"] if source and not package else []
+    python_path = (*dict.fromkeys([*own, *callables.folders(folder)]),)
     roots = [folder, *(folder / name for name in python_path)]
     wsgi = callables.require(roots, wsgi) if wsgi else callables.find(folder, roots, sources)
     notes = [*hints.find(folder, packages)]
@@ -119,6 +122,14 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
             "SQLAlchemy 2.1 takes psycopg for postgresql://, which the packages lack: write postgresql+psycopg2://, or "
             "name sqlalchemy<2.1"
         )
+    if file := FILE.search(text):
+        notes.append(
+            f"sqlite3 opens {file[1]} beside the code, which cannot be written: open /data/{Path(file[1]).name}"
+        )
+    if "from_envvar(" in text:
+        notes.append(
+            "from_envvar reads a file: commit it, and name it in project.yaml's environment"
+        )
     live, ready, more = probes.find(texts)
     notes += more
     signing_key = _signing_key(text)
@@ -127,22 +138,19 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
         addresses = sorted(filter(ADDRESS.search, wanted))
         wanted -= {*addresses}
         notes.append(
-            "where the code reads PostgreSQL's address was not found: name its variable in project.yaml, database: "
-            f"{{engine: postgresql, url: {' or '.join(addresses) or 'DATABASE_URL'}}}"
+            "PostgreSQL's address was not found: name the variable that the code reads in project.yaml, database: "
+            f"{{url: {' or '.join(addresses) or 'DATABASE_URL'}}}"
         )
     secrets = {name for name in wanted if SECRETIVE.search(name)}
     writable = _writable(text, database, python_path)
     # A file with a dot first, such as .gitkeep, is there to keep the folder.
-    filled = [
-        each
-        for each in writable
-        if each != "/data" and any((folder / each.removeprefix("/app/")).rglob("[!.]*"))
-    ]
-    notes += (
-        f"the code may write to {each}, which has files: an empty folder would hide them, and without one it cannot be "
-        "written; write elsewhere, and name that in project.yaml's writable"
-        for each in filled
-    )
+    places = {each: folder / each.removeprefix("/app/") for each in writable if each != "/data"}
+    filled = [each for each, place in places.items() if any(place.rglob("[!.]*"))]
+    if filled:
+        notes.append(
+            f"{', '.join(filled)} may be written to, and has files, which an empty folder would hide: write to another "
+            "one, and name that in project.yaml's writable"
+        )
     return Application(
         wsgi=wsgi,
         requirements=requirements,
@@ -187,7 +195,7 @@ def _database(text: str, packages: set[str], engine: str | None) -> dict[str, st
             next_step="give it PostgreSQL's driver (psycopg), or adopt it without its database: --database none",
         )
     sqlalchemy = SQLALCHEMY & packages
-    if not (engine or driver or sqlalchemy or "peewee" in packages or "import sqlite3" in text):
+    if not (engine or driver or sqlalchemy or "peewee" in packages or SQLITE.search(text)):
         return {"engine": "none"}
     database = {"engine": engine or ("postgresql" if driver else "sqlite")}
     matches = (re.search(pattern, text) for pattern in URLS)

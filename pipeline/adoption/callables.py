@@ -12,8 +12,10 @@ MODULES = ("wsgi", "app", "application", "main", "run", "server", "manage", "aut
 INSTANCES = ("app", "application")
 FACTORIES = ("create_app", "make_app")
 CLASSES = {"Flask", "APIFlask", "OpenAPI"}
-#: Modules of tests and of packaging, which make applications of their own.
-OTHERS = {"setup", "conftest"}
+#: Modules and folders of tests, of packaging and of development, which make applications of their own.
+OTHERS = re.compile(r"(setup|conftest|dev|examples?|scripts|mocks?|fakes?)$|(mock|fake)_")
+#: Where gunicorn, or the shell before it, goes for imports.
+FOLDER = re.compile(r"""(?:--(?:chdir|pythonpath)[\s="',]+|\bcd )(?:\./)?([\w-][\w/-]*)""")
 CALLABLE = r"([A-Za-z_][\w.]*:[A-Za-z_]\w*(?:\(.*?\))?)"
 SERVED = re.compile(rf"""[\s"']{CALLABLE}""")
 FLASK_APP = re.compile(r"""FLASK_APP\s*=\s*["']?([\w./]+(?::\w+(?:\(.*?\))?)?)""")
@@ -29,14 +31,22 @@ def find(folder: Path, roots: Sequence[Path], sources: Sequence[Path]) -> str:
         if ":" in name and _file(roots, name):
             return _called(roots, name)
         first = first or name.partition(":")[0]
-    unusable = ""
-    for module, path in _modules(roots, sources, first):
+    unusable, others = "", []
+    for module, path, usual in _modules(roots, sources, first):
         instance, factory, wanted = _callables(path)
-        if instance:
-            return f"{module}:{instance}"
-        if factory and not wanted:
-            return f"{module}:{factory}()"
-        unusable = unusable or (f"{module}:{factory}({', '.join(wanted)})" if factory else "")
+        if instance or (factory and not wanted):
+            others.append(f"{module}:{instance or f'{factory}()'}")
+            if usual:
+                return others[0]
+        elif factory and not unusable:
+            unusable = f"{module}:{factory}({', '.join(wanted)})"
+    if len(others) > 1:
+        raise PipelineError(
+            f"more than one module has a Flask application: {', '.join(others)}",
+            next_step=f"name the one to serve: --wsgi '{others[0]}'",
+        )
+    if others:
+        return others[0]
     if unusable:
         raise PipelineError(
             f"the WSGI callable was not found: {unusable} wants arguments",
@@ -64,6 +74,14 @@ def has(roots: Iterable[Path], wsgi: str) -> bool:
     return _file(roots, wsgi) is not None
 
 
+def folders(folder: Path) -> list[str]:
+    """The folders below that Procfile and Dockerfile have gunicorn import from."""
+    files = [path for path in (folder / "Procfile", folder / "Dockerfile") if path.is_file()]
+    lines = "\n".join(path.read_text("utf-8", "replace") for path in files).splitlines()
+    named = FOLDER.findall("\n".join(line for line in lines if "gunicorn" in line))
+    return [name for name in dict.fromkeys(named) if (folder / name).is_dir()]
+
+
 def _named(folder: Path) -> Iterator[str]:
     """Callables and modules that the files name which start the application, the most telling file first."""
     for name in ("Procfile", ".flaskenv", "Dockerfile"):
@@ -78,9 +96,9 @@ def _named(folder: Path) -> Iterator[str]:
 
 
 def _file(roots: Iterable[Path], wsgi: str) -> Path | None:
-    """The file of a callable's module."""
+    """The file of a callable's module; as Python has it, a package goes before a module of the same name."""
     place = wsgi.partition(":")[0].replace(".", "/")
-    places = (root / name for root in roots for name in (f"{place}.py", f"{place}/__init__.py"))
+    places = (root / name for root in roots for name in (f"{place}/__init__.py", f"{place}.py"))
     return next(filter(Path.is_file, places), None)
 
 
@@ -94,25 +112,27 @@ def _called(roots: Iterable[Path], wsgi: str) -> str:
 
 def _modules(
     roots: Sequence[Path], sources: Sequence[Path], first: str
-) -> Iterator[tuple[str, Path]]:
-    """Modules that may hold the callable, the likeliest first: one that is named, usual names, packages, others."""
+) -> Iterator[tuple[str, Path, bool]]:
+    """Modules that may hold the callable, the likeliest first: named, usual names, packages (True), others."""
     if path := _file(roots, first) if first else None:
-        yield first, path
+        yield first, path, True
     for root in roots:
         for name in MODULES:
-            if (root / f"{name}.py").is_file():
-                yield name, root / f"{name}.py"
+            if path := _file([root], name):
+                yield name, path, True
         packages = [path.parent for path in sources if path.match("*/__init__.py")]
         for package in (path for path in packages if path.parent == root):
             for name in ("__init__", *MODULES, "factory"):
                 if (package / f"{name}.py").is_file():
                     dotted = package.name if name == "__init__" else f"{package.name}.{name}"
-                    yield dotted, package / f"{name}.py"
+                    yield dotted, package / f"{name}.py", True
     for path in sorted(sources, key=lambda path: (len(path.parts), path)):
         root = next(root for root in reversed(roots) if path.is_relative_to(root))
         parts = path.relative_to(root).with_suffix("").parts
-        if all(map(str.isidentifier, parts)) and path.stem not in OTHERS:
-            yield ".".join(parts).removesuffix(".__init__"), path
+        module = ".".join(parts).removesuffix(".__init__")
+        own = all(map(str.isidentifier, parts)) and _file([root], module) == path
+        if own and not any(map(OTHERS.match, parts)):
+            yield module, path, False
 
 
 def _statements(path: Path | None) -> Iterator[ast.stmt]:

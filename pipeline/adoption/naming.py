@@ -71,8 +71,7 @@ def names(old: project.Project, answers: Answers) -> dict[str, str]:
             if re.search(WORD.format(re.escape(word)), code):
                 raise PipelineError(
                     f"{word} is a word of this repository's own code too, which a rename would change",
-                    next_step="adopt under the new name in a new copy of the delivery repository; of a new title alone: "
-                    "edit project.yaml, then ./inv format",
+                    next_step="adopt in a new copy of the delivery; a title: edit project.yaml, then ./inv format",
                 )
     return renamed
 

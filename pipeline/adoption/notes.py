@@ -17,12 +17,18 @@ ELSEWHERE = {
     "SQL Server": {"pyodbc", "pymssql"},
     "Oracle": {"oracledb", "cx-oracle"},
 }
-#: What does not go well with two workers, two replicas and probes by plain HTTP.
+DEBIAN = "wants Debian packages, which the image lacks: docs/adopt.md, What if it needs more?"
+#: What does not go well with two workers, two replicas, probes by plain HTTP, and an image of Python alone.
 UNFIT = {
     "flask-socketio": "keeps each client in one process, and here two workers and two replicas share them",
     "flask-talisman": "redirects plain HTTP, by which probes ask: exempt their views from force_https",
     "flask-sslify": "redirects plain HTTP, by which probes ask: exempt their views",
-}
+    "apscheduler": "runs each job in every worker of every replica: run jobs elsewhere",
+    "flask-apscheduler": "runs each job in every worker of every replica: run jobs elsewhere",
+    "flask-session": "needs a store that all replicas share, such as SQLAlchemy's, not files or memory",
+    "flask-limiter": "counts in each worker by itself, unless its storage is one that all share",
+    "opencv-python": "needs libGL, which the image lacks: take opencv-python-headless",
+} | dict.fromkeys(("weasyprint", "python-magic", "pdf2image", "pytesseract"), DEBIAN)
 #: Options of gunicorn that neither project.yaml nor the image's command sets.
 OPTION = re.compile(
     r"(?<=[\s\"'])(-[ktc]|--(?:worker-class|timeout|threads|config|preload))(?![\w-])"
@@ -49,12 +55,18 @@ def find(folder: Path, packages: set[str]) -> Iterator[str]:
         version = re.search(r"\d+\.\d+", text)
         if version and version[0] != PYTHON:
             yield f"{name} names Python {version[0]}, and the image has {PYTHON}"
+    dockerfile = folder / "Dockerfile"
+    if dockerfile.is_file() and "apt-get install" in dockerfile.read_text("utf-8", "replace"):
+        yield f"the Dockerfile {DEBIAN}"
     procfile = folder / "Procfile"
     if procfile.is_file():
         text = procfile.read_text("utf-8", "replace")
         others = {*re.findall(r"^(\w+):", text, re.M)} - {"web", "release"}
         if others:
             yield f"one container is delivered, Procfile's {', '.join(sorted(others))} is not"
+        release = re.findall(r"^release:\s*(.*)", text, re.M)
+        if release and not re.search("(db|alembic) upgrade", release[0]):
+            yield f"Procfile's release is not run: name it as migrate in project.yaml ({release[0]})"
         web = "".join(re.findall(r"^web:.*gunicorn(.*)", text, re.M))
         if options := list(dict.fromkeys(OPTION.findall(web))):
             yield (

@@ -95,19 +95,13 @@ def declared(folder: Path) -> tuple[Path, set[str]]:
 
 
 def unread(folder: Path) -> Iterator[str]:
-    """A line for each thing beside ``project.dependencies`` that no lock is made of; for lists in ``pyproject.toml``."""
+    """A line for each thing beside the dependencies in ``pyproject.toml`` that no lock is made of."""
     extras = _tables(folder / "pyproject.toml")["project"].get("optional-dependencies", {})
     for name in sorted(name for name in extras if not DEVELOPMENT.match(name)):
-        yield (
-            f"pyproject.toml's extra {name} is left out ({', '.join(extras[name])}): what the image needs belongs into "
-            "project.dependencies"
-        )
+        yield f"pyproject.toml's extra {name} is left out: name in dependencies what runs of {', '.join(extras[name])}"
     for name, command in EXPORTS.items():
         if (folder / name).is_file():
-            yield (
-                f"{name} is not read, and the versions may be others: {command} > requirements.txt keeps them; commit "
-                "it, and adopt again"
-            )
+            yield f"{name} is not read, versions may be others: to keep them, commit {command} > requirements.txt"
 
 
 def _below(folder: Path) -> list[str]:

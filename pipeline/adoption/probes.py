@@ -106,14 +106,13 @@ def find(texts: Mapping[Path, str]) -> tuple[str, str, list[str]]:
     live, ready = live or ready or other or page, ready or live or other or page
     notes = []
     if paths and live == page and "/" not in pages:
+        notes.append(f"no health route was found, the probes ask {page}: add one, such as /healthz")
+    if guards := [
+        path.name for path, tree in trees.items() if any(map(_turns_away, ast.walk(tree)))
+    ]:
         notes.append(
-            f"no health route was found, and the probes ask {page}: add one, such as /healthz"
+            f"before_request in {', '.join(guards)} may turn requests away: not the probes' {live}"
         )
-    for path, tree in trees.items():
-        if any(map(_turns_away, ast.walk(tree))):
-            notes.append(
-                f"before_request in {path.name} may turn requests away: the probes' {live} must answer anybody"
-            )
     return live, ready, notes
 
 

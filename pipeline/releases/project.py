@@ -131,7 +131,7 @@ def parse(raw: Mapping[str, Any]) -> Project:
         }
     )
     checks = {
-        "name must be 2 to 18 lower-case letters, digits or single hyphens, none of these first or last": NAME.fullmatch(
+        "name must be 2 to 18 lower-case letters, digits or single hyphens between them": NAME.fullmatch(
             project.name
         ),
         "wsgi must be module:callable": re.fullmatch(r"[\w.]+:\w+(\(.*\))?", project.wsgi),

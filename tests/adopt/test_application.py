@@ -113,6 +113,9 @@ def test_the_three_applications_are_understood(
         ({"anything.py": FLASK, "tests/app.py": FLASK}, "anything:app"),
         ({"app.py": "app = dash.Dash(__name__)\nserver = app.server\n"}, "app:server"),
         ({"app.py": "import flask\nserver: flask.Flask = flask.Flask('x')\n"}, "app:server"),
+        ({"app.py": FLASK, "app/__init__.py": FACTORY}, "app:create_app()"),
+        ({"app.py": FLASK, "app/__init__.py": "", "shop.py": FLASK}, "shop:app"),
+        ({"shop.py": FLASK, "dev/api.py": FLASK, "mock_api.py": FLASK}, "shop:app"),
     ],
 )
 def test_the_callable_is_found(tmp_path: Path, files: dict[str, str], wsgi: str) -> None:
@@ -125,6 +128,10 @@ def test_the_callable_is_found(tmp_path: Path, files: dict[str, str], wsgi: str)
         (
             {"shop/__init__.py": "def create_app(config): ..."},
             r"shop:create_app\(config\) wants arguments",
+        ),
+        (
+            {"shop.py": FLASK, "portal.py": FLASK},
+            "more than one module has a Flask application: portal:app, shop:app",
         ),
         ({"notes.txt": "none"}, "no module has a Flask application"),
         ({"app.py": FLASK, "requirements.txt": "flask\npymysql\n"}, r"MySQL \(pymysql\)"),
@@ -299,8 +306,8 @@ def test_a_folder_with_files_is_not_hidden_by_an_empty_one(tmp_path: Path) -> No
     files = {"data/countries.json": "{}", "instance/config.py": "", "logs/.gitkeep": ""}
     found = application.look(written(tmp_path, {"app.py": FLASK + code, **files}))
     assert found.writable == ("/data", "/app/logs")
-    named = [note.partition(", which has files")[0] for note in found.notes]
-    assert named == [f"the code may write to /app/{name}" for name in ("instance", "data")]
+    (note,) = found.notes
+    assert note.startswith("/app/instance, /app/data may be written to, and has files")
 
 
 def test_tests_need_be_no_python_of_the_image_and_another_version_is_said(tmp_path: Path) -> None:
@@ -392,6 +399,45 @@ def test_a_callable_that_is_named_is_looked_at(tmp_path: Path) -> None:
     assert application.look(folder, "portal:app").notes == (
         "no file here is portal: a package has to bring it",
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Procfile", "web: gunicorn --chdir backend app:app\n"),
+        ("Procfile", "web: gunicorn --pythonpath=./backend app:app\n"),
+        ("Procfile", "web: cd backend && gunicorn app:app\n"),
+        ("Dockerfile", 'CMD ["gunicorn", "--chdir", "backend", "app:app"]\n'),
+    ],
+)
+def test_imports_start_where_gunicorn_is_told_to(tmp_path: Path, name: str, text: str) -> None:
+    found = application.look(written(tmp_path, {"backend/app.py": FLASK, name: text}))
+    assert (found.wsgi, found.python_path) == ("app:app", ("backend",))
+
+
+@pytest.mark.parametrize(
+    ("path", "noted"), [("database.db", True), ("/data/a.db", False), (":memory:", False)]
+)
+def test_an_sqlite_file_beside_the_code_is_said(tmp_path: Path, path: str, noted: bool) -> None:
+    code = f"import os, sqlite3\n{FLASK}db = sqlite3.connect('{path}')\n"
+    found = application.look(written(tmp_path, {"app.py": code}))
+    assert found.database == {"engine": "sqlite"}
+    assert len(found.notes) == noted
+    assert all("open /data/database.db" in note for note in found.notes)
+
+
+def test_what_the_image_lacks_or_does_not_run_is_said(tmp_path: Path) -> None:
+    files = {
+        "app.py": f"{FLASK}app.config.from_envvar('SETTINGS')\n",
+        "requirements.txt": "apscheduler\nflask-limiter\nopencv-python\nweasyprint\n",
+        "Dockerfile": "RUN apt-get install -y libpango-1.0-0\n",
+        "Procfile": "release: python seed.py\n",
+    }
+    found = application.look(written(tmp_path, files)).notes
+    assert [note.split()[0] for note in found] == [
+        *("apscheduler", "flask-limiter", "opencv-python", "weasyprint"),
+        *("the", "Procfile's", "from_envvar"),
+    ]
 
 
 def test_a_package_of_the_name_src_is_no_folder_of_modules(tmp_path: Path) -> None:
@@ -580,7 +626,7 @@ def test_no_page_that_does_something_or_may_refuse_is_probed(
 ) -> None:
     found = application.look(written(tmp_path, {"app.py": code}))
     assert (found.live, found.ready) == (probe, probe)
-    notes = [f"no health route was found, and the probes ask {probe}: add one, such as /healthz"]
+    notes = [f"no health route was found, the probes ask {probe}: add one, such as /healthz"]
     assert [*found.notes] == notes * noted
 
 

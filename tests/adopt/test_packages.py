@@ -118,7 +118,9 @@ def test_what_no_lock_is_made_of_is_named(tmp_path: Path) -> None:
     }
     folder = written(tmp_path, files)
     extra, lock = application.look(folder).notes
-    assert extra.startswith("pyproject.toml's extra prod is left out (gunicorn, psycopg)")
+    assert extra.endswith(
+        "extra prod is left out: name in dependencies what runs of gunicorn, psycopg"
+    )
     assert "uv export --no-dev --no-emit-project --no-hashes > requirements.txt" in lock
     written(folder, {"requirements.txt": "flask\n"})
     assert application.look(folder).notes == ()

@@ -1,6 +1,5 @@
 """What comes along from where an application lies, how it is staged and taken back, and which names it may have."""
 
-import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +89,7 @@ def test_a_link_that_leads_out_of_the_folder_is_named(tmp_path: Path) -> None:
     folder = written(tmp_path / "shop", {"app.py": FLASK, "requirements.txt": "flask\n"})
     written(tmp_path, {"common/shared.txt": ""})
     for name, target in {"in.py": "app.py", "out.txt": "../common/shared.txt", "no": "x"}.items():
-        os.symlink(target, folder / name)
+        (folder / name).symlink_to(target)
     (note,) = application.look(folder).notes
     assert note.startswith("links that lead to nothing in the image: no, out.txt;")
 
