@@ -245,8 +245,9 @@ def _harmless(decorators: Iterable[ast.expr]) -> bool:
 def _argument(call: ast.Call, name: str) -> str | None:
     """An argument's string; as ``<…>``, like a route's variable, where it is no literal."""
     value = next((each.value for each in call.keywords if each.arg == name), None)
-    known = value is None or isinstance(value, ast.Constant)
-    return _string(value) if known else f"<{ast.unparse(value)}>"
+    if value is None or isinstance(value, ast.Constant):
+        return _string(value)
+    return f"<{ast.unparse(value)}>"
 
 
 def _string(node: ast.expr | None) -> str | None:

@@ -111,7 +111,7 @@ def test_poetry_excludes_the_python_of_the_image(tmp_path: Path, python: str) ->
 
 def test_what_no_lock_is_made_of_is_named(tmp_path: Path) -> None:
     extras = "[project.optional-dependencies]\nprod = ['gunicorn', 'psycopg']\ntest = ['pytest']\n"
-    files = {
+    files: dict[str, bytes | str] = {
         "pyproject.toml": f"[project]\ndependencies = ['flask']\n{extras}",
         "app.py": "from flask import Flask\napp = Flask(__name__)\n",
         "uv.lock": "",
