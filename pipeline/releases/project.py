@@ -21,7 +21,7 @@ PARTS = ("url", "scheme", "host", "port", "name", "user", "password")
 #: Who signs images: a key in AWS KMS, a key pair of files, or the workflow's identity (docs/supply-chain.md).
 SIGNERS = ("kms", "key", "keyless")
 #: A label of DNS, as Kubernetes and the load balancer want it, without two hyphens in a row, as ECR does.
-NAME = re.compile(r"(?!.*--)[a-z][a-z0-9-]{0,16}[a-z0-9]")
+NAME = re.compile(r"(?!.*--|internal-)[a-z][a-z0-9-]{0,16}[a-z0-9]")
 DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -131,7 +131,7 @@ def parse(raw: Mapping[str, Any]) -> Project:
         }
     )
     checks = {
-        "name must be 2 to 18 lower-case letters, digits or single hyphens between them": NAME.fullmatch(
+        "name must be 2 to 18 lower-case letters, digits or single hyphens between, not internal-…": NAME.fullmatch(
             project.name
         ),
         "wsgi must be module:callable": re.fullmatch(r"[\w.]+:\w+(\(.*\))?", project.wsgi),

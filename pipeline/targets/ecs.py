@@ -11,6 +11,7 @@ from pipeline.aws.account import Account
 from pipeline.core import cache, console, markdown
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
+from pipeline.core.waiting import wait
 from pipeline.git import repository as git
 from pipeline.images import catalogue
 from pipeline.releases import acknowledgements, environments
@@ -33,6 +34,8 @@ STAGES = {
     "apply": ("plan", "test"),
     "verify": ("apply",),
 }
+#: Seconds that tasks which auto scaling has asked for may take to start, and between two looks at them.
+STARTED_SECONDS, POLL_SECONDS = 180, 3
 MISSING = "run ./inv deploy, or ./inv plan and ./inv apply"
 
 
@@ -111,7 +114,7 @@ def deliver(environment: Environment, acknowledged: Collection[str] = ()) -> str
                     _require_wanted(environment, service)
                 raise
             headline = f"{completed} resources changed"
-        service = running(environment, account)
+        service = settled(environment, account)
         if service is None:
             raise PipelineError(f"{environment.name} has no running service", next_step=MISSING)
         # Terraform alone does not know: a service that was rolled back is steady, too.
@@ -227,6 +230,23 @@ def running(environment: Environment, account: Account) -> ecs.Service | None:
     """The service as the API shows it now."""
     names, container = roots.service_names(environment), roots.base_name(environment)
     return ecs.service(account.client("ecs"), *names, container)
+
+
+def settled(environment: Environment, account: Account) -> ecs.Service | None:
+    """The service once as many tasks run as are wanted, or ``STARTED_SECONDS`` later.
+
+    Auto scaling asks for more as soon as its range has changed, which is after Terraform has seen the service steady.
+    """
+    seen: list[ecs.Service | None] = []
+
+    def is_settled() -> bool:
+        seen.append(running(environment, account))
+        service = seen[-1]
+        others = service is None or service.digests != {environment.image.digest}
+        return others or len(service.running) >= service.desired
+
+    wait(is_settled, timeout=STARTED_SECONDS, interval=POLL_SECONDS)
+    return seen[-1]
 
 
 def _require_wanted(environment: Environment, service: ecs.Service) -> None:

@@ -86,6 +86,12 @@ def bootstrap_root(
     # This machine's own environment among them where its file names that account.
     every = map(environments.load, environments.names())
     neighbours = [each for each in every if str(each.raw["aws"]["account_id"]) == account_id]
+    regions = {each.name: _place(each)[1] for each in neighbours}
+    if len({*regions.values()}) > 1:
+        raise PipelineError(
+            f"the environments of account {account_id} are in several regions: {regions}",
+            next_step="give each region an account: the names of roles and policies are an account's, not a region's",
+        )
     variables = {
         "account_id": account_id,
         "region": region,

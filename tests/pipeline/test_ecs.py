@@ -15,6 +15,7 @@ from pipeline.aws import ecs, localaws
 from pipeline.aws.account import Account
 from pipeline.releases import environments
 from pipeline.releases.environments import Environment
+from pipeline.releases.image_reference import ImageReference
 from pipeline.targets import ecs as ecs_target
 from pipeline.targets import web
 
@@ -183,3 +184,29 @@ def test_a_log_that_may_not_be_read_is_said_so() -> None:
     with tasks, streams:
         said = ecs.last_failure(client, logs, "shop-cluster", "service", "/ecs/shop")
     assert said[-1].startswith("its log could not be read: ")
+
+
+@pytest.mark.parametrize(
+    ("looks", "asked"),
+    [
+        ([(3, "new"), (5, "new")], 2),  # auto scaling has asked for two more
+        ([(3, "old")], 1),  # rolled back: no waiting helps
+        ([(0, "new")], 1),
+    ],
+)
+def test_a_service_is_looked_at_again_while_tasks_of_the_right_image_are_too_few(
+    looks: list[tuple[int, str]], asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging = environments.load("staging")
+    image = ImageReference(staging.repository, f"sha256:{'1' * 64}")
+    digests = {"new": image.digest, "old": f"sha256:{'2' * 64}"}
+    seen = [
+        ecs.Service("family:1", 5, {f"task{each}": digests[name] for each in range(count)}, None)
+        for count, name in looks
+    ]
+    answers = iter(seen)
+    monkeypatch.setattr(ecs_target, "running", lambda *_: next(answers))
+    monkeypatch.setattr(ecs_target, "POLL_SECONDS", 0)
+    settled = ecs_target.settled(replace(staging, digest=image.digest), Account({}, local=True))
+    assert settled == seen[asked - 1]
+    assert len(list(answers)) == len(looks) - asked

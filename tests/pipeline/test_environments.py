@@ -78,6 +78,12 @@ def test_bootstrap_makes_roles_for_each_deployed_environment_of_the_account(
         environments.load("staging"), {}, repository, shared_provider=True
     )
     assert shared.variables["create_oidc_provider"] == "false"
+    qa = tmp_path / "qa.yaml"
+    qa.write_text(
+        qa.read_text(encoding="utf-8").replace(AWS, f"{AWS}  region: eu-west-3\n"), "utf-8"
+    )
+    with pytest.raises(PipelineError, match=r"in several regions: .*'qa': 'eu-west-3'"):
+        roots.bootstrap_root(environments.load("staging"), {}, repository)
 
 
 PROMOTION = GOOD + "promotion:\n  from: staging\n"

@@ -53,6 +53,7 @@ def test_the_least_that_a_project_says() -> None:
         ({"name": "s" * 19}, "name must be"),
         ({"name": "web-"}, "name must be"),
         ({"name": "a--b"}, "name must be"),
+        ({"name": "internal-shop"}, "name must be"),
         ({"wsgi": "app"}, "wsgi must be"),
         ({"port": 80}, "not root"),
         ({"probes": {"live": "healthz", "ready": "/"}}, "probes must be paths"),

@@ -27,8 +27,13 @@ run "without_a_database" {
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.high)) == toset(["application-errors", "balancer-errors", "latency", "unhealthy-hosts", "cpu", "memory"]) && length(aws_cloudwatch_metric_alarm.low) == 0
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.high)) == toset(["application-errors", "balancer-errors", "latency", "unhealthy-hosts", "cpu", "memory"]) && keys(aws_cloudwatch_metric_alarm.low) == ["no-healthy-hosts"]
     error_message = "Requests, targets and tasks must be watched."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.low["no-healthy-hosts"].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.low["no-healthy-hosts"].threshold == 1
+    error_message = "Without a task nothing has figures: that must go off."
   }
 
   assert {

@@ -42,6 +42,11 @@ run "private_encrypted_tls_only" {
   }
 
   assert {
+    condition     = one([for parameter in aws_db_parameter_group.main.parameter : parameter.apply_method if parameter.name == "rds.force_ssl"]) == "pending-reboot" && aws_db_instance.main.auto_minor_version_upgrade
+    error_message = "What RDS says of the engine's own default must be no difference; minor upgrades come by themselves."
+  }
+
+  assert {
     condition     = aws_db_parameter_group.main.family == "postgres15"
     error_message = "The parameter group must fit the version."
   }
@@ -59,6 +64,23 @@ run "private_encrypted_tls_only" {
   assert {
     condition     = !aws_secretsmanager_secret_rotation.master.rotate_immediately && aws_secretsmanager_secret_rotation.master.rotation_rules[0].automatically_after_days == 90
     error_message = "The password must not change every week."
+  }
+}
+
+run "a_minor_version_that_is_named_stays" {
+  command = plan
+
+  module {
+    source = "./modules/database"
+  }
+
+  variables {
+    engine_version = "15.7"
+  }
+
+  assert {
+    condition     = !aws_db_instance.main.auto_minor_version_upgrade
+    error_message = "RDS must not upgrade what the next apply would take back, which it refuses."
   }
 }
 

@@ -166,6 +166,20 @@ run "refuses_an_environment_name_with_capitals" {
   expect_failures = [var.environment]
 }
 
+run "refuses_a_name_that_load_balancers_may_not_begin_with" {
+  command = plan
+
+  module {
+    source = "./modules/settings"
+  }
+
+  variables {
+    application = "internal-shop"
+  }
+
+  expect_failures = [var.application]
+}
+
 run "refuses_a_long_application_name" {
   command = plan
 
@@ -333,7 +347,7 @@ run "pools_fit_the_database" {
   }
 
   assert {
-    condition     = 10 * 2 * 2 * output.database_pool < output.max_connections && output.max_connections == 225
+    condition     = 10 * 2 * 2 * output.database_pool < output.max_connections && output.max_connections == 170
     error_message = "Production's pools must fit in a rollout."
   }
 }

@@ -20,10 +20,12 @@ locals {
     database-connections = { namespace = "AWS/RDS", metric = "DatabaseConnections", statistic = "Maximum", threshold = var.database.max_connections * 0.8, minutes = 5, dimensions = { DBInstanceIdentifier = var.database.identifier }, text = "Four fifths of the database's connections are taken" }
   }
 
-  # The only one that is bad when it is low.
-  database_storage = var.database == null ? {} : {
-    database-storage = { threshold = var.database.storage_gb * 0.1 * 1024 * 1024 * 1024, dimensions = { DBInstanceIdentifier = var.database.identifier } }
-  }
+  # Bad when they are low. Without a task that serves the others have no figures, so that none of them goes off.
+  low = merge({
+    no-healthy-hosts = { namespace = "AWS/ApplicationELB", metric = "HealthyHostCount", statistic = "Maximum", threshold = 1, period = 60, periods = 3, missing = "breaching", dimensions = local.targets, text = "No task serves" }
+    }, var.database == null ? {} : {
+    database-storage = { namespace = "AWS/RDS", metric = "FreeStorageSpace", statistic = "Minimum", threshold = var.database.storage_gb * 0.1 * 1024 * 1024 * 1024, period = 300, periods = 2, missing = "notBreaching", dimensions = { DBInstanceIdentifier = var.database.identifier }, text = "Less than a tenth of the database's storage is free" }
+  })
 }
 
 resource "aws_sns_topic" "main" {
@@ -85,19 +87,19 @@ resource "aws_cloudwatch_metric_alarm" "high" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "low" {
-  for_each = local.database_storage
+  for_each = local.low
 
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "Less than a tenth of the database's storage is free"
-  namespace           = "AWS/RDS"
-  metric_name         = "FreeStorageSpace"
+  alarm_description   = each.value.text
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
   dimensions          = each.value.dimensions
-  statistic           = "Minimum"
+  statistic           = each.value.statistic
   comparison_operator = "LessThanThreshold"
   threshold           = each.value.threshold
-  period              = 300
-  evaluation_periods  = 2
-  treat_missing_data  = "notBreaching"
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  treat_missing_data  = each.value.missing
   alarm_actions       = [aws_sns_topic.main.arn]
   ok_actions          = [aws_sns_topic.main.arn]
 }

@@ -28,9 +28,11 @@ resource "aws_db_parameter_group" "main" {
   family      = local.family
   description = "TLS only, connections and slow statements logged"
 
+  # From 15 on it is the engine's own default: RDS keeps it as pending-reboot, and another method would differ for ever.
   parameter {
-    name  = "rds.force_ssl"
-    value = "1"
+    name         = "rds.force_ssl"
+    value        = "1"
+    apply_method = "pending-reboot"
   }
 
   parameter {
@@ -114,10 +116,11 @@ resource "aws_db_instance" "main" {
   multi_az               = var.multi_az
   ca_cert_identifier     = "rds-ca-rsa2048-g1"
 
-  backup_retention_period    = var.backup_days
-  backup_window              = "03:00-03:30"
-  maintenance_window         = "sun:04:00-sun:04:30"
-  auto_minor_version_upgrade = true
+  backup_retention_period = var.backup_days
+  backup_window           = "03:00-03:30"
+  maintenance_window      = "sun:04:00-sun:04:30"
+  # A version that names a minor one stays there: RDS would go on by itself, and never comes back to it.
+  auto_minor_version_upgrade = !strcontains(var.engine_version, ".")
   # A plan is reviewed: what it says happens when it is applied, not at night in the maintenance window.
   apply_immediately           = true
   allow_major_version_upgrade = true

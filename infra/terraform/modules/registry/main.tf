@@ -39,6 +39,8 @@ resource "aws_ecr_lifecycle_policy" "main" {
   })
 }
 
+data "aws_partition" "current" {}
+
 data "aws_iam_policy_document" "pull" {
   count = length(var.pull_account_ids) > 0 ? 1 : 0
 
@@ -53,7 +55,7 @@ data "aws_iam_policy_document" "pull" {
 
     principals {
       type        = "AWS"
-      identifiers = [for id in var.pull_account_ids : "arn:aws:iam::${id}:root"]
+      identifiers = [for id in var.pull_account_ids : "arn:${data.aws_partition.current.partition}:iam::${id}:root"]
     }
   }
 }

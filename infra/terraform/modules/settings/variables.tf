@@ -3,8 +3,8 @@ variable "application" {
   type        = string
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.application))
-    error_message = "application must be 2 to 18 lower-case letters, digits or hyphens: load balancer names end at 32 characters."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.application)) && !startswith(var.application, "internal-")
+    error_message = "application must be 2 to 18 lower-case letters, digits or hyphens, and not begin with internal-: load balancer names end at 32 characters, and none begins so."
   }
 }
 

@@ -22,7 +22,13 @@ _TABLE = {
         "ecs:DescribeServices": "ecs:{ResourceId}",
         "ecs:UpdateService": "ecs:{ResourceId}",
     },
+    # AWS's policy ElasticLoadBalancingFullAccess has both since 2023: aws-load-balancer-controller #3917.
+    "elasticloadbalancing:CreateLoadBalancer": {
+        "ec2:DescribeAccountAttributes": "*",
+        "ec2:GetSecurityGroupsForVpc": "*",
+    },
     "rds:CreateDBInstance": {
+        "ec2:DescribeAccountAttributes": "*",
         "kms:CreateGrant": "{KmsKeyId}",
         "kms:DescribeKey": "{KmsKeyId}",
         "secretsmanager:CreateSecret": _DATABASE_SECRET,
