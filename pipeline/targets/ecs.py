@@ -242,8 +242,9 @@ def settled(environment: Environment, account: Account) -> ecs.Service | None:
     def is_settled() -> bool:
         seen.append(running(environment, account))
         service = seen[-1]
-        others = service is None or service.digests != {environment.image.digest}
-        return others or len(service.running) >= service.desired
+        if service is None or service.digests != {environment.image.digest}:
+            return True
+        return len(service.running) >= service.desired
 
     wait(is_settled, timeout=STARTED_SECONDS, interval=POLL_SECONDS)
     return seen[-1]
