@@ -17,8 +17,6 @@ EVENTS_SHOWN = 5
 LOG_LINES = 15
 DETAIL_LINES_SHOWN = 25
 MESSAGE_LENGTH = 300
-#: Waiting reasons of a container that is being started; all others are errors that time alone does not fix.
-STARTING = ("ContainerCreating", "PodInitializing")
 #: In an error that is over as soon as a part of Argo CD, or Git, can be reached again.
 PASSING = (
     "code = Unavailable",
@@ -27,11 +25,10 @@ PASSING = (
     "connection refused",
     "i/o timeout",
     'Rollout.argoproj.io "" not found',  # its definition came a moment ago
+    "failed calling webhook",  # of a controller that is being started again
+    "TLS handshake timeout",
+    "etcdserver:",
 )
-#: Seconds that a container must have run for its end to count: one that ends at once may wait for something else.
-SERVED_SECONDS = 10
-#: kubelet's message when a busy machine kept it from a container's ConfigMaps or Secrets; it tries again by itself.
-LATE = "timed out waiting for the condition"
 #: Helm's own words, which come after a long way through Argo CD.
 HELM_ERRORS = ("execution error at", "error calling", "failed exit status")
 
@@ -161,16 +158,6 @@ def timeout(
     return Failure(f"not healthy after {after}: {', '.join(pending) or 'the Application'}", details)
 
 
-def terminal_reason(pod: dict[str, Any]) -> tuple[str, str]:
-    """Reason and message of a pod's container that time alone will not start; empty when there is none."""
-    for container in _containers(pod):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        message = waiting.get("message", "")
-        if waiting and waiting.get("reason") not in STARTING and LATE not in message:
-            return waiting.get("reason", "unknown"), message
-    return "", ""
-
-
 def _is_passing(message: str) -> bool:
     return any(part in message for part in PASSING)
 
@@ -202,33 +189,20 @@ def _degraded(
     )
 
 
-def ended(pod: dict[str, Any], since: datetime) -> str:
-    """How a container that had run for a while has ended after a time; empty where none has."""
-    for container in pod["status"].get("containerStatuses", []):
-        for state in (container.get("state") or {}, container.get("lastState") or {}):
-            if not (end := state.get("terminated")):
-                continue
-            began, over = (datetime.fromisoformat(end[at]) for at in ("startedAt", "finishedAt"))
-            seconds = (over - began).total_seconds()
-            if over >= since and seconds >= SERVED_SECONDS:
-                return f"after {seconds:.0f} s ({end.get('reason')}, exit code {end['exitCode']})"
-    return ""
-
-
 def _failed_pod(
     cluster: Cluster, environment: str, image: ImageReference | None, since: datetime
 ) -> Failure | None:
     """A pod whose container cannot start, or one of ``image`` that has served and ended."""
     for pod in cluster.items("pods", application.namespace(environment)):
-        if pod["metadata"].get("deletionTimestamp") or _is_of_other_version(pod, image):
+        if workload.leaves(pod) or _is_of_other_version(pod, image) or workload.is_disrupted(pod):
             continue
-        reason, message = terminal_reason(pod)
+        reason, message = workload.terminal_reason(pod, application.now())
         if reason:
             name = pod["metadata"]["name"]
             details = _describe(cluster, environment, "Pod", name)
             explained = _short(_last_log_line(details) or message)
             return Failure(f"pod {name} does not start ({reason}): {explained}", details)
-        if image and workload.serves(pod) and (how := ended(pod, since)):
+        if image and workload.serves(pod) and (how := workload.ended(pod, since)):
             name = pod["metadata"]["name"]
             return Failure(f"pod {name} ended {how}", _describe(cluster, environment, "Pod", name))
     return None
@@ -240,11 +214,6 @@ def _is_of_other_version(pod: dict[str, Any], image: ImageReference | None) -> b
         return False
     used = {container["image"] for container in pod["spec"]["containers"]}
     return str(image) not in used and any(name.startswith(image.repository) for name in used)
-
-
-def _containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    status = pod["status"]
-    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
 def _describe(cluster: Cluster, environment: str, kind: str, name: str) -> str:
@@ -259,7 +228,7 @@ def _describe(cluster: Cluster, environment: str, kind: str, name: str) -> str:
     for pod in cluster.items("pods", namespace):
         if not pod["metadata"]["name"].startswith(name):
             continue
-        for container in _containers(pod):
+        for container in workload.containers(pod):
             if container.get("ready") and pod["status"]["phase"] == "Running":
                 continue
             waiting = (container.get("state") or {}).get("waiting") or {}

@@ -13,6 +13,10 @@ from pipeline.releases.image_reference import ImageReference
 SYNC_SECONDS = 300
 #: And for each pod: they are replaced one by one, and on AWS wait for the load balancer, some 45 seconds each.
 POD_SECONDS = 60
+#: The chart's default of ``rollout.progressDeadlineSeconds``.
+PROGRESS_SECONDS = 180
+#: What a promoted environment's Application waits at most: its ApplicationSet changes it when that asks Git again.
+REQUEUE_SECONDS = 360
 POLL_SECONDS = 0.4
 #: Seconds that an Application may stay Degraded before a sync counts as failed (a Deployment passes through it).
 DEGRADED_SECONDS = 5
@@ -28,8 +32,9 @@ def patience(content: dict[str, Any]) -> float:
     """Seconds within which a sync has to be over, by an environment's file: its pods, and the times that it allows."""
     pods = max(content["replicaCount"], (content.get("autoscaling") or {}).get("maxReplicas") or 0)
     migration = (content.get("migrations") or {}).get("timeoutSeconds") or 0
-    progress = (content.get("rollout") or {}).get("progressDeadlineSeconds") or 0
-    return float(SYNC_SECONDS + POD_SECONDS * pods + migration + progress)
+    progress = (content.get("rollout") or {}).get("progressDeadlineSeconds") or PROGRESS_SECONDS
+    poll = REQUEUE_SECONDS if content.get("revision") else 0
+    return float(SYNC_SECONDS + POD_SECONDS * pods + migration + progress + poll)
 
 
 def await_synced(

@@ -1,5 +1,6 @@
 """What runs the application's pods: a Deployment, or with a canary the Rollout in its place (Argo Rollouts)."""
 
+from datetime import datetime
 from typing import Any
 
 from pipeline.kubernetes import cluster as kubernetes
@@ -10,6 +11,14 @@ KINDS = ("deployment", "rollouts.argoproj.io")
 COMPONENT = "app.kubernetes.io/component"
 #: Pods that users meet: not those of the database, of migrations, or of a canary's trial and its judge.
 PODS = f"{COMPONENT}=web"
+#: Waiting reasons of a container that is being started; all others are errors that time alone does not fix.
+STARTING = ("ContainerCreating", "PodInitializing")
+#: Reasons that pass by themselves when a registry is busy, and the seconds after which they count.
+PULLING, PULL_SECONDS = ("ErrImagePull", "ImagePullBackOff"), 60
+#: Seconds that a container must have run for its end to count: one that ends at once may wait for something else.
+SERVED_SECONDS = 10
+#: kubelet's message when a busy machine kept it from a container's ConfigMaps or Secrets; it tries again by itself.
+LATE = "timed out waiting for the condition"
 
 
 def find(cluster: Cluster, namespace: str, name: str) -> dict[str, Any] | None:
@@ -45,3 +54,42 @@ def ready(cluster: Cluster, namespace: str, image: str) -> list[str]:
         and kubernetes.is_ready(pod)
         and not leaves(pod)
     ]
+
+
+def terminal_reason(pod: dict[str, Any], now: datetime) -> tuple[str, str]:
+    """Reason and message of a pod's container that time alone will not start; empty when there is none."""
+    made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    passing = STARTING if (now - made).total_seconds() >= PULL_SECONDS else (*STARTING, *PULLING)
+    for container in containers(pod):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        message = waiting.get("message", "")
+        if waiting and waiting.get("reason") not in passing and LATE not in message:
+            return waiting.get("reason", "unknown"), message
+    return "", ""
+
+
+def ended(pod: dict[str, Any], since: datetime) -> str:
+    """How a container that had run for a while has ended after a time; empty where none has."""
+    for container in pod["status"].get("containerStatuses", []):
+        for state in (container.get("state") or {}, container.get("lastState") or {}):
+            if not (end := state.get("terminated")):
+                continue
+            began, over = (datetime.fromisoformat(end[at]) for at in ("startedAt", "finishedAt"))
+            seconds = (over - began).total_seconds()
+            if over >= since and seconds >= SERVED_SECONDS:
+                return f"after {seconds:.0f} s ({end.get('reason')}, exit code {end['exitCode']})"
+    return ""
+
+
+def is_disrupted(pod: dict[str, Any]) -> bool:
+    """Whether a pod's node has ended it, for want of memory or to be shut down: no fault of the version."""
+    conditions = pod["status"].get("conditions", [])
+    return any(
+        each["type"] == "DisruptionTarget" and each["status"] == "True" for each in conditions
+    )
+
+
+def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """The statuses of a pod's containers, the initial ones first."""
+    status = pod["status"]
+    return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]

@@ -10,19 +10,28 @@ import pytest
 
 from pipeline.argocd import application, failures, install, sync
 from pipeline.core.errors import PipelineError
+from pipeline.kubernetes import workload
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.image_reference import ImageReference
 
 
 def pod(reason: str, message: str, *, kind: str = "containerStatuses") -> dict[str, Any]:
     waiting = {"reason": reason, "message": message}
-    return {"status": {kind: [{"name": "one", "state": {"waiting": waiting}}]}}
+    return {
+        "metadata": {"creationTimestamp": f"{application.now():%Y-%m-%dT%H:%M:%SZ}"},
+        "status": {kind: [{"name": "one", "state": {"waiting": waiting}}]},
+    }
+
+
+def reason(pod: dict[str, Any], age: float = 0) -> tuple[str, str]:
+    """Why a pod of that age, in seconds, does not start."""
+    return workload.terminal_reason(pod, application.now() + timedelta(seconds=age))
 
 
 @pytest.mark.parametrize("kind", ["containerStatuses", "initContainerStatuses"])
 def test_a_container_that_cannot_start_ends_the_sync(kind: str) -> None:
     missing = pod("CreateContainerConfigError", 'secret "database" not found', kind=kind)
-    assert failures.terminal_reason(missing) == (
+    assert reason(missing) == (
         "CreateContainerConfigError",
         'secret "database" not found',
     )
@@ -33,12 +42,18 @@ def test_a_late_configuration_is_waited_for() -> None:
         "CreateContainerConfigError",
         "failed to sync configmap cache: timed out waiting for the condition",
     )
-    assert failures.terminal_reason(late) == ("", "")
+    assert reason(late) == ("", "")
+
+
+def test_a_registry_that_is_busy_for_a_moment_is_waited_for() -> None:
+    pulling = pod("ErrImagePull", "pull QPS exceeded")
+    assert reason(pulling) == ("", "")
+    assert reason(pulling, age=65) == ("ErrImagePull", "pull QPS exceeded")
 
 
 def test_a_container_that_is_being_started_is_waited_for() -> None:
-    assert failures.terminal_reason(pod("ContainerCreating", "")) == ("", "")
-    assert failures.terminal_reason({"status": {"phase": "Pending"}}) == ("", "")
+    assert reason(pod("ContainerCreating", "")) == ("", "")
+    assert reason({**pod("", ""), "status": {"phase": "Pending"}}) == ("", "")
 
 
 PROMOTED, NEWEST = "a" * 40, "b" * 40
@@ -103,6 +118,10 @@ def test_what_only_people_delete_keeps_no_release_from_being_live(
 
 def test_a_sync_may_take_as_long_as_its_environment_allows() -> None:
     few = sync.patience({"replicaCount": 2})
+    assert sync.patience({"replicaCount": 2, "revision": PROMOTED}) == few + 360
+    assert (
+        sync.patience({"replicaCount": 2, "rollout": {"progressDeadlineSeconds": 600}}) == few + 420
+    )
     assert sync.patience({"replicaCount": 2, "migrations": {"timeoutSeconds": 900}}) == few + 900
     assert sync.patience({"replicaCount": 2, "autoscaling": {"maxReplicas": 10}}) == few + 480
 
@@ -212,6 +231,7 @@ def test_an_image_that_is_not_admitted_fails_the_sync(
     ("component", "ran", "ago", "fails"),
     [
         ("web", 30, 0, True),
+        ("evicted", 30, 0, False),  # by its node, for a drain or for want of memory
         ("web", 2, 0, False),  # it waited for a database, say
         ("web", 30, 600, False),  # long before this sync
         ("trial", 30, 0, True),
@@ -228,10 +248,15 @@ def test_a_pod_that_has_served_and_ended_fails_the_sync(
     terminated = {**end, "reason": "OOMKilled", "exitCode": 137}
     container = {"name": "shop", "ready": True, "state": {"running": {}}}
     there = {
-        "metadata": {"name": "shop-1", "labels": {"app.kubernetes.io/component": component}},
+        "metadata": {
+            "name": "shop-1",
+            "labels": {"app.kubernetes.io/component": component.replace("evicted", "web")},
+            "creationTimestamp": times["startedAt"].isoformat(),
+        },
         "spec": {"containers": [{"image": str(OWN)}]},
         "status": {
             "phase": "Running",
+            "conditions": [{"type": "DisruptionTarget", "status": str(component == "evicted")}],
             "containerStatuses": [{**container, "lastState": {"terminated": terminated}}],
         },
     }

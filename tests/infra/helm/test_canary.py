@@ -308,6 +308,23 @@ def test_a_new_version_is_tried_in_a_pod_that_no_user_meets_and_that_reaches_wha
     assert any(each.items() <= pod.items() for each in admitted)
 
 
+def test_who_judges_and_who_is_judged_are_left_alone_by_autoscalers_of_nodes(
+    render: Render,
+) -> None:
+    """The end of a node would be taken for a fault of the version."""
+    resources = render(ON)
+    strategy = need(resources, "Rollout")["spec"]["strategy"]["canary"]
+    job = need(resources, "AnalysisTemplate")["spec"]["metrics"][0]["provider"]["job"]["spec"]
+    [trial] = strategy["steps"][0]["experiment"]["templates"]
+    for place in (trial["metadata"], strategy["canaryMetadata"], job["template"]["metadata"]):
+        assert place["annotations"] == {
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            "karpenter.sh/do-not-disrupt": "true",
+        }
+    [rule] = job["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
+
+
 def test_judge_and_pods_have_the_same_token(render: Render) -> None:
     def tokens(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
         job = need(resources, "AnalysisTemplate")["spec"]["metrics"][0]["provider"]["job"]["spec"]

@@ -656,3 +656,15 @@ def test_the_script_of_the_jobs_is_python_without_packages() -> None:
     text = (CHART / "files" / "cluster_secrets.py").read_text(encoding="utf-8")
     imported = set(re.findall(r"^(?:import|from) (\w+)", text, re.M))
     assert imported <= set(sys.stdlib_module_names)
+
+
+def test_each_pod_runs_where_the_application_may(render: Render) -> None:
+    """A Job on another architecture, or none on tainted nodes, would stop each release."""
+    values = {
+        "nodeSelector": {"kubernetes.io/arch": "amd64"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "priorityClassName": "high",
+    }
+    for settings in VARIANTS[1:]:
+        for name, template in pod_templates(render(settings | values)):
+            assert {key: template["spec"].get(key) for key in values} == values, name

@@ -89,6 +89,29 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
+{{/* Where pods may run, of whatever kind: a node that the application needs, its Jobs need, too. */}}
+{{- define "delivery.placement" -}}
+{{- $placement := dict -}}
+{{- range $key := list "priorityClassName" "nodeSelector" "tolerations" -}}
+{{- with index $.Values $key }}{{ $_ := set $placement $key . }}{{ end -}}
+{{- end -}}
+{{- with $placement }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* Of pods whose end would be taken for a fault of the version: autoscalers of nodes leave them alone. */}}
+{{- define "delivery.undisturbed" -}}
+cluster-autoscaler.kubernetes.io/safe-to-evict: "false"
+karpenter.sh/do-not-disrupt: "true"
+{{- end -}}
+
+{{/* Of Jobs: a pod that its node has ended is no failed attempt. */}}
+{{- define "delivery.podFailurePolicy" -}}
+podFailurePolicy:
+  rules:
+    - action: Ignore
+      onPodConditions: [{type: DisruptionTarget, status: "True"}]
+{{- end -}}
+
 {{- define "delivery.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}

@@ -24,8 +24,8 @@ spec:
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  {{- with include "delivery.placement" . }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- if and (include "delivery.migrate" .) (or $sqlite (include "delivery.bundledDatabase" .)) }}
   initContainers:
@@ -113,16 +113,8 @@ spec:
       matchLabelKeys: [{{ ternary "rollouts-pod-template-hash" "pod-template-hash" $.Values.canary.enabled }}]
     {{- end }}
   {{- end }}
-  {{- with .Values.nodeSelector }}
-  nodeSelector:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
   {{- with .Values.affinity }}
   affinity:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-  {{- with .Values.tolerations }}
-  tolerations:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}
