@@ -37,7 +37,7 @@ LINES = {
     "argocd/apps/base/previews.yaml": {
         r"              enabled: .*": "              enabled: {has_host}",
         r"              host: .*": '              host: "{host}"',
-        r"            service: .*": "            service: {{type: {service}}}",
+        r"            service: .*": '            service: {{type: {service}, port: 80, loadBalancerClass: ""}}',
     },
     # An application that is not checked may have modules of our names, or of packages that we use.
     "pyproject.toml": {
