@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +102,25 @@ def verified_on(note: str) -> tuple[datetime | None, str]:
     """When a note says that its commit was verified, and on which engines, such as ``ecs, kubernetes``."""
     match = VERIFIED.fullmatch(note)
     return (datetime.fromisoformat(match[1]), match[2]) if match else (None, "")
+
+
+def log(
+    fields: Sequence[str], *arguments: str, root: Path, stdin: str | None = None
+) -> list[list[str]]:
+    """The fields of each commit, and behind them what Git prints of its changes; no text of a commit holds a zero."""
+    form = "%x00".join(("", *fields, ""))
+    listed = git.run("log", f"--format={form}", *arguments, root=root, stdin=stdin)
+    _, *parts = listed.split("\0")
+    width = len(fields) + 1
+    return [parts[start : start + width] for start in range(0, len(parts), width)]
+
+
+def line(key: str, text: str) -> str:
+    """A trailer's value, wherever in a message it stands: GitHub puts it among other lines when it squashes.
+
+    A rollback has a line for each commit that it left.
+    """
+    return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
 
 
 def moved(error: CommandFailedError) -> bool:

@@ -17,7 +17,7 @@ from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
 from pipeline.github import actions, api
 from pipeline.releases import one_way
-from pipeline.releases.desired import FAILED, NOTES, Desired, verified_on
+from pipeline.releases.desired import FAILED, NOTES, Desired, line, log, verified_on
 from pipeline.releases.image_reference import ImageReference, require_digest
 
 #: Names the commit that an image was built from, in the message of the commit that releases it.
@@ -198,25 +198,6 @@ def commits(tip: str, environment: str, *, root: Path = ROOT, limit: int = 100) 
         source, override, ran = (line(key, body) for key in (SOURCE, OVERRIDE, RUN))
         releases.append(Release(*about, source, left, override, ran, note.strip()))
     return releases
-
-
-def log(
-    fields: Sequence[str], *arguments: str, root: Path, stdin: str | None = None
-) -> list[list[str]]:
-    """The fields of each commit, and behind them what Git prints of its changes; no text of a commit holds a zero."""
-    form = "%x00".join(("", *fields, ""))
-    listed = git.run("log", f"--format={form}", *arguments, root=root, stdin=stdin)
-    _, *parts = listed.split("\0")
-    width = len(fields) + 1
-    return [parts[start : start + width] for start in range(0, len(parts), width)]
-
-
-def line(key: str, text: str) -> str:
-    """A trailer's value, wherever in a message it stands: GitHub puts it among other lines when it squashes.
-
-    A rollback has a line for each commit that it left.
-    """
-    return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
 
 
 def history(tip: str, environment: str, *, root: Path = ROOT) -> list[Release]:

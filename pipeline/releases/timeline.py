@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core.paths import ROOT
 from pipeline.releases import history
-from pipeline.releases.desired import FAILED, NOTES, verified_on
+from pipeline.releases.desired import FAILED, NOTES, line, log, verified_on
 
 #: A digest that a commit gives the environment's file, in the lines of a diff.
 DIGEST = re.compile(r"^\+\s*digest:\s*[\"']?(sha256:[0-9a-f]{64})", re.MULTILINE)
@@ -68,7 +68,7 @@ class Commit:
 
 def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
     """All of an environment's, the newest first; a squashed or merged pull request counts once, as what it brought."""
-    listed = history.log(
+    listed = log(
         ("%H", "%P", "%ct", "%an", "%s", "%B", "%N"),
         *("--first-parent", "--diff-merges=first-parent", "--patch", "--unified=0"),
         *(f"--notes={NOTES}", tip, "--", history.path(environment)),
@@ -76,7 +76,7 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
     )
     merges = [parents.split()[1] for _, parents, *_ in listed if " " in parents]
     options = ("--no-walk", "--stdin")
-    told = history.log(("%H", "%B"), *options, root=root, stdin="\n".join(merges)) if merges else []
+    told = log(("%H", "%B"), *options, root=root, stdin="\n".join(merges)) if merges else []
     merged = {commit: body for commit, body, _ in told}
     made: list[Entry] = []
     for commit, parents, seconds, author, subject, body, note, diff in reversed(listed):
@@ -85,7 +85,7 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
         digest = match[1] if (match := DIGEST.search(diff)) else ""
         before = made[-1].digest if made else ""
         reverts = [
-            *history.COMMIT.findall(history.line(history.REVERTS, text)),
+            *history.COMMIT.findall(line(history.REVERTS, text)),
             *BY_HAND.findall(text),
         ]
         kind = "rollback" if reverts else "release" if digest and digest != before else "settings"
@@ -94,10 +94,10 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
             Entry(
                 *(commit, datetime.fromtimestamp(int(seconds), UTC), author, subject, kind),
                 digest=digest or before,
-                source=history.line(history.SOURCE, text),
+                source=line(history.SOURCE, text),
                 reverts=reverts,
-                override=history.line(history.OVERRIDE, text),
-                reason=history.line(history.REASON, text),
+                override=line(history.OVERRIDE, text),
+                reason=line(history.REASON, text),
                 verified=verified,
                 engines=engines,
                 failed=note.strip() == FAILED,
@@ -113,7 +113,7 @@ def entries(tip: str, environment: str, *, root: Path = ROOT) -> list[Entry]:
 
 def commits(tip: str, *, root: Path = ROOT) -> Mapping[str, Commit]:
     """The branch's commits by id, the newest first."""
-    listed = history.log(("%H", "%ct", "%an", "%s", "%B"), "--first-parent", tip, root=root)
+    listed = log(("%H", "%ct", "%an", "%s", "%B"), "--first-parent", tip, root=root)
     return {
         commit: Commit(
             datetime.fromtimestamp(int(seconds), UTC), author, subject, history.NO_BUILD in body

@@ -2,7 +2,7 @@
 
 locals {
   # Parameter groups belong to a major version.
-  family = "postgres${split(".", var.engine_version)[0]}"
+  family = "postgres${var.engine_version}"
 
   # Of one life of the environment, as its key is: a snapshot's name is never taken twice, and outlives all else.
   final_snapshot = "${var.name}-final-${substr(sha1(var.kms_key_arn), 0, 8)}"
@@ -90,7 +90,6 @@ resource "aws_cloudwatch_log_group" "exports" {
 }
 
 resource "aws_db_instance" "main" {
-  #checkov:skip=CKV_AWS_226:on, but for a version that names a minor one
   identifier     = var.name
   engine         = "postgres"
   engine_version = var.engine_version
@@ -117,11 +116,10 @@ resource "aws_db_instance" "main" {
   multi_az               = var.multi_az
   ca_cert_identifier     = "rds-ca-rsa2048-g1"
 
-  backup_retention_period = var.backup_days
-  backup_window           = "03:00-03:30"
-  maintenance_window      = "sun:04:00-sun:04:30"
-  # A version that names a minor one stays there: RDS would go on by itself, and never comes back to it.
-  auto_minor_version_upgrade = !strcontains(var.engine_version, ".")
+  backup_retention_period    = var.backup_days
+  backup_window              = "03:00-03:30"
+  maintenance_window         = "sun:04:00-sun:04:30"
+  auto_minor_version_upgrade = true
   # A plan is reviewed: what it says happens when it is applied, not at night in the maintenance window.
   apply_immediately           = true
   allow_major_version_upgrade = true

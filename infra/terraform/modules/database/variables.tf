@@ -49,13 +49,13 @@ variable "database_name" {
 }
 
 variable "engine_version" {
-  description = "PostgreSQL version: major, so that minor upgrades are no difference, or major.minor."
+  description = "PostgreSQL's major version: RDS goes on to later minor ones by itself, and never back to one that is named."
   type        = string
   default     = "15"
 
   validation {
-    condition     = can(regex("^1[4-9](\\.[0-9]+)?$", var.engine_version))
-    error_message = "aws.database.engine_version must be a quoted PostgreSQL version from 14, such as \"15\"."
+    condition     = can(regex("^1[4-9]$", var.engine_version))
+    error_message = "aws.database.engine_version must be a quoted major version of PostgreSQL from 14, such as \"15\"."
   }
 }
 
