@@ -195,6 +195,33 @@ def test_alarms_need_ecs_s_own_deployments(service: Service) -> None:
 
 @pytest.mark.engine
 @pytest.mark.long
+def test_healthy_and_unhealthy_targets_are_metrics_of_their_group(service: Service) -> None:
+    """An alarm for a service without any task rests on them."""
+    cloudwatch = service.world.client("cloudwatch")
+    alarm = cloudwatch.describe_alarms(AlarmNames=["alarmed-latency"])["MetricAlarms"][0]
+    dimensions = alarm["Metrics"][1]["MetricStat"]["Metric"]["Dimensions"]
+
+    def counted(name: str) -> set[float]:
+        now = second()
+        points = cloudwatch.get_metric_statistics(
+            Namespace="AWS/ApplicationELB",
+            MetricName=f"{name}HostCount",
+            Dimensions=dimensions,
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now,
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+        return {point["Maximum"] for point in points}
+
+    service.wait_steady()
+    wanted = service.describe()["desiredCount"]
+    until(lambda: wanted in counted("Healthy"), "a minute with all targets", 150)
+    assert 0 in counted("UnHealthy")
+
+
+@pytest.mark.engine
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("mode", "alarm"), [("faulty", "errors"), ("silent", "unanswered"), ("slower", "latency")]
 )

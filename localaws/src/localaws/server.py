@@ -116,7 +116,11 @@ def main() -> None:
     autoscaling.install(app)
     restart.install(app)
     start_data_plane(tracker, chosen)
-    for work in (partial(restart.save, app), databases.restart_ended, evaluation.run):
+    for work in (
+        partial(restart.save, app),
+        databases.restart_ended,
+        partial(evaluation.run, tracker),
+    ):
         threading.Thread(target=work, daemon=True).start()
     asyncio.run(serve(app.app, chosen))
 

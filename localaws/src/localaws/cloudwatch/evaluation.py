@@ -10,6 +10,7 @@ from typing import Any
 
 from localaws import emulator
 from localaws.elb import figures
+from localaws.elb.targets import Tracker
 from localaws.emulator import cloudwatch, responses
 
 #: Seconds between two evaluations: CloudWatch's for alarms with periods of a minute or more.
@@ -32,10 +33,10 @@ _OPERATORS: dict[type[ast.AST], Callable[[float, float], float]] = {
 }
 
 
-def run() -> None:
+def run(tracker: Tracker) -> None:
     """Publishes the load balancers' figures and evaluates all alarms, at each minute's end, while the process lives."""
     while not emulator.ending.wait(INTERVAL - time.time() % INTERVAL):
-        figures.publish(time.time())
+        figures.publish(time.time(), tracker)
         for (account, region, _name), alarm in list(cloudwatch._alarms.all_items()):
             with responses.request_scope(account, region):
                 evaluate(alarm)

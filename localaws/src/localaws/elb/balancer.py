@@ -63,6 +63,13 @@ def registrations() -> Iterator[tuple[str, list[tuple[str, int]]]]:
             yield group, _registered(group, record)
 
 
+def attached() -> Iterator[tuple[str, str]]:
+    """The ARNs of each load balancer and of a target group that it has."""
+    for (_account, _region, group), record in alb._tgs.all_items():
+        for arn in record.get("LoadBalancerArns", []):
+            yield arn, group
+
+
 def listener(host: str, port: int) -> Listener | None:
     """The listener on a port of the load balancer that the Host header names, else of the oldest one that has it."""
     name = host.partition(":")[0].lower()

@@ -1,4 +1,4 @@
-"""CloudWatch's metrics of the load balancers: each minute's requests, answers and response times.
+"""CloudWatch's metrics of the load balancers: each minute's requests, answers, response times and healthy targets.
 Follows https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
 """
 
@@ -7,6 +7,8 @@ import time
 from collections import Counter, defaultdict
 
 from localaws.elb import balancer
+from localaws.elb.health import State
+from localaws.elb.targets import Tracker
 from localaws.emulator import cloudwatch, responses
 
 NAMESPACE = "AWS/ApplicationELB"
@@ -29,17 +31,24 @@ def note(arn: str, group: str, status: int, seconds: float | None) -> None:
         _seen[int(time.time()) // MINUTE][arn, group][key] += 1
 
 
-def publish(now: float) -> None:
-    """Gives the minutes that are over to CloudWatch, as a load balancer does once a minute."""
+def publish(now: float, tracker: Tracker) -> None:
+    """Gives the minutes that are over to CloudWatch, as a load balancer does once a minute, and the targets of now."""
     with _lock:
         over = {minute: _seen.pop(minute) for minute in list(_seen) if minute < int(now) // MINUTE}
     for minute, seen in over.items():
         for (arn, group), counts in seen.items():
-            account, region = balancer.scope(arn)
-            own = {"LoadBalancer": arn.partition(":loadbalancer/")[2]}
-            with responses.request_scope(account, region):
-                for dimensions in (own, own | {"TargetGroup": group.rpartition(":")[2]}):
-                    _store(minute * MINUTE, dimensions, counts)
+            dimensions = _dimensions(arn, group)
+            own = {"LoadBalancer": dimensions["LoadBalancer"]}
+            with responses.request_scope(*balancer.scope(arn)):
+                for each in (own, dimensions):
+                    _store(minute * MINUTE, each, counts)
+    last = (int(now) // MINUTE - 1) * MINUTE
+    for arn, group in balancer.attached():
+        states = [health.state for _, health in tracker.describe(group)]
+        with responses.request_scope(*balancer.scope(arn)):
+            for name, state in (("Healthy", State.HEALTHY), ("UnHealthy", State.UNHEALTHY)):
+                figure = Counter({float(states.count(state)): 1})
+                _datum(f"{name}HostCount", last, _dimensions(arn, group), "Count", figure)
     for (*_, key), points in list(cloudwatch._metrics.all_items()):
         if key[0] == NAMESPACE:
             points[:] = [point for point in points if point["Timestamp"] >= now - KEPT]
@@ -59,11 +68,22 @@ def _store(at: int, dimensions: dict[str, str], counts: Counter[tuple[int, float
         if "TargetGroup" not in dimensions:
             numbers[f"HTTPCode_ELB_{status // 100}XX_Count"] += count
 
-    def store(name: str, unit: str, values: Counter[float]) -> None:
-        pairs = list(values), [float(count) for count in values.values()]
-        cloudwatch._store_datum(NAMESPACE, name, dimensions, at, unit, None, *pairs, None)
-
     for name, number in numbers.items():
-        store(name, "Count", Counter({float(number): 1}))
+        _datum(name, at, dimensions, "Count", Counter({float(number): 1}))
     if times:
-        store("TargetResponseTime", "Seconds", times)
+        _datum("TargetResponseTime", at, dimensions, "Seconds", times)
+
+
+def _dimensions(arn: str, group: str) -> dict[str, str]:
+    """Of a load balancer's target group."""
+    return {
+        "LoadBalancer": arn.partition(":loadbalancer/")[2],
+        "TargetGroup": group.rpartition(":")[2],
+    }
+
+
+def _datum(
+    name: str, at: int, dimensions: dict[str, str], unit: str, values: Counter[float]
+) -> None:
+    pairs = list(values), [float(count) for count in values.values()]
+    cloudwatch._store_datum(NAMESPACE, name, dimensions, at, unit, None, *pairs, None)
