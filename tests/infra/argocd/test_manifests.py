@@ -377,6 +377,13 @@ def test_the_controller_of_canaries_is_installed_once_and_on_one_machine_where_i
     assert spec["syncPolicy"]["preserveResourcesOnDeletion"] is True
 
 
+@pytest.mark.parametrize("name", ["access", "environments"])
+def test_a_file_that_disappears_takes_nothing_of_its_environment_with_it(name: str) -> None:
+    """Nor the images that its namespace admits, without which no pod would be made anew, and its account."""
+    spec = one(build(MANIFESTS / "apps" / "full"), "ApplicationSet", name)["spec"]
+    assert spec["syncPolicy"]["preserveResourcesOnDeletion"] is True
+
+
 def test_on_one_machine_no_other_environment_has_a_canary() -> None:
     generator = one(build(MANIFESTS / "apps" / "local"), "ApplicationSet", "environments")
     parameters = generator["spec"]["template"]["spec"]["source"]["helm"]["parameters"]
