@@ -17,6 +17,12 @@ EVENTS_SHOWN = 5
 LOG_LINES = 15
 DETAIL_LINES_SHOWN = 25
 MESSAGE_LENGTH = 300
+#: Seconds that a resource may stay Degraded before a sync counts as failed: a Deployment passes through it.
+DEGRADED_SECONDS = 5
+#: And those that compute from pods, which they cannot before there are figures, or while pods without a ReplicaSet end
+#: (``trySync`` in Kubernetes' disruption.go).
+COMPUTED_SECONDS = 120
+COMPUTED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
 #: In an error that is over as soon as a part of Argo CD, or Git, can be reached again.
 PASSING = (
     "code = Unavailable",
@@ -77,10 +83,14 @@ def failure(
     revision: str,
     image: ImageReference | None,
     *,
-    degraded: bool,
+    degraded: float,
     since: datetime,
 ) -> Failure | None:
-    """What keeps it from getting to ``revision``, asked for at ``since``, when it is certain that something does."""
+    """What keeps it from getting to ``revision``, asked for at ``since``, when it is certain that something does.
+
+    Args:
+        degraded: Seconds for which it has been Degraded.
+    """
     if application.operation_revision(state) == revision:
         operation = application.operation(state)
         message = operation.get("message", "")
@@ -92,9 +102,10 @@ def failure(
         pod_failure = _failed_pod(cluster, environment, image, since)
         if pod_failure:
             return pod_failure
-    for resource in state["status"].get("resources", []) if degraded else []:
+    for resource in state["status"].get("resources", []):
         health = resource.get("health") or {}
-        if health.get("status") == "Degraded":
+        allowed = COMPUTED_SECONDS if resource["kind"] in COMPUTED else DEGRADED_SECONDS
+        if health.get("status") == "Degraded" and degraded > allowed:
             return _degraded(cluster, environment, resource, health.get("message", ""))
     return None
 

@@ -18,8 +18,6 @@ PROGRESS_SECONDS = 180
 #: What a promoted environment's Application waits at most: its ApplicationSet changes it when that asks Git again.
 REQUEUE_SECONDS = 360
 POLL_SECONDS = 0.4
-#: Seconds that an Application may stay Degraded before a sync counts as failed (a Deployment passes through it).
-DEGRADED_SECONDS = 5
 #: Seconds after which a missing Application with a complaining generator counts as a failure.
 GENERATOR_SECONDS = 20
 #: Seconds between two requests to look at Git: one that Argo CD was too busy for is repeated.
@@ -111,7 +109,7 @@ def await_synced(
             state,
             wanted,
             image,
-            degraded=moment - not_degraded > DEGRADED_SECONDS,
+            degraded=moment - not_degraded,
             since=since,
         )
         if failure and not denied:

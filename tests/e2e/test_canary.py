@@ -1,6 +1,9 @@
 """A canary on Kubernetes: a good version gets all pods once it was judged; a bad one leaves them and Git by itself."""
 
+import base64
+import json
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Iterator
@@ -129,6 +132,44 @@ def test_an_autoscaled_rollout_keeps_its_pods_and_is_judged_alike(canary: OnKube
     assert set(replicas) == {"2", "3"}
     assert (canary.text(), load.failures) == ("scaled", [])
     assert accepted(canary, judged)
+
+
+def test_a_changed_secret_replaces_the_pods_as_they_are_with_nothing_to_judge(
+    canary: OnKubernetes,
+) -> None:
+    kubectl, checkout = canary.kubectl, canary.checkout
+    daily = "smoke: true\nrestartOnRotation: {enabled: true, schedule: '0 0 1 1 *'}"
+    checkout.edit("environments/local.yaml", r"^smoke: true$", daily)
+    checkout.inv("sync")
+
+    def look(job: str) -> str:
+        kubectl("-n", NAMESPACE, "create", "job", job, f"--from=cronjob/{NAME}-restart")
+        finished = ["--for=condition=complete", "--timeout=90s"]
+        kubectl("-n", NAMESPACE, "wait", f"job/{job}", *finished)
+        return kubectl("-n", NAMESPACE, "logs", f"job/{job}")
+
+    def replaced() -> bool:
+        now = set(canary.ready_pods())
+        return len(now) == 2 and not now & before
+
+    before = set(canary.ready_pods())
+    look("first")  # from now on the Rollout bears what its pods were made with
+    eventually(replaced, 120, "both pods are new")
+    assert "the pods have the Secrets' values" in look("same")
+    before, judged = set(canary.ready_pods()), analyses(canary)
+    secret = f"{NAME}-generated"
+    present = canary.cluster.get("secret", secret, NAMESPACE)
+    assert present is not None
+    key = base64.b64encode(secrets.token_hex(32).encode()).decode()
+    rotated = {"SECRET_KEY_FALLBACKS": present["data"]["SECRET_KEY"], "SECRET_KEY": key}
+    with constant(f"{canary.url}/", RATE, fresh=True) as load:
+        patch = json.dumps({"data": rotated})
+        kubectl("-n", NAMESPACE, "patch", "secret", secret, f"--patch={patch}")
+        assert "are replaced" in look("changed")
+        eventually(replaced, 120, "both pods are new")
+    assert load.failures == []
+    assert analyses(canary) == judged
+    assert checkout.status()["kubernetes"]["healthy"]
 
 
 BAD = {

@@ -189,7 +189,7 @@ def test_a_changed_secret_replaces_the_pods_and_what_the_previous_key_signed_sti
     edge.kubernetes.kubectl(
         "-n", NAMESPACE, "patch", "secret", KEYS, f"--patch={json.dumps(rotated)}"
     )
-    assert "is rolled out" in restart(edge, "changed")
+    assert "are replaced" in restart(edge, "changed")
     assert not before & edge.pods()
     assert (
         person.send(page, "/new", {"title": ""}, expect=422).status == 422

@@ -293,6 +293,23 @@ def test_what_is_degraded_already_fails_a_sync_that_has_nothing_to_change(
     health = {"status": "Degraded", "message": "ProgressDeadlineExceeded"}
     state["status"]["resources"] = [{"kind": "Deployment", "name": "shop", "health": health}]
     state["status"]["operationState"]["syncResult"]["revision"] = NEWEST  # of an earlier commit
-    monkeypatch.setattr(sync, "DEGRADED_SECONDS", 0.05)
+    monkeypatch.setattr(failures, "DEGRADED_SECONDS", 0.05)
     with pytest.raises(PipelineError, match="Deployment shop is degraded: ProgressDeadline"):
         synced(monkeypatch, *[state] * 50)
+
+
+def test_a_budget_that_cannot_count_for_a_moment_fails_no_sync(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While a pod ends whose ReplicaSet is gone, and an autoscaler before the first figures of new pods."""
+    resources = [
+        {"kind": kind, "name": "shop", "health": {"status": "Degraded"}}
+        for kind in ("PodDisruptionBudget", "HorizontalPodAutoscaler")
+    ]
+    state = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    state["status"] |= {"health": {"status": "Degraded"}, "resources": resources}
+    monkeypatch.setattr(failures, "DEGRADED_SECONDS", 0.01)
+    synced(monkeypatch, *[state] * 5)
+    monkeypatch.setattr(failures, "COMPUTED_SECONDS", 0.01)
+    with pytest.raises(PipelineError, match="PodDisruptionBudget shop is degraded"):
+        synced(monkeypatch, *[state] * 5)

@@ -221,9 +221,8 @@ def test_what_follows_the_deployment_follows_the_rollout(render: Render) -> None
     rule = need(on, "Role", "-restart")["rules"][1]
     assert (rule["apiGroups"], rule["resources"]) == (["argoproj.io"], ["rollouts"])
     job = need(on, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    script = job["containers"][0]["args"][0]
-    assert "/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts/{deployment}" in script
-    assert "/apis/apps/v1/" not in script
+    [arguments] = [each["args"][1:4] for each in job["containers"]]
+    assert arguments == ["restart", "argoproj.io/v1alpha1", "rollouts"]
     sources = need(on, "NetworkPolicy")["spec"]["ingress"][0]["from"]
     labels = need(on, "AnalysisTemplate")["spec"]["metrics"][0]["provider"]["job"]["spec"][
         "template"

@@ -633,7 +633,13 @@ def test_a_secret_replaces_the_pods_when_it_changes(render: Render) -> None:
     assert (reads["resourceNames"], reads["verbs"]) == (["keys", "db"], ["get"])
     assert (replaces["resourceNames"], replaces["verbs"]) == ([CHART.name], ["get", "patch"])
     job = need(resources, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    assert job["containers"][0]["args"][1:] == ["restart", CHART.name, "keys", "db"]
+    expected = ["restart", "apps/v1", "deployments", CHART.name, "keys", "db"]
+    assert job["containers"][0]["args"][1:] == expected
+    values["envFrom"] = [{"secretRef": {"name": "mail"}}, {"configMapRef": {"name": "flags"}}]
+    reference = {"secretKeyRef": {"name": "payment", "key": "TOKEN"}}
+    values["env"] = [{"name": "PAYMENT", "valueFrom": reference}, {"name": "PLAIN", "value": "1"}]
+    [reads, _] = need(render(values), "Role", "-restart")["rules"]
+    assert reads["resourceNames"] == ["keys", "db", "payment", "mail"]
 
 
 @pytest.mark.parametrize(

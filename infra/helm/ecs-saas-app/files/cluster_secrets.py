@@ -1,6 +1,6 @@
 """What the chart's Jobs do with Secrets, in the application's image: no module but Python's own.
 
-Usage: cluster_secrets.py ensure NAME KEY... | restart DEPLOYMENT SECRET...
+Usage: cluster_secrets.py ensure NAME KEY... | restart API KIND NAME SECRET...
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import ssl
 import sys
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,20 @@ def call(
     return answer
 
 
-def ensure(name: str, *keys: str) -> None:
-    """Makes a Secret with random values, or adds those that it lacks; never changes one that is there."""
-    folder = f"/api/v1/namespaces/{(ACCOUNT / 'namespace').read_text()}/secrets"
+def held(path: str) -> dict[str, str] | None:
+    """What a Secret holds, by key; None where there is no such Secret."""
     try:
-        present = call("GET", f"{folder}/{name}").get("data") or {}
+        return call("GET", path).get("data") or {}
     except urllib.error.HTTPError as error:
         if error.code != NOT_FOUND:
             raise
-        present = None
+        return None
+
+
+def ensure(name: str, *keys: str) -> None:
+    """Makes a Secret with random values, or adds those that it lacks; never changes one that is there."""
+    folder = f"/api/v1/namespaces/{(ACCOUNT / 'namespace').read_text()}/secrets"
+    present = held(f"{folder}/{name}")
     missing = {key: secrets.token_urlsafe(32) for key in keys if key not in (present or {})}
     if present is None:
         secret = {"metadata": {"name": name}, "type": "Opaque", "stringData": missing}
@@ -63,22 +69,24 @@ def ensure(name: str, *keys: str) -> None:
     print(f"{name}: {', '.join(missing) or 'nothing'} made, the rest kept")
 
 
-def restart(deployment: str, *names: str) -> None:
-    """Begins a rollout of a Deployment unless its pods were made with what the Secrets hold now."""
+def restart(api: str, kind: str, name: str, *names: str) -> None:
+    """Replaces the pods of one of the `deployments` or `rollouts` unless they were made with what the Secrets hold."""
     namespace = (ACCOUNT / "namespace").read_text()
-    data = [
-        call("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}").get("data") for name in names
-    ]
+    data = [held(f"/api/v1/namespaces/{namespace}/secrets/{each}") for each in names]
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
-    annotations = call("GET", path)["spec"]["template"]["metadata"].get("annotations") or {}
-    if annotations.get(CHECKSUM) == digest:
+    path = f"/apis/{api}/namespaces/{namespace}/{kind}/{name}"
+    workload = call("GET", path)
+    noted = {"metadata": {"annotations": {CHECKSUM: digest}}}
+    if kind == "rollouts":
+        # Another template would be a new version: judged while the pods before it have the old values.
+        holder, patch = workload, {**noted, "spec": {"restartAt": f"{datetime.now(UTC):%FT%TZ}"}}
+    else:
+        holder, patch = workload["spec"]["template"], {"spec": {"template": noted}}
+    if (holder["metadata"].get("annotations") or {}).get(CHECKSUM) == digest:
         print("the pods have the Secrets' values")
         return
-    template = {"metadata": {"annotations": {CHECKSUM: digest}}}
-    patch = {"spec": {"template": template}}
     call("PATCH", f"{path}?fieldManager=restart-on-rotation", patch, "application/merge-patch+json")
-    print(f"{deployment} is rolled out: {', '.join(names)} changed")
+    print(f"the pods of {name} are replaced: {', '.join(names)} changed")
 
 
 {"ensure": ensure, "restart": restart}[sys.argv[1]](*sys.argv[2:])

@@ -165,7 +165,11 @@ podFailurePolicy:
 {{/* Secrets that the pods read, as a JSON list. */}}
 {{- define "delivery.readSecrets" -}}
 {{- $database := ternary .Values.database.existingSecret "" (eq .Values.database.engine "postgresql") -}}
-{{- list .Values.secretKey.existingSecret $database (include "delivery.generatedSecret" .) | compact | uniq | toJson -}}
+{{- $names := list .Values.secretKey.existingSecret $database (include "delivery.generatedSecret" .) -}}
+{{- range concat .Values.env .Values.envFrom -}}
+{{- $names = append $names (dig "valueFrom" "secretKeyRef" "name" (dig "secretRef" "name" "" .) .) -}}
+{{- end -}}
+{{- $names | compact | uniq | toJson -}}
 {{- end -}}
 
 {{- define "delivery.podSecurityContext" -}}
