@@ -86,3 +86,16 @@ def test_a_target_group_in_use_by_a_listener_stays(ec2: Any, world: World) -> No
     elb.delete_target_group(TargetGroupArn=groups[1])
     elb.delete_load_balancer(LoadBalancerArn=arn)  # and its listener
     elb.delete_target_group(TargetGroupArn=groups[0])
+
+
+def test_a_subnet_has_a_range_of_its_own_in_its_vpc(ec2: Any) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.3.0.0/16")["Vpc"]["VpcId"]
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.3.1.0/24")["Subnet"]["SubnetId"]
+    for taken in ("10.3.1.0/24", "10.3.0.0/23", "10.3.1.128/25"):
+        with pytest.raises(ClientError, match=r"InvalidSubnet\.Conflict"):
+            ec2.create_subnet(VpcId=vpc, CidrBlock=taken)
+    with pytest.raises(ClientError, match=r"InvalidSubnet\.Range"):
+        ec2.create_subnet(VpcId=vpc, CidrBlock="10.4.1.0/24")
+    ec2.create_subnet(VpcId=vpc, CidrBlock="10.3.2.0/24")
+    ec2.delete_subnet(SubnetId=made)
+    ec2.create_subnet(VpcId=vpc, CidrBlock="10.3.1.0/24")

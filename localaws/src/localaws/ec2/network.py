@@ -1,11 +1,13 @@
-"""VPC endpoints, flow logs, NAT gateways and security groups with the settings that ministack does not keep."""
+"""Subnets as EC2 refuses them; VPC endpoints, flow logs, NAT gateways and security groups with what ministack drops."""
 
+from ipaddress import ip_network
 from typing import Any
 
 from localaws import emulator
 from localaws.emulator import ec2
 
 OK = 200
+REFUSED = 400
 
 
 def install() -> None:
@@ -75,6 +77,7 @@ def install() -> None:
             text = text.replace(mark, mark + _flow_log_xml(log))
         return status, headers, text.encode()
 
+    emulator.wrap(ec2, "_create_subnet", _create_subnet)
     emulator.wrap(ec2, "_parse_ip_permissions", _permissions)
     emulator.wrap(ec2, "_create_vpc_endpoint", create_endpoint)
     emulator.wrap(ec2, "_modify_vpc_endpoint", modify_endpoint)
@@ -82,6 +85,24 @@ def install() -> None:
     emulator.wrap(ec2, "_describe_nat_gateways", _describe_nat_gateways)
     emulator.wrap(ec2, "_create_flow_logs", create_flow_logs)
     emulator.wrap(ec2, "_describe_flow_logs", describe_flow_logs)
+
+
+def _create_subnet(original: Any, params: Any) -> Any:
+    """CreateSubnet: its range is one of the VPC's, and none of another subnet's, such as that of a request sent twice.
+
+    Follows https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+    """
+    vpc, cidr = ec2._p(params, "VpcId"), ec2._p(params, "CidrBlock")
+    if not (vpc in ec2._vpcs and cidr):
+        return original(params)
+    wanted = ip_network(cidr, strict=False)
+    if not wanted.subnet_of(ip_network(ec2._vpcs[vpc]["CidrBlock"], strict=False)):
+        return ec2._error("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.", REFUSED)
+    others = (each["CidrBlock"] for each in ec2._subnets.values() if each["VpcId"] == vpc)
+    if any(wanted.overlaps(ip_network(each, strict=False)) for each in others):
+        message = f"The CIDR '{cidr}' conflicts with another subnet"
+        return ec2._error("InvalidSubnet.Conflict", message, REFUSED)
+    return original(params)
 
 
 def _permissions(original: Any, params: Any, prefix: Any) -> Any:
