@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -11,12 +12,14 @@ import pytest
 
 from localgithub import api as stand_in
 from localgithub import server
-from pipeline.commands import comment
+from pipeline.commands import comment, upgrade
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
+from pipeline.git import repository as git
 from pipeline.github import actions as github
 from pipeline.github import api as github_api
 from pipeline.github import rehearsal
+from pipeline.releases.project import project
 from tests.answering import Handler, served
 
 
@@ -126,6 +129,24 @@ def test_an_open_pull_request_is_found_and_one_that_is_closed_is_not(
         api.pull_request(**between, title="Promote", body="why")
     store.pulls[0]["state"] = "closed"
     assert api.open_pull_request(**between) == ""
+
+
+def test_an_upgrade_waits_while_its_pull_request_is_open(
+    store: stand_in.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git.run("init", "--quiet", "--initial-branch=main", root=tmp_path)
+    for message in ("adopted", "newer"):
+        argv = ("commit", "--quiet", "--allow-empty", "--message", message)
+        git.run(*argv, root=tmp_path, env=git.IDENTITY)
+    before, new = git.run("rev-parse", "HEAD~1", "HEAD", root=tmp_path).split()
+    between = {"branch": f"upgrade/{new[:12]}", "base": "main"}
+    url = github_api.api().pull_request(**between, title="Upgrade", body="why")
+    monkeypatch.setattr(git, "is_dirty", lambda: False)
+    monkeypatch.setattr(upgrade, "project", lambda: replace(project(), delivery=before))
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_REF_NAME", "main")
+    monkeypatch.setenv("RELEASE_TOKEN", server.JOB_TOKEN)
+    assert upgrade.run(str(tmp_path), "main", before).headline == f"it waits: {url}"
 
 
 def test_a_release_is_published_once(store: stand_in.Store) -> None:

@@ -288,6 +288,10 @@ def test_of_a_pull_request_a_preview_takes_the_image_alone() -> None:
     assert not re.search("head_sha|branch|title|author", json.dumps(previews))
 
 
+#: Whatever staging's Service has.
+PLAIN = {"port": 80, "loadBalancerClass": ""}
+
+
 @pytest.fixture
 def written_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """The values of a preview that ./inv format writes for a domain."""
@@ -324,12 +328,14 @@ def test_a_preview_has_a_host_of_its_own_where_there_is_a_domain(
         each for each in resources if each["metadata"]["name"] == NAME and each["kind"] == "Service"
     ]
     assert service["spec"]["type"] == "ClusterIP"
+    assert values["service"] == {"type": "ClusterIP"} | PLAIN
 
 
 def test_without_a_domain_a_preview_has_no_ingress(
     written_with: Callable[..., dict[str, Any]], render: Render
 ) -> None:
     values = written_with("")
+    assert values["service"] == {"type": "LoadBalancer"} | PLAIN
     values["image"]["tag"] = "0123abc"
     assert not [each for each in render(values, *STAGING) if each["kind"] == "Ingress"]
 

@@ -76,6 +76,8 @@ def pod_templates(resources: Resources) -> list[tuple[str, dict[str, Any]]]:
         kind, spec = one["kind"], one.get("spec", {})
         if kind == "AnalysisTemplate":
             spec = spec["metrics"][0]["provider"]["job"]["spec"]
+        if kind == "CronJob":
+            spec = spec["jobTemplate"]["spec"]
         if kind == "Rollout":
             spec = copy.deepcopy(spec)
             strategy = spec["strategy"]["canary"]
@@ -84,7 +86,7 @@ def pod_templates(resources: Resources) -> list[tuple[str, dict[str, Any]]]:
             [step] = strategy["steps"][0]["experiment"]["templates"]
             trial["metadata"]["labels"] |= step["metadata"]["labels"]
             found.append((f"trial of Rollout {one['metadata']['name']}", trial))
-        if kind in ("Deployment", "StatefulSet", "Job", "Rollout", "AnalysisTemplate"):
+        if "template" in spec:
             found.append((f"{kind} {one['metadata']['name']}", spec["template"]))
     return found
 

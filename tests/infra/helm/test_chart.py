@@ -32,6 +32,7 @@ EVERYTHING: dict[str, Any] = {
     "ingress": {"enabled": True, "host": "shop.example.org", "tlsSecret": "tls"},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
     "serviceMonitor": {"enabled": True},
+    "restartOnRotation": {"enabled": True},
 }
 EXTERNAL = {"database": {"bundled": {"enabled": False}, "existingSecret": "db"}}
 SQLITE = {"replicaCount": 1, "database": {"engine": "sqlite"}}
@@ -154,11 +155,12 @@ def test_pods_satisfy_the_restricted_standard_with_a_read_only_root(
 
 
 @pytest.mark.parametrize("values", VARIANTS)
-def test_only_the_pod_that_makes_secrets_has_a_token(
+def test_only_the_pods_that_ask_for_secrets_have_a_token(
     render: Render, values: dict[str, Any]
 ) -> None:
+    asking = ("-secrets", "-restart")
     for owner, template in pod_templates(render(values)):
-        assert template["spec"]["automountServiceAccountToken"] is owner.endswith("-secrets"), owner
+        assert template["spec"]["automountServiceAccountToken"] is owner.endswith(asking), owner
 
 
 def test_two_renderings_are_equal(chart: Path) -> None:
@@ -518,15 +520,22 @@ def test_a_preview_is_seeded_once_its_pods_serve(render: Render) -> None:
     assert {"name": "ENVIRONMENT", "value": "preview"} in container["env"]
 
 
-def test_the_job_that_seeds_reaches_the_database(render: Render) -> None:
-    resources = render({**SEED, "networkPolicy": {"enabled": True}})
-    [job] = seeds(resources)
-    labels = job["spec"]["template"]["metadata"]["labels"]
+def test_what_runs_the_application_is_under_its_policy_and_reaches_the_database(
+    render: Render,
+) -> None:
+    values = {"networkPolicy": {"enabled": True}, "canary": {"enabled": True}}
+    resources = render({**SEED, **values})
+    [own] = need(resources, "NetworkPolicy", CHART.name)["spec"]["podSelector"]["matchExpressions"]
     [rule] = need(resources, "NetworkPolicy", "-database")["spec"]["ingress"]
-    allowed = [
-        peer["podSelector"]["matchLabels"].items() <= labels.items() for peer in rule["from"]
-    ]
-    assert any(allowed)
+    seen = set()
+    for name, template in pod_templates(resources):
+        [container, *_] = template["spec"]["containers"]
+        if any(each["name"] == "SECRET_KEY" for each in container.get("env", [])):
+            labels = template["metadata"]["labels"]
+            seen.add(labels[own["key"]])
+            peers = [each["podSelector"]["matchLabels"].items() for each in rule["from"]]
+            assert any(each <= labels.items() for each in peers), name
+    assert seen == set(own["values"]) == {"web", "trial", "migration", "seed"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Subnets as EC2 refuses them; VPC endpoints, flow logs, NAT gateways and security groups with what ministack drops."""
 
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from typing import Any
 
 from localaws import emulator
@@ -95,11 +95,11 @@ def _create_subnet(original: Any, params: Any) -> Any:
     vpc, cidr = ec2._p(params, "VpcId"), ec2._p(params, "CidrBlock")
     if not (vpc in ec2._vpcs and cidr):
         return original(params)
-    wanted = ip_network(cidr, strict=False)
-    if not wanted.subnet_of(ip_network(ec2._vpcs[vpc]["CidrBlock"], strict=False)):
+    wanted = IPv4Network(cidr, strict=False)
+    if not wanted.subnet_of(IPv4Network(ec2._vpcs[vpc]["CidrBlock"], strict=False)):
         return ec2._error("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.", REFUSED)
     others = (each["CidrBlock"] for each in ec2._subnets.values() if each["VpcId"] == vpc)
-    if any(wanted.overlaps(ip_network(each, strict=False)) for each in others):
+    if any(wanted.overlaps(IPv4Network(each, strict=False)) for each in others):
         message = f"The CIDR '{cidr}' conflicts with another subnet"
         return ec2._error("InvalidSubnet.Conflict", message, REFUSED)
     return original(params)
