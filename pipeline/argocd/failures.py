@@ -95,10 +95,12 @@ def failure(
         operation = application.operation(state)
         message = operation.get("message", "")
         retrying = "Retrying attempt" in message
-        if retrying and _is_passing(message):
+        failed = _failed(operation)
+        computed = bool(failed) and all(each["kind"] in COMPUTED for each in failed)
+        if retrying and (computed or _is_passing(message)):
             return None
         if retrying or operation.get("phase") in ("Failed", "Error"):
-            return _failed_operation(cluster, environment, operation)
+            return _failed_operation(cluster, environment, message, failed)
         pod_failure = _failed_pod(cluster, environment, image, since)
         if pod_failure:
             return pod_failure
@@ -173,15 +175,23 @@ def _is_passing(message: str) -> bool:
     return any(part in message for part in PASSING)
 
 
-def _failed_operation(cluster: Cluster, environment: str, operation: dict[str, Any]) -> Failure:
-    for resource in (operation.get("syncResult") or {}).get("resources", []):
-        if {resource.get("hookPhase"), resource.get("status")} & {"Failed", "Error", "SyncFailed"}:
-            kind, name = resource["kind"], resource["name"]
-            details = _describe(cluster, environment, kind, name)
-            reason = _last_log_line(details) or resource.get("message", "")
-            return Failure(f"{kind} {name} failed: {_short(reason)}", details)
-    message = operation.get("message", "")
-    return Failure(f"the sync failed: {_short(message)}", message)
+def _failed(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """The resources of an operation that were not applied, or were degraded afterwards, and its failed hooks."""
+    results = (operation.get("syncResult") or {}).get("resources", [])
+    bad = {"Failed", "Error", "SyncFailed"}
+    return [each for each in results if {each.get("hookPhase"), each.get("status")} & bad]
+
+
+def _failed_operation(
+    cluster: Cluster, environment: str, message: str, failed: list[dict[str, Any]]
+) -> Failure:
+    if not failed:
+        return Failure(f"the sync failed: {_short(message)}", message)
+    kind, name = failed[0]["kind"], failed[0]["name"]
+    details = _describe(cluster, environment, kind, name)
+    # What the API server refused has no pods that could say more, but others' may have names that begin alike.
+    said = "" if failed[0].get("status") == "SyncFailed" else _last_log_line(details)
+    return Failure(f"{kind} {name} failed: {_short(said or failed[0].get('message', ''))}", details)
 
 
 def _degraded(
@@ -237,7 +247,7 @@ def _describe(cluster: Cluster, environment: str, kind: str, name: str) -> str:
     for event in events[-EVENTS_SHOWN:]:
         lines.append(f"event: {event.get('reason')}: {event.get('message', '').strip()}")
     for pod in cluster.items("pods", namespace):
-        if not pod["metadata"]["name"].startswith(name):
+        if not pod["metadata"]["name"].startswith(name) or pod["status"]["phase"] == "Succeeded":
             continue
         for container in workload.containers(pod):
             if container.get("ready") and pod["status"]["phase"] == "Running":

@@ -313,3 +313,38 @@ def test_a_budget_that_cannot_count_for_a_moment_fails_no_sync(
     monkeypatch.setattr(failures, "COMPUTED_SECONDS", 0.01)
     with pytest.raises(PipelineError, match="PodDisruptionBudget shop is degraded"):
         synced(monkeypatch, *[state] * 5)
+
+
+def test_argo_cd_tries_again_what_only_a_budget_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*kinds: str) -> dict[str, Any]:
+        state = refused(str(OWN), "Running")
+        operation = state["status"]["operationState"]
+        operation["message"] += " Retrying attempt #1 at 8:00PM."
+        operation["syncResult"]["resources"] = [
+            {"kind": kind, "name": "shop", "status": "Synced", "hookPhase": phase}
+            for kind, phase in ({"ConfigMap": "Succeeded"} | dict.fromkeys(kinds, "Failed")).items()
+        ]
+        return state
+
+    synced(monkeypatch, failing("PodDisruptionBudget"))
+    with pytest.raises(PipelineError, match="PodDisruptionBudget shop failed"):
+        synced(monkeypatch, failing("PodDisruptionBudget", "Deployment"))
+
+
+def test_a_job_that_has_succeeded_says_nothing_of_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its pods' names begin with the Rollout's."""
+    state = refused(str(OWN), "Failed")
+    message = "The Rollout is invalid: AnalysisTemplate 'shop-canary' not found"
+    result = {"kind": "Rollout", "name": "shop", "status": "Synced", "hookPhase": "Failed"}
+    state["status"]["operationState"]["syncResult"]["resources"] = [result | {"message": message}]
+    monkeypatch.setattr(Cluster, "run", lambda *_, **__: "migrate: nothing to do")
+    container = {"name": "migrate", "ready": False, "state": {"terminated": {"exitCode": 0}}}
+    migrated = {
+        "metadata": {"name": "shop-migrate-1", "labels": {}, "creationTimestamp": ""},
+        "spec": {"containers": [{"image": str(OWN)}]},
+        "status": {"phase": "Succeeded", "containerStatuses": [container]},
+    }
+    with pytest.raises(PipelineError, match=f"Rollout shop failed: {message}"):
+        synced(monkeypatch, state, pods=[migrated])

@@ -203,6 +203,16 @@ def test_a_canary_takes_the_place_of_the_deployment_with_the_same_pods(render: R
     assert not [each for each in off if each["apiVersion"].startswith("argoproj.io/")]
 
 
+def test_the_judge_is_known_before_a_rollout_names_it(render: Render) -> None:
+    """Until then the Rollout is invalid, which Argo CD takes for a failed sync."""
+
+    def wave(kind: str) -> int:
+        annotations = need(render(ON), kind)["metadata"].get("annotations") or {}
+        return int(annotations.get("argocd.argoproj.io/sync-wave", 0))
+
+    assert wave("AnalysisTemplate") < wave("Rollout")
+
+
 def test_what_follows_the_deployment_follows_the_rollout(render: Render) -> None:
     values: dict[str, Any] = {
         "autoscaling": {"enabled": True},
