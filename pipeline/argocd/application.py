@@ -163,6 +163,25 @@ def is_running(application: dict[str, Any]) -> bool:
     return operation(application).get("phase") in ("Running", "Terminating")
 
 
+def is_settled(application: dict[str, Any]) -> bool:
+    """Whether no sync is under way, and the state is one of after the last."""
+    over = operation(application).get("finishedAt")
+    seen = over is None or reconciled(application, datetime.fromisoformat(over))
+    return seen and not is_running(application)
+
+
+def degraded(application: dict[str, Any]) -> list[str]:
+    """The resources that keep it from being Healthy for good, such as ``Rollout shop``."""
+    resources = (
+        application["status"].get("resources", []) if health(application) == "Degraded" else []
+    )
+    return [
+        f"{each['kind']} {each['name']}"
+        for each in resources
+        if (each.get("health") or {}).get("status") == "Degraded"
+    ]
+
+
 def is_syncing(application: dict[str, Any]) -> bool:
     """Whether a sync to a commit that is known is under way, and nobody has ended it."""
     return operation(application).get("phase") == "Running" and bool(

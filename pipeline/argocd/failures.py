@@ -1,6 +1,7 @@
 """Explains failed syncs: terminal conditions, events and the last lines of logs."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,10 +20,10 @@ DETAIL_LINES_SHOWN = 25
 MESSAGE_LENGTH = 300
 #: Seconds that a resource may stay Degraded before a sync counts as failed: a Deployment passes through it.
 DEGRADED_SECONDS = 5
-#: And those that compute from pods, which they cannot before there are figures, or while pods without a ReplicaSet end
-#: (``trySync`` in Kubernetes' disruption.go).
+#: And those that say nothing of a version: computed from pods, which fails before there are figures, or while pods
+#: without a ReplicaSet end (``trySync`` in Kubernetes' disruption.go), or from the last of many runs.
 COMPUTED_SECONDS = 120
-COMPUTED = ("HorizontalPodAutoscaler", "PodDisruptionBudget")
+COMPUTED = ("HorizontalPodAutoscaler", "PodDisruptionBudget", "CronJob")
 #: In an error that is over as soon as a part of Argo CD, or Git, can be reached again.
 PASSING = (
     "code = Unavailable",
@@ -34,6 +35,16 @@ PASSING = (
     "failed calling webhook",  # of a controller that is being started again
     "TLS handshake timeout",
     "etcdserver:",
+    "Unable to connect to the server",
+    "was refused - did you specify",
+    "connection reset by peer",
+    "connection lost",
+    "unexpected EOF",
+    "unable to handle the request",
+    "no such host",
+    "Could not resolve host",
+    "status code: 5",
+    "returned error: 5",
 )
 #: Helm's own words, which come after a long way through Argo CD.
 HELM_ERRORS = ("execution error at", "error calling", "failed exit status")
@@ -71,7 +82,7 @@ def unrenderable(state: dict[str, Any], revision: str, since: datetime) -> Failu
             or application.compared(state, since)
         )
         terminal = condition["type"] in ("ComparisonError", "InvalidSpecError")
-        if terminal and about_this and not _is_passing(message):
+        if terminal and about_this and not is_passing(message):
             return Failure(f"Argo CD cannot render it: {_short(message)}", message)
     return None
 
@@ -83,13 +94,13 @@ def failure(
     revision: str,
     image: ImageReference | None,
     *,
-    degraded: float,
+    degraded: Mapping[str, float],
     since: datetime,
 ) -> Failure | None:
     """What keeps it from getting to ``revision``, asked for at ``since``, when it is certain that something does.
 
     Args:
-        degraded: Seconds for which it has been Degraded.
+        degraded: Seconds for which each resource has been Degraded, by names such as ``Rollout shop``.
     """
     if application.operation_revision(state) == revision:
         operation = application.operation(state)
@@ -97,7 +108,7 @@ def failure(
         retrying = "Retrying attempt" in message
         failed = _failed(operation)
         computed = bool(failed) and all(each["kind"] in COMPUTED for each in failed)
-        if retrying and (computed or _is_passing(message)):
+        if retrying and (computed or is_passing(message)):
             return None
         if retrying or operation.get("phase") in ("Failed", "Error"):
             return _failed_operation(cluster, environment, message, failed)
@@ -105,9 +116,9 @@ def failure(
         if pod_failure:
             return pod_failure
     for resource in state["status"].get("resources", []):
-        health = resource.get("health") or {}
-        allowed = COMPUTED_SECONDS if resource["kind"] in COMPUTED else DEGRADED_SECONDS
-        if health.get("status") == "Degraded" and degraded > allowed:
+        seconds = degraded.get(f"{resource['kind']} {resource['name']}", 0)
+        if seconds > (COMPUTED_SECONDS if resource["kind"] in COMPUTED else DEGRADED_SECONDS):
+            health = resource["health"]
             return _degraded(cluster, environment, resource, health.get("message", ""))
     return None
 
@@ -171,7 +182,8 @@ def timeout(
     return Failure(f"not healthy after {after}: {', '.join(pending) or 'the Application'}", details)
 
 
-def _is_passing(message: str) -> bool:
+def is_passing(message: str) -> bool:
+    """Whether an error is one that is over by itself, of Argo CD, Git or the API server."""
     return any(part in message for part in PASSING)
 
 

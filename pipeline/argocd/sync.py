@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.argocd import application, failures
 from pipeline.core import console
+from pipeline.core.errors import CommandFailedError
 from pipeline.core.waiting import wait
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.image_reference import ImageReference
@@ -22,6 +23,8 @@ POLL_SECONDS = 0.4
 GENERATOR_SECONDS = 20
 #: Seconds between two requests to look at Git: one that Argo CD was too busy for is repeated.
 REFRESH_SECONDS = 5
+#: Seconds without an answer of the API server after which a sync is given up: it may be started again meanwhile.
+UNREACHED_SECONDS = 60
 #: Seconds between two requests to look at what a sync under way has reached.
 HURRY_SECONDS = 1
 
@@ -58,13 +61,14 @@ def await_synced(
             the log holds its events and last log lines.
     """
     started, since = time.monotonic(), application.now()
-    refreshed, not_degraded, hurried = float("-inf"), started, started
+    refreshed, hurried = float("-inf"), started
+    degraded: dict[str, float] = {}  # since when
     shown: dict[str, str] = {}
     state: dict[str, Any] | None = None
     started_here = False
 
     def synced() -> bool:
-        nonlocal refreshed, not_degraded, hurried, state, started_here
+        nonlocal refreshed, hurried, degraded, state, started_here
         moment = time.monotonic()
         state = application.get(cluster, environment)
         seen = application.revision(state) if state else ""
@@ -100,26 +104,45 @@ def await_synced(
             hurried = moment
         # Without a difference there was nothing to sync: what was compared counts.
         at = wanted in (running, "" if differs else seen)
-        settled = at and not application.is_running(state)
-        if application.health(state) != "Degraded" or not settled:
-            not_degraded = moment
+        settled = at and application.is_settled(state)
+        bad = application.degraded(state) if settled else []
+        degraded = {each: degraded.get(each, moment) for each in bad}
         failure = failures.unrenderable(state, wanted, since) or failures.failure(
             cluster,
             environment,
             state,
             wanted,
             image,
-            degraded=moment - not_degraded,
+            degraded={each: moment - first for each, first in degraded.items()},
             since=since,
         )
         if failure and not denied:
             raise failures.as_error(environment, failure)
         return False
 
-    if not wait(synced, timeout=timeout, interval=POLL_SECONDS):
+    if not wait(_answered(synced), timeout=timeout, interval=POLL_SECONDS):
         raise failures.as_error(
             environment, failures.timeout(cluster, environment, state, revision, timeout)
         )
+
+
+def _answered(check: Callable[[], bool]) -> Callable[[], bool]:
+    """The check, which is no while the API server cannot be reached for a moment."""
+    answered = time.monotonic()
+
+    def asked() -> bool:
+        nonlocal answered
+        try:
+            over = check()
+        except CommandFailedError as error:
+            unreached = time.monotonic() - answered
+            if unreached > UNREACHED_SECONDS or not failures.is_passing(" ".join(error.tail)):
+                raise
+            return False
+        answered = time.monotonic()
+        return over
+
+    return asked
 
 
 def _changes(state: dict[str, Any], revision: str, shown: dict[str, str]) -> list[str]:

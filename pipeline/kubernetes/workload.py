@@ -13,10 +13,13 @@ COMPONENT = "app.kubernetes.io/component"
 PODS = f"{COMPONENT}=web"
 #: Waiting reasons of a container that is being started; all others are errors that time alone does not fix.
 STARTING = ("ContainerCreating", "PodInitializing")
-#: Reasons that pass by themselves when a registry is busy, and the seconds after which they count.
-PULLING, PULL_SECONDS = ("ErrImagePull", "ImagePullBackOff"), 60
+#: Reasons that pass by themselves when a registry or a node is busy, and the seconds after which they count.
+PASSING = ("ErrImagePull", "ImagePullBackOff", "CreateContainerError", "RunContainerError")
+PASSING_SECONDS = 60
 #: Seconds that a container must have run for its end to count: one that ends at once may wait for something else.
 SERVED_SECONDS = 10
+#: kubelet's time of what has not begun.
+NEVER = "1970-01-01T00:00:00Z"
 #: kubelet's message when a busy machine kept it from a container's ConfigMaps or Secrets; it tries again by itself.
 LATE = "timed out waiting for the condition"
 
@@ -58,8 +61,10 @@ def ready(cluster: Cluster, namespace: str, image: str) -> list[str]:
 
 def terminal_reason(pod: dict[str, Any], now: datetime) -> tuple[str, str]:
     """Reason and message of a pod's container that time alone will not start; empty when there is none."""
-    made = datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
-    passing = STARTING if (now - made).total_seconds() >= PULL_SECONDS else (*STARTING, *PULLING)
+    # It may have waited for a node for as long.
+    began = pod["status"].get("startTime") or pod["metadata"]["creationTimestamp"]
+    seconds = (now - datetime.fromisoformat(began)).total_seconds()
+    passing = STARTING if seconds >= PASSING_SECONDS else (*STARTING, *PASSING)
     for container in containers(pod):
         waiting = (container.get("state") or {}).get("waiting") or {}
         message = waiting.get("message", "")
@@ -72,7 +77,9 @@ def ended(pod: dict[str, Any], since: datetime) -> str:
     """How a container that had run for a while has ended after a time; empty where none has."""
     for container in pod["status"].get("containerStatuses", []):
         for state in (container.get("state") or {}, container.get("lastState") or {}):
-            if not (end := state.get("terminated")):
+            end = state.get("terminated") or {}
+            # kubelet knows no times of what it has lost, and no begin of what did not start.
+            if not end.get("finishedAt") or (end.get("startedAt") or NEVER) <= NEVER:
                 continue
             began, over = (datetime.fromisoformat(end[at]) for at in ("startedAt", "finishedAt"))
             seconds = (over - began).total_seconds()

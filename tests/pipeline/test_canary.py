@@ -111,7 +111,7 @@ def cause(message: str) -> str:
         degraded(message),
         "a" * 40,
         None,
-        degraded=failures.DEGRADED_SECONDS + 1,
+        degraded={f"Rollout {NAME}": failures.DEGRADED_SECONDS + 1},
         since=application.now(),
     )
     assert found is not None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.argocd import application, failures, install, sync
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.kubernetes import workload
 from pipeline.kubernetes.cluster import Cluster
 from pipeline.releases.image_reference import ImageReference
@@ -49,6 +49,11 @@ def test_a_registry_that_is_busy_for_a_moment_is_waited_for() -> None:
     pulling = pod("ErrImagePull", "pull QPS exceeded")
     assert reason(pulling) == ("", "")
     assert reason(pulling, age=65) == ("ErrImagePull", "pull QPS exceeded")
+    # It waited for a node first.
+    made = application.now() - timedelta(minutes=5)
+    pulling["metadata"]["creationTimestamp"] = made.isoformat()
+    pulling["status"]["startTime"] = application.now().isoformat()
+    assert reason(pulling) == ("", "")
 
 
 def test_a_container_that_is_being_started_is_waited_for() -> None:
@@ -268,6 +273,14 @@ def test_a_pod_that_has_served_and_ended_fails_the_sync(
         synced(monkeypatch, under_way, pods=[there])
 
 
+@pytest.mark.parametrize("began", [None, workload.NEVER])
+def test_the_end_of_a_container_that_never_ran_is_none(began: str | None) -> None:
+    over = application.now().isoformat()
+    lost = {"terminated": {"startedAt": began, "finishedAt": began and over, "exitCode": 137}}
+    pod = {"status": {"containerStatuses": [{"lastState": lost}]}}
+    assert workload.ended(pod, application.now() - timedelta(hours=1)) == ""
+
+
 def test_a_cluster_that_was_made_for_another_release_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -348,3 +361,61 @@ def test_a_job_that_has_succeeded_says_nothing_of_a_failure(
     }
     with pytest.raises(PipelineError, match=f"Rollout shop failed: {message}"):
         synced(monkeypatch, state, pods=[migrated])
+
+
+def degraded(**seen: str) -> dict[str, Any]:
+    """An Application with resources that are Degraded, by kind, after its sync."""
+    state = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+    health = {"status": "Degraded", "message": "refused"}
+    resources = [{"kind": kind, "name": name, "health": health} for kind, name in seen.items()]
+    state["status"] |= {"health": {"status": "Degraded"}, "resources": resources}
+    return state
+
+
+def test_each_resource_has_its_own_time_of_being_degraded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "DEGRADED_SECONDS", 0.1)
+    budget = degraded(PodDisruptionBudget="shop")
+    synced(monkeypatch, *[budget] * 20, degraded(PodDisruptionBudget="shop", Rollout="shop"))
+
+
+def test_what_was_degraded_before_a_sync_is_not_its_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A way back begins at a refused version, and Argo CD looks again only when the sync is over."""
+    monkeypatch.setattr(failures, "DEGRADED_SECONDS", 0.01)
+    state = degraded(Deployment="shop")
+    state["status"]["operationState"]["finishedAt"] = "2026-11-28T10:00:00Z"
+    state["status"]["reconciledAt"] = "2026-11-28T09:59:00Z"
+    synced(monkeypatch, *[state] * 5)
+    state["status"]["reconciledAt"] = "2026-11-28T10:00:00Z"
+    with pytest.raises(PipelineError, match="Deployment shop is degraded: refused"):
+        synced(monkeypatch, *[state] * 5)
+
+
+def test_an_api_server_that_is_started_again_ends_no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(said: str) -> None:
+        live = compared({"helm": {"valueFiles": ["/one.yaml"]}})
+        answers: list[Exception | dict[str, Any]] = [live]
+        answers.insert(
+            0, CommandFailedError("kubectl", next_step="", log=None, code=1, tail=[said])
+        )
+
+        def get(*_: object) -> dict[str, Any]:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(application, "get", get)
+        sync.await_synced(
+            *(Cluster("any", None, local=True), "local", PROMOTED),
+            contains=lambda commit: commit == PROMOTED,
+            start=False,
+            image=OWN,
+            on_change=lambda _: None,
+        )
+
+    asked("The connection to the server 127.0.0.1 was refused - did you specify the right host?")
+    with pytest.raises(CommandFailedError):
+        asked("error: You must be logged in to the server (Unauthorized)")
+    monkeypatch.setattr(sync, "UNREACHED_SECONDS", -1)
+    with pytest.raises(CommandFailedError):
+        asked("Unable to connect to the server: EOF")

@@ -1,6 +1,7 @@
 """What Argo CD sends is the JSON that the receiver reads, whatever stands in the message of a failed sync."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,22 @@ def test_teams_gets_an_adaptive_card_without_markdown(tmp_path: Path) -> None:
     assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
     assert runs[0]["text"] == "staging: Failed, Degraded"
     assert HOSTILE in runs[1]["text"]
+
+
+def test_a_rollback_is_told_that_is_at_an_earlier_revision() -> None:
+    [patch] = YAML(typ="safe").load((NOTIFICATIONS / "notifications.yaml").read_text("utf-8"))
+    [deployed] = YAML(typ="safe").load(patch["value"]["trigger.on-deployed"])
+
+    def told(revision: str, minute: int) -> Any:
+        """What a deployment is told once for."""
+        result = {"revision": revision}
+        operation = {"finishedAt": f"2026-11-28T10:{minute}:00Z", "syncResult": result}
+        value: Any = {"app": {"status": {"operationState": operation}}}
+        for name in re.split(r"\??\.", deployed["oncePer"]):
+            value = value[name]
+        return value
+
+    assert len({told("first", 10), told("second", 20), told("first", 30)}) == 3
 
 
 @pytest.mark.parametrize("kind", ["slack", "teams"])

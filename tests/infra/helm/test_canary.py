@@ -213,6 +213,21 @@ def test_the_judge_is_known_before_a_rollout_names_it(render: Render) -> None:
     assert wave("AnalysisTemplate") < wave("Rollout")
 
 
+def test_going_back_is_not_judged_whatever_was_refused_in_between(render: Render) -> None:
+    """Argo Rollouts counts the ReplicaSets that are younger, which are at most those that it keeps."""
+    spec = need(render(ON), "Rollout")["spec"]
+    assert spec["rollbackWindow"]["revisions"] > spec["revisionHistoryLimit"] + 1
+
+
+def test_a_judge_without_its_image_is_followed_by_another_and_one_verdict_counts(
+    render: Render,
+) -> None:
+    """Else the Rollout is paused for good, with the canary among users; by the limit alone it would be accepted."""
+    [metric] = need(render(ON), "AnalysisTemplate")["spec"]["metrics"]
+    assert metric["inconclusiveLimit"] == metric["count"] - 1
+    assert (metric["consecutiveSuccessLimit"], metric.get("failureLimit", 0)) == (1, 0)
+
+
 def test_what_follows_the_deployment_follows_the_rollout(render: Render) -> None:
     values: dict[str, Any] = {
         "autoscaling": {"enabled": True},

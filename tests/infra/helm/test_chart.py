@@ -642,6 +642,9 @@ def test_a_secret_replaces_the_pods_when_it_changes(render: Render) -> None:
     assert (reads["resourceNames"], reads["verbs"]) == (["keys", "db"], ["get"])
     assert (replaces["resourceNames"], replaces["verbs"]) == ([CHART.name], ["get", "patch"])
     job = need(resources, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    # One run of many that fails would be the environment's health.
+    notes = need(resources, "CronJob")["metadata"]["annotations"]
+    assert notes == {"argocd.argoproj.io/ignore-healthcheck": "true"}
     expected = ["restart", "apps/v1", "deployments", CHART.name, "keys", "db"]
     assert job["containers"][0]["args"][1:] == expected
     values["envFrom"] = [{"secretRef": {"name": "mail"}}, {"configMapRef": {"name": "flags"}}]
