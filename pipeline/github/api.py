@@ -122,19 +122,22 @@ class Api:
         self, method: str, path: str, content: dict[str, Any] | None = None
     ) -> httpx.Response:
         """Asked anew where GitHub is busy; a moved repository is followed to, but not written to."""
-        try:
-            for wait in RETRY_WAITS:
+        for wait in (*RETRY_WAITS, None):
+            try:
                 response = self._once(method, path, content)
-                named = response.headers.get("Retry-After", "")
-                if not _is_busy(response, method):
-                    return response
-                time.sleep(min(float(named), RETRY_AFTER_SECONDS) if named.isdigit() else wait)
-            return self._once(method, path, content)
-        except httpx.HTTPError as error:
-            raise PipelineError(
-                f"GitHub did not answer {method} {path.partition('?')[0]} ({error})",
-                next_step="run the job again; see githubstatus.com",
-            ) from error
+            except httpx.HTTPError as error:
+                if wait is None or method != "GET":
+                    raise PipelineError(
+                        f"GitHub did not answer {method} {path.partition('?')[0]} ({error})",
+                        next_step="run the job again; see githubstatus.com",
+                    ) from error
+                time.sleep(wait)
+                continue
+            if wait is None or not _is_busy(response, method):
+                return response
+            named = response.headers.get("Retry-After", "")
+            time.sleep(min(float(named), RETRY_AFTER_SECONDS) if named.isdigit() else wait)
+        raise AssertionError("the last attempt either returns or raises")
 
     def _once(self, method: str, path: str, content: dict[str, Any] | None) -> httpx.Response:
         reads = method == "GET"

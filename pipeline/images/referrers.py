@@ -1,5 +1,6 @@
 """What is attached to an image in its registry: artifacts that name it as their subject (OCI 1.1, referrers API)."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -80,17 +81,22 @@ def attached(image: ImageReference, kind: str, credentials: Credentials | None) 
 
 
 def _content(repository: str, digest: str, credentials: Credentials | None) -> bytes:
+    """The one layer of a manifest; nothing where it is not what a statement is kept in, or gone."""
+    ask = functools.partial(
+        registries.call,
+        "GET",
+        repository,
+        credentials=credentials,
+        statuses=(httpx.codes.OK, httpx.codes.NOT_FOUND),
+    )
     try:
-        manifest = registries.call(
-            "GET", repository, f"manifests/{digest}", credentials, headers={"Accept": MANIFEST}
-        ).json()
-        (layer,) = manifest["layers"]
+        (layer,) = ask(path=f"manifests/{digest}", headers={"Accept": MANIFEST}).json()["layers"]
         if layer["size"] > LARGEST:
             return b""
-        blob = registries.call("GET", repository, f"blobs/{layer['digest']}", credentials)
-    except (PipelineError, KeyError, TypeError, ValueError):
+        blob = ask(path=f"blobs/{layer['digest']}")
+    except (KeyError, TypeError, ValueError):
         return b""
-    return blob.content
+    return blob.content if blob.is_success else b""
 
 
 def _blob(

@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 import httpx
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.waiting import persistent
 
 PROBE_SECONDS = 3
 API_SECONDS = 30
@@ -57,11 +58,12 @@ def call(
 ) -> httpx.Response:
     """The answer of a repository's registry (distribution-spec) to a path such as ``manifests/latest``.
 
-    The path may be a URL that the registry named, with or without its host. Raises PipelineError where the registry
-    does not answer, or with another status than these.
+    The path may be a URL that the registry named, with or without its host. Made again where the registry is busy and
+    that is no second deed. Raises PipelineError where it does not answer, or with another status than these.
     """
     host, _, name = repository.partition("/")
-    try:
+
+    def once() -> httpx.Response:
         response = httpx.request(
             method,
             urljoin(f"{base_url(host)}/v2/{name}/", path),
@@ -71,6 +73,16 @@ def call(
             follow_redirects=True,  # a blob lies elsewhere; httpx keeps the credentials to the registry
             **request,
         )
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error:
+            response.raise_for_status()
+        return response
+
+    def passes(error: Exception) -> bool:
+        absent = is_loopback(host) and isinstance(error, httpx.ConnectError)
+        return isinstance(error, httpx.HTTPError) and method != "POST" and not absent
+
+    try:
+        response = persistent(once, passes)
     except httpx.HTTPError as error:
         raise PipelineError(
             f"the registry {host} does not answer ({error})",

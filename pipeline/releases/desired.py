@@ -9,11 +9,16 @@ from pathlib import Path
 
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ROOT
+from pipeline.core.waiting import persistent
 from pipeline.git import repository as git
 from pipeline.github import actions
 
 #: How often a commit is made anew because somebody else pushed in between.
 ATTEMPTS = 5
+#: In what Git says of a remote that is busy.
+PASSING = re.compile(
+    r"returned error: (5|429)|HTTP 5\d\d|RPC failed|early EOF|[Cc]onnection reset|timed out|Could not resolve host"
+)
 #: What became of a commit stands in its Git note (decision 11): verified, when and where; failed, on this machine.
 NOTES = "refs/notes/delivery"
 FAILED, VERIFIED = "failed", re.compile(r"verified (\S+) on (.+)")
@@ -31,7 +36,13 @@ class Desired:
     def tip(self) -> str:
         """The newest commit of the branch, fetched now with the notes."""
         notes = f"+{NOTES}*:{NOTES}*"  # the pattern: there may be none yet
-        return git.fetch(self.branch, notes, remote=self.remote, token=self.token, root=self.root)
+
+        return persistent(
+            lambda: git.fetch(
+                self.branch, notes, remote=self.remote, token=self.token, root=self.root
+            ),
+            passing,
+        )
 
     def push(self, commit: str, ref: str, *, replace: bool = False) -> None:
         """Pushes a commit to a branch or another ref; raises CommandFailedError when the remote refuses."""
@@ -53,7 +64,9 @@ class Desired:
             try:
                 self.push(commit, ref)
             except CommandFailedError as error:
-                if attempt < ATTEMPTS and moved(error):
+                if passing(error) and self.tip() == commit:
+                    return commit  # it came in all the same
+                if attempt < ATTEMPTS and (moved(error) or passing(error)):
                     continue
                 raise PipelineError(
                     f"the push was refused: {error.tail[-1] if error.tail else error.cause}",
@@ -121,6 +134,11 @@ def line(key: str, text: str) -> str:
     A rollback has a line for each commit that it left.
     """
     return " ".join(re.findall(rf"^{key}: (.+)$", text, re.MULTILINE))
+
+
+def passing(error: Exception) -> bool:
+    """Whether the remote or the network had an error that is over by itself."""
+    return isinstance(error, CommandFailedError) and bool(PASSING.search("\n".join(error.tail)))
 
 
 def moved(error: CommandFailedError) -> bool:

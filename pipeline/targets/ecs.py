@@ -242,9 +242,10 @@ def settled(environment: Environment, account: Account) -> ecs.Service | None:
     def is_settled() -> bool:
         seen.append(running(environment, account))
         service = seen[-1]
-        if service is None or service.digests != {environment.image.digest}:
+        wanted = environment.image.digest
+        if service is None or (service.digests and wanted not in service.digests):
             return True
-        return len(service.running) >= service.desired
+        return service.digests == {wanted} and len(service.running) >= service.desired
 
     wait(is_settled, timeout=STARTED_SECONDS, interval=POLL_SECONDS)
     return seen[-1]

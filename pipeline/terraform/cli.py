@@ -28,6 +28,9 @@ SOFTWARE_ROOTS = ("/opt", "/usr/local/share", "/usr/local/lib", "/usr/share", "/
 #: Arguments, workspaces and variables from outside would change what a plan means.
 FOREIGN = ("TF_CLI_ARGS", "TF_VAR_", "TF_WORKSPACE", "TF_CLI_CONFIG_FILE")
 
+#: How often, and for how many seconds, Terraform asks a registry: once and ten by default, which a busy one misses.
+PATIENCE = {"TF_REGISTRY_DISCOVERY_RETRY": "5", "TF_REGISTRY_CLIENT_TIMEOUT": "30"}
+
 
 def environment(environ: Mapping[str, str], data: Path) -> dict[str, str]:
     """The environment variables for Terraform, whose providers and modules are installed in ``data``."""
@@ -40,6 +43,8 @@ def environment(environ: Mapping[str, str], data: Path) -> dict[str, str]:
         cache = CACHE / "terraform-plugins"
         cache.mkdir(parents=True, exist_ok=True)
         variables.setdefault("TF_PLUGIN_CACHE_DIR", str(cache))
+    for name, value in PATIENCE.items():
+        variables.setdefault(name, value)
     fixed = {"TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
     return variables | fixed
 

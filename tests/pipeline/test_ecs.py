@@ -191,7 +191,7 @@ def test_a_log_that_may_not_be_read_is_said_so() -> None:
     [
         ([(3, "new"), (5, "new")], 2),  # auto scaling has asked for two more
         ([(3, "old")], 1),  # rolled back: no waiting helps
-        ([(0, "new")], 1),
+        ([(0, "new"), (5, "new")], 2),  # the only task is being replaced
     ],
 )
 def test_a_service_is_looked_at_again_while_tasks_of_the_right_image_are_too_few(

@@ -189,6 +189,25 @@ def test_what_github_is_too_busy_for_is_asked_again(
     assert seen == [method] * asked
 
 
+@pytest.mark.parametrize(("method", "asked"), [("GET", 2), ("PATCH", 1)])
+def test_a_connection_that_breaks_while_something_is_read_is_made_again(
+    method: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_api, "RETRY_WAITS", (0, 0, 0))
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.method)
+        if len(seen) == 1:
+            raise httpx.ReadTimeout("too late")
+        return httpx.Response(200, json={})
+
+    client = httpx.Client(base_url="https://api.test/", transport=httpx.MockTransport(answer))
+    with contextlib.suppress(PipelineError):
+        github_api.Api(client, "owner/name").call(method, "labels")
+    assert seen == [method] * asked
+
+
 def test_a_repository_that_has_moved_is_read_where_it_is_now() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if "old" in request.url.path:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -11,6 +12,7 @@ from localgithub import server
 from pipeline.argocd import application
 from pipeline.commands import environments as environments_command
 from pipeline.commands import release
+from pipeline.core import waiting
 from pipeline.core.errors import CommandFailedError, PipelineError
 from pipeline.core.paths import ENVIRONMENTS
 from pipeline.git import repository as git
@@ -233,6 +235,38 @@ def test_a_private_repository_is_fetched_with_the_jobs_token_and_pushed_with_the
         assert github().tip() == commit
         author = "release-app[bot] <4711+release-app[bot]@users.noreply.github.com>"
         assert run(clone, "log", "-1", "--format=%an <%ae>", str(commit)) == author
+
+
+@pytest.mark.parametrize("came_in", [True, False])
+def test_a_remote_that_is_busy_is_asked_again_and_a_release_is_made_once(
+    clone: Path, came_in: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = CommandFailedError(
+        "git", next_step="", log=None, code=1, tail=["error: RPC failed; HTTP 502 curl 22"]
+    )
+    source, left = merge(clone, "one"), {"fetch": 1, "push": 1}
+    fetch, push = git.fetch, git.push
+
+    def fetched(*arguments: Any, **options: Any) -> str:
+        if left["fetch"]:
+            left["fetch"] = 0
+            raise busy
+        return fetch(*arguments, **options)
+
+    def pushed(*arguments: Any, **options: Any) -> None:
+        if came_in or not left["push"]:
+            push(*arguments, **options)
+        if left["push"]:
+            left["push"] = 0
+            raise busy
+
+    monkeypatch.setattr(waiting, "AGAIN_SECONDS", (0,))
+    monkeypatch.setattr(git, "fetch", fetched)
+    monkeypatch.setattr(git, "push", pushed)
+    commit = publish(clone, NEW, source)
+    assert left == {"fetch": 0, "push": 0}
+    assert desired(clone).tip() == commit
+    assert run(clone, "rev-list", "--count", f"{source}..{commit}") == "1"
 
 
 def test_the_jobs_of_the_workflows_come_from_the_files(

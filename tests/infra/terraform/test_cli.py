@@ -61,6 +61,7 @@ def test_without_a_mirror_the_registry_and_a_cache(
     environ = cli.environment({"TF_CLI_CONFIG_FILE": str(tmp_path / "missing")}, tmp_path)
     assert "TF_CLI_CONFIG_FILE" not in environ
     assert Path(environ["TF_PLUGIN_CACHE_DIR"]).is_dir()
+    assert environ["TF_REGISTRY_DISCOVERY_RETRY"] == "5"  # once where nothing is said
 
 
 def test_a_users_own_settings_stay_in_force(
@@ -69,8 +70,9 @@ def test_a_users_own_settings_stay_in_force(
     monkeypatch.setattr(cli, "find_mirror", lambda _environ: None)
     own = tmp_path / "own.tfrc"
     own.touch()
-    environ = cli.environment({"TF_CLI_CONFIG_FILE": str(own)}, tmp_path)
-    assert environ["TF_CLI_CONFIG_FILE"] == str(own)
+    settings = {"TF_CLI_CONFIG_FILE": str(own), "TF_REGISTRY_DISCOVERY_RETRY": "1"}
+    environ = cli.environment(settings, tmp_path)
+    assert settings.items() <= environ.items()
     assert "TF_PLUGIN_CACHE_DIR" not in environ
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / ".terraformrc").touch()
