@@ -88,6 +88,7 @@ def test_a_program_that_uses_the_local_aws_gets_none_of_it() -> None:
         *("AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE"),
         *("AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "TF_CLI_CONFIG_FILE"),
         *("TF_DATA_DIR", "TF_IN_AUTOMATION", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_MIRROR"),
+        *cli.PATIENCE,
     }
     assert "astray" not in environ.values()
     assert environ["AWS_CONFIG_FILE"] == environ["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
