@@ -3,7 +3,8 @@
 from typing import Any
 
 from pipeline.commands import Result
-from pipeline.github import figures
+from pipeline.core.errors import PipelineError
+from pipeline.github import actions, figures
 from pipeline.images import app as app_image
 from pipeline.images.app import Record
 
@@ -11,8 +12,16 @@ MB = 1_000_000
 
 
 def run(*, no_cache: bool = False) -> Result:
-    """Builds and tags the image, and records it in ``.local/build.json``."""
+    """Builds and tags the image, and records it in ``.local/build.json``.
+
+    Raises PipelineError where a workflow on GitHub would go on with bases that are made where no registry answers.
+    """
     record = app_image.build(no_cache=no_cache)
+    if record.base_equivalent and actions.on_github():
+        raise PipelineError(
+            f"no registry gave a base image, and {record.base} is an equivalent for machines without one",
+            next_step="run the job again",
+        )
     result = report(record, figures.before("build", "size"))
     figures.keep("build", {"size": record.size})
     return result

@@ -1,6 +1,5 @@
 """Runs every check of ``tools/lint.yaml`` over the tree without running it, and prints all findings at once."""
 
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -46,12 +45,9 @@ WORDS = {
 
 
 def _tflint() -> list[str | Path]:
-    """tflint with the rules of the language, and with those of AWS on GitHub, whose releases it fetches them from.
-
-    A rehearsal of the workflows on this machine is not on GitHub.
-    """
+    """tflint with the rules of the language, and with those of AWS on GitHub, whose releases it fetches them from."""
     folder = ROOT / "infra" / "terraform"
-    aws = actions.running() and "PIPELINE_HOST" not in os.environ
+    aws = actions.on_github()
     config = folder / (".tflint-aws.hcl" if aws else ".tflint.hcl")
     if aws:
         process.run(

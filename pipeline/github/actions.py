@@ -15,6 +15,11 @@ def running() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
+def on_github() -> bool:
+    """Whether a workflow runs where registries and releases can be reached: not in a rehearsal on this machine."""
+    return running() and "PIPELINE_HOST" not in os.environ
+
+
 def output(name: str, value: str) -> None:
     """Sets an output of the step; raises ValueError for several lines, which could set further outputs."""
     if "\n" in value or "\r" in value:

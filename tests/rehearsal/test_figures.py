@@ -7,6 +7,7 @@ import pytest
 from pipeline.attestations import admission
 from pipeline.aws import account, registry
 from pipeline.commands import build, push, scan
+from pipeline.core.errors import PipelineError
 from pipeline.github import figures
 from pipeline.images import app as appimage
 from pipeline.images import push as imagepush
@@ -69,6 +70,19 @@ def test_what_a_repositorys_plan_switches_off_is_in_the_summary(
     assert "Code scanning" not in scan.report(outcomes, [])
     monkeypatch.setenv("CODE_SCANNING", "false")
     assert "Code scanning is off in this repository" in scan.report(outcomes, [])
+
+
+def test_a_workflow_builds_on_no_stand_in_for_a_base_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = appimage.Record("i", "id", "v1", "", "", 0, 0.0, "made", base_equivalent=True)
+    monkeypatch.setattr(appimage, "build", lambda **_: record)
+    monkeypatch.setattr(figures, "keep", lambda *_: None)
+    monkeypatch.setattr(figures, "before", lambda *_: None)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("PIPELINE_HOST", "/of/a/rehearsal")
+    assert "an equivalent from Debian packages" in build.run().markdown
+    monkeypatch.delenv("PIPELINE_HOST")
+    with pytest.raises(PipelineError, match="no registry gave a base image"):
+        build.run()
 
 
 def test_an_image_that_is_not_attested_is_said_so_in_the_summary(
