@@ -15,7 +15,9 @@ import pytest
 from pipeline.aws import localaws
 from pipeline.core import ports
 from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL, LOGS
+from pipeline.git import repository as git
 from pipeline.images import catalogue
+from pipeline.releases.desired import Desired
 
 T = TypeVar("T")
 
@@ -32,6 +34,15 @@ def until(probe: Callable[[], T], what: str, seconds: float = WAIT_SECONDS) -> T
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.2)
     return found
+
+
+@pytest.fixture
+def desired(tmp_path: Path) -> Desired:
+    """The desired state of a repository with one commit: this one may be at no branch, as GitHub checks it out."""
+    root = tmp_path / "desired"
+    git.run("init", "--quiet", "--initial-branch=main", root, root=tmp_path)
+    git.run("commit", "--quiet", "--allow-empty", "--message=First", root=root, env=git.IDENTITY)
+    return Desired(str(root), "main", root=root)
 
 
 @dataclass(frozen=True)

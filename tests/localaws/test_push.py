@@ -14,8 +14,6 @@ from pipeline.argocd import git_server
 from pipeline.aws import account, localaws
 from pipeline.commands import plan, promote
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import ROOT
-from pipeline.git import repository as git
 from pipeline.images import push
 from pipeline.releases import environments, history
 from pipeline.releases.desired import Desired
@@ -53,7 +51,7 @@ def test_a_tag_that_holds_another_image_is_refused(running: None) -> None:
 
 
 def test_an_image_that_no_registry_has_is_planned_and_committed_nowhere(
-    running: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: None, desired: Desired, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environments, "LOCAL", tmp_path)
     local = environments.load(environments.LOCAL_ENVIRONMENT)
@@ -70,7 +68,6 @@ def test_an_image_that_no_registry_has_is_planned_and_committed_nowhere(
     released = Release("a" * 40, "", content, "Release", datetime(2026, 11, 27, tzinfo=UTC))
     monkeypatch.setattr(history, "commits", lambda *_, **__: [released])
     monkeypatch.setattr(git_server, "never_released", lambda _: False)
-    desired = Desired(str(ROOT), git.run("branch", "--show-current").strip())
     monkeypatch.setattr(kubernetes, "desired", lambda *_: desired)
     monkeypatch.setattr(kubernetes, "prepared", lambda: pytest.fail("a cluster was asked for"))
     monkeypatch.setenv("LOCAL_AWS", "1")

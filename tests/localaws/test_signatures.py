@@ -20,8 +20,6 @@ from pipeline.aws import registry
 from pipeline.aws.account import Account
 from pipeline.commands import plan, promote, rollback
 from pipeline.core.errors import PipelineError
-from pipeline.core.paths import ROOT
-from pipeline.git import repository as git
 from pipeline.images import push, referrers, registries
 from pipeline.images.app import Record
 from pipeline.releases import environments, history
@@ -202,6 +200,8 @@ def test_no_command_uses_what_is_not_signed(
     account: Account,
     image: ImageReference,
     command: str,
+    *,
+    desired: Desired,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -212,7 +212,6 @@ def test_no_command_uses_what_is_not_signed(
     monkeypatch.setattr(history, "commits", lambda *_, **__: released)
     monkeypatch.setattr(history, "earlier", lambda _: released[1])
     monkeypatch.setattr(git_server, "never_released", lambda _: False)
-    desired = Desired(str(ROOT), git.run("branch", "--show-current").strip())
     monkeypatch.setattr(kubernetes, "desired", lambda *_: desired)
     for module, step in (
         (terraform, "plan"),
