@@ -87,7 +87,8 @@ def _content(repository: str, digest: str, credentials: Credentials | None) -> b
         "GET",
         repository,
         credentials=credentials,
-        statuses=(httpx.codes.OK, httpx.codes.NOT_FOUND),
+        # Whoever attached it may have named what no registry can have.
+        statuses=(httpx.codes.OK, httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND),
     )
     try:
         (layer,) = ask(path=f"manifests/{digest}", headers={"Accept": MANIFEST}).json()["layers"]
