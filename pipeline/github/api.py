@@ -10,11 +10,12 @@ import httpx
 
 from pipeline.core import markdown
 from pipeline.core.errors import PipelineError
+from pipeline.core.waiting import AGAIN_SECONDS, persistent
 from pipeline.github import actions
 
 API_SECONDS = 30
 #: Seconds before each further attempt where GitHub names none, and the most that it is waited for.
-RETRY_WAITS = (2, 10, 30)
+RETRY_WAITS = AGAIN_SECONDS
 RETRY_AFTER_SECONDS = 60
 PAGE = 100
 MAX_PAGES = 50
@@ -122,26 +123,26 @@ class Api:
         self, method: str, path: str, content: dict[str, Any] | None = None
     ) -> httpx.Response:
         """Asked anew where GitHub is busy; a moved repository is followed to, but not written to."""
-        for wait in (*RETRY_WAITS, None):
-            try:
+        try:
+            for wait in RETRY_WAITS:
                 response = self._once(method, path, content)
-            except httpx.HTTPError as error:
-                if wait is None or method != "GET":
-                    raise PipelineError(
-                        f"GitHub did not answer {method} {path.partition('?')[0]} ({error})",
-                        next_step="run the job again; see githubstatus.com",
-                    ) from error
-                time.sleep(wait)
-                continue
-            if wait is None or not _is_busy(response, method):
-                return response
-            named = response.headers.get("Retry-After", "")
-            time.sleep(min(float(named), RETRY_AFTER_SECONDS) if named.isdigit() else wait)
-        raise AssertionError("the last attempt either returns or raises")
+                named = response.headers.get("Retry-After", "")
+                if not _is_busy(response, method):
+                    return response
+                time.sleep(min(float(named), RETRY_AFTER_SECONDS) if named.isdigit() else wait)
+            return self._once(method, path, content)
+        except httpx.HTTPError as error:
+            raise PipelineError(
+                f"GitHub did not answer {method} {path.partition('?')[0]} ({error})",
+                next_step="run the job again; see githubstatus.com",
+            ) from error
 
     def _once(self, method: str, path: str, content: dict[str, Any] | None) -> httpx.Response:
         reads = method == "GET"
-        return self.client.request(method, path, json=content, follow_redirects=reads)
+        return persistent(
+            lambda: self.client.request(method, path, json=content, follow_redirects=reads),
+            lambda error: reads and isinstance(error, httpx.HTTPError),
+        )
 
 
 def api(variable: str = "GITHUB_TOKEN") -> Api:

@@ -36,7 +36,6 @@ class Desired:
     def tip(self) -> str:
         """The newest commit of the branch, fetched now with the notes."""
         notes = f"+{NOTES}*:{NOTES}*"  # the pattern: there may be none yet
-
         return persistent(
             lambda: git.fetch(
                 self.branch, notes, remote=self.remote, token=self.token, root=self.root
@@ -45,14 +44,20 @@ class Desired:
         )
 
     def push(self, commit: str, ref: str, *, replace: bool = False) -> None:
-        """Pushes a commit to a branch or another ref; raises CommandFailedError when the remote refuses."""
-        git.push(
-            commit,
-            remote=self.remote,
-            ref=ref,
-            token=self.token,
-            root=self.root,
-            replace=replace,
+        """Pushes a commit to a branch or another ref; raises CommandFailedError when the remote refuses.
+
+        Pushed again where the remote is busy: what came in all the same is no second deed.
+        """
+        persistent(
+            lambda: git.push(
+                commit,
+                remote=self.remote,
+                ref=ref,
+                token=self.token,
+                root=self.root,
+                replace=replace,
+            ),
+            passing,
         )
 
     def pushed(self, made: Callable[[str], str | None], ref: str) -> str | None:
@@ -64,9 +69,7 @@ class Desired:
             try:
                 self.push(commit, ref)
             except CommandFailedError as error:
-                if passing(error) and self.tip() == commit:
-                    return commit  # it came in all the same
-                if attempt < ATTEMPTS and (moved(error) or passing(error)):
+                if attempt < ATTEMPTS and moved(error):
                     continue
                 raise PipelineError(
                     f"the push was refused: {error.tail[-1] if error.tail else error.cause}",

@@ -13,6 +13,7 @@ import pytest
 from localgithub import api as stand_in
 from localgithub import server
 from pipeline.commands import comment, upgrade
+from pipeline.core import waiting
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
@@ -193,7 +194,7 @@ def test_what_github_is_too_busy_for_is_asked_again(
 def test_a_connection_that_breaks_while_something_is_read_is_made_again(
     method: str, asked: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(github_api, "RETRY_WAITS", (0, 0, 0))
+    monkeypatch.setattr(waiting, "AGAIN_SECONDS", (0, 0, 0))
     seen: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
