@@ -52,7 +52,7 @@ def run(root: Path = ROOT, site: Path = SITE) -> Result:
                 env={**os.environ, "NO_COLOR": "1"},
             )
         except CommandFailedError as error:
-            found = WARNING.findall(COLOUR.sub("", log.read_text(encoding="utf-8")))
+            found = WARNING.findall(COLOUR.sub("", error.output))
             if not found:
                 raise
             causes = sorted(f"docs/{place}: {what}" for what, place in found)

@@ -111,7 +111,7 @@ def _findings(check: str, files: str, command: str = "") -> str:
     except CommandFailedError as error:
         if error.log != log:
             raise  # the tool could not be had
-        return log.read_text(encoding="utf-8").partition("\n")[2].strip() or "no output"
+        return error.output.strip() or "no output"
     return ""
 
 

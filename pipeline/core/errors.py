@@ -29,14 +29,25 @@ def require_choice(kind: str, name: str, choices: Iterable[str]) -> None:
 
 
 class CommandFailedError(PipelineError):
-    """A program ended with the non-zero ``code``; ``tail`` holds its last lines of output."""
+    """A program ended with the non-zero ``code``; ``tail`` holds its last lines of output.
+
+    ``output`` is all of it where the program has a log, which another run may have replaced by now.
+    """
 
     def __init__(
-        self, cause: str, *, next_step: str, log: Path | None, code: int, tail: list[str]
+        self,
+        cause: str,
+        *,
+        next_step: str,
+        log: Path | None,
+        code: int,
+        tail: list[str],
+        output: str = "",
     ) -> None:
         super().__init__(cause, next_step=next_step, log=log)
         self.code = code
         self.tail = tail
+        self.output = output
 
 
 class SilentError(PipelineError):

@@ -64,16 +64,23 @@ def run(
     # For appending, as the system keeps it: the program's writing and ours never overwrite each other.
     with log.open("ab", buffering=0) as sink, log.open("rb") as written:
         sink.write(f"$ {shlex.join(command)}\n".encode())
-        written.seek(0, os.SEEK_END)
+        began = written.seek(0, os.SEEK_END)
         with _child(command, cwd, env, stdout=sink, stderr=subprocess.STDOUT) as child:
             for line in _followed(child, written, silence_seconds, seconds):
                 tail.append(line)
                 if on_line:
                     on_line(line)
             code = child.wait()
-    if code != 0:
-        cause = f"{Path(command[0]).name} ended with code {code}: {_last_words(tail)}"
-        raise CommandFailedError(cause, next_step=next_step, log=log, code=code, tail=list(tail))
+        if code != 0:
+            written.seek(began)
+            raise CommandFailedError(
+                f"{Path(command[0]).name} ended with code {code}: {_last_words(tail)}",
+                next_step=next_step,
+                log=log,
+                code=code,
+                tail=list(tail),
+                output=written.read().decode(errors="replace"),
+            )
 
 
 def capture(

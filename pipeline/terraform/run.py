@@ -222,9 +222,9 @@ def _text(root: Root, arguments: list[str]) -> None:
     try:
         process.run([tool("terraform"), *arguments], log=log, cwd=root.folder, env=environ(root))
     except CommandFailedError as error:
-        text = log.read_text(encoding="utf-8").translate(dict.fromkeys(map(ord, "│╷╵")))
-        # Some commands print no "Error:"; the first line is the command itself.
-        problem = text.partition("Error: ")[2] or text.partition("\n")[2]
+        text = error.output.translate(dict.fromkeys(map(ord, "│╷╵")))
+        # Some commands print no "Error:".
+        problem = text.partition("Error: ")[2] or text
         summary, _, detail = problem.strip().partition("\n")
         errors = [Diagnostic("error", summary, detail)] if summary else []
         raise TerraformError(errors, name=root.name, log=log) from error

@@ -23,14 +23,13 @@ def validate(root: Path) -> str:
     """Terraform's findings in a root as it prints them, or nothing."""
     name = f"terraform-validate-{root.name}"
     environ = cli.environment(os.environ, LOCAL / "terraform" / "validate" / root.name)
-    log = log_file(name)
     with exclusive(name, wait=True):
         try:
             for command in ("init -backend=false -lockfile=readonly", "validate"):
                 argv: list[str | Path] = [tool("terraform"), *command.split(), "-no-color"]
-                process.run(argv, log=log, cwd=root, env=environ)
-        except CommandFailedError:
-            return log.read_text(encoding="utf-8")
+                process.run(argv, log=log_file(name), cwd=root, env=environ)
+        except CommandFailedError as error:
+            return error.output
     return ""
 
 

@@ -28,6 +28,14 @@ def test_a_failure_carries_code_last_words_and_log(tmp_path: Path) -> None:
     assert (caught.value.code, caught.value.log) == (7, tmp_path / "log")
 
 
+def test_a_failures_output_is_its_own_though_another_run_took_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    script = f"echo mine; rm {log}; echo another > {log}; exit 1"
+    with pytest.raises(CommandFailedError) as caught:
+        process.run(["sh", "-c", script], log=log)
+    assert caught.value.output == "mine\n"
+
+
 def test_a_program_that_falls_silent_is_ended(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "never")
     script = f"echo $$; read line < {tmp_path / 'never'}"
