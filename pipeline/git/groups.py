@@ -1,6 +1,7 @@
 """Groups of the fast tests, and the files that decide about each group's outcome (``tools/tests.yaml``)."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +25,21 @@ COMMON = (
 
 @dataclass(frozen=True)
 class Group:
-    """One group: its test files and its inputs, sorted. ``stage``: only targets with this stage run it."""
+    """One group: its test files, the files that it reads, and those of which it knows the names alone; all sorted.
+
+    ``stage``: only targets with this stage run it.
+    """
 
     name: str
     tests: list[Path]
     inputs: list[Path]
+    names: Sequence[Path] = ()
     stage: str = ""
 
     def key(self, root: Path = ROOT) -> str:
-        """A hash that changes with each input and with Python's version."""
-        return git.content_key(self.inputs, platform.python_version(), root=root)
+        """A hash that changes with each input, each of the names, and with Python's version."""
+        names = [str(path.relative_to(root)) for path in self.names]
+        return git.content_key(self.inputs, platform.python_version(), *names, root=root)
 
 
 def load(root: Path = ROOT) -> list[Group]:
@@ -46,5 +52,6 @@ def load(root: Path = ROOT) -> list[Group]:
         tests = [path for path in git.files(*row["tests"].split(), root=root) if path in left]
         left.difference_update(tests)
         inputs = {*git.files(*row["reads"].split(), root=root), *common, *tests}
-        groups.append(Group(name, tests, sorted(inputs), row.get("stage", "")))
+        names = git.files(*row["names"].split(), root=root) if "names" in row else []
+        groups.append(Group(name, tests, sorted(inputs), names, row.get("stage", "")))
     return groups

@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,9 +15,10 @@ import pytest
 from flask import Flask
 from jinja2 import BytecodeCache, FileSystemBytecodeCache
 from sqlalchemy.orm import Session
-from thanksgiving import create_app, migrate
+from thanksgiving import create_app, gatherings, migrate
 from thanksgiving.config import from_environment
 from thanksgiving.db import session
+from thanksgiving.models import new_token, now
 from thanksgiving.observability import LOGGING, Formatter
 from werkzeug.test import TestResponse
 
@@ -170,6 +172,22 @@ def dinner(lite: Flask, laid_table: tuple[Path, journeys.Gathering]) -> journeys
     file, gathering = laid_table
     put(file, lite)
     return gathering
+
+
+def laid(app: Flask) -> journeys.Gathering:
+    """As ``dinner``, added as /new does it, but by no page."""
+    token = new_token()
+    menu = (("mains", "Turkey", 1), ("sides", "Mashed potatoes", 2), ("desserts", "Pumpkin pie", 1))
+    wishes = [dict(zip(("category", "name", "wanted"), wish, strict=True)) for wish in menu]
+    details = {"title": "Dinner", "timezone": "America/New_York", "place": "Home", "note": ""}
+    start = now() + timedelta(days=30)
+    gathering = gatherings.new_gathering(token, wishes, starts_at=start, **details)
+    guest_token = gathering.guest_token
+    with transaction(app) as session:
+        session.add(gathering)
+    return journeys.Gathering(
+        "Dinner", f"http://app.test/o/{token}", f"http://app.test/g/{guest_token}"
+    )
 
 
 def notice(answer: httpx.Response | TestResponse) -> str:

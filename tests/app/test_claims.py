@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import NamedTuple
 
 import pytest
@@ -17,10 +16,10 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from thanksgiving import gatherings, security
-from thanksgiving.models import Claim, Dish, Gathering, Guest, new_id, new_token, now
+from thanksgiving.models import Claim, Dish, Gathering, Guest, new_id, now
 
 from tests.acceptance import journeys
-from tests.app.conftest import browsers, notice, transaction
+from tests.app.conftest import browsers, laid, notice, transaction
 
 Crowd = dict[str, "Person"]
 
@@ -29,22 +28,6 @@ Crowd = dict[str, "Person"]
 def _no_template(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal has a page as well; here its status alone counts."""
     monkeypatch.setattr(app.jinja_env, "loader", DictLoader({"error.html": "{{ status }}"}))
-
-
-def laid(app: Flask) -> journeys.Gathering:
-    """A gathering with Turkey (1), Mashed potatoes (2) and Pumpkin pie (1), as /new adds it."""
-    token = new_token()
-    menu = (("mains", "Turkey", 1), ("sides", "Mashed potatoes", 2), ("desserts", "Pumpkin pie", 1))
-    wishes = [dict(zip(("category", "name", "wanted"), wish, strict=True)) for wish in menu]
-    details = {"title": "Dinner", "timezone": "America/New_York", "place": "Home", "note": ""}
-    start = now() + timedelta(days=30)
-    gathering = gatherings.new_gathering(token, wishes, starts_at=start, **details)
-    guest_token = gathering.guest_token
-    with transaction(app) as session:
-        session.add(gathering)
-    return journeys.Gathering(
-        "Dinner", f"http://app.test/o/{token}", f"http://app.test/g/{guest_token}"
-    )
 
 
 def page_of(app: Flask, visitor: str) -> tuple[str, str]:

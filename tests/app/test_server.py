@@ -1,6 +1,5 @@
 """gunicorn with its production settings: starting, stopping, two workers, keep-alive, a database that goes away."""
 
-import json
 import re
 import subprocess
 import sys
@@ -80,26 +79,6 @@ def test_metrics_are_not_public(shared: servers.Server) -> None:
             servers.CLIENT.get(f"{shared.url}/metrics", headers={header: "for=1.2.3.4"}).status_code
             == 404
         )
-
-
-def test_stopping_turns_unready_serves_on_finishes_and_logs_json_to_the_last_line(
-    start: Start, database: str
-) -> None:
-    server = start(database, DRAIN_SECONDS="3")
-    event = journeys.create_gathering(server.url)
-    kept = httpx.Client(base_url=server.url)
-    assert kept.get("/healthz").status_code == 200
-    server.terminate()
-    servers.wait_until(server, "/readyz", status=503)
-    assert kept.get("/readyz").text == "stopping\n"
-    # The balancer has not noticed yet: new and old connections are served.
-    assert httpx.get(event.guest_url).status_code == 200
-    assert kept.get(event.guest_path).status_code == 200
-    assert server.answers("/healthz") == 200
-    assert server.process.poll() is None
-    assert server.process.wait(servers.STOP_SECONDS) == 0
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    assert any(line.get("route") == "/g/<token>" for line in lines)
 
 
 @pytest.mark.engine

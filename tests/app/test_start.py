@@ -1,6 +1,7 @@
-"""gunicorn with its production settings, of which no page is asked: beginning, refusing to begin, keep-alive."""
+"""gunicorn with its production settings, of which no page is asked: starting, refusing to, keep-alive, stopping."""
 
 import http.client
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -9,9 +10,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from thanksgiving import create_app
 
 from tests.app import servers
-from tests.app.conftest import SECRET, sqlite_copy
+from tests.app.conftest import SECRET, laid, settings_for, sqlite_copy
 
 Start = Callable[..., servers.Server]
 #: gunicorn gives a worker that still begins as long as one that serves: 20 seconds, when another has failed.
@@ -95,3 +97,23 @@ def test_refuses_to_start(tmp_path: Path, database: str, env: dict[str, str], sa
     assert server.process.wait(servers.STOP_SECONDS) != 0
     assert said in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
+
+
+def test_stopping_turns_unready_serves_on_finishes_and_logs_json_to_the_last_line(
+    start: Start, database: str
+) -> None:
+    server = start(database, DRAIN_SECONDS="3")
+    calendar = f"{laid(create_app(settings_for(database))).guest_path}/event.ics"
+    kept = httpx.Client(base_url=server.url)
+    assert kept.get("/healthz").status_code == 200
+    server.terminate()
+    servers.wait_until(server, "/readyz", status=503)
+    assert kept.get("/readyz").text == "stopping\n"
+    # The balancer has not noticed yet: new and old connections are served.
+    assert httpx.get(f"{server.url}{calendar}").status_code == 200
+    assert kept.get(calendar).status_code == 200
+    assert server.answers("/healthz") == 200
+    assert server.process.poll() is None
+    assert server.process.wait(servers.STOP_SECONDS) == 0
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert any(line.get("route") == "/g/<token>/event.ics" for line in lines)

@@ -11,8 +11,12 @@ from pipeline.git import repository as git
 from pipeline.releases.project import project
 
 TEXTS = (".md", ".py", ".tf", ".yaml", ".yml", ".sh", "Dockerfile")
-#: Tests name pages that are made up.
-OURS = [file for file in git.files() if file.name.endswith(TEXTS) and "tests" not in file.parts]
+#: Tests name pages that are made up, and an application has pages of its own.
+OURS = [
+    file
+    for file in git.files("*", ":!app/*")
+    if file.name.endswith(TEXTS) and "tests" not in file.parts
+]
 PAGES = [file for file in OURS if file.suffix == ".md"]
 
 
