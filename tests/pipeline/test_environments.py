@@ -188,7 +188,9 @@ ANYTHING = st.recursive(
 
 
 @given(key=st.sampled_from([*documents.rules(), "whole"]), value=ANYTHING)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, derandomize=True
+)
 def test_whatever_stands_at_a_key_is_taken_or_refused(tmp_path: Path, key: str, value: Any) -> None:
     document = YAML(typ="safe").load(GOOD)
     *parents, name = ("document", *key.split(".")) if key != "whole" else ("document",)
@@ -204,7 +206,9 @@ def test_whatever_stands_at_a_key_is_taken_or_refused(tmp_path: Path, key: str, 
 
 
 @given(content=st.binary(max_size=200))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, derandomize=True
+)
 def test_whatever_bytes_a_file_has_they_are_refused(tmp_path: Path, content: bytes) -> None:
     for name, read in (("demo.yaml", environments.read), ("project.yaml", project.load)):
         file = tmp_path / name
