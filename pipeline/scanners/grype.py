@@ -15,6 +15,7 @@ from pipeline.core import console, locks, process, tools
 from pipeline.core.errors import PipelineError
 from pipeline.core.paths import CACHE, LOCAL, REPORTS, log_file
 from pipeline.scanners import sbom
+from pipeline.scanners.advisories import answered
 from pipeline.scanners.findings import Finding, Outcome, accepted, judged, not_checked
 
 NAME = "vulnerabilities of the image"
@@ -45,10 +46,10 @@ def database_at_hand() -> str:
     address = os.environ.get(ADDRESS_VARIABLE) or DATABASES
     newest = f"{address.rstrip('/')}/v6/latest.json"
     try:
-        answer = httpx.get(newest, timeout=PROBE_SECONDS, follow_redirects=True)
+        answered("GET", newest, timeout=PROBE_SECONDS)
     except httpx.HTTPError:
         return ""
-    return address if answer.status_code == httpx.codes.OK else ""
+    return address
 
 
 def scan(

@@ -10,6 +10,7 @@ import httpx
 
 from pipeline.core.paths import ROOT
 from pipeline.git import repository as git
+from pipeline.scanners.advisories import answered
 from pipeline.scanners.findings import Finding, Outcome, accepted, judged, not_checked
 
 NAME = "vulnerabilities of the Python packages"
@@ -66,8 +67,7 @@ def _locked(root: Path) -> dict[str, str]:
 def _ask(address: str, purls: list[str]) -> list[list[str]]:
     """The ids of the advisories for each package URL; at most 1,000 fit into one query."""
     query = {"queries": [{"package": {"purl": purl}} for purl in purls]}
-    response = httpx.post(f"{address}/v1/querybatch", json=query, timeout=TIMEOUT)
-    response.raise_for_status()
+    response = answered("POST", f"{address}/v1/querybatch", json=query, timeout=TIMEOUT)
     return [
         [advisory["id"] for advisory in result.get("vulns", [])]
         for result in response.json()["results"]
@@ -78,9 +78,8 @@ def _severe(address: str, advisories: set[str]) -> set[str]:
     """The advisories that are severe, not withdrawn, and fixed in some version; an alias may name the severity."""
     records: dict[str, dict[str, Any]] = {}
     for advisory in sorted(advisories):
-        response = httpx.get(f"{address}/v1/vulns/{quote(advisory)}", timeout=TIMEOUT)
-        response.raise_for_status()
-        records[advisory] = response.json()
+        record = f"{address}/v1/vulns/{quote(advisory)}"
+        records[advisory] = answered("GET", record, timeout=TIMEOUT).json()
     return {
         advisory
         for advisory, record in records.items()

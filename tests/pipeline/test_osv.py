@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from pipeline.core import waiting
 from pipeline.scanners import findings, osv
+from pipeline.scanners.advisories import answered
+from tests.answering import Handler, served
 from tests.gauntlet import osv as source
 
 #: What a source of advisories has in store for packages that many have: by id, what differs from severe and fixed.
@@ -49,3 +53,40 @@ def test_what_fails_is_severe_fixed_and_shipped(
     assert len(outcome.findings) == len(shipped) + len(tools)
     failing = {finding.rule for finding in outcome.findings if finding.fails}
     assert failing == {"GHSA-high", "PYSEC-unknown"}
+
+
+@pytest.mark.parametrize("first", [429, 503, 0])
+def test_a_source_that_is_busy_or_breaks_off_is_asked_again(
+    first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "AGAIN_SECONDS", (0,))
+    left = [first]
+
+    class Busy(Handler):
+        def do_GET(self) -> None:
+            status = left.pop() if left else 200
+            if status:  # else it hangs up
+                self.answer(b"{}", status)
+
+    with served(Busy) as address:
+        assert answered("GET", address, trust_env=False).json() == {}
+
+
+@pytest.mark.parametrize("status", [404, 403])
+def test_a_source_that_refuses_is_asked_once(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "AGAIN_SECONDS", (3600,))
+
+    class Refusing(Handler):
+        def do_GET(self) -> None:
+            self.answer(status=status)
+
+    with served(Refusing) as address, pytest.raises(httpx.HTTPStatusError):
+        answered("GET", address, trust_env=False)
+
+
+def test_a_source_that_cannot_be_reached_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "AGAIN_SECONDS", (3600,))
+    with served(Handler) as address:
+        pass
+    with pytest.raises(httpx.ConnectError):
+        answered("GET", address, trust_env=False)
