@@ -98,7 +98,7 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
     sources = [
         path
         for path in sorted(folder.rglob("*.py"))
-        if not SKIPPED & {*path.relative_to(folder).parts}
+        if path.is_file() and not SKIPPED & {*path.relative_to(folder).parts}
     ]
     source = any(folder.glob("src/*/__init__.py")) or any(folder.glob("src/*.py"))
     package = (folder / "src" / "__init__.py").exists()  # its modules are src.…
@@ -111,7 +111,7 @@ def look(folder: Path, wsgi: str | None = None, engine: str | None = None) -> Ap
         notes += lists.unread(folder)
     if not callables.has(roots, wsgi):
         notes.append(f"no file here is {wsgi.partition(':')[0]}: a package has to bring it")
-    texts = {path: path.read_text("utf-8", "replace") for path in sources}
+    texts = {path: path.read_text("utf-8-sig", "replace") for path in sources}
     text = "\n".join(texts.values())
     if READERS & packages:
         text = READER.sub(_read, text)

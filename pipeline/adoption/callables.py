@@ -77,7 +77,7 @@ def has(roots: Iterable[Path], wsgi: str) -> bool:
 def folders(folder: Path) -> list[str]:
     """The folders below that Procfile and Dockerfile have gunicorn import from."""
     files = [path for path in (folder / "Procfile", folder / "Dockerfile") if path.is_file()]
-    lines = "\n".join(path.read_text("utf-8", "replace") for path in files).splitlines()
+    lines = "\n".join(path.read_text("utf-8-sig", "replace") for path in files).splitlines()
     named = FOLDER.findall("\n".join(line for line in lines if "gunicorn" in line))
     return [name for name in dict.fromkeys(named) if (folder / name).is_dir()]
 
@@ -86,7 +86,7 @@ def _named(folder: Path) -> Iterator[str]:
     """Callables and modules that the files name which start the application, the most telling file first."""
     for name in ("Procfile", ".flaskenv", "Dockerfile"):
         path = folder / name
-        text = path.read_text("utf-8", "replace") if path.is_file() else ""
+        text = path.read_text("utf-8-sig", "replace") if path.is_file() else ""
         if name == ".flaskenv":
             for app in FLASK_APP.findall(text):
                 yield app.removesuffix(".py").replace("/", ".")
@@ -138,7 +138,7 @@ def _modules(
 def _statements(path: Path | None) -> Iterator[ast.stmt]:
     """What a module runs at its import, conditions and attempts too; nothing where it cannot be read."""
     try:
-        waiting = ast.parse(path.read_text("utf-8", "replace")).body[::-1] if path else []
+        waiting = ast.parse(path.read_text("utf-8-sig", "replace")).body[::-1] if path else []
     except SyntaxError:
         return
     while waiting:

@@ -19,6 +19,7 @@ from pipeline.releases import project
 SAMPLE = ("app", "tests/app", "tests/acceptance", "tests/adopt")
 SHOWN = tuple(f"docs/{name}" for name in ("application.md", "screenshots", "plans"))
 WORDS = r"tests\.(acceptance|app)\b|[Tt]hanksgiving"
+REPOSITORY = ROOT / "argocd" / "apps" / "base" / "repository.yaml"
 #: Where no application's name stands; what is a word there is one everywhere.
 CODE = ("pipeline/*", ".github/workflows/*")
 WORD = "(?<![a-z0-9]){}(?![a-z0-9])"
@@ -43,7 +44,7 @@ def now() -> dict[str, str]:
     """What the repository says of its places now."""
     local = files.read_yaml(ENVIRONMENTS / "local.yaml")["aws"]
     production = files.read_yaml(ENVIRONMENTS / "production.yaml")["aws"]
-    repository = (ROOT / "argocd/apps/base/repository.yaml").read_text("utf-8")
+    repository = REPOSITORY.read_text(encoding="utf-8")
     return {
         "repository": re.search(r"github\.com/(.+)\.git", repository)[1],  # type: ignore[index] # the file is ours
         "account": local["account_id"],
@@ -54,12 +55,8 @@ def now() -> dict[str, str]:
 
 def names(old: project.Project, answers: Answers) -> dict[str, str]:
     """What the sample, or the application before, is called outside ``app/``, with what stands there from now on."""
-    owner = answers.repository.partition("/")[0]
-    before = now()
     renamed = {
-        before["repository"]: answers.repository,
-        f"owner: {before['repository'].partition('/')[0]}": f"owner: {owner}",
-        f"@{before['repository'].partition('/')[0]}/": f"@{owner}/",
+        now()["repository"]: answers.repository,
         old.image: answers.name,
         old.name: answers.name,
         old.title: answers.title,
@@ -101,6 +98,7 @@ def edit(
         git.run("mv", str(CHART), str(CHART.with_name(answers.name)))
     for path in git.files(":!app", ":!project.yaml", ":!*.lock.hcl", ":!requirements"):
         _rename(path, names)
+    _repository(REPOSITORY, answers.repository)
     with (ROOT / "project.yaml").open("w", encoding="utf-8") as stream:
         stream.write(
             "# The application that this repository delivers: docs/reference/project.md.\n"
@@ -114,16 +112,26 @@ def edit(
 
 
 def _rename(path: Path, names: Mapping[str, str]) -> None:
-    """Replaces whole words in a text file."""
+    """Replaces whole words in a text file, the longest first and each once: what takes a word's place is none."""
     try:
         text = path.read_text(encoding="utf-8")
     except (UnicodeDecodeError, FileNotFoundError):
         return
-    renamed = text
-    for word, name in names.items():
-        renamed = re.sub(WORD.format(re.escape(word)), name.replace("\\", r"\\"), renamed)
+    words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    renamed = (
+        re.sub(WORD.format(f"(?:{words})"), lambda word: names[word[0]], text) if names else text
+    )
     if renamed != text:
         path.write_text(renamed, encoding="utf-8")
+
+
+def _repository(path: Path, name: str) -> None:
+    """Writes this repository's own name, which may be the application's or another, for Argo CD."""
+    yaml = files.editing_yaml()
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    content["data"] |= dict(zip(("owner", "name"), name.split("/"), strict=True))
+    with path.open("w", encoding="utf-8") as stream:
+        yaml.dump(content, stream)
 
 
 def _environment(path: Path, domain: str, document: Mapping[str, Any]) -> None:

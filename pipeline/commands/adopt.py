@@ -27,6 +27,7 @@ LEFT = shutil.ignore_patterns(
 PRIVATE = shutil.ignore_patterns(".env.*", "*.pem", "*.key")
 EXAMPLES = shutil.ignore_patterns("*.example", "*.sample", "*.template", "*.dist")
 
+IGNORED = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
 FIELDS = tuple(field.name for field in fields(Answers))
 
 
@@ -40,6 +41,11 @@ def run(given: Mapping[str, str | None], *, dry_run: bool, checks: bool = True) 
     if git.is_dirty():
         raise PipelineError(
             "the work tree is not clean", next_step="commit your changes, then adopt"
+        )
+    if lost := _unkept():
+        raise PipelineError(
+            f"app/ has what Git ignores, and adoption would delete: {', '.join(lost)}",
+            next_step="move it away; a folder of your own is named: ./inv adopt SOURCE",
         )
     answers = _require_sound(_ask(given))
     remote = git.run("for-each-ref", "--format=%(symref:lstrip=3)", "refs/remotes/origin/HEAD")
@@ -156,7 +162,7 @@ def _source(answers: Answers) -> Iterator[Path]:
                     f"{folder} is no folder",
                     next_step="name the application's folder or Git address",
                 )
-        ignored, repository = _ignored(folder, Path(temporary) / "rules")
+        ignored, tracked = _rules(folder, Path(temporary) / "rules")
         private: list[str] = []
 
         def left(place: str, names: list[str]) -> set[str]:
@@ -164,9 +170,8 @@ def _source(answers: Answers) -> Iterator[Path]:
                 *LEFT(place, names),
                 *(each for each in names if Path(place, each) in ignored),
             }
-            # A repository's own rules say what is private.
-            kept = {*names} if repository else {*common, *EXAMPLES(place, names)}
-            found = {*PRIVATE(place, names)} - kept
+            shown = {*EXAMPLES(place, names), *(n for n in names if Path(place, n) in tracked)}
+            found = {*PRIVATE(place, names)} - common - shown
             private.extend(str(Path(place, each).relative_to(folder)) for each in sorted(found))
             return common | found
 
@@ -176,20 +181,29 @@ def _source(answers: Answers) -> Iterator[Path]:
         yield copy
 
 
-def _ignored(folder: Path, rules: Path) -> tuple[set[Path], bool]:
-    """What the folder's repository ignores, and a clone of it would not have: its rules may stand above the folder.
+def _unkept() -> list[str]:
+    """What lies ignored in ``app/`` and nothing makes again."""
+    listed = git.run(*IGNORED, "--", "app").split("\0")
+    made = re.compile(r"(^|/)(__pycache__|\.(mypy|ruff|pytest)_cache)/$|\.pyc$")
+    return [name for name in listed if name and not made.search(name)]
 
-    Without a repository (False) the rules are those of the folder, read by an empty repository at ``rules``.
+
+def _rules(folder: Path, rules: Path) -> tuple[set[Path], set[Path]]:
+    """What the folder's repository ignores, and a clone of it would not have, and what it tracks.
+
+    Its rules may stand above the folder. Without a repository, or where one ignores the folder as a whole, they are
+    those of the folder, read by an empty repository at ``rules``.
     """
-    command = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory")
-    repository = True
     try:
-        listed = git.run(*command, root=folder)
+        ignored = git.run(*IGNORED, root=folder)
+        tracked = git.run("ls-files", "-z", "--recurse-submodules", root=folder)
     except CommandFailedError:
-        repository = False
+        ignored = tracked = "./"
+    if ignored.split("\0")[0] == "./":
         git.run("init", "--quiet", rules)
-        listed = git.run(f"--git-dir={rules / '.git'}", "--work-tree=.", *command, root=folder)
-    return {folder / name for name in listed.split("\0") if name not in ("", "./")}, repository
+        ignored = git.run(f"--git-dir={rules / '.git'}", "--work-tree=.", *IGNORED, root=folder)
+    found = [{folder / name for name in each.split("\0") if name} for each in (ignored, tracked)]
+    return found[0], found[1]
 
 
 def _require_sound(answers: Answers) -> Answers:

@@ -66,6 +66,58 @@ def test_of_a_folder_without_a_repository_secrets_stay_behind_by_name(
     assert "secrets: .env.production, certs/tls.key, certs/tls.pem" in said
 
 
+def test_of_a_repository_secrets_that_it_does_not_track_stay_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed(tmp_path, {"app.py": FLASK, "ca.pem": "", ".gitignore": ".env\n"})
+    written(tmp_path, {".env.production": "KEY=1", "tls.key": "key", "new.py": ""})
+    assert copied(tmp_path) == {"app.py", "ca.pem", ".gitignore", "new.py"}
+    assert "secrets: .env.production, tls.key" in " ".join("".join(capsys.readouterr()).split())
+
+
+def test_a_folder_that_the_repository_above_ignores_has_its_own_rules(tmp_path: Path) -> None:
+    git(written(tmp_path, {".gitignore": "*\n"}), "init", "--quiet")
+    folder = written(tmp_path / "shop", {"app.py": FLASK, ".gitignore": "up/\n", "up/a": "a"})
+    written(folder, {"tls.key": "key"})
+    assert copied(folder) == {"app.py", ".gitignore"}
+
+
+def test_what_git_ignores_in_app_is_named_before_it_would_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = {".gitignore": "__pycache__/\n*.db\n.env\n", "app/app.py": FLASK, "shop.db": ""}
+    committed(tmp_path, rules)
+    written(tmp_path, {"app/__pycache__/app.cpython-311.pyc": ""})
+    of_the_tree = adopt.git.run
+    monkeypatch.setattr(adopt.git, "run", lambda *words: of_the_tree(*words, root=tmp_path))
+    monkeypatch.setattr(adopt.git, "is_dirty", lambda: False)
+    assert adopt._unkept() == []
+    written(tmp_path, {"app/shop.db": "", "app/.env": "KEY=1"})
+    with pytest.raises(PipelineError, match=r"adoption would delete: app/\.env, app/shop\.db"):
+        adopt.run({}, dry_run=True)
+    assert (tmp_path / "app" / ".env").read_text() == "KEY=1"
+
+
+@pytest.mark.parametrize("repository", ["acme/ecs-saas-app", "acme/shop-delivery", "acme/shop"])
+def test_a_repository_is_named_as_it_is_whatever_the_application_is_called(
+    tmp_path: Path, repository: str
+) -> None:
+    sample = project.load()
+    answers = replace(ANSWERS, name="shop", title="Shop", repository=repository)
+    file = tmp_path / "repository.yaml"
+    file.write_text(
+        f"# Ours.\ndata:\n  url: https://github.com/{naming.now()['repository']}.git\n  owner: example\n"
+        f"  name: {sample.name}\n  application: {sample.name}\n"
+    )
+    naming._rename(file, naming.names(sample, answers))
+    naming._repository(file, repository)
+    owner, name = repository.split("/")
+    assert file.read_text() == (
+        f"# Ours.\ndata:\n  url: https://github.com/{repository}.git\n  owner: {owner}\n"
+        f"  name: {name}\n  application: shop\n"
+    )
+
+
 def test_what_a_repository_tracks_comes_along(tmp_path: Path) -> None:
     files = {"app.py": FLASK, "static/site.css": "", "certs/ca.pem": "", ".gitignore": "static/\n"}
     assert copied(committed(tmp_path, files)) == {*files}
@@ -88,10 +140,16 @@ def test_a_git_address_brings_submodules_and_leaves_the_same_behind(
 def test_a_link_that_leads_out_of_the_folder_is_named(tmp_path: Path) -> None:
     folder = written(tmp_path / "shop", {"app.py": FLASK, "requirements.txt": "flask\n"})
     written(tmp_path, {"common/shared.txt": ""})
-    for name, target in {"in.py": "app.py", "out.txt": "../common/shared.txt", "no": "x"}.items():
+    links = {"in.py": "app.py", "out.txt": "../common/shared.txt", "no": "x", "out.py": "../x.py"}
+    for name, target in links.items():
         (folder / name).symlink_to(target)
     (note,) = application.look(folder).notes
-    assert note.startswith("links that lead to nothing in the image: no, out.txt;")
+    assert note.startswith("links that lead to nothing in the image: no, out.py, out.txt;")
+
+
+def test_a_source_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    folder = written(tmp_path, {"app.py": f"\ufeff{FLASK}", "requirements.txt": "flask\n"})
+    assert application.look(folder).wsgi == "app:app"
 
 
 def test_what_the_source_has_is_staged_whatever_its_rules_ignore(tmp_path: Path) -> None:
