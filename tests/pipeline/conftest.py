@@ -12,6 +12,7 @@ import pytest
 from pipeline import runner
 from pipeline.argocd import git_server
 from pipeline.core.errors import PipelineError
+from pipeline.git import groups
 from pipeline.git import repository as git
 from pipeline.github import reports
 
@@ -49,6 +50,7 @@ def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(socket, "getaddrinfo", refuse("look-up of a name"))
     monkeypatch.setattr(shutil, "copytree", refuse("copy"))
     monkeypatch.setattr(git, "is_dirty", lambda **_: False)
+    monkeypatch.setattr(groups, "load", list)  # their keys are of every file
     monkeypatch.setattr(git_server, "BARE", tmp_path / "none.git")
     monkeypatch.setattr(reports, "REPORTS", tmp_path)
     monkeypatch.setattr(runner, "log_file", lambda name: tmp_path / f"{name}.log")
