@@ -183,7 +183,7 @@ def _source(answers: Answers) -> Iterator[Path]:
 
 def _unkept() -> list[str]:
     """What lies ignored in ``app/`` and nothing makes again."""
-    listed = git.run(*IGNORED, "--", "app").split("\0")
+    listed = git.run(*IGNORED, "--", "app/*").split("\0")
     made = re.compile(r"(^|/)(__pycache__|\.(mypy|ruff|pytest)_cache)/$|\.pyc$")
     return [name for name in listed if name and not made.search(name)]
 

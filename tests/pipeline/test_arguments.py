@@ -6,7 +6,7 @@ import runpy
 import sys
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from invoke.program import Program
 
@@ -98,7 +98,6 @@ def run(task: str, argument: str, text: str) -> None:
 
 @pytest.mark.parametrize(("task", "argument"), ARGUMENTS)
 @given(text=TEXTS)
-@example(text="-a")
 @settings(
     max_examples=6,
     deadline=None,
