@@ -225,6 +225,22 @@ def test_the_key_that_signs_reaches_the_push_alone() -> None:
     assert passed == ("main.yml", "./.github/workflows/image.yml")
 
 
+def test_a_called_workflow_is_passed_each_secret_by_its_name() -> None:
+    """An environment's secret takes the place of the one that is passed; of what is not passed GitHub gives nothing."""
+    called = 0
+    for workflow in WORKFLOWS.values():
+        for job in workflow["jobs"].values():
+            content = WORKFLOWS.get(job.get("uses", "").rpartition("/")[2])
+            if content is None:
+                continue
+            called += 1
+            declared = content["on"]["workflow_call"].get("secrets", {})
+            assert job.get("secrets", {}) == {
+                name: f"${{{{ secrets.{name} }}}}" for name in declared
+            }
+    assert called >= 4
+
+
 def test_the_reports_that_a_later_job_fetches_bear_the_name_of_their_job() -> None:
     """``reports`` names their folder by it, because a single artifact is unpacked without its own name."""
     for workflow in ("deploy.yml", "drift.yml", "pull-request.yml"):

@@ -88,7 +88,8 @@ def test_environments_are_the_released_value_files_of_the_chart(overlay: str) ->
     )
     assert promoted in "".join(line.strip() for line in spec["templatePatch"].splitlines())
     labels = spec["template"]["spec"]["syncPolicy"]["managedNamespaceMetadata"]["labels"]
-    assert labels["elbv2.k8s.aws/pod-readiness-gate-inject"] == "enabled"
+    for controller in ("elbv2.k8s.aws", "eks.amazonaws.com"):
+        assert labels[f"{controller}/pod-readiness-gate-inject"] == "enabled"
 
 
 def test_the_project_allows_what_the_chart_makes_and_no_more(render: Render) -> None:

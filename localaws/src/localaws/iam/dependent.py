@@ -49,10 +49,11 @@ _TABLE = {
 }
 #: Parameters that pass a role, with the service that gets it.
 _PASSED = {
-    "DeliverLogsPermissionArn": "vpc-flow-logs.amazonaws.com",
-    "MonitoringRoleArn": "monitoring.rds.amazonaws.com",
-    "executionRoleArn": "ecs-tasks.amazonaws.com",
-    "taskRoleArn": "ecs-tasks.amazonaws.com",
+    "DeliverLogsPermissionArn": ["vpc-flow-logs.amazonaws.com"],
+    # Which of the two RDS names is not documented: both must be allowed here.
+    "MonitoringRoleArn": ["monitoring.rds.amazonaws.com", "rds.amazonaws.com"],
+    "executionRoleArn": ["ecs-tasks.amazonaws.com"],
+    "taskRoleArn": ["ecs-tasks.amazonaws.com"],
 }
 _OBJECT_KEY = re.compile(r"<KMSMasterKeyID>(.*?)</KMSMasterKeyID>")
 #: What reading and writing an object or a secret asks of its key.
@@ -74,9 +75,9 @@ def checks(action: str, request: Request) -> Iterator[tuple[str, str, dict[str, 
             yield needed, arn(service, name) if service not in ("*", "arn") else resource, {}
     if action == "ec2:CreateVpcEndpoint" and request.value("PrivateDnsEnabled") == "true":
         yield "route53:AssociateVPCWithHostedZone", "*", {}
-    for parameter, service in _PASSED.items():
-        if request.value(parameter):
-            yield "iam:PassRole", request.value(parameter), {"iam:PassedToService": service}
+    for parameter, services in _PASSED.items():
+        if role := request.value(parameter):
+            yield from (("iam:PassRole", role, {"iam:PassedToService": each}) for each in services)
     key = _key(request.resource) if action in _KEY_ACTIONS else None
     if key:
         service = action.partition(":")[0]

@@ -131,6 +131,8 @@ def named(action: str, request: Request) -> list[str]:
         return [*_ec2(operation, request)] or ([] if made(action) else ["*"])
     if service == "ecs" and "Service" in operation:
         return [*_ecs_services(request)]
+    if action == "ecs:ListTasks" and not request.value("containerInstance"):
+        return ["*"]
     if action == "ecs:ExecuteCommand":
         return [*_ecs_task(request)]
     listed = [
