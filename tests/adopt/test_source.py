@@ -9,6 +9,7 @@ import pytest
 from pipeline.adoption import application, naming
 from pipeline.commands import adopt
 from pipeline.core.errors import PipelineError
+from pipeline.git import repository
 from pipeline.releases import project
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
@@ -88,9 +89,9 @@ def test_what_git_ignores_in_app_is_named_before_it_would_be_deleted(
     rules = {".gitignore": "__pycache__/\n*.db\n.env\n", "app/app.py": FLASK, "shop.db": ""}
     committed(tmp_path, rules)
     written(tmp_path, {"app/__pycache__/app.cpython-311.pyc": ""})
-    of_the_tree = adopt.git.run
-    monkeypatch.setattr(adopt.git, "run", lambda *words: of_the_tree(*words, root=tmp_path))
-    monkeypatch.setattr(adopt.git, "is_dirty", lambda: False)
+    of_the_tree = repository.run
+    monkeypatch.setattr(repository, "run", lambda *words: of_the_tree(*words, root=tmp_path))
+    monkeypatch.setattr(repository, "is_dirty", lambda: False)
     assert adopt._unkept() == []
     written(tmp_path, {"app/shop.db": "", "app/.env": "KEY=1"})
     with pytest.raises(PipelineError, match=r"adoption would delete: app/\.env, app/shop\.db"):
@@ -98,22 +99,22 @@ def test_what_git_ignores_in_app_is_named_before_it_would_be_deleted(
     assert (tmp_path / "app" / ".env").read_text() == "KEY=1"
 
 
-@pytest.mark.parametrize("repository", ["acme/ecs-saas-app", "acme/shop-delivery", "acme/shop"])
+@pytest.mark.parametrize("place", ["acme/ecs-saas-app", "acme/shop-delivery", "acme/shop"])
 def test_a_repository_is_named_as_it_is_whatever_the_application_is_called(
-    tmp_path: Path, repository: str
+    tmp_path: Path, place: str
 ) -> None:
     sample = project.load()
-    answers = replace(ANSWERS, name="shop", title="Shop", repository=repository)
+    answers = replace(ANSWERS, name="shop", title="Shop", repository=place)
     file = tmp_path / "repository.yaml"
     file.write_text(
         f"# Ours.\ndata:\n  url: https://github.com/{naming.now()['repository']}.git\n  owner: example\n"
         f"  name: {sample.name}\n  application: {sample.name}\n"
     )
     naming._rename(file, naming.names(sample, answers))
-    naming._repository(file, repository)
-    owner, name = repository.split("/")
+    naming._repository(file, place)
+    owner, name = place.split("/")
     assert file.read_text() == (
-        f"# Ours.\ndata:\n  url: https://github.com/{repository}.git\n  owner: {owner}\n"
+        f"# Ours.\ndata:\n  url: https://github.com/{place}.git\n  owner: {owner}\n"
         f"  name: {name}\n  application: shop\n"
     )
 
