@@ -145,6 +145,10 @@ def _explained(name: str, error: Exception) -> PipelineError:
     if isinstance(error, OSError):
         cause = f"{error.strerror or error} {error.filename or ''}".strip()
         return PipelineError(cause, next_step="check the file's rights and the disk")
+    from pipeline.aws.account import refusal  # noqa: PLC0415 - botocore takes as long as ./inv itself
+
+    if refused := refusal(error):
+        return refused
     log = log_file(f"{name}-error")
     log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     cause = f"unexpected {type(error).__name__}: {error}"

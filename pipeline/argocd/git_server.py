@@ -51,7 +51,7 @@ def desired() -> Desired:
     if not BARE.is_dir():
         raise PipelineError(
             "nothing has been synced on this machine yet",
-            next_step="run ./inv deploy --to kubernetes first",
+            next_step="run ./inv deploy --to kubernetes first; ECS alone goes back by a deploy of the earlier commit",
         )
     return Desired(str(BARE), branch=BRANCH, root=BARE)
 

@@ -72,6 +72,23 @@ def existing_account(environment: Environment) -> Account | None:
     return _account(environment)
 
 
+def refusal(error: Exception) -> PipelineError | None:
+    """What AWS refused, or why it did not answer, as an error with a next step; None for what is no error of AWS's."""
+    if isinstance(error, ClientError):
+        said = error.response.get("Error", {})
+        why = str(said.get("Message") or said.get("Code")).rstrip(".")
+        return PipelineError(
+            f"AWS refused {error.operation_name}: {why}",
+            next_step="use a role that may do this, or ask for the right that is named",
+        )
+    if isinstance(error, BotoCoreError):
+        return PipelineError(
+            f"AWS does not answer: {str(error).rstrip('.')}",
+            next_step="check the network and the region",
+        )
+    return None
+
+
 def _deaf_variables() -> dict[str, tuple[str | None, None, Any, Any]]:
     """botocore's settings by name, read from no variable and no file of the user's: defaults alone."""
     settings = {

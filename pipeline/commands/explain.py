@@ -14,6 +14,7 @@ from rich.markup import escape
 from pipeline import targets
 from pipeline.argocd import git_server
 from pipeline.attestations import admission
+from pipeline.aws import account as aws
 from pipeline.commands import Result
 from pipeline.core import console, markdown
 from pipeline.core.errors import PipelineError
@@ -173,8 +174,11 @@ def _asked(question: Callable[[], Any]) -> dict[str, Any]:
     """The answer as ``found``, else why there is none as ``not_checked``."""
     try:
         return {"found": question()}
-    except PipelineError as error:
-        return {"not_checked": error.cause}
+    except Exception as error:
+        known = error if isinstance(error, PipelineError) else aws.refusal(error)
+        if known is None:
+            raise
+        return {"not_checked": known.cause}
 
 
 def _answers(asked: dict[str, dict[str, Any]], life: Life) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ def run(
     if earlier is None or earlier.digest is None:
         raise PipelineError(
             f"{environment_name} has no earlier release to go back to",
-            next_step="name a commit with --revision (git log environments/ shows them)",
+            next_step=f"name a commit with --revision (./inv history --environment {environment_name} shows them)",
         )
     left, image = history.present(releases), ImageReference(environment.repository, earlier.digest)
 

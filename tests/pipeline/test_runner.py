@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, NoRegionError
 from invoke.context import Context
 from invoke.tasks import Task
 
@@ -19,6 +20,16 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.paths import LOCAL, REPORTS, ROOT
 from pipeline.github import reports
 from tests.pipeline.test_arguments import GOOD
+
+DENIED = ClientError(
+    {
+        "Error": {
+            "Code": "AccessDenied",
+            "Message": "not authorized to perform: ecs:DescribeServices",
+        }
+    },
+    "DescribeServices",
+)
 
 
 @pytest.fixture
@@ -67,6 +78,8 @@ def test_a_failure_has_one_line_and_its_report(
         (OSError(errno.ENOSPC, "full"), "no space is left on the disk"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied /x"),
         (ValueError("odd"), "unexpected ValueError: odd"),
+        (DENIED, "AWS refused DescribeServices: not authorized to perform: ecs:DescribeServices"),
+        (NoRegionError(), "AWS does not answer: You must specify a region"),
     ],
 )
 def test_what_no_stage_expected_is_a_line_as_well(

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localgithub import api as stand_in
 from localgithub import server
@@ -212,3 +213,10 @@ def test_github_is_asked_with_a_token_and_a_refusal_is_no_pass(
     words = dict(explain._answers(answers, life))
     assert words["checks"].startswith("NONE ran")
     assert words["approved"].startswith("NOBODY")
+
+
+def test_what_aws_refuses_is_not_checked() -> None:
+    def ask() -> None:
+        raise ClientError({"Error": {"Message": "not authorized"}}, "DescribeServices")
+
+    assert explain._asked(ask) == {"not_checked": "AWS refused DescribeServices: not authorized"}
