@@ -7,14 +7,17 @@ import httpx
 from pipeline.core.waiting import persistent
 
 
-def answered(method: str, address: str, **request: Any) -> httpx.Response:
+def answered(
+    method: str, address: str, *, timeout: httpx.Timeout | float, **request: Any
+) -> httpx.Response:
     """A successful answer, asked for again while the source is busy or breaks off; raises httpx.HTTPError.
 
     One that cannot be reached is not waited for: on a machine without a network it never can be.
     """
 
     def once() -> httpx.Response:
-        return httpx.request(method, address, follow_redirects=True, **request).raise_for_status()
+        answer = httpx.request(method, address, timeout=timeout, follow_redirects=True, **request)
+        return answer.raise_for_status()
 
     return persistent(once, _passes)
 

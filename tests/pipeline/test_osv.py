@@ -69,7 +69,7 @@ def test_a_source_that_is_busy_or_breaks_off_is_asked_again(
                 self.answer(b"{}", status)
 
     with served(Busy) as address:
-        assert answered("GET", address, trust_env=False).json() == {}
+        assert answered("GET", address, timeout=5, trust_env=False).json() == {}
 
 
 @pytest.mark.parametrize("status", [404, 403])
@@ -81,7 +81,7 @@ def test_a_source_that_refuses_is_asked_once(status: int, monkeypatch: pytest.Mo
             self.answer(status=status)
 
     with served(Refusing) as address, pytest.raises(httpx.HTTPStatusError):
-        answered("GET", address, trust_env=False)
+        answered("GET", address, timeout=5, trust_env=False)
 
 
 def test_a_source_that_cannot_be_reached_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,4 +89,4 @@ def test_a_source_that_cannot_be_reached_is_not_waited_for(monkeypatch: pytest.M
     with served(Handler) as address:
         pass
     with pytest.raises(httpx.ConnectError):
-        answered("GET", address, trust_env=False)
+        answered("GET", address, timeout=5, trust_env=False)
