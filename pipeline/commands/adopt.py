@@ -198,7 +198,7 @@ def _rules(folder: Path, rules: Path) -> tuple[set[Path], set[Path]]:
         ignored = git.run(*IGNORED, root=folder)
         tracked = git.run("ls-files", "-z", "--recurse-submodules", root=folder)
     except CommandFailedError:
-        ignored = tracked = "./"
+        ignored, tracked = "./", ""
     if ignored.split("\0")[0] == "./":
         git.run("init", "--quiet", rules)
         ignored = git.run(f"--git-dir={rules / '.git'}", "--work-tree=.", *IGNORED, root=folder)

@@ -40,7 +40,9 @@ def run(
     tip = desired.tip()
     releases = history.commits(tip, environment_name, root=desired.root)
     if not any(release.digest for release in releases):
-        return Result(environments.unreleased(environment_name), outputs={"commit": tip})
+        # A first release that failed left nothing to bring back.
+        outputs = {} if failed else {"commit": tip}
+        return Result(environments.unreleased(environment_name), outputs=outputs)
     if releases[0].ours and releases[0].reverts:
         outputs = {"commit": releases[0].commit, "digest": releases[0].digest or ""}
         done = f"{environment_name} has gone back in this run: {releases[0].subject}"

@@ -115,9 +115,9 @@ def test_whatever_an_argument_holds_is_refused_in_a_line_before_anything_starts(
     run(task, argument, text)
     out, err = capsys.readouterr()
     assert f"{task} failed: unexpected" not in err
-    # invoke takes the value `-a` of `--action` for the flag itself, which it names by its argument.
-    refusals = (rf"(^|\n){task} failed: .+ Next: .+\.", re.escape(text), "needed value and was not")
-    assert out or re.search("|".join(refusals), err, re.DOTALL)
+    assert out or re.search(
+        rf"(^|\n){task} failed: .+ Next: .+\.|{re.escape(text)}", err, re.DOTALL
+    )
     pattern, *_ = runner.FORMS.get(argument, ("",))
     if not re.fullmatch(pattern, text):
         judge = JUDGES.get((task, argument), "nothing")

@@ -413,6 +413,9 @@ def test_what_fails_before_git_names_it_brings_back_what_git_names(run: Runner, 
         "apply --environment staging",
         NOTIFIED,
     ]
+    released = f"release --environment staging --digest {DIGEST}" in result.called("deploy")
+    assert released == (fails == "deploy:release")
+    assert "notes" not in {call["task"] for call in result.tasks}
     assert result.told()[0][2] == ""
 
 

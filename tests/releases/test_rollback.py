@@ -167,6 +167,15 @@ def test_an_environment_that_was_never_released_is_left_alone(
     assert promote.run("staging", "production").headline == "nothing is released to staging yet"
 
 
+def test_a_first_release_that_fails_has_nothing_to_bring_back(
+    clone: Path, back: Callable[..., tuple[str | None, int]]
+) -> None:
+    """Without a commit ``deploy.yml`` plans and applies no way back; a rollback by hand goes on with what there is."""
+    assert back() == (None, 2)
+    assert rollback.run("staging", failed=True, digest=NEW).outputs == {}
+    assert set(rollback.run("staging").outputs) == {"commit"}
+
+
 def test_without_a_release_there_is_nothing_to_do_where_nothing_was_synced_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
