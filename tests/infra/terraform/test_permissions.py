@@ -130,7 +130,7 @@ def tags(action: str, reference: dict[str, Any]) -> set[str]:
 
 
 def allowed(need: str) -> bool:
-    """Whether some purpose allows ``ACTION`` or ``ACTION on RESOURCE``."""
+    """Whether some purpose allows ``ACTION`` or ``ACTION on RESOURCE``; ``*`` alone stands for every resource."""
     action, _, resource = need.partition(" on ")
     for purpose, actions in GRANTED["actions"].items():
         patterns = GRANTED["resources"].get(purpose)
@@ -138,6 +138,8 @@ def allowed(need: str) -> bool:
             return True
         wanted = resource.replace("APP", NAME)
         plain = [pattern.replace("${name}", NAME).split(":", 5)[5] for pattern in patterns or ()]
-        if action in actions and any(fnmatchcase(wanted, pattern) for pattern in plain):
+        # No pattern of ARNs is about every resource.
+        fits = wanted != "*" and any(fnmatchcase(wanted, pattern) for pattern in plain)
+        if action in actions and fits:
             return True
     return False
