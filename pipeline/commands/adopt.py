@@ -224,7 +224,7 @@ def _require_sound(answers: Answers) -> Answers:
 
 def _document(answers: Answers, own: application.Application) -> dict[str, Any]:
     """The new project file; raises PipelineError where an answer breaks its contract."""
-    found = {
+    found: dict[str, Any] = {
         "wsgi": own.wsgi,
         "port": 5000,
         "probes": {"live": own.live, "ready": own.ready},
@@ -240,6 +240,11 @@ def _document(answers: Answers, own: application.Application) -> dict[str, Any]:
     kept = files.read_yaml(project.FILE) if project.load().delivery else {}
     names = {"name": answers.name, "title": answers.title, "image": answers.name}
     document = names | ({**kept, **found} if answers.source else {**found, **kept}) | names
+    if answers.wsgi:
+        document["wsgi"] = own.wsgi
+    if answers.database not in (None, document["database"]["engine"]):
+        document["database"] = dict(own.database)
+    _require_there(answers, kept, document)
     document["delivery"] = kept.get("delivery") or git.run("rev-parse", "HEAD^{tree}").strip()
     try:
         project.parse(document)
@@ -248,6 +253,21 @@ def _document(answers: Answers, own: application.Application) -> dict[str, Any]:
             str(error), next_step="correct the answer; nothing was changed"
         ) from error
     return document
+
+
+def _require_there(answers: Answers, kept: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    """Raises PipelineError for an answer that needs settings which the adoption before took away."""
+    gone = []
+    if answers.domain and not naming.now()["domain"]:
+        gone.append("a domain: service, ingress, aws.load_balancer")
+    if document["database"]["engine"] == "postgresql" != kept.get("database", {}).get("engine"):
+        gone.append("PostgreSQL: database, replicaCount, canary, aws.service.max_replicas")
+    if kept and gone:
+        raise PipelineError(
+            f"environments/ has no settings for {'; nor for '.join(gone)}",
+            next_step=f"set them as git show {kept['delivery'][:12]}:environments/production.yaml does, and the"
+            " database in project.yaml; commit, then adopt",
+        )
 
 
 def _staged(root: Path = ROOT) -> str:

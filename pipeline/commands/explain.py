@@ -53,7 +53,8 @@ def run(environment_name: str, *, as_json: bool) -> Result:
     """Prints it; what cannot be asked here is ``NOT CHECKED``, with the reason."""
     environment = environments.load(environment_name)
     here = not actions.running() and git_server.head() is not None
-    if environments.waits_for_release(environment) and not here:
+    # The checkout of a workflow is what it releases; a clone elsewhere may not have pulled the release yet.
+    if environments.waits_for_release(environment) and actions.running():
         return Result(environments.unreleased(environment_name))
     now = datetime.now(UTC)
     life = read(git_server.readable(), environment_name, now)
@@ -67,7 +68,8 @@ def run(environment_name: str, *, as_json: bool) -> Result:
     before, after = (figures.words() for figures in life.figures)
     rows = [("before", *before.values()), ("after", *after.values())]
     console.table((f"last {DAYS} days", *before), [[escape(cell) for cell in row] for row in rows])
-    return Result(f"{environment_name}: {_outcome(life)}")
+    where = ", by this machine's repository" if here else ""
+    return Result(f"{environment_name}: {_outcome(life)}{where}")
 
 
 def read(desired: Desired, environment: str, now: datetime) -> Life | None:

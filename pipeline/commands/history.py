@@ -48,23 +48,24 @@ def run(environment: str | None, *, days: int, as_json: bool, html: bool) -> Res
         raise PipelineError("--days is 0", next_step="name a day or more, such as --days 90")
     here = not actions.running() and git_server.head() is not None
     names = [environment] if environment else environments.names()
-    if environment and environments.waits_for_release(environments.load(environment)) and not here:
-        return Result(environments.unreleased(environment))
+    one = environments.load(environment) if environment else None
+    # The checkout of a workflow is what it releases; a clone elsewhere may not have pulled the release yet.
+    if one and actions.running() and environments.waits_for_release(one):
+        return Result(environments.unreleased(one.name))
     desired = git_server.readable()
     now = datetime.now(UTC)
     found = read(desired, names, now, days)
+    where = "this machine" if here else f"{desired.remote}/{desired.branch}"
     if as_json:
         return Result(json.dumps([_as_json(each) for each in found]))
     for each in found:
         _print(each)
     if html:
-        where = "this machine" if here else f"{desired.remote}/{desired.branch}"
         files.write(WRITTEN, page(found, now, where=where))
         return Result(shown(WRITTEN))
     count = sum(len(each.entries) for each in found)
-    return Result(
-        f"{count} changes of {len(found)} environments" if found else "nothing is released yet"
-    )
+    said = f"{count} changes of {len(found)} environments" if found else "nothing is released yet"
+    return Result(f"{said}, by {where}")
 
 
 def read(desired: Desired, names: list[str], now: datetime, days: int) -> list[History]:

@@ -99,6 +99,44 @@ def test_what_git_ignores_in_app_is_named_before_it_would_be_deleted(
     assert (tmp_path / "app" / ".env").read_text() == "KEY=1"
 
 
+@pytest.fixture
+def lies_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> application.Application:
+    """An application that was adopted with SQLite and without a domain, as ``--wsgi web:app`` finds it."""
+    (tmp_path / "project.yaml").write_text(
+        "name: shop\nwsgi: shop:app\nport: 8000\ndatabase: {engine: sqlite, url: SHOP_FILE}\n"
+        "probes: {live: /, ready: /}\nimage: shop\ntitle: Shop\ndelivery: 0123456789abcdef\n"
+    )
+    there = project.load(tmp_path / "project.yaml")
+    monkeypatch.setattr(project, "load", lambda: there)
+    monkeypatch.setattr(project, "FILE", tmp_path / "project.yaml")
+    monkeypatch.setattr(naming, "now", lambda: {"domain": ""})
+    code = {"requirements.txt": "flask\n", "web.py": FLASK}
+    return application.look(written(tmp_path / "app", code), "web:app", "none")
+
+
+def test_an_answer_that_is_given_later_counts_and_the_rest_stays(
+    lies_here: application.Application,
+) -> None:
+    answers = replace(ANSWERS, name="shop", title="Shop", wsgi=None, database=None)
+    before = adopt._document(answers, lies_here)
+    assert (before["wsgi"], before["database"]["url"]) == ("shop:app", "SHOP_FILE")
+    assert adopt._document(replace(answers, database="sqlite"), lies_here) == before
+    given = adopt._document(replace(answers, wsgi="web:app", database="none"), lies_here)
+    assert given == before | {"wsgi": "web:app", "database": {"engine": "none"}}
+
+
+def test_what_adoption_took_away_is_named_where_a_later_answer_needs_it(
+    lies_here: application.Application,
+) -> None:
+    answers = replace(ANSWERS, name="shop", title="Shop", wsgi=None, database=None)
+    with pytest.raises(PipelineError, match=r"no settings for a domain: .*load_balancer"):
+        adopt._document(replace(answers, domain="shop.example.com"), lies_here)
+    own = replace(lies_here, database={"engine": "postgresql", "url": "DATABASE_URL"})
+    with pytest.raises(PipelineError, match="no settings for PostgreSQL: ") as refused:
+        adopt._document(replace(answers, database="postgresql"), own)
+    assert "git show 0123456789ab:environments/" in refused.value.next_step
+
+
 @pytest.mark.parametrize("place", ["acme/ecs-saas-app", "acme/shop-delivery", "acme/shop"])
 def test_a_repository_is_named_as_it_is_whatever_the_application_is_called(
     tmp_path: Path, place: str

@@ -14,6 +14,7 @@ from pipeline import targets
 from pipeline.argocd import git_server
 from pipeline.attestations import admission
 from pipeline.commands import explain
+from pipeline.commands import history as command
 from pipeline.core.errors import PipelineError
 from pipeline.github import api, reviews
 from pipeline.releases import environments
@@ -89,7 +90,10 @@ def test_a_rolled_back_deployment_says_why_and_what_ran_before(
     assert lines["before"] == f"{digest(1)[7:19]}, {before}"
     assert lines["rolled back"].endswith(f"Roll back (Cleo), to {digest(1)[7:19]}")
     assert lines["why"] == "apply, verify failed"
-    assert headline == f"staging: {digest(2)[7:19]} was rolled back after 2.0 h"
+    assert (
+        headline
+        == f"staging: {digest(2)[7:19]} was rolled back after 2.0 h, by this machine's repository"
+    )
 
 
 def test_the_figures_before_it_know_nothing_of_it(here: Repository) -> None:
@@ -143,6 +147,17 @@ def test_before_the_first_release_that_is_said(here: Repository) -> None:
     here.ids()
     headline = explain.run("staging", as_json=False).headline
     assert headline == "nothing is released to staging yet"
+
+
+def test_a_release_that_this_clone_has_not_pulled_is_told(
+    here: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_server, "head", lambda: None)
+    monkeypatch.setattr(environments, "waits_for_release", lambda _: True)
+    rolled_back(here, "verify failed")
+    assert "was rolled back" in explain.run("staging", as_json=False).headline
+    told = command.run("staging", days=90, as_json=False, html=False).headline
+    assert told == f"4 changes of 1 environments, by {here.folder}/main"
 
 
 @pytest.fixture
