@@ -34,6 +34,6 @@ def run(environment_name: str, *, confirm: str) -> Result:
         root = roots.environment_root(environment, account.environ)
         with console.progress(f"terraform destroy {environment_name}") as step:
             plan = terraform.plan(root, destroy=True, show=step.update)
-            plan_summary.show(plan.document, environment_name)
+            plan_summary.require_deletable(plan_summary.show(plan.document, environment_name))
             destroyed = terraform.apply(plan, show=step.update)
     return Result(f"{destroyed} resources destroyed")

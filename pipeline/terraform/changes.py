@@ -29,6 +29,8 @@ _SECRET_NAME = re.compile(
 )
 _URL_PASSWORD = re.compile(r"(://[^/\s:@\"]+):[^@/\s\"]+@")
 _VALUE_LENGTH = 160
+#: Attributes by which AWS refuses to delete what has them, each by the name that a type has for it.
+_PROTECTION = ("deletion_protection", "enable_deletion_protection")
 #: Actions in the order to read them, with their marks.
 MARKS = {"destroy": "-", "replace": "±", "update": "~", "create": "+", "import": "=", "forget": "."}
 
@@ -46,7 +48,7 @@ class Attribute:
 @dataclass(frozen=True)
 class Change:
     """What happens to one resource. ``loss`` is what is lost (guarded resources only); ``imported`` means that it
-    exists and is taken into the state first."""
+    exists and is taken into the state first; ``refused`` that AWS would not delete it, in the middle of an apply."""
 
     address: str
     action: str
@@ -54,6 +56,7 @@ class Change:
     loss: str | None
     note: str
     imported: bool
+    refused: bool
 
 
 def read(document: Mapping[str, Any] | None, key: str = "resource_changes") -> tuple[Change, ...]:
@@ -93,8 +96,12 @@ def _change(resource: Mapping[str, Any], action: str) -> Change:
     imported = bool(change.get("importing"))
     # A resource whose creation failed is made anew: there is nothing in it to lose.
     tainted = resource.get("action_reason") == "replace_because_tainted"
+    gone = action in ("destroy", "replace")
+    refused = gone and any((change.get("before") or {}).get(name) for name in _PROTECTION)
     note = ""
-    if tainted:
+    if refused:
+        note = "it is protected: AWS would refuse"
+    elif tainted:
         note = "its creation had failed"
     elif imported and action != "import":
         note = "it exists, and is imported first"
@@ -109,11 +116,11 @@ def _change(resource: Mapping[str, Any], action: str) -> Change:
         or attribute.forces_replacement
         or attribute.after not in (_UNKNOWN, _NONE)
     ]
-    guarded = [kind] if action in ("destroy", "replace") and not tainted else []
+    guarded = [kind] if gone and not tainted else []
     if action == "update":
         guarded = [f"{kind}.{re.split(r'[.[]', attribute.name)[0]}" for attribute in attributes]
     lost = next((GUARDED[name] for name in guarded if name in GUARDED), None)
-    return Change(resource["address"], action, tuple(attributes), lost, note, imported)
+    return Change(resource["address"], action, tuple(attributes), lost, note, imported, refused)
 
 
 def _attributes(change: Mapping[str, Any]) -> Iterator[Attribute]:

@@ -51,8 +51,20 @@ def show(document: Mapping[str, Any] | None, name: str) -> Summary:
     return summary
 
 
+def require_deletable(summary: Summary) -> None:
+    """Raises PipelineError for a deletion that AWS refuses, which it would in the middle of an apply."""
+    if refused := [change.address for change in summary.changes if change.refused]:
+        raise PipelineError(
+            f"the plan for {summary.name} would delete {', '.join(refused)}, which is protected: AWS would refuse when "
+            "part of the plan is applied",
+            next_step="apply aws.deletion_protection: false first, alone; what is only marked as failed is kept by "
+            "terraform untaint (docs/terraform.md)",
+        )
+
+
 def require_acknowledgement(summary: Summary, acknowledged: Collection[str]) -> None:
-    """Raises PipelineError for a dangerous change whose address is not in ``acknowledged``."""
+    """Raises PipelineError for a dangerous change whose address is not in ``acknowledged``, or one that AWS refuses."""
+    require_deletable(summary)
     missing = [change for change in summary.dangerous if change.address not in acknowledged]
     if missing:
         first = missing[0]

@@ -1,6 +1,7 @@
 """One local AWS for the tests, beside the one that the user may have running: own ports, state, network and label."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -13,11 +14,12 @@ import docker
 import pytest
 
 from pipeline.aws import localaws
-from pipeline.core import ports
-from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL, LOGS
+from pipeline.core import ports, tools
+from pipeline.core.paths import CHECKOUT_ID, CHECKOUT_LABEL, LOGS, TERRAFORM
 from pipeline.git import repository as git
 from pipeline.images import catalogue
 from pipeline.releases.desired import Desired
+from pipeline.terraform import cli
 
 T = TypeVar("T")
 
@@ -103,6 +105,27 @@ def running(scratch: Path, label: str) -> Iterator[None]:
     assert client.containers.list(all=True, filters=mine) == []
     assert client.volumes.list(filters=mine) == []
     assert client.networks.list(filters=mine) == []
+
+
+@pytest.fixture
+def terraform(running: None, tmp_path: Path) -> Callable[..., str]:
+    """Terraform's output for a command, in the test's folder, which gets its configuration before the first one."""
+    shutil.copy(TERRAFORM / ".terraform.lock.hcl", tmp_path)
+    environ = cli.environment(localaws.process_environment(), tmp_path / "data")
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [tools.tool("terraform"), *arguments, "-no-color"],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,14 @@
 """What EC2 shows of a network is what was asked for, so that Terraform can import it."""
 
+import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from pipeline.core.paths import TERRAFORM
 from tests.localaws.conftest import World
 
 pytestmark = pytest.mark.engine
@@ -13,6 +17,97 @@ pytestmark = pytest.mark.engine
 @pytest.fixture(scope="module")
 def ec2(world: World) -> Any:
     return world.client("ec2")
+
+
+#: A network, with what stands for the tasks and the load balancer in it.
+ROOT_MODULE = """
+variable "zones" { type = string }
+variable "egress" { type = string }
+module "network" {
+  source       = "%(modules)s/network"
+  name         = "narrowed"
+  account_id   = "123456789012"
+  region       = "us-east-1"
+  kms_key_arn  = "arn:aws:kms:us-east-1:123456789012:key/1"
+  flow_log     = false
+  cidr         = "10.9.0.0/16"
+  zones        = split("", var.zones)
+  egress       = var.egress
+  nat_per_zone = var.egress == "nat"
+}
+resource "aws_security_group" "tasks" {
+  vpc_id = module.network.vpc_id
+}
+module "endpoints" {
+  source                 = "%(modules)s/endpoints"
+  count                  = var.egress == "endpoints" ? 1 : 0
+  name                   = "narrowed"
+  region                 = "us-east-1"
+  vpc_id                 = module.network.vpc_id
+  subnet_ids             = module.network.private_subnet_ids
+  task_security_group_id = aws_security_group.tasks.id
+}
+resource "terraform_data" "tasks" {
+  input = concat(module.network.task_subnet_ids, flatten([for each in module.endpoints : values(each.endpoint_ids)]))
+}
+resource "terraform_data" "balancer" {
+  input = module.network.public_subnet_ids
+}
+"""
+
+
+def test_what_is_used_goes_after_its_user_has_left(
+    terraform: Callable[..., str], tmp_path: Path
+) -> None:
+    modules = {"modules": str(TERRAFORM / "modules")}
+    (tmp_path / "main.tf").write_text(ROOT_MODULE % modules, "utf-8")
+    terraform("init", "-lockfile=readonly")
+
+    def apply(zones: str, egress: str, command: str = "apply") -> str:
+        return terraform(command, "-auto-approve", f"-var=zones={zones}", f"-var=egress={egress}")
+
+    def require_order(said: str, user: str, used: str) -> None:
+        """The user was changed before anything began to go whose address is the other's."""
+        gone = re.search(rf"^\S*\.{re.escape(used)}.*: Destroying\.\.\.", said, re.M)
+        assert gone
+        assert said.index(f"terraform_data.{user}: Modifications complete") < gone.start(), used
+
+    apply("abc", "nat")
+    narrowed = apply("ab", "nat")
+    for kind in ("subnet", "route_table_association"):
+        require_order(narrowed, "tasks", f'aws_{kind}.private["us-east-1c"]')
+        require_order(narrowed, "balancer", f'aws_{kind}.public["us-east-1c"]')
+
+    # As where its creation was interrupted.
+    terraform("taint", 'module.network.aws_nat_gateway.main["us-east-1a"]')
+    assert "Apply complete" in apply("ab", "nat")
+
+    apply("ab", "endpoints")
+    opened = apply("ab", "public")
+    require_order(opened, "tasks", "aws_vpc_endpoint.s3")
+    require_order(opened, "tasks", "aws_vpc_endpoint.interface")
+    require_order(opened, "tasks", "aws_vpc_security_group_ingress_rule.tasks")
+    apply("ab", "public", "destroy")
+
+
+def test_an_address_serves_one_nat_gateway(ec2: Any, world: World) -> None:
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+
+    def make() -> str:
+        made = ec2.create_nat_gateway(SubnetId=world.subnets[0], AllocationId=address)
+        return str(made["NatGateway"]["NatGatewayId"])
+
+    first, second = make(), make()
+    found = ec2.describe_nat_gateways(NatGatewayIds=[second])["NatGateways"][0]
+    assert (found["State"], found["FailureCode"]) == ("failed", "Resource.AlreadyAssociated")
+    ec2.delete_nat_gateway(NatGatewayId=first)
+    third = make()
+    assert (
+        ec2.describe_nat_gateways(NatGatewayIds=[third])["NatGateways"][0]["State"] == "available"
+    )
+    for gateway in (second, third):
+        ec2.delete_nat_gateway(NatGatewayId=gateway)
+    ec2.release_address(AllocationId=address)
 
 
 def test_a_nat_gateway_shows_its_address(ec2: Any, world: World) -> None:

@@ -1,17 +1,13 @@
 """The module of secrets, applied by Terraform: which key a task is told to accept besides the present one."""
 
 import json
-import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.aws import localaws
-from pipeline.core import tools
 from pipeline.core.paths import TERRAFORM
-from pipeline.terraform import cli
 from tests.localaws.conftest import World
 
 pytestmark = pytest.mark.engine
@@ -30,30 +26,17 @@ output "previous" { value = module.secrets.previous_secret_key_arn }
 """
 
 
-@pytest.mark.usefixtures("running")
-def test_only_a_secret_that_was_rotated_has_a_key_before(tmp_path: Path) -> None:
+def test_only_a_secret_that_was_rotated_has_a_key_before(
+    terraform: Callable[..., str], tmp_path: Path
+) -> None:
     (tmp_path / "main.tf").write_text(ROOT_MODULE % (TERRAFORM / "modules" / "secrets"), "utf-8")
-    shutil.copy(TERRAFORM / ".terraform.lock.hcl", tmp_path)
-    environ = cli.environment(localaws.process_environment(), tmp_path / "data")
-
-    def terraform(*arguments: str) -> str:
-        done = subprocess.run(
-            [tools.tool("terraform"), *arguments],
-            cwd=tmp_path,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def applied(version: int) -> Any:
         """What a task gets as the key before, once this version is there."""
-        terraform("apply", "-auto-approve", "-no-color", f"-var=secret_key_version={version}")
+        terraform("apply", "-auto-approve", f"-var=secret_key_version={version}")
         return json.loads(terraform("output", "-json")).get("previous", {}).get("value")
 
-    terraform("init", "-no-color", "-lockfile=readonly")
+    terraform("init", "-lockfile=readonly")
     assert applied(3) is None, "a new environment of a file that has seen rotations"
     named = applied(4)
     assert named.endswith("::AWSPREVIOUS:")
@@ -63,4 +46,4 @@ def test_only_a_secret_that_was_rotated_has_a_key_before(tmp_path: Path) -> None
         for stage in ("AWSPREVIOUS", "AWSCURRENT")
     ]
     assert values[0] != values[1]
-    terraform("destroy", "-auto-approve", "-no-color", "-var=secret_key_version=4")
+    terraform("destroy", "-auto-approve", "-var=secret_key_version=4")

@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,15 @@ def _passed(output: str) -> dict[str, int]:
         for suite, text in zip(begun[1::2], begun[2::2], strict=True)
         if f"\ntests/{suite}... pass" in text and (runs := text.count("... pass\n") - 1) > 0
     }
+
+
+def test_a_redirect_waits_for_the_listener_that_it_leads_to(tmp_path: Path) -> None:
+    folder = shutil.copytree(TERRAFORM / "modules" / "load-balancer", tmp_path / "module")
+    shutil.copy(TERRAFORM / ".terraform.lock.hcl", folder)
+    environ = _environ(tmp_path / "data")
+    process.capture([tool("terraform"), "init", "-lockfile=readonly"], cwd=folder, env=environ)
+    drawn = process.capture([tool("terraform"), "graph"], cwd=folder, env=environ)
+    assert '"aws_lb_listener.http" -> "aws_lb_listener.https"' in drawn
 
 
 @pytest.mark.parametrize("module", MODULES, ids=name)

@@ -105,6 +105,34 @@ def test_a_resource_whose_creation_failed_is_made_anew_without_ado() -> None:
     assert "its creation had failed" in plan_summary.as_text(summary)
 
 
+@pytest.mark.parametrize("reason", [None, "replace_because_tainted"])
+def test_what_is_protected_is_refused_before_anything_is_changed(reason: str | None) -> None:
+    document = plan(
+        change("aws_db_instance.main", ["delete"], {"deletion_protection": True}, reason=reason),
+        change(
+            "aws_lb.main",
+            ["delete", "create"],
+            {"enable_deletion_protection": True},
+            {"enable_deletion_protection": False},
+            reason=reason,
+        ),
+        change("aws_db_instance.open", ["delete"], {"deletion_protection": False}),
+        change(
+            "aws_lb.kept",
+            ["update"],
+            {"enable_deletion_protection": True},
+            {"enable_deletion_protection": False},
+        ),
+    )
+    summary = plan_summary.summarise(document, "staging")
+    addresses = ["aws_db_instance.main", "aws_lb.main", "aws_db_instance.open"]
+    with pytest.raises(
+        PipelineError, match=r"would delete aws_db_instance.main, aws_lb.main, which"
+    ):
+        plan_summary.require_acknowledgement(summary, addresses)
+    assert "destroy aws_db_instance.main (it is protected" in plan_summary.as_text(summary)
+
+
 def test_a_changed_image_is_one_line_of_a_long_document() -> None:
     def definition(digest: str) -> dict[str, Any]:
         containers = [

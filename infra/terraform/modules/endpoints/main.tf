@@ -30,4 +30,11 @@ resource "aws_vpc_endpoint" "interface" {
   private_dns_enabled = true
 
   tags = { Name = "${var.name}-${replace(each.value, ".", "-")}" }
+
+  depends_on = [aws_vpc_security_group_ingress_rule.tasks]
+
+  # They serve until the tasks have another way out.
+  lifecycle {
+    create_before_destroy = true
+  }
 }

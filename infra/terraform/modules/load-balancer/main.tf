@@ -78,6 +78,9 @@ resource "aws_lb_listener" "http" {
       }
     }
   }
+
+  # It may wait minutes for its certificate.
+  depends_on = [aws_lb_listener.https]
 }
 
 resource "aws_lb_listener" "https" {

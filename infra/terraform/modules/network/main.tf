@@ -1,6 +1,5 @@
 # One VPC over several zones: public subnets for the load balancer, private ones for tasks and database.
-# How private subnets reach AWS is a choice: "public" puts tasks into the public subnets (cheapest), "nat" goes through
-# NAT gateways, "endpoints" stays inside AWS and reaches nothing else.
+# Subnets and endpoint go once nothing uses them: so `create_before_destroy` orders it (hashicorp/terraform#29925).
 
 locals {
   # Named, not counted: a new zone of AWS must not move anything.
@@ -14,7 +13,6 @@ locals {
 
 resource "aws_vpc" "main" {
   cidr_block           = var.cidr
-  enable_dns_support   = true
   enable_dns_hostnames = true
 
   tags = { Name = var.name }
@@ -70,6 +68,8 @@ resource "aws_route_table_association" "public" {
 
   subnet_id      = each.value.id
   route_table_id = aws_route_table.public.id
+
+  lifecycle { create_before_destroy = true }
 }
 
 resource "aws_route_table" "private" {
@@ -85,6 +85,8 @@ resource "aws_route_table_association" "private" {
 
   subnet_id      = each.value.id
   route_table_id = aws_route_table.private[each.key].id
+
+  lifecycle { create_before_destroy = true }
 }
 
 resource "aws_eip" "nat" {
@@ -124,6 +126,8 @@ resource "aws_vpc_endpoint" "s3" {
   route_table_ids   = [for zone in local.zones : aws_route_table.private[zone].id]
 
   tags = { Name = "${var.name}-s3" }
+
+  lifecycle { create_before_destroy = true }
 }
 
 # Who talked to whom, kept in CloudWatch Logs.
@@ -154,10 +158,9 @@ data "aws_iam_policy_document" "flow_log_write" {
     resources = ["arn:${data.aws_partition.current.partition}:logs:${var.region}:${var.account_id}:log-group:/vpc/${var.name}/flow:*"]
   }
 
-  # IAM knows no resources for it.
   statement {
     actions   = ["logs:DescribeLogGroups"]
-    resources = ["*"]
+    resources = ["*"] # IAM knows none for it
   }
 }
 
@@ -188,12 +191,10 @@ resource "aws_iam_role_policy" "flow_log" {
 resource "aws_flow_log" "main" {
   count = var.flow_log ? 1 : 0
 
-  vpc_id                   = aws_vpc.main.id
-  traffic_type             = "ALL"
-  log_destination_type     = "cloud-watch-logs"
-  log_destination          = aws_cloudwatch_log_group.flow_log[0].arn
-  iam_role_arn             = aws_iam_role.flow_log[0].arn
-  max_aggregation_interval = 600
+  vpc_id          = aws_vpc.main.id
+  traffic_type    = "ALL"
+  log_destination = aws_cloudwatch_log_group.flow_log[0].arn
+  iam_role_arn    = aws_iam_role.flow_log[0].arn
 
   tags = { Name = var.name }
 }

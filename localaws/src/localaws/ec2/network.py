@@ -82,6 +82,7 @@ def install() -> None:
     emulator.wrap(ec2, "_create_vpc_endpoint", create_endpoint)
     emulator.wrap(ec2, "_modify_vpc_endpoint", modify_endpoint)
     emulator.wrap(ec2, "_vpce_fields_xml", endpoint_xml)
+    emulator.wrap(ec2, "_create_nat_gateway", _create_nat_gateway)
     emulator.wrap(ec2, "_describe_nat_gateways", _describe_nat_gateways)
     emulator.wrap(ec2, "_create_flow_logs", create_flow_logs)
     emulator.wrap(ec2, "_describe_flow_logs", describe_flow_logs)
@@ -115,6 +116,21 @@ def _permissions(original: Any, params: Any, prefix: Any) -> Any:
     return rules
 
 
+def _create_nat_gateway(original: Any, params: Any) -> Any:
+    """CreateNatGateway: with an address that another one has it begins, and fails.
+
+    Follows https://docs.aws.amazon.com/vpc/latest/userguide/nat-gateway-troubleshooting.html
+    """
+    wanted = ec2._p(params, "AllocationId")
+    others = [each for each in ec2._nat_gateways.values() if each["State"] == "available"]
+    before = set(ec2._nat_gateways)
+    response = original(params)
+    if wanted and wanted in (each["AllocationId"] for each in others):
+        for gateway in set(ec2._nat_gateways) - before:
+            ec2._nat_gateways[gateway]["State"] = "failed"
+    return response
+
+
 def _describe_nat_gateways(original: Any, params: Any) -> Any:
     """NAT gateways with their addresses."""
     status, headers, text = _decoded(original(params))
@@ -123,6 +139,10 @@ def _describe_nat_gateways(original: Any, params: Any) -> Any:
         mark = f"<natGatewayId>{gateway['NatGatewayId']}</natGatewayId>"
         if address and mark in text:
             before, after = text.split(mark)
+            if gateway["State"] == "failed":
+                taken = f"Elastic IP address [{address['AllocationId']}] is already associated"
+                why = {"failureCode": "Resource.AlreadyAssociated", "failureMessage": taken}
+                mark += emulator.xml(why, "item")
             document = {
                 "allocationId": address["AllocationId"],
                 "publicIp": address["PublicIp"],
