@@ -23,6 +23,7 @@ from pipeline.github import actions, api, reviews
 from pipeline.releases import dora, environments, timeline
 from pipeline.releases.desired import Desired
 from pipeline.releases.dora import Figures
+from pipeline.releases.image_reference import ImageReference
 from pipeline.releases.timeline import Commit, Entry
 
 #: Days that the figures are of, as in ./inv history.
@@ -157,6 +158,12 @@ def _questions(
         found = [reviews.deployers(asked, commit, name) for commit in commits]
         return sorted({person for people in found for person in people})
 
+    def built() -> str:
+        if here:
+            return _build(admission.provenance_here(environment, it.digest))
+        image = ImageReference(environment.repository, it.digest)
+        return _build(admission.provenance(aws.account(environment), image))
+
     def runs(engine: str) -> dict[str, Any]:
         state = targets.find(engine).observe(environment)
         if state is None:
@@ -167,7 +174,7 @@ def _questions(
         ("checks", lambda: reviews.checks(github(), commits[0])),
         ("approved", approved),
         ("let in", let_in),
-        ("built", lambda: _build(admission.provenance_here(environment, it.digest))),
+        ("built", built),
         *((engine, lambda engine=engine: runs(engine)) for engine in targets.DEPLOYED),
     ]
 

@@ -13,12 +13,14 @@ from localgithub import server
 from pipeline import targets
 from pipeline.argocd import git_server
 from pipeline.attestations import admission
+from pipeline.aws import account as aws
 from pipeline.commands import explain
 from pipeline.commands import history as command
 from pipeline.core.errors import PipelineError
 from pipeline.github import api, reviews
 from pipeline.releases import environments
 from pipeline.releases.desired import Desired, verification
+from pipeline.releases.image_reference import ImageReference
 from tests.releases.repository import TEXT
 from tests.releases.test_history import DAY, HOUR, START, Repository, digest, message, released
 
@@ -150,14 +152,20 @@ def test_before_the_first_release_that_is_said(here: Repository) -> None:
 
 
 def test_a_release_that_this_clone_has_not_pulled_is_told(
-    here: Repository, monkeypatch: pytest.MonkeyPatch
+    here: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    def missing(account: str, image: ImageReference) -> dict[str, object]:
+        raise PipelineError(f"{account} has no {image.digest[-2:]}", next_step="push it")
+
     monkeypatch.setattr(git_server, "head", lambda: None)
+    monkeypatch.setattr(aws, "account", lambda environment: environment.name)
+    monkeypatch.setattr(admission, "provenance", missing)
     monkeypatch.setattr(environments, "waits_for_release", lambda _: True)
     rolled_back(here, "verify failed")
     assert "was rolled back" in explain.run("staging", as_json=False).headline
-    told = command.run("staging", days=90, as_json=False, html=False).headline
-    assert told == f"4 changes of 1 environments, by {here.folder}/main"
+    assert told(capsys)["built"] == "NOT CHECKED: staging has no 02"
+    history = command.run("staging", days=90, as_json=False, html=False).headline
+    assert history == f"4 changes of 1 environments, by {here.folder}/main"
 
 
 @pytest.fixture
